@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+# Front door. Everything is done by the harness in qemu/; `make help` tells what there is.
+
+BOARD ?= qemu-ppce500
+
+# One toolchain for everything: the distribution's where it is installed, else what is on the PATH.
+export PATH := /usr/bin:$(PATH)
+CACHE := $(or $(RESDUMP_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/resdump)
+CARGO = CARGO_TARGET_DIR=$(CACHE)/target/$(1) cargo
+HARNESS = $(call CARGO,qemu) run --quiet --release --locked --manifest-path qemu/Cargo.toml -- --board $(BOARD)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test console quick-image lint clean
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  BOARD=$(BOARD)   a folder below board/"
+	@echo "  LINUX_SRC=      an unpacked Linux 7.3 tree instead of the distribution's package"
+	@echo "  RESDUMP_CACHE=  downloads and builds that are kept, now $(CACHE)"
+
+setup: ## install what is missing (Debian 12; done by the others when needed)
+	@qemu/setup.sh
+
+run: setup ## the main job: memory to disk by each engine, compared on the host
+	@$(HARNESS) run
+
+test: setup ## everything: unit tests on the host, then the suite in QEMU
+	@$(call CARGO,userland) test --quiet --locked --manifest-path userland/Cargo.toml --workspace
+	@$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --lib
+	@$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --test suite
+
+console: setup ## an interactive guest on this terminal
+	@$(HARNESS) console
+
+quick-image: setup ## the image of the product's kernel, from distribution packages
+	@$(HARNESS) image appliance
+
+lint: setup ## formatters, linters, device-tree binding, kernel configuration
+	@$(HARNESS) lint
+
+clean: ## remove what was made in this checkout (the cache stays)
+	rm -rf out

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The user ABI of `/dev/resmem/<label>`.
+//!
+//! Plain `core` code, included by the kernel module and by the `resmem-abi` crate, so that there is
+//! one definition. Every field has a fixed width and natural alignment; there is no padding; all
+//! integers are in the byte order of the machine that runs the kernel. Command numbers are built by
+//! each side with its own `_IOC` macros (PowerPC encodes direction and size differently from x86)
+//! from [`IOC_TYPE`], the `IOC_*` number and the argument type.
+//!
+//! Rules that hold for every command: an unknown command is `ENOTTY`; a flag or a reserved field
+//! that is not zero is `EINVAL`, and nothing has happened.
+
+/// Revision of this ABI, reported in [`RegionInfo::abi`]. Grows with every addition.
+pub const ABI_REVISION: u32 = 1;
+
+/// `_IOC` type of all commands.
+pub const IOC_TYPE: u8 = b'R';
+
+/// `_IOR(IOC_TYPE, IOC_INFO, RegionInfo)`: describe the region. Never sleeps on I/O.
+pub const IOC_INFO: u8 = 0x01;
+
+/// `_IOWR(IOC_TYPE, IOC_DUMP, Transfer)`: write a range of the region to a file descriptor by
+/// direct I/O from the region's own pages. Blocks until nothing is in flight.
+///
+/// The descriptor must be open for writing (`EBADF`) with `O_DIRECT` and without `O_APPEND`
+/// (`EINVAL`), and be a regular file or a block device (`ESPIPE` for what cannot seek, `EINVAL` for
+/// anything else, other character devices and `/dev/resmem/*` included). Its file system must
+/// support direct I/O (`EOPNOTSUPP`). A range that leaves the region is `ERANGE`, one that wraps
+/// 64 bits `EOVERFLOW`, one that the target's direct I/O alignment forbids `EINVAL`.
+pub const IOC_DUMP: u8 = 0x02;
+
+/// `_IOWR(IOC_TYPE, IOC_LOAD, Transfer)`: the way back, file descriptor to region.
+///
+/// As [`IOC_DUMP`], with the descriptor open for reading, and the device node for writing
+/// (`EBADF`); the region must be writable (`EPERM`).
+pub const IOC_LOAD: u8 = 0x03;
+
+/// Bytes of a label, the terminating NUL included.
+pub const LABEL_BYTES: usize = 64;
+
+/// [`RegionInfo::flags`]: mappings and loads may write to the region.
+pub const REGION_WRITABLE: u32 = 1 << 0;
+
+/// [`RegionInfo::flags`]: every page frame of the region has a `struct page`, so the kernel engine
+/// and mappings of it move data without a copy.
+pub const REGION_PAGES: u32 = 1 << 1;
+
+/// Smallest chunk in bytes, one page of the largest size that PowerPC Linux offers.
+pub const CHUNK_MIN: u32 = 64 << 10;
+/// Largest chunk in bytes.
+pub const CHUNK_MAX: u32 = 64 << 20;
+/// Chunk in bytes that a zero in [`Transfer::chunk`] asks for.
+pub const CHUNK_DEFAULT: u32 = 4 << 20;
+/// Largest queue depth.
+pub const DEPTH_MAX: u32 = 64;
+/// Queue depth that a zero in [`Transfer::depth`] asks for.
+pub const DEPTH_DEFAULT: u32 = 4;
+
+/// Answer of [`IOC_INFO`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct RegionInfo {
+    /// [`ABI_REVISION`] of the module.
+    pub abi: u32,
+    /// `REGION_*`.
+    pub flags: u32,
+    /// Physical address of the first byte.
+    pub base: u64,
+    /// Size in bytes.
+    pub size: u64,
+    /// Size of a page in bytes: the granularity of mappings.
+    pub page_size: u32,
+    /// Zero.
+    pub reserved0: u32,
+    /// NUL-terminated label, the name of the device node below `/dev/resmem`.
+    pub label: [u8; LABEL_BYTES],
+    /// Zero.
+    pub reserved: [u64; 4],
+}
+
+/// Argument and answer of [`IOC_DUMP`] and [`IOC_LOAD`].
+///
+/// The command fails (-1 and `errno`) when nothing was moved; the answer is written back then too.
+/// Otherwise it returns 0, and `moved < length` with `error` says that and why it stopped early.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Transfer {
+    /// In: the other end's file descriptor.
+    pub fd: i32,
+    /// In: zero; no flag is defined yet.
+    pub flags: u32,
+    /// In: first byte within the region.
+    pub region_offset: u64,
+    /// In: bytes to move; zero is `EINVAL`.
+    pub length: u64,
+    /// In: where the first byte goes to (comes from) within the file or device.
+    pub file_offset: u64,
+    /// In: bytes a request, a multiple of 64 KiB from [`CHUNK_MIN`] to [`CHUNK_MAX`]; 0 means
+    /// [`CHUNK_DEFAULT`].
+    pub chunk: u32,
+    /// In: requests in flight, 1 to [`DEPTH_MAX`]; 0 means [`DEPTH_DEFAULT`].
+    pub depth: u32,
+    /// Out: length of the contiguous prefix of the range that has been moved, in bytes.
+    pub moved: u64,
+    /// Out: bytes of `moved` that went by DMA from (to) the region's own pages.
+    pub direct: u64,
+    /// Out: bytes of `moved` that went through a bounce buffer.
+    pub copied: u64,
+    /// Out: positive errno of what stopped the transfer, 0 if it is complete.
+    pub error: u32,
+    /// In: zero.
+    pub reserved0: u32,
+    /// In: zero.
+    pub reserved: [u64; 4],
+}
+
+const _: () = {
+    use core::mem::{align_of, offset_of, size_of};
+
+    assert!(size_of::<RegionInfo>() == 128 && align_of::<RegionInfo>() == 8);
+    assert!(offset_of!(RegionInfo, base) == 8);
+    assert!(offset_of!(RegionInfo, size) == 16);
+    assert!(offset_of!(RegionInfo, page_size) == 24);
+    assert!(offset_of!(RegionInfo, label) == 32);
+    assert!(offset_of!(RegionInfo, reserved) == 96);
+
+    assert!(size_of::<Transfer>() == 104 && align_of::<Transfer>() == 8);
+    assert!(offset_of!(Transfer, region_offset) == 8);
+    assert!(offset_of!(Transfer, length) == 16);
+    assert!(offset_of!(Transfer, file_offset) == 24);
+    assert!(offset_of!(Transfer, chunk) == 32);
+    assert!(offset_of!(Transfer, depth) == 36);
+    assert!(offset_of!(Transfer, moved) == 40);
+    assert!(offset_of!(Transfer, direct) == 48);
+    assert!(offset_of!(Transfer, copied) == 56);
+    assert!(offset_of!(Transfer, error) == 64);
+    assert!(offset_of!(Transfer, reserved) == 72);
+};

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a user can do with an open `/dev/resmem/<label>`.
+
+use kernel::{
+    bindings,
+    fs::LocalFile,
+    ioctl::{
+        _IOR,
+        _IOWR, //
+    },
+    iov::IovIterDest,
+    mm::virt::{
+        flags as vm_flags,
+        VmaNew, //
+    },
+    page::PAGE_SIZE,
+    prelude::*,
+    transmute::{
+        AsBytes,
+        FromBytes, //
+    },
+    uaccess::{
+        UserPtr,
+        UserSlice, //
+    }, //
+};
+
+use crate::{
+    abi,
+    ffi,
+    region::Region,
+    target::Direction,
+    transfer::Transfer, //
+};
+
+const INFO: u32 = _IOR::<abi::RegionInfo>(abi::IOC_TYPE as u32, abi::IOC_INFO as u32);
+const DUMP: u32 = _IOWR::<abi::Transfer>(abi::IOC_TYPE as u32, abi::IOC_DUMP as u32);
+const LOAD: u32 = _IOWR::<abi::Transfer>(abi::IOC_TYPE as u32, abi::IOC_LOAD as u32);
+
+/// Who may open a region: as for `/dev/mem`, `CAP_SYS_RAWIO` and no integrity lockdown (`EPERM`). A
+/// region that is not writable cannot be opened for writing (`EACCES`).
+pub(crate) fn open(region: &Region, file: &LocalFile) -> Result {
+    // SAFETY: Both may be called by any process at any time.
+    unsafe {
+        if !bindings::capable(bindings::CAP_SYS_RAWIO as i32) {
+            return Err(EPERM);
+        }
+        kernel::error::to_result(ffi::security_locked_down(
+            bindings::lockdown_reason_LOCKDOWN_DEV_MEM,
+        ))?;
+    }
+    if opened_for_writing(file) && !region.writable() {
+        return Err(EACCES);
+    }
+    Ok(())
+}
+
+fn opened_for_writing(file: &LocalFile) -> bool {
+    // SAFETY: The mode of a file is set once, at open.
+    let mode = unsafe { (*file.as_ptr()).f_mode } as u32;
+    mode & ffi::RESMEM_FMODE_WRITE != 0
+}
+
+/// Copies from `position` on: for a small look, not for a dump. `EFAULT` when nothing could be
+/// copied.
+pub(crate) fn read(
+    region: &Region,
+    position: &mut bindings::loff_t,
+    iter: &mut IovIterDest<'_>,
+) -> Result<usize> {
+    let mut offset = u64::try_from(*position).map_err(|_| EINVAL)?;
+    let mut copied = 0;
+    while offset < region.size() && !iter.is_empty() {
+        let done = region.frames().copy_to_iter(offset, iter)?;
+        if done == 0 {
+            break;
+        }
+        copied += done;
+        offset += done as u64;
+    }
+    if copied == 0 && offset < region.size() && !iter.is_empty() {
+        return Err(EFAULT);
+    }
+    *position = offset as bindings::loff_t;
+    Ok(copied)
+}
+
+/// Maps whole pages of the region, all of them at once, so that they can be pinned: the target of
+/// `O_DIRECT`, `vmsplice` and io_uring on the mapping.
+///
+/// Errors: `EINVAL` for a mapping that leaves the region, `EACCES` for a writable mapping of a
+/// region that is not, or a private one that could become writable.
+pub(crate) fn mmap(region: &Region, vma: &VmaNew) -> Result {
+    // SAFETY: The vma is being set up, nobody else changes it.
+    let first = unsafe { (*vma.as_ptr()).vm_pgoff };
+    let count = (vma.end() - vma.start()) / PAGE_SIZE;
+    let end = first.checked_add(count).ok_or(EINVAL)?;
+    if end > region.frames().count() {
+        return Err(EINVAL);
+    }
+    let shared = vma.flags() & vm_flags::SHARED != 0;
+    if !region.writable() || !shared {
+        vma.try_clear_maywrite().map_err(|_| EACCES)?;
+    }
+    vma.try_clear_mayexec().map_err(|_| EACCES)?;
+    vma.set_dontexpand();
+    vma.set_dontdump();
+
+    let mixed = vma.set_mixedmap();
+    for index in 0..count {
+        let page = region.frames().page(first + index)?;
+        mixed.vm_insert_page(vma.start() + index * PAGE_SIZE, &page)?;
+    }
+    Ok(())
+}
+
+/// `ENOTTY` for an unknown command; see [`abi`] for the known ones.
+pub(crate) fn ioctl(region: &Region, file: &LocalFile, command: u32, argument: usize) -> Result {
+    let argument = UserPtr::from_addr(argument);
+    match command {
+        INFO => UserSlice::new(argument, size_of::<abi::RegionInfo>())
+            .writer()
+            .write(&region.info()),
+        DUMP => transfer(region, argument, Direction::Dump),
+        LOAD => {
+            if !region.writable() {
+                return Err(EPERM);
+            }
+            if !opened_for_writing(file) {
+                return Err(EBADF);
+            }
+            transfer(region, argument, Direction::Load)
+        }
+        _ => Err(ENOTTY),
+    }
+}
+
+fn transfer(region: &Region, argument: UserPtr, direction: Direction) -> Result {
+    let (mut reader, mut writer) =
+        UserSlice::new(argument, size_of::<abi::Transfer>()).reader_writer();
+    let mut answer = reader.read::<abi::Transfer>()?;
+    let outcome = Transfer::new(region, &answer, direction)?.run();
+
+    answer.moved = outcome.moved;
+    answer.direct = outcome.moved;
+    answer.copied = 0;
+    answer.error = outcome
+        .error
+        .map_or(0, |error| error.to_errno().unsigned_abs());
+    writer.write(&answer)?;
+    match outcome.error {
+        Some(error) if outcome.moved == 0 => Err(error),
+        _ => Ok(()),
+    }
+}
+
+// SAFETY: Integers and arrays of integers: every bit pattern is a value.
+unsafe impl FromBytes for abi::Transfer {}
+// SAFETY: `repr(C)`, and abi.rs asserts offsets and size that leave no room for padding.
+unsafe impl AsBytes for abi::Transfer {}
+// SAFETY: As above.
+unsafe impl AsBytes for abi::RegionInfo {}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Bodies of helpers.h: one call each, no logic that could live in Rust.
+ */
+#include "helpers.h"
+
+#if !defined(CONFIG_FLATMEM) && !defined(CONFIG_SPARSEMEM_VMEMMAP)
+#error "resmem walks struct page as one array per region; this memory model has none"
+#endif
+
+bool resmem_frame_is_reserved(unsigned long pfn)
+{
+	return pfn_valid(pfn) && PageReserved(pfn_to_page(pfn));
+}
+
+struct page *resmem_frame_to_page(unsigned long pfn)
+{
+	return pfn_to_page(pfn);
+}
+
+void resmem_kiocb_end_write(struct kiocb *iocb)
+{
+	kiocb_end_write(iocb);
+}
+
+bool resmem_region_is_reusable(const struct device_node *np, unsigned int idx)
+{
+	struct device_node *region = of_parse_phandle(np, "memory-region", idx);
+	bool reusable = of_property_read_bool(region, "reusable");
+
+	of_node_put(region);
+	return reusable;
+}
+
+int resmem_region_node_name(const struct device_node *np, unsigned int idx, char *buf, size_t len)
+{
+	struct device_node *region = of_parse_phandle(np, "memory-region", idx);
+	int ret;
+
+	if (!region)
+		return -ENODEV;
+	ret = snprintf(buf, len, "%pOFn", region);
+	of_node_put(region);
+	return ret;
+}
+
+int resmem_region_label(const struct device_node *np, unsigned int idx, const char **label)
+{
+	return of_property_read_string_index(np, "memory-region-names", idx, label);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the module needs of the kernel and Rust's own bindings lack: functions that are inline in
+ * C, constants hidden behind casts, and two headers. bindgen turns this file into helpers.rs; the
+ * bodies are in helpers.c, as in the kernel's own rust/helpers.
+ */
+#ifndef RESMEM_HELPERS_H
+#define RESMEM_HELPERS_H
+
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/of.h>
+#include <linux/of_reserved_mem.h>
+#include <linux/security.h>
+
+/* The pages of a reserved region: is there one for this frame, which, and is it ours for good? */
+bool resmem_frame_is_reserved(unsigned long pfn);
+struct page *resmem_frame_to_page(unsigned long pfn);
+
+void resmem_kiocb_end_write(struct kiocb *iocb);
+
+/* Entry idx of a device node's memory-region, as far as it is not exported under a name. */
+bool resmem_region_is_reusable(const struct device_node *np, unsigned int idx);
+int resmem_region_node_name(const struct device_node *np, unsigned int idx, char *buf, size_t len);
+int resmem_region_label(const struct device_node *np, unsigned int idx, const char **label);
+
+#ifdef __BINDGEN__
+static const u32 RESMEM_FMODE_READ = (__force u32)FMODE_READ;
+static const u32 RESMEM_FMODE_WRITE = (__force u32)FMODE_WRITE;
+static const u32 RESMEM_FMODE_LSEEK = (__force u32)FMODE_LSEEK;
+static const u32 RESMEM_FMODE_CAN_ODIRECT = (__force u32)FMODE_CAN_ODIRECT;
+#endif
+
+#endif

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One direct-I/O request in flight: a kiocb, its bvec, and a completion to wait for it.
+//!
+//! The way in-tree nvmet writes to files (`drivers/nvme/target/io-cmd-file.c`): an `ITER_BVEC`
+//! iterator over pages that the caller owns, handed to the file's own `write_iter` with a
+//! completion callback. Nothing is mapped, pinned or copied.
+//!
+//! No lock is taken here. The callback may run in interrupt context.
+
+use core::{
+    cell::UnsafeCell,
+    marker::PhantomPinned, //
+};
+
+use kernel::{
+    bindings,
+    fs::LocalFile,
+    prelude::*,
+    sync::aref::ARef,
+    types::Opaque, //
+};
+
+use crate::{
+    ffi,
+    frames::Frames,
+    target::{
+        Direction,
+        Target, //
+    }, //
+};
+
+/// A slot that holds one request at a time.
+///
+/// # Invariants
+///
+/// - While `file` is `Some`, a request is in flight: the block layer may read `bvec`, and `finish`
+///   will be called exactly once with a pointer to `kiocb`; until then nobody else touches `kiocb`,
+///   `bvec` or `result`.
+/// - While `file` is `None`, nothing outside this slot refers to it.
+#[pin_data(PinnedDrop)]
+pub(crate) struct Request {
+    #[pin]
+    kiocb: Opaque<bindings::kiocb>,
+    #[pin]
+    bvec: Opaque<bindings::bio_vec>,
+    #[pin]
+    done: Opaque<bindings::completion>,
+    result: UnsafeCell<isize>,
+    file: Option<ARef<LocalFile>>,
+    #[pin]
+    _pin: PhantomPinned,
+}
+
+impl Request {
+    /// An idle slot.
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            kiocb: Opaque::zeroed(),
+            bvec: Opaque::zeroed(),
+            done <- Opaque::ffi_init(|slot: *mut bindings::completion| {
+                // SAFETY: `slot` is valid for writes.
+                unsafe { bindings::init_completion(slot) };
+            }),
+            result: UnsafeCell::new(0),
+            file: None,
+            _pin: PhantomPinned,
+        })
+    }
+
+    /// Starts moving `length` bytes from (to) byte `offset` of `frames` to (from) `position` of
+    /// `target`.
+    ///
+    /// May sleep until the block layer has room. The result, an error included, is what
+    /// [`Self::wait`] returns. Errors: `EBUSY` when a request is in flight, `EINVAL` when the range
+    /// leaves the frames.
+    pub(crate) fn submit(
+        self: Pin<&mut Self>,
+        target: &Target,
+        frames: &Frames,
+        offset: u64,
+        length: u32,
+        position: i64,
+    ) -> Result {
+        if self.file.is_some() {
+            return Err(EBUSY);
+        }
+        let page_size = kernel::page::PAGE_SIZE as u64;
+        let first = usize::try_from(offset / page_size).map_err(|_| EINVAL)?;
+        let last = (offset + u64::from(length).max(1) - 1) / page_size;
+        let page = frames.page(first)?;
+        frames.page(usize::try_from(last).map_err(|_| EINVAL)?)?;
+
+        let this = self.project();
+        let file = target.file().clone();
+        let (kiocb, bvec) = (this.kiocb.get(), this.bvec.get());
+        let (callback, iov_direction, write_flag) = match target.direction() {
+            Direction::Dump => (
+                finish_dump as unsafe extern "C" fn(_, _),
+                bindings::ITER_SOURCE,
+                bindings::IOCB_WRITE,
+            ),
+            Direction::Load => (
+                finish_load as unsafe extern "C" fn(_, _),
+                bindings::ITER_DEST,
+                0,
+            ),
+        };
+
+        // SAFETY: Nothing is in flight, so by the type invariants we are alone with these fields.
+        // The `kiocb` gets what `init_sync_kiocb()` and a callback give it; `bvec` describes bytes
+        // of `frames`, whose first and last page were just looked up and whose `struct page`s are
+        // one array. `frames` are reserved for good, so they outlive the request.
+        unsafe {
+            bvec.write(bindings::bio_vec {
+                bv_page: page.as_ptr(),
+                bv_len: length,
+                bv_offset: (offset % page_size) as u32,
+            });
+            kiocb.write(pin_init::zeroed());
+            (*kiocb).ki_filp = file.as_ptr();
+            (*kiocb).ki_pos = position;
+            (*kiocb).ki_complete = Some(callback);
+            (*kiocb).ki_flags =
+                ((*file.as_ptr()).f_iocb_flags | bindings::IOCB_DIRECT | write_flag) as i32;
+            // `reinit_completion()` is inline in C.
+            (*this.done.get()).done = 0;
+        }
+        // INVARIANT: From here on the request counts as in flight: either the call below queues it
+        // and the callback ends it, or we end it at once.
+        *this.file = Some(file);
+
+        let iter = Opaque::<bindings::iov_iter>::uninit();
+        // SAFETY: `kiocb` and `bvec` were set up above and stay where they are, the slot being
+        // pinned, until the callback has run; `iter` is only used during the calls. The file was
+        // checked to be open for this direction.
+        let ret = unsafe {
+            bindings::iov_iter_bvec(iter.get(), iov_direction, bvec, 1, length as usize);
+            match target.direction() {
+                Direction::Dump => {
+                    bindings::vfs_iocb_iter_write((*kiocb).ki_filp, kiocb, iter.get())
+                }
+                Direction::Load => {
+                    bindings::vfs_iocb_iter_read((*kiocb).ki_filp, kiocb, iter.get())
+                }
+            }
+        };
+        if ret != -(bindings::EIOCBQUEUED as isize) {
+            // SAFETY: The request was not queued, so the callback is not called for it, and we
+            // take its place.
+            unsafe { finish(kiocb, ret) };
+        }
+        Ok(())
+    }
+
+    /// Waits for the request in flight and returns what the file said: bytes, or an error.
+    ///
+    /// Sleeps. With `interruptible`, a signal ends the wait with `EINTR` and the request stays in
+    /// flight. `EINVAL` when nothing is in flight.
+    pub(crate) fn wait(self: Pin<&mut Self>, interruptible: bool) -> Result<Result<usize>> {
+        let this = self.project();
+        if this.file.is_none() {
+            return Err(EINVAL);
+        }
+        // SAFETY: `done` was initialised by `new`.
+        unsafe {
+            if !interruptible {
+                bindings::wait_for_completion(this.done.get());
+            } else if bindings::wait_for_completion_interruptible(this.done.get()) != 0 {
+                return Err(EINTR);
+            }
+        }
+        // SAFETY: The completion was signalled after the last access by `finish`, which wrote
+        // `result` before that.
+        let ret = unsafe { *this.result.get() };
+        // INVARIANT: `finish` has run, nothing refers to the slot any more.
+        *this.file = None;
+        Ok(usize::try_from(ret).map_err(|_| Error::from_errno(ret as i32)))
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Request {
+    fn drop(self: Pin<&mut Self>) {
+        // A request in flight refers to the slot. Nothing can be done about it but to wait: block
+        // requests cannot be called back.
+        let _ = self.wait(false);
+    }
+}
+
+/// `ki_complete` of a dump.
+///
+/// # Safety
+///
+/// Called by the file's `write_iter`, once, for a `kiocb` that [`Request::submit`] queued.
+unsafe extern "C" fn finish_dump(kiocb: *mut bindings::kiocb, ret: c_long) {
+    // SAFETY: `vfs_iocb_iter_write()` took write access to the superblock and leaves it to us to
+    // end that for a request that was queued.
+    unsafe { ffi::resmem_kiocb_end_write(kiocb) };
+    // SAFETY: By our own requirements.
+    unsafe { finish(kiocb, ret as isize) };
+}
+
+/// `ki_complete` of a load.
+///
+/// # Safety
+///
+/// Called by the file's `read_iter`, once, for a `kiocb` that [`Request::submit`] queued.
+unsafe extern "C" fn finish_load(kiocb: *mut bindings::kiocb, ret: c_long) {
+    // SAFETY: By our own requirements.
+    unsafe { finish(kiocb, ret as isize) };
+}
+
+/// Ends a request: stores its result and wakes the waiter. Any context.
+///
+/// # Safety
+///
+/// `kiocb` is that of a [`Request`] in flight, and this is the one call that ends it.
+unsafe fn finish(kiocb: *mut bindings::kiocb, ret: isize) {
+    // SAFETY: `kiocb` is the field of a `Request`, which stays where it is while in flight. Only
+    // fields of which the type invariants say that they are ours now are touched, through raw
+    // pointers; `complete()` is the last access.
+    unsafe {
+        let request = kernel::container_of!(Opaque::cast_from(kiocb), Request, kiocb);
+        *UnsafeCell::raw_get(&raw const (*request).result) = ret;
+        bindings::complete(Opaque::cast_into(&raw const (*request).done));
+    }
+}

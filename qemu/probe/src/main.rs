@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+//! Makes one raw call on a `/dev/resmem` node and prints how it ended, `ok` or an errno name first.
+//! What `resdump` refuses before it asks the kernel, this asks.
+
+mod map;
+mod transfer;
+
+use std::fs::{File, OpenOptions};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand};
+use nix::errno::Errno;
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    call: Call,
+}
+
+#[derive(Subcommand)]
+enum Call {
+    /// Open the node, and that is all.
+    Open {
+        node: PathBuf,
+        #[arg(long)]
+        write: bool,
+    },
+    /// An ioctl with a command number of one's own, on a page of zeroes.
+    Ioctl {
+        node: PathBuf,
+        #[arg(value_parser = number)]
+        command: u64,
+    },
+    /// Describe the region.
+    Info { node: PathBuf },
+    /// The dump or the load command.
+    Transfer(transfer::Transfer),
+    /// A mapping, and what can be done with it.
+    Map(map::Map),
+}
+
+fn main() {
+    let result = match Arguments::parse().call {
+        Call::Open { node, write } => open(&node, write).map(|_| String::new()),
+        Call::Ioctl { node, command } => ioctl(&node, command),
+        Call::Info { node } => info(&node),
+        Call::Transfer(call) => call.run(),
+        Call::Map(call) => call.run(),
+    };
+    match result {
+        Ok(text) => println!("ok {text}"),
+        Err(errno) => println!("{errno:?}"),
+    }
+}
+
+/// A number in decimal or, with 0x, in hexadecimal.
+fn number(text: &str) -> Result<u64, String> {
+    let parsed = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    parsed.map_err(|error| error.to_string())
+}
+
+fn open(node: &Path, write: bool) -> Result<File, Errno> {
+    OpenOptions::new()
+        .read(true)
+        .write(write)
+        .open(node)
+        .map_err(errno_of)
+}
+
+fn errno_of(error: std::io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(0))
+}
+
+fn ioctl(node: &Path, command: u64) -> Result<String, Errno> {
+    let file = open(node, false)?;
+    let mut page = [0u8; 4096];
+    // SAFETY: Whatever the command is, what it can read or write is a page of ours: sizes of ioctl
+    // arguments are below that.
+    let ret = unsafe { libc::ioctl(file.as_raw_fd(), command as _, page.as_mut_ptr()) };
+    Errno::result(ret).map(|ret| ret.to_string())
+}
+
+fn info(node: &Path) -> Result<String, Errno> {
+    let file = open(node, false)?;
+    // SAFETY: Integers and arrays of integers: zeroes are a value.
+    let mut info: resmem_abi::RegionInfo = unsafe { std::mem::zeroed() };
+    // SAFETY: The file is a node of the driver, `info` is valid.
+    unsafe { resmem_abi::ioctl::info(file.as_raw_fd(), &mut info) }?;
+    let label = info
+        .label
+        .split(|byte| *byte == 0)
+        .next()
+        .unwrap_or_default();
+    Ok(format!(
+        "abi={} flags={:#x} base={:#x} size={:#x} page={} label={} zero={}",
+        info.abi,
+        info.flags,
+        info.base,
+        info.size,
+        info.page_size,
+        String::from_utf8_lossy(label),
+        info.reserved0 == 0 && info.reserved == [0; 4]
+    ))
+}

@@ -1,0 +1,56 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Installs what a Debian 12 machine lacks. Elsewhere it says what is needed and stops.
+set -eu
+
+# A Rust toolchain of the distribution's, newer than what Linux asks for, and its library source;
+# the cross compiler; a libclang that is new enough for bindgen; what Linux and busybox are built
+# with; what runs and inspects a guest; what lint uses.
+packages="
+rustc-web cargo-web rustfmt-web rust-web-clippy rust-web-src
+gcc libc6-dev gcc-powerpc-linux-gnu libc6-dev-powerpc-cross
+libclang-19-dev
+make flex bison bc libssl-dev libelf-dev patch tar xz-utils bzip2 u-boot-tools gawk git
+ca-certificates debian-archive-keyring
+qemu-system-ppc device-tree-compiler e2fsprogs
+shellcheck python3 python3-venv
+"
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    # A machine that has the tools under other names gets on without apt.
+    for tool in cargo rustc powerpc-linux-gnu-gcc qemu-system-ppc dtc fdtoverlay mkimage; do
+        command -v "$tool" >/dev/null && continue
+        echo "setup: no apt on this machine, and no $tool. What Debian calls it is one of:" >&2
+        echo "$packages" >&2
+        exit 1
+    done
+    exit 0
+fi
+
+missing=
+for package in $packages; do
+    status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
+    [ "$status" = "install ok installed" ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+        echo "setup: needs these packages, and neither root nor sudo is at hand:$missing" >&2
+        exit 1
+    fi
+    as_root=sudo
+fi
+echo "==> setup: installing$missing"
+# Long lists, short words: what apt says goes to a log that is shown when it fails.
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# shellcheck disable=SC2086 # lists of words
+if ! { $as_root apt-get update &&
+    $as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then
+    cat "$log" >&2
+    echo "setup: apt could not install:$missing" >&2
+    exit 1
+fi

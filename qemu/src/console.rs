@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+//! The guest's serial console: what it prints goes to a log, and can be waited for.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, ChildStdout};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+#[derive(Default)]
+struct Received {
+    bytes: Vec<u8>,
+    closed: bool,
+}
+
+/// The two ends of a serial line.
+pub struct Console {
+    input: ChildStdin,
+    received: Arc<(Mutex<Received>, Condvar)>,
+    read: usize,
+    log: PathBuf,
+}
+
+impl Console {
+    /// Starts to log and to collect what comes.
+    pub fn new(input: ChildStdin, mut output: ChildStdout, log: &Path) -> Result<Self> {
+        let mut file =
+            File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+        let received = Arc::new((Mutex::new(Received::default()), Condvar::new()));
+        let shared = Arc::clone(&received);
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            loop {
+                let count = output.read(&mut buffer).unwrap_or(0);
+                let (lock, arrived) = &*shared;
+                let mut received = lock.lock().unwrap_or_else(PoisonError::into_inner);
+                if count == 0 {
+                    received.closed = true;
+                    arrived.notify_all();
+                    return;
+                }
+                received.bytes.extend_from_slice(&buffer[..count]);
+                arrived.notify_all();
+                drop(received);
+                // The log is for people; a full disk must not stop the guest.
+                let _ = file.write_all(&buffer[..count]);
+            }
+        });
+        Ok(Self {
+            input,
+            received,
+            read: 0,
+            log: log.to_path_buf(),
+        })
+    }
+
+    /// Types a line.
+    pub fn send_line(&mut self, line: &str) -> Result<()> {
+        self.send(format!("{line}\n").as_bytes())
+    }
+
+    /// Types some bytes, such as a control character.
+    pub fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        self.input
+            .write_all(bytes)
+            .and_then(|()| self.input.flush())
+            .context("the guest's serial line is closed")
+    }
+
+    /// Waits until `text` has come since the last call, and returns everything before it, line ends
+    /// as LF.
+    pub fn wait_for(&mut self, text: &str, limit: Duration) -> Result<String> {
+        let deadline = Instant::now() + limit;
+        let (lock, arrived) = &*self.received;
+        let mut received = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut searched = self.read;
+        loop {
+            let from = searched.max(self.read);
+            if let Some(at) = find(&received.bytes[from..], text.as_bytes()) {
+                let before = &received.bytes[self.read..from + at];
+                let before = String::from_utf8_lossy(before).replace('\r', "");
+                self.read = from + at + text.len();
+                return Ok(before);
+            }
+            searched = received.bytes.len().saturating_sub(text.len());
+            let left = deadline.saturating_duration_since(Instant::now());
+            if received.closed || left.is_zero() {
+                let why = if received.closed {
+                    "the guest ended".to_owned()
+                } else {
+                    format!("nothing of the kind within {limit:?}")
+                };
+                let tail = tail(&received.bytes, 40);
+                bail!(
+                    "waiting for {text:?} on the console: {why}\n--- end of {}\n{tail}",
+                    self.log.display()
+                );
+            }
+            received = arrived
+                .wait_timeout(received, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    /// Everything that has come so far.
+    pub fn transcript(&self) -> String {
+        let received = self
+            .received
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&received.bytes).replace('\r', "")
+    }
+
+    /// Where the log is.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+}
+
+fn find(bytes: &[u8], text: &[u8]) -> Option<usize> {
+    bytes.windows(text.len()).position(|window| window == text)
+}
+
+fn tail(bytes: &[u8], lines: usize) -> String {
+    let text = String::from_utf8_lossy(bytes).replace('\r', "");
+    let all: Vec<&str> = text.lines().collect();
+    all[all.len().saturating_sub(lines)..].join("\n")
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT
+//! A running guest: commands over its serial line, and a clean end.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::console::Console;
+
+/// What the shell prints when it waits for a command.
+const PROMPT: &str = "resdump:~# ";
+
+/// The taint of a kernel with an out-of-tree module, and nothing else.
+const TAINT_OUT_OF_TREE: &str = "4096";
+
+/// What the kernel says when something is wrong with it.
+const SPLATS: [&str; 9] = [
+    "WARNING:",
+    "BUG:",
+    "Oops",
+    "Kernel panic",
+    "INFO: possible",
+    "INFO: task",
+    "suspicious RCU usage",
+    "cannot create duplicate filename",
+    "Call Trace:",
+];
+
+/// Result of a command: what it printed, standard error included, and its exit status.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// Text, line ends as LF.
+    pub text: String,
+    /// Exit status.
+    pub status: i32,
+}
+
+/// A guest that runs.
+pub struct Guest {
+    child: Child,
+    console: Console,
+    folder: PathBuf,
+    commands: u32,
+    started: Instant,
+}
+
+/// Limits are for a slow machine; `RESDUMP_TIMEOUT_SCALE` stretches all of them.
+fn seconds(limit: u64) -> Duration {
+    let scale = env::var("RESDUMP_TIMEOUT_SCALE")
+        .ok()
+        .and_then(|scale| scale.parse().ok())
+        .unwrap_or(1.0);
+    Duration::from_secs(limit).mul_f64(scale)
+}
+
+impl Guest {
+    pub(crate) fn new(child: Child, console: Console, folder: &Path) -> Self {
+        Self {
+            child,
+            console,
+            folder: folder.to_path_buf(),
+            commands: 0,
+            started: Instant::now(),
+        }
+    }
+
+    /// Waits for the shell's prompt and returns the seconds since the start.
+    pub fn wait_for_shell(&mut self) -> Result<f64> {
+        self.console.wait_for(PROMPT, seconds(120))?;
+        Ok(self.uptime())
+    }
+
+    /// Seconds since the start.
+    pub fn uptime(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
+    }
+
+    /// Runs a command to its end, which must come within a minute or two.
+    pub fn run(&mut self, command: &str) -> Result<Output> {
+        self.run_within(command, 120)
+    }
+
+    /// Runs a command to its end, which must come within `limit` seconds.
+    pub fn run_within(&mut self, command: &str, limit: u64) -> Result<Output> {
+        self.start(command)?;
+        self.finish(limit)
+    }
+
+    /// Types a command and does not wait for its end; [`Self::finish`] does.
+    pub fn start(&mut self, command: &str) -> Result<()> {
+        self.commands += 1;
+        let number = self.commands;
+        // The marks are put together by the shell, so that its echo of the line is not taken for
+        // them.
+        self.console.send_line(&format!(
+            "echo \"<<BE\"\"GIN-{number}>>\"; {{ {command}\n}} 2>&1; echo \"<<EN\"\"D-{number} $?>>\""
+        ))?;
+        self.console
+            .wait_for(&format!("<<BEGIN-{number}>>\r\n"), seconds(30))?;
+        Ok(())
+    }
+
+    /// Waits for the end of what [`Self::start`] started.
+    pub fn finish(&mut self, limit: u64) -> Result<Output> {
+        let number = self.commands;
+        let text = self
+            .console
+            .wait_for(&format!("<<END-{number} "), seconds(limit))?;
+        let status = self.console.wait_for(">>", seconds(30))?;
+        self.console.wait_for(PROMPT, seconds(30))?;
+        Ok(Output {
+            text,
+            status: status
+                .parse()
+                .with_context(|| format!("exit status {status:?}"))?,
+        })
+    }
+
+    /// Types something, such as a control character.
+    pub fn type_bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        self.console.send(bytes)
+    }
+
+    /// Runs a command that must succeed, and returns what it printed.
+    pub fn check(&mut self, command: &str) -> Result<String> {
+        let output = self.run(command)?;
+        if output.status != 0 {
+            bail!(
+                "{command:?} ended with {}: {}",
+                output.status,
+                output.text.trim_end()
+            );
+        }
+        Ok(output.text)
+    }
+
+    /// Checks that the kernel has nothing to complain about: no warning, bug or oops, and tainted
+    /// by an out-of-tree module only.
+    pub fn check_health(&mut self) -> Result<()> {
+        let tainted = self.check("cat /proc/sys/kernel/tainted")?;
+        if tainted.trim() != TAINT_OUT_OF_TREE {
+            bail!(
+                "the kernel is tainted with {}, not {TAINT_OUT_OF_TREE}\n{}",
+                tainted.trim(),
+                self.check("dmesg | tail -n 60")?
+            );
+        }
+        let log = self.check("dmesg")?;
+        if let Some(line) = splat(&log).or(splat(&self.console.transcript())) {
+            bail!("the kernel complains: {line}\n{log}");
+        }
+        Ok(())
+    }
+
+    /// Powers off and waits for the end of the machine.
+    pub fn power_off(mut self) -> Result<ExitStatus> {
+        self.console.send_line("poweroff")?;
+        let deadline = Instant::now() + seconds(60);
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            // The console closes when QEMU ends; until then there is nothing else to wait for.
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                bail!(
+                    "the guest did not power off within a minute\n{}",
+                    self.report()
+                );
+            }
+            let _ = self.console.wait_for("\0", left);
+        }
+    }
+
+    /// Ends the machine at once, as pulling the plug does.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// What somebody needs who looks into a failure: console, command line, how to repeat it.
+    pub fn report(&self) -> String {
+        let folder = self.folder.display();
+        let stderr = std::fs::read_to_string(self.folder.join("qemu.stderr")).unwrap_or_default();
+        format!(
+            "--- console ({})\n{}\n--- QEMU's own messages\n{stderr}\n\
+             --- command line: {folder}/qemu.sh; run it by hand for an interactive guest",
+            self.console.log().display(),
+            self.console.transcript()
+        )
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        // Nothing to do about an error: it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn splat(log: &str) -> Option<&str> {
+    log.lines()
+        .find(|line| SPLATS.iter().any(|splat| line.contains(splat)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_is_found_among_ordinary_messages() {
+        let log = "[ 1.0] loop: module loaded\n[ 1.1] WARNING: CPU: 0 PID: 1 at mm/x.c:1\n";
+        assert_eq!(
+            splat(log),
+            Some("[ 1.1] WARNING: CPU: 0 PID: 1 at mm/x.c:1")
+        );
+    }
+
+    #[test]
+    fn ordinary_messages_are_no_complaint() {
+        assert_eq!(
+            splat("[ 1.0] resmem: loading out-of-tree module taints kernel.\n"),
+            None
+        );
+    }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+//! Programs for the guest, cross-built as static programs.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::Builder;
+use crate::step::{Key, Step, unless_built};
+
+/// Builds `program`, a package of the cargo workspace in folder `workspace` of the checkout, and
+/// returns its path.
+pub fn build(builder: &Builder<'_>, workspace: &str, program: &str) -> Result<PathBuf> {
+    let target = builder.board.get("RUST_TARGET")?;
+    let linker = format!("{}gcc", builder.board.get("CROSS_COMPILE")?);
+    let folder = builder.paths.cache.join(program).join(target);
+    let root = &builder.paths.root;
+    let key = Key::new("cross 1")
+        .text(program)
+        .path(&root.join(workspace))?
+        .path(&root.join("userland"))?
+        .path(&root.join("kmod/abi.rs"))?
+        .path(&root.join("kmod/range.rs"))?
+        .text(&builder.tools.version)
+        .finish();
+    unless_built(&folder, &key, || {
+        let step = Step::start(&builder.logs(), program, &format!("cross-build {program}"))?;
+        let variable = format!(
+            "CARGO_TARGET_{}_LINKER",
+            target.to_uppercase().replace('-', "_")
+        );
+        step.run(
+            builder
+                .tools
+                .command(builder.tools.tool("cargo"))
+                .current_dir(root.join(workspace))
+                .args(["build", "--release", "--locked", "--package", program])
+                .args(["--target", target, "-Zbuild-std=std,panic_abort"])
+                .env("RUSTC_BOOTSTRAP", "1")
+                .env("__CARGO_TESTS_ONLY_SRC_ROOT", &builder.tools.library)
+                .env("RUSTFLAGS", "-Ctarget-feature=+crt-static")
+                .env("CARGO_TARGET_DIR", &folder)
+                .env(variable, linker),
+        )?;
+        step.done();
+        Ok(())
+    })?;
+    Ok(folder.join(target).join("release").join(program))
+}

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: MIT
+//! The kernel: source from a distribution package (or `LINUX_SRC`), the project's patches, a
+//! configuration made of the board's fragments, and a check that none of their lines was dropped.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use super::{Builder, apt};
+use crate::step::{Key, Step, output_of, unless_built};
+
+/// The distribution package that carries the source, and its suite.
+const PACKAGE: &str = "linux-source-7.3";
+const SUITE: &str = "trixie-backports";
+
+/// A patched source tree.
+pub struct Source {
+    /// The tree.
+    pub tree: PathBuf,
+    /// Where it came from: file name of the package, or the folder given.
+    pub origin: String,
+}
+
+/// A built kernel.
+pub struct Kernel {
+    /// Build folder (`O=`), which out-of-tree modules need.
+    pub build: PathBuf,
+    /// The boot image.
+    pub image: PathBuf,
+    /// The final configuration.
+    pub config: PathBuf,
+}
+
+/// Unpacks and patches the kernel source.
+pub fn source(builder: &Builder<'_>) -> Result<Source> {
+    let patches = builder.board.common.join("linux/patches");
+    let given = env::var_os("LINUX_SRC").map(PathBuf::from);
+    let key = Key::new("linux source 1").path(&patches)?;
+    let (name, key) = match &given {
+        Some(tree) => {
+            let makefile = tree.join("Makefile");
+            let key = key.path(&makefile)?.text(&tree.to_string_lossy());
+            ("linux-given".to_owned(), key.finish())
+        }
+        None => (PACKAGE.to_owned(), key.finish()),
+    };
+    let folder = builder.paths.cache.join(name);
+    let tree = folder.join("tree");
+    unless_built(&folder, &key, || {
+        let step = Step::start(
+            &builder.logs(),
+            "linux-source",
+            "get, unpack and patch Linux",
+        )?;
+        if tree.exists() {
+            fs::remove_dir_all(&tree)?;
+        }
+        fs::create_dir_all(&tree)?;
+        let origin = match &given {
+            Some(given) => {
+                step.run(
+                    Command::new("cp")
+                        .args(["-a", "--reflink=auto", "-T"])
+                        .arg(given)
+                        .arg(&tree),
+                )?;
+                given.display().to_string()
+            }
+            None => unpack_package(builder, &step, &folder, &tree)?,
+        };
+        patch(&step, &tree, &patches)?;
+        fs::write(folder.join("origin"), origin)?;
+        step.done();
+        Ok(())
+    })?;
+    Ok(Source {
+        tree,
+        origin: fs::read_to_string(folder.join("origin"))?,
+    })
+}
+
+fn unpack_package(
+    builder: &Builder<'_>,
+    step: &Step,
+    folder: &Path,
+    tree: &Path,
+) -> Result<String> {
+    let package = apt::Apt::prepare(builder, step, &[SUITE])?.binary(step, PACKAGE)?;
+    let unpacked = folder.join("deb");
+    apt::unpack(step, &package, &unpacked)?;
+    let tarball = unpacked.join(format!("usr/src/{PACKAGE}.tar.xz"));
+    step.run(
+        Command::new("tar")
+            .arg("-xf")
+            .arg(&tarball)
+            .arg("-C")
+            .arg(tree)
+            .arg("--strip-components=1"),
+    )?;
+    fs::remove_dir_all(&unpacked)?;
+    let name = package.file_name().unwrap_or_default();
+    Ok(name.to_string_lossy().into_owned())
+}
+
+/// Applies the patches that the tree does not hold already.
+fn patch(step: &Step, tree: &Path, patches: &Path) -> Result<()> {
+    let mut files: Vec<PathBuf> = fs::read_dir(patches)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "patch")
+        })
+        .collect();
+    files.sort();
+    for file in files {
+        let patch = |arguments: &[&str]| {
+            let mut command = Command::new("patch");
+            command
+                .arg("-d")
+                .arg(tree)
+                .args(["-p1", "-f", "-i"])
+                .arg(&file)
+                .args(arguments);
+            command
+        };
+        if output_of(&mut patch(&["-R", "--dry-run"])).is_ok() {
+            continue;
+        }
+        step.run(&mut patch(&["--no-backup-if-mismatch"]))?;
+    }
+    Ok(())
+}
+
+/// `make` in the kernel tree with the board's architecture and the project's tools.
+pub fn make(
+    builder: &Builder<'_>,
+    source: &Source,
+    build: &Path,
+    bindgen: &Path,
+) -> Result<Command> {
+    let tools = builder.tools;
+    let mut make = tools.command("make");
+    make.arg("-C")
+        .arg(&source.tree)
+        .arg(format!("O={}", build.display()))
+        .arg(format!("ARCH={}", builder.board.get("LINUX_ARCH")?))
+        .arg(format!(
+            "CROSS_COMPILE={}",
+            builder.board.get("CROSS_COMPILE")?
+        ))
+        .arg(format!("BINDGEN={}", bindgen.display()))
+        .arg(format!("RUSTC={}", tools.tool("rustc").display()))
+        .arg(format!("HOSTRUSTC={}", tools.tool("rustc").display()))
+        .arg(format!("RUSTDOC={}", tools.tool("rustdoc").display()))
+        .arg(format!("-j{}", jobs()))
+        .env("RUST_LIB_SRC", &tools.library)
+        .env("KBUILD_BUILD_TIMESTAMP", "1970-01-01")
+        .env("KBUILD_BUILD_USER", "resdump")
+        .env("KBUILD_BUILD_HOST", "resdump")
+        .env("KBUILD_BUILD_VERSION", "1");
+    Ok(make)
+}
+
+fn jobs() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Configures and builds the kernel; a build that was interrupted goes on.
+pub fn build(builder: &Builder<'_>, source: &Source, bindgen: &Path) -> Result<Kernel> {
+    let board = builder.board;
+    let target = board.get("LINUX_IMAGE")?;
+    let build = builder
+        .paths
+        .cache
+        .join("linux-build")
+        .join(format!("{}-{}", board.name, builder.flavour));
+    let fragments = board.kconfig(builder.flavour)?;
+    let wanted = fragments
+        .iter()
+        .map(|file| {
+            fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+        })
+        .collect::<Result<String>>()?;
+    let compiler = format!("{}gcc", board.get("CROSS_COMPILE")?);
+    let key = Key::new("linux build 1")
+        .text(&fs::read_to_string(source.tree.join("../.built"))?)
+        .text(&wanted)
+        .text(&builder.tools.version)
+        .text(&output_of(Command::new(compiler).arg("--version"))?)
+        .path(bindgen)?
+        .finish();
+    let kernel = Kernel {
+        image: build
+            .join("arch")
+            .join(board.get("LINUX_ARCH")?)
+            .join("boot")
+            .join(target),
+        config: build.join(".config"),
+        build: build.clone(),
+    };
+    unless_built(&build, &key, || {
+        let name = format!("linux-{}", builder.flavour);
+        let what = format!("configure and build Linux for {}", board.name);
+        let step = Step::start(&builder.logs(), &name, &what)?;
+        let all = build.join("wanted.config");
+        fs::write(&all, &wanted)?;
+        step.run(
+            make(builder, source, &build, bindgen)?
+                .arg("allnoconfig")
+                .arg(format!("KCONFIG_ALLCONFIG={}", all.display())),
+        )?;
+        let dropped = dropped_lines(&wanted, &fs::read_to_string(&kernel.config)?);
+        if !dropped.is_empty() {
+            bail!(
+                "Kconfig dropped lines of the fragments of board {}: {}\n\
+                 an option's dependencies are not met, or a tool is missing (`make rustavailable` \
+                 in the kernel tree tells for CONFIG_RUST)",
+                board.name,
+                dropped.join(", ")
+            );
+        }
+        step.run(make(builder, source, &build, bindgen)?.args([target, "modules"]))?;
+        step.done();
+        Ok(())
+    })?;
+    Ok(kernel)
+}
+
+/// The lines of the fragments that the final configuration does not honour. Of several lines for
+/// one option the last counts, as for Kconfig.
+pub fn dropped_lines(wanted: &str, config: &str) -> Vec<String> {
+    let mut lines: Vec<(&str, &str)> = Vec::new();
+    for line in wanted.lines().map(str::trim) {
+        let Some(option) = option_of(line) else {
+            continue;
+        };
+        lines.retain(|(known, _)| *known != option);
+        lines.push((option, line));
+    }
+    let honoured = |option: &str, line: &str| {
+        if line.starts_with('#') {
+            let set = format!("{option}=");
+            !config.lines().any(|have| have.starts_with(&set))
+        } else {
+            config.lines().any(|have| have == line)
+        }
+    };
+    lines
+        .into_iter()
+        .filter(|(option, line)| !honoured(option, line))
+        .map(|(_, line)| line.to_owned())
+        .collect()
+}
+
+/// `CONFIG_X=…` and `# CONFIG_X is not set` -> `CONFIG_X`.
+fn option_of(line: &str) -> Option<&str> {
+    if let Some(rest) = line.strip_prefix("# ") {
+        return rest
+            .strip_suffix(" is not set")
+            .filter(|o| o.starts_with("CONFIG_"));
+    }
+    let (option, _) = line.split_once('=')?;
+    option.starts_with("CONFIG_").then_some(option)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_kconfig_dropped_is_reported() {
+        let dropped = dropped_lines("CONFIG_RUST=y\nCONFIG_EXT4_FS=y\n", "CONFIG_EXT4_FS=y\n");
+        assert_eq!(dropped, ["CONFIG_RUST=y"]);
+    }
+
+    #[test]
+    fn an_option_that_came_back_is_reported() {
+        let dropped = dropped_lines("# CONFIG_VT is not set\n", "CONFIG_VT=y\n");
+        assert_eq!(dropped, ["# CONFIG_VT is not set"]);
+    }
+
+    #[test]
+    fn the_last_line_for_an_option_counts() {
+        let wanted = "CONFIG_KUNIT=y\n# CONFIG_KUNIT is not set\n";
+        assert!(dropped_lines(wanted, "# CONFIG_KUNIT is not set\n").is_empty());
+    }
+
+    #[test]
+    fn comments_are_not_wanted_lines() {
+        assert!(dropped_lines("# a comment\n\n", "").is_empty());
+    }
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+//! What an image consists of: versions, sources and hashes, as JSON beside it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use super::Builder;
+use super::busybox::Busybox;
+use super::linux::Source;
+use crate::step::{Key, output_of, sha256_file};
+
+/// The content of `manifest.json`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Revision of this format.
+    pub schema: u32,
+    /// `quick` or `buildroot`.
+    pub builder: String,
+    /// Name of the board.
+    pub board: String,
+    /// Name of the kernel flavour.
+    pub flavour: String,
+    /// Versions and origins of what went in.
+    pub versions: BTreeMap<String, String>,
+    /// Keys of the project's own sources that went in.
+    pub sources: BTreeMap<String, String>,
+    /// SHA-256 of each file of the image.
+    pub files: BTreeMap<String, String>,
+}
+
+impl Manifest {
+    pub(super) fn describe(
+        builder: &Builder<'_>,
+        source: &Source,
+        busybox: &Busybox,
+        folder: &Path,
+    ) -> Result<Self> {
+        let compiler = format!("{}gcc", builder.board.get("CROSS_COMPILE")?);
+        let compiler = output_of(Command::new(compiler).arg("--version"))?;
+        let root = &builder.paths.root;
+        let mut files = BTreeMap::new();
+        for name in [
+            "linux.config",
+            "resdump",
+            "resmem.dtbo",
+            "resmem.ko",
+            "rootfs.cpio",
+            "uImage",
+        ] {
+            files.insert(name.to_owned(), sha256_file(&folder.join(name))?);
+        }
+        let mut sources = BTreeMap::new();
+        for (name, path) in [
+            ("kmod", "kmod"),
+            ("userland", "userland"),
+            ("overlay", "board/common/overlay"),
+        ] {
+            sources.insert(
+                name.to_owned(),
+                Key::new(name).path(&root.join(path))?.finish(),
+            );
+        }
+        let versions = [
+            ("linux", source.origin.as_str()),
+            ("busybox", &busybox.origin),
+            ("rustc", &builder.tools.version),
+            ("cc", compiler.lines().next().unwrap_or_default()),
+        ];
+        Ok(Self {
+            schema: 1,
+            builder: "quick".to_owned(),
+            board: builder.board.name.clone(),
+            flavour: builder.flavour.to_owned(),
+            versions: versions
+                .map(|(name, version)| (name.to_owned(), version.to_owned()))
+                .into(),
+            sources,
+            files,
+        })
+    }
+
+    pub(super) fn write(&self, folder: &Path) -> Result<()> {
+        fs::write(
+            folder.join("manifest.json"),
+            serde_json::to_string_pretty(self)? + "\n",
+        )?;
+        Ok(())
+    }
+}

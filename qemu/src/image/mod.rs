@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+//! The quick image: kernel, module, dumper and root file system, put together from distribution
+//! packages and this checkout.
+
+mod apt;
+mod bindgen;
+mod busybox;
+mod cross;
+pub mod linux;
+mod manifest;
+mod module;
+mod rootfs;
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use crate::board::Board;
+use crate::paths::Paths;
+use crate::step::{Key, unless_built};
+use crate::toolchain::Toolchain;
+
+pub use manifest::Manifest;
+pub use module::lint as module_lint;
+
+/// What an image builder needs to know.
+pub struct Builder<'a> {
+    /// Folders.
+    pub paths: &'a Paths,
+    /// Compilers.
+    pub tools: &'a Toolchain,
+    /// For which board.
+    pub board: &'a Board,
+    /// Which kernel: the name of a fragment in `board/common/linux/fragments`.
+    pub flavour: &'a str,
+}
+
+/// A finished image: a folder with `uImage`, `rootfs.cpio`, `resmem.dtbo`, `resmem.ko`, `resdump`,
+/// `linux.config` and `manifest.json`. `tools.cpio` beside them holds what the tests want in the
+/// guest on top, and is not part of the image.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// The folder.
+    pub folder: PathBuf,
+}
+
+impl Image {
+    /// Path of one of its files.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+impl Builder<'_> {
+    /// Where step logs go.
+    fn logs(&self) -> PathBuf {
+        self.paths.out.join("log")
+    }
+
+    /// Builds what is not up to date and returns the image.
+    pub fn build(&self) -> Result<Image> {
+        let started = Instant::now();
+        let _lock = self.paths.lock_cache()?;
+        let folder = self
+            .paths
+            .out
+            .join("quick")
+            .join(&self.board.name)
+            .join(self.flavour);
+
+        let bindgen = bindgen::build(self)?;
+        let source = linux::source(self)?;
+        let kernel = linux::build(self, &source, &bindgen)?;
+        let module = module::build(self, &source, &kernel, &bindgen)?;
+        let dumper = cross::build(self, "userland", "resdump")?;
+        let probe = cross::build(self, "qemu/probe", "probe")?;
+        let busybox = busybox::build(self)?;
+        let parts = rootfs::Parts {
+            kernel: &kernel,
+            module: &module,
+            dumper: &dumper,
+            probe: &probe,
+            busybox: &busybox,
+        };
+
+        let key = Key::new("image 1")
+            .path(&kernel.image)?
+            .path(&module)?
+            .path(&dumper)?
+            .path(&probe)?
+            .path(&busybox.program)?
+            .path(&self.board.folder)?
+            .path(&self.board.common.join("overlay"))?
+            .finish();
+        unless_built(&folder, &key, || {
+            rootfs::assemble(self, &folder, &parts)?;
+            for (from, to) in [
+                (&kernel.image, "uImage"),
+                (&kernel.config, "linux.config"),
+                (&module, "resmem.ko"),
+                (&dumper, "resdump"),
+            ] {
+                fs::copy(from, folder.join(to))
+                    .with_context(|| format!("cannot copy {}", from.display()))?;
+            }
+            Manifest::describe(self, &source, &busybox, &folder)?.write(&folder)
+        })?;
+        println!(
+            "image {}/{} ready after {:.1} s: {}",
+            self.board.name,
+            self.flavour,
+            started.elapsed().as_secs_f64(),
+            folder.display()
+        );
+        Ok(Image { folder })
+    }
+}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+//! Host side of the project: builds the quick image, runs it under QEMU, drives its serial console.
+
+pub mod board;
+pub mod console;
+pub mod devicetree;
+pub mod disk;
+pub mod guest;
+pub mod image;
+pub mod lint;
+pub mod machine;
+pub mod paths;
+pub mod report;
+pub mod run;
+pub mod step;
+pub mod toolchain;

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+//! The project's front door behind the Makefile: builds, runs and checks.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use harness::board::Board;
+use harness::image::Builder;
+use harness::paths::Paths;
+use harness::toolchain::Toolchain;
+use harness::{lint, run};
+
+#[derive(Parser)]
+#[command(about, max_term_width = 90)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+    /// Board, a folder below board/.
+    #[arg(long, global = true, default_value = "qemu-ppce500")]
+    board: String,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build the quick image of a kernel flavour.
+    Image {
+        /// A fragment of board/common/linux/fragments: appliance or lab.
+        #[arg(default_value = "appliance")]
+        flavour: String,
+    },
+    /// Memory to disk by each engine, compared on the host (boots the lab flavour, whose /dev/mem
+    /// is open for the comparison).
+    Run,
+    /// An interactive guest on this terminal.
+    Console,
+    /// Formatters, linters, binding and configuration checks.
+    Lint,
+}
+
+fn main() -> ExitCode {
+    match work(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            println!("FAIL: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn work(arguments: &Arguments) -> Result<bool> {
+    let paths = Paths::discover()?;
+    let tools = Toolchain::discover()?;
+    let board = Board::load(&paths.root, &arguments.board)?;
+    let image = |flavour| {
+        Builder {
+            paths: &paths,
+            tools: &tools,
+            board: &board,
+            flavour,
+        }
+        .build()
+    };
+    match &arguments.task {
+        Task::Image { flavour } => image(flavour).map(|_| true),
+        Task::Run => run::run(&paths, &board, &image("lab")?),
+        Task::Console => run::console(&paths, &board, &image("appliance")?).map(|()| true),
+        Task::Lint => lint::lint(&paths, &tools, &board).map(|()| true),
+    }
+}

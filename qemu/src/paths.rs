@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+//! Where things are: the checkout, its output folder, and the cache that checkouts share.
+
+use std::env;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+/// Folders of this run.
+#[derive(Clone, Debug)]
+pub struct Paths {
+    /// The checkout.
+    pub root: PathBuf,
+    /// Output of this checkout: images, run folders, logs. Safe to delete.
+    pub out: PathBuf,
+    /// Downloads and builds that are worth keeping, outside any checkout. Safe to delete.
+    pub cache: PathBuf,
+}
+
+impl Paths {
+    /// The checkout that this program was built in; the cache is `RESDUMP_CACHE`, else the user's
+    /// cache folder.
+    pub fn discover() -> Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .context("the harness lies in a folder of the checkout")?
+            .to_path_buf();
+        let cache = match env::var_os("RESDUMP_CACHE") {
+            Some(cache) => PathBuf::from(cache),
+            None => match env::var_os("XDG_CACHE_HOME") {
+                Some(base) => PathBuf::from(base).join("resdump"),
+                None => PathBuf::from(env::var_os("HOME").context("HOME is not set")?)
+                    .join(".cache/resdump"),
+            },
+        };
+        let out = root.join("out");
+        for folder in [&out, &cache] {
+            fs::create_dir_all(folder)
+                .with_context(|| format!("cannot create {}", folder.display()))?;
+        }
+        Ok(Self { root, out, cache })
+    }
+
+    /// Takes the cache for this process, waiting for another that has it; given back on drop.
+    pub fn lock_cache(&self) -> Result<File> {
+        let path = self.cache.join(".lock");
+        let file =
+            File::create(&path).with_context(|| format!("cannot open {}", path.display()))?;
+        if file.try_lock().is_err() {
+            println!("waiting for another build to release {}", path.display());
+            file.lock()?;
+        }
+        Ok(file)
+    }
+
+    /// A fresh, empty folder below `out`.
+    pub fn fresh_out(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.out.join(name);
+        if folder.exists() {
+            fs::remove_dir_all(&folder)
+                .with_context(|| format!("cannot empty {}", folder.display()))?;
+        }
+        fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+}

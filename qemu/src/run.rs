@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MIT
+//! `make run`, the main job: memory that the host filled arrives on disks byte for byte, by each
+//! engine, driven over the serial console.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::board::Board;
+use crate::devicetree;
+use crate::disk::Disk;
+use crate::guest::Guest;
+use crate::image::Image;
+use crate::machine::Machine;
+use crate::paths::Paths;
+use crate::report::{self, Row};
+
+const LABEL: &str = "capture";
+const ENGINES: [&str; 3] = ["kernel", "mmap", "devmem"];
+/// Spelled out so that all engines are compared at the same chunk size.
+const CHUNK: &str = "4M";
+/// Rounds; each engine's best is shown, wall-clock figures being noisy.
+const ROUNDS: usize = 3;
+
+/// Runs the main job and prints its table. `Ok(false)` when a byte differs.
+pub fn run(paths: &Paths, board: &Board, image: &Image) -> Result<bool> {
+    let folder = paths.fresh_out("run")?;
+    let overlay_tree = {
+        let machine = Machine::new(board, image, &folder);
+        machine.device_tree()?
+    };
+    let (base, size) = devicetree::reserved_region(&overlay_tree, LABEL)?;
+    let data = folder.join("capture.bin");
+    fill_with_random(&data, size)?;
+
+    let slots = ENGINES.len() as u64 + 1;
+    let margin = 64 << 20;
+    let file_disk = Disk::ext4(&folder.join("ext4.img"), slots * size + margin)?;
+    let raw_disk = Disk::empty(&folder.join("raw.img"), slots * size)?;
+    let mut machine = Machine::new(board, image, &folder);
+    machine.disks = vec![file_disk.clone(), raw_disk.clone()];
+    machine.loads = vec![(data.clone(), base)];
+
+    println!(
+        "==> run: {size} bytes of random data at {base:#x}, guest console in {}",
+        folder.join("console.log").display()
+    );
+    let mut guest = machine.start()?;
+    let result = dump_all(&mut guest, base, size);
+    let (mut rows, first) = match result {
+        Ok(result) => result,
+        Err(error) => bail!("{error:#}\n{}", guest.report()),
+    };
+    if let Err(error) = guest.check_health() {
+        bail!("{error:#}\n{}", guest.report());
+    }
+    guest.power_off()?;
+
+    let expected = fs::read(&data)?;
+    for row in &mut rows {
+        row.identical = match row.target.as_str() {
+            "ext4 file" => file_disk.read_ext4(&file_name(&row.engine))? == expected,
+            _ => raw_disk.read(seek_of(&row.engine, size), size)? == expected,
+        };
+    }
+    let identical = rows.iter().all(|row| row.identical);
+    println!("{}", report::table(&rows));
+    for other in ["mmap", "devmem", "dd"] {
+        if let Some(ratio) = report::ratio(&rows, "kernel", other, "raw disk") {
+            println!("kernel engine / {other}, raw disk: {ratio:.1} x");
+        }
+    }
+    println!("power-on to finished dump of {size} bytes: {first:.1} s");
+    if identical {
+        println!(
+            "PASS: all {} copies are identical to what was in memory",
+            rows.len()
+        );
+    } else {
+        println!("FAIL: a copy differs; disks are in {}", folder.display());
+    }
+    Ok(identical)
+}
+
+/// All engines onto both targets; also returns the seconds from power-on to the end of the first.
+fn dump_all(guest: &mut Guest, base: u64, size: u64) -> Result<(Vec<Row>, f64)> {
+    let boot = guest.wait_for_shell()?;
+    println!("    shell after {boot:.1} s");
+    guest.check("mount -t ext4 /dev/vda /mnt")?;
+    let mut first = None;
+    let mut rows: Vec<Row> = Vec::new();
+    for _ in 0..ROUNDS {
+        for target in ["raw disk", "ext4 file"] {
+            for engine in ENGINES {
+                let row = dump(guest, engine, target, size)?;
+                first.get_or_insert_with(|| guest.uptime());
+                keep_best(&mut rows, row);
+            }
+        }
+        let row = dd(guest, base, size)?;
+        keep_best(&mut rows, row);
+    }
+    guest.check("umount /mnt")?;
+    Ok((rows, first.context("nothing was dumped")?))
+}
+
+fn keep_best(rows: &mut Vec<Row>, row: Row) {
+    match rows
+        .iter_mut()
+        .find(|have| have.engine == row.engine && have.target == row.target)
+    {
+        Some(have) if have.rate < row.rate => *have = row,
+        Some(_) => {}
+        None => rows.push(row),
+    }
+}
+
+fn file_name(engine: &str) -> String {
+    format!("{LABEL}-{engine}.bin")
+}
+
+/// Each engine has a place of its own on the raw disk.
+fn seek_of(engine: &str, size: u64) -> u64 {
+    let slot = ENGINES.iter().position(|name| *name == engine);
+    slot.unwrap_or(ENGINES.len()) as u64 * size
+}
+
+fn dump(guest: &mut Guest, engine: &str, target: &str, size: u64) -> Result<Row> {
+    let place = match target {
+        "raw disk" => format!("/dev/vdb --seek {}", seek_of(engine, size)),
+        _ => format!("/mnt/{}", file_name(engine)),
+    };
+    let answer = guest.check(&format!(
+        "resdump dump {LABEL} {place} --engine {engine} --chunk {CHUNK} --force --quiet --json"
+    ))?;
+    let answer: Value = serde_json::from_str(answer.trim())
+        .with_context(|| format!("resdump printed {answer:?}"))?;
+    let number = |name: &str| {
+        answer[name]
+            .as_f64()
+            .with_context(|| format!("no {name} in {answer}"))
+    };
+    let bytes = number("bytes")?;
+    if bytes != size as f64 {
+        bail!("resdump wrote {bytes} of {size} bytes: {answer}");
+    }
+    Ok(Row {
+        engine: engine.to_owned(),
+        target: target.to_owned(),
+        rate: bytes / number("seconds")? / 1e6,
+        direct: answer["bytes_direct"].as_u64(),
+        copied: answer["bytes_copied"].as_u64(),
+        identical: false,
+    })
+}
+
+/// What a person does without this project.
+fn dd(guest: &mut Guest, base: u64, size: u64) -> Result<Row> {
+    const BLOCK: u64 = 1 << 20;
+    let text = guest.check(&format!(
+        "dd if=/dev/mem of=/dev/vdb bs={BLOCK} skip={} count={} seek={} oflag=direct conv=fsync,notrunc",
+        base / BLOCK,
+        size / BLOCK,
+        seek_of("dd", size) / BLOCK
+    ))?;
+    // "67108864 bytes (64.0MB) copied, 0.152344 seconds, 420.1MB/s"
+    let seconds: f64 = text
+        .split("copied, ")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next())
+        .and_then(|seconds| seconds.parse().ok())
+        .with_context(|| format!("dd printed {text:?}"))?;
+    Ok(Row {
+        engine: "dd".to_owned(),
+        target: "raw disk".to_owned(),
+        rate: size as f64 / seconds / 1e6,
+        direct: None,
+        copied: Some(size),
+        identical: false,
+    })
+}
+
+/// Fills a file with `bytes` random bytes.
+pub fn fill_with_random(path: &Path, bytes: u64) -> Result<()> {
+    let mut source = File::open("/dev/urandom")?.take(bytes);
+    let mut file = File::create(path)?;
+    io::copy(&mut source, &mut file)?;
+    Ok(())
+}
+
+/// `make console`: the guest's serial line on this terminal, with two empty disks to try things on.
+pub fn console(paths: &Paths, board: &Board, image: &Image) -> Result<()> {
+    let folder = paths.fresh_out("console")?;
+    let tree = Machine::new(board, image, &folder).device_tree()?;
+    let (base, size) = devicetree::reserved_region(&tree, LABEL)?;
+    let data = folder.join("capture.bin");
+    fill_with_random(&data, size)?;
+    let mut machine = Machine::new(board, image, &folder);
+    machine.disks = vec![
+        Disk::empty(&folder.join("raw.img"), 2 * size)?,
+        Disk::ext4(&folder.join("ext4.img"), 4 * size)?,
+    ];
+    machine.loads = vec![(data, base)];
+    println!(
+        "/dev/vda is an empty disk, /dev/vdb has an ext4 file system. `poweroff` ends the guest."
+    );
+    let status = machine.command()?.status()?;
+    if !status.success() {
+        bail!("QEMU ended with {status}");
+    }
+    Ok(())
+}

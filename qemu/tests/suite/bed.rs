@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: MIT
+//! The machines that tests run in, and what is on and in them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use harness::board::Board;
+use harness::devicetree::Region;
+use harness::disk::Disk;
+use harness::guest::{Guest, Output};
+use harness::image::{Builder, Image};
+use harness::machine::Machine;
+use harness::paths::Paths;
+use harness::run::fill_with_random;
+use harness::toolchain::Toolchain;
+
+/// Which machine.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bed {
+    /// The product's kernel, two processors, regions in low memory.
+    Low,
+    /// The product's kernel, 2 GiB, a region in high memory.
+    High,
+    /// The laboratory's kernel, with the board's own device tree.
+    Lab,
+}
+
+impl Bed {
+    /// First part of the names of its tests.
+    pub fn name(self) -> &'static str {
+        match self {
+            Bed::Low => "low",
+            Bed::High => "high",
+            Bed::Lab => "lab",
+        }
+    }
+
+    fn flavour(self) -> &'static str {
+        match self {
+            Bed::Low | Bed::High => "appliance",
+            Bed::Lab => "lab",
+        }
+    }
+}
+
+/// A test.
+pub struct Case {
+    pub bed: Bed,
+    pub name: &'static str,
+    pub run: fn(&mut Running) -> Result<()>,
+}
+
+/// A machine that runs, with its disks and what the host put into its regions.
+pub struct Running {
+    pub guest: Guest,
+    /// `/dev/vda`, empty.
+    pub raw: Disk,
+    /// `/dev/vdb`, ext4.
+    pub ext4: Disk,
+    /// `/dev/vdc`, empty, [`SMALL`] bytes.
+    pub small: Disk,
+    /// What each region held when the processor started.
+    pub content: BTreeMap<String, Vec<u8>>,
+}
+
+/// Size of the small disk: not a multiple of the default chunk.
+pub const SMALL: u64 = (5 << 20) + 4096;
+/// Size of a region that is not a power of two, nor a multiple of 64 KiB.
+pub const ODD: u64 = (3 << 20) + (3 << 12);
+
+fn regions(bed: Bed) -> Option<Vec<Region>> {
+    match bed {
+        Bed::Low => {
+            let mut capture = Region::new("capture", 0x1000_0000, 64 << 20);
+            capture.named = true;
+            Some(vec![
+                capture,
+                Region::new("odd", 0x0e00_0000, ODD),
+                Region::new("scratch", 0x0f00_0000, 1 << 20).writable(),
+            ])
+        }
+        Bed::High => Some(vec![
+            Region::new("high", 0x6000_0000, 64 << 20),
+            Region::new("highscratch", 0x6800_0000, 1 << 20).writable(),
+        ]),
+        Bed::Lab => None,
+    }
+}
+
+/// The machines that have been started.
+pub struct Beds {
+    running: BTreeMap<Bed, Mutex<Option<Running>>>,
+}
+
+impl Beds {
+    pub fn new() -> Self {
+        let beds = [Bed::Low, Bed::High, Bed::Lab];
+        Self {
+            running: beds.map(|bed| (bed, Mutex::new(None))).into(),
+        }
+    }
+
+    /// Runs a test in its machine, starting that if need be; a machine in which a test failed is
+    /// not used again.
+    pub fn with(&self, bed: Bed, name: &str, run: fn(&mut Running) -> Result<()>) -> Result<()> {
+        let slot = self.running.get(&bed).context("no such machine")?;
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = match slot.take() {
+            Some(running) => running,
+            None => start(bed).with_context(|| format!("starting the machine for {name}"))?,
+        };
+        let result = run(&mut running).and_then(|()| running.guest.check_health());
+        match result {
+            Ok(()) => {
+                *slot = Some(running);
+                Ok(())
+            }
+            Err(error) => bail!(
+                "{error:#}\n{}\nrepeat: make test TEST={}::{name}",
+                running.guest.report(),
+                bed.name()
+            ),
+        }
+    }
+
+    /// Powers all machines off.
+    pub fn power_off(&self) -> Result<()> {
+        for slot in self.running.values() {
+            let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(running) = slot.take() {
+                let status = running.guest.power_off()?;
+                ensure!(status.success(), "QEMU ended with {status}");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn start(bed: Bed) -> Result<Running> {
+    let paths = Paths::discover()?;
+    let board = Board::load(&paths.root, "qemu-ppce500")?;
+    let image = image(&paths, &board, bed.flavour())?;
+    let folder = paths.fresh_out(&format!("suite/{}", bed.name()))?;
+
+    let raw = Disk::empty(&folder.join("raw.img"), 160 << 20)?;
+    let ext4 = Disk::ext4(&folder.join("ext4.img"), 256 << 20)?;
+    let small = Disk::empty(&folder.join("small.img"), SMALL)?;
+    let mut machine = Machine::new(&board, &image, &folder);
+    machine.tools = true;
+    machine.cpus = if bed == Bed::Low { 2 } else { 1 };
+    machine.memory_mib = (bed == Bed::High).then_some(2048);
+    machine.regions = regions(bed);
+    machine.disks = vec![raw.clone(), ext4.clone(), small.clone()];
+
+    let filled: Vec<(String, u64, u64)> = match &machine.regions {
+        Some(regions) => regions
+            .iter()
+            .map(|region| (region.label.clone(), region.base, region.size))
+            .collect(),
+        None => {
+            let tree = machine.device_tree()?;
+            let (base, size) = harness::devicetree::reserved_region(&tree, "capture")?;
+            vec![("capture".to_owned(), base, size)]
+        }
+    };
+    let mut content = BTreeMap::new();
+    for (label, base, size) in filled {
+        let file = folder.join(format!("{label}.bin"));
+        fill_with_random(&file, size)?;
+        content.insert(label, fs::read(&file)?);
+        machine.loads.push((file, base));
+    }
+    let mut guest = machine.start()?;
+    if let Err(error) = guest.wait_for_shell() {
+        bail!("{error:#}\n{}", guest.report());
+    }
+    Ok(Running {
+        guest,
+        raw,
+        ext4,
+        small,
+        content,
+    })
+}
+
+/// The image under test: the quick one, or the folder that `RESDUMP_IMAGES` names, with one folder
+/// a flavour.
+fn image(paths: &Paths, board: &Board, flavour: &str) -> Result<Image> {
+    if let Some(images) = std::env::var_os("RESDUMP_IMAGES") {
+        return Ok(Image {
+            folder: PathBuf::from(images).join(flavour),
+        });
+    }
+    let tools = Toolchain::discover()?;
+    Builder {
+        paths,
+        tools: &tools,
+        board,
+        flavour,
+    }
+    .build()
+}
+
+impl Running {
+    /// Runs a command that must succeed.
+    pub fn check(&mut self, command: &str) -> Result<String> {
+        self.guest.check(command)
+    }
+
+    /// Runs a command, whatever its exit status.
+    pub fn run(&mut self, command: &str) -> Result<Output> {
+        self.guest.run(command)
+    }
+
+    /// Makes one raw call and returns what it said: `ok …`, or the name of an error.
+    pub fn probe(&mut self, call: &str) -> Result<String> {
+        Ok(self.check(&format!("probe {call}"))?.trim().to_owned())
+    }
+
+    /// A raw call that must end as expected: `ok …`, or the name of an error.
+    pub fn says(&mut self, call: &str, errno: &str) -> Result<()> {
+        let said = self.probe(call)?;
+        ensure!(said == errno, "probe {call}: {said}, expected {errno}");
+        Ok(())
+    }
+
+    /// A dump with `resdump` that must succeed; returns its JSON.
+    pub fn dump(&mut self, arguments: &str) -> Result<Value> {
+        let text = self.check(&format!("resdump dump {arguments} --force --quiet --json"))?;
+        serde_json::from_str(text.trim()).with_context(|| format!("resdump printed {text:?}"))
+    }
+
+    /// Content of a region as the host put it there.
+    pub fn expected(&self, label: &str) -> Result<&[u8]> {
+        match self.content.get(label) {
+            Some(content) => Ok(content),
+            None => bail!("no region {label}"),
+        }
+    }
+
+    /// Checks that a disk holds the whole content of a region at an offset.
+    pub fn same_on(&self, disk: &Disk, offset: u64, label: &str) -> Result<()> {
+        let expected = self.expected(label)?;
+        same(&disk.read(offset, expected.len() as u64)?, expected)
+    }
+
+    /// Runs a command with the ext4 disk on /mnt, and takes it away again.
+    pub fn mounted<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.check("mount -t ext4 /dev/vdb /mnt")?;
+        let result = work(self);
+        self.check("umount /mnt")?;
+        result
+    }
+
+    /// What a path in the guest hashes to.
+    pub fn sha256(&mut self, path: &str) -> Result<String> {
+        let text = self.check(&format!("sha256sum {path}"))?;
+        Ok(text
+            .split_whitespace()
+            .next()
+            .unwrap_or_default()
+            .to_owned())
+    }
+}
+
+/// Checks that two pieces are the same, and says where they first differ.
+pub fn same(found: &[u8], expected: &[u8]) -> Result<()> {
+    ensure!(
+        found.len() == expected.len(),
+        "{} bytes instead of {}",
+        found.len(),
+        expected.len()
+    );
+    if let Some(at) = found
+        .iter()
+        .zip(expected)
+        .position(|(one, other)| one != other)
+    {
+        bail!(
+            "byte {at:#x} is {:#04x} instead of {:#04x}",
+            found[at],
+            expected[at]
+        );
+    }
+    Ok(())
+}

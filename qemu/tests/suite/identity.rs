@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+//! What was in memory is on the target, byte for byte.
+
+use anyhow::{Result, ensure};
+
+use crate::bed::{Bed, Case, ODD, Running, same};
+
+pub fn cases() -> Vec<Case> {
+    let case = |bed, name, run| Case { bed, name, run };
+    vec![
+        case(Bed::Low, "kernel_engine_to_a_raw_disk", |bed| {
+            to_raw(bed, "capture", "kernel")
+        }),
+        case(Bed::Low, "kernel_engine_to_an_ext4_file", |bed| {
+            to_file(bed, "capture", "kernel")
+        }),
+        case(Bed::Low, "mmap_engine_to_a_raw_disk", |bed| {
+            to_raw(bed, "capture", "mmap")
+        }),
+        case(Bed::Low, "mmap_engine_to_an_ext4_file", |bed| {
+            to_file(bed, "capture", "mmap")
+        }),
+        case(Bed::High, "kernel_engine_to_a_raw_disk", |bed| {
+            to_raw(bed, "high", "kernel")
+        }),
+        case(Bed::High, "kernel_engine_to_an_ext4_file", |bed| {
+            to_file(bed, "high", "kernel")
+        }),
+        case(Bed::High, "mmap_engine_to_a_raw_disk", |bed| {
+            to_raw(bed, "high", "mmap")
+        }),
+        case(Bed::High, "mmap_engine_to_an_ext4_file", |bed| {
+            to_file(bed, "high", "mmap")
+        }),
+        case(
+            Bed::Low,
+            "the_kernel_engine_copies_nothing",
+            the_kernel_engine_copies_nothing,
+        ),
+        case(Bed::Low, "a_region_of_an_odd_size", a_region_of_an_odd_size),
+        case(Bed::Low, "a_sub_range", a_sub_range),
+        case(Bed::Low, "every_chunk_and_depth", every_chunk_and_depth),
+        case(Bed::Low, "two_regions_at_once", two_regions_at_once),
+        case(
+            Bed::Low,
+            "a_range_shorter_than_a_chunk",
+            a_range_shorter_than_a_chunk,
+        ),
+        case(Bed::High, "a_load_is_what_a_dump_then_finds", |bed| {
+            load(bed, "highscratch")
+        }),
+        case(Bed::Low, "a_load_is_what_a_dump_then_finds", |bed| {
+            load(bed, "scratch")
+        }),
+        case(
+            Bed::Low,
+            "a_dump_leaves_the_region_as_it_was",
+            a_dump_leaves_the_region_as_it_was,
+        ),
+    ]
+}
+
+fn to_raw(bed: &mut Running, label: &str, engine: &str) -> Result<()> {
+    bed.check("dd if=/dev/zero of=/dev/vda bs=1M count=80 conv=fsync")?;
+    bed.dump(&format!("{label} /dev/vda --engine {engine}"))?;
+    bed.same_on(&bed.raw.clone(), 0, label)
+}
+
+fn to_file(bed: &mut Running, label: &str, engine: &str) -> Result<()> {
+    let name = format!("{label}-{engine}.bin");
+    bed.mounted(|bed| bed.dump(&format!("{label} /mnt/{name} --engine {engine}")))?;
+    same(&bed.ext4.read_ext4(&name)?, bed.expected(label)?)?;
+    bed.mounted(|bed| bed.check(&format!("rm /mnt/{name}")))?;
+    Ok(())
+}
+
+fn the_kernel_engine_copies_nothing(bed: &mut Running) -> Result<()> {
+    let answer = bed.dump("capture /dev/vda --engine kernel")?;
+    let size = bed.expected("capture")?.len();
+    ensure!(answer["bytes_direct"] == size, "{answer}");
+    ensure!(answer["bytes_copied"] == 0, "{answer}");
+    Ok(())
+}
+
+fn a_region_of_an_odd_size(bed: &mut Running) -> Result<()> {
+    for engine in ["kernel", "mmap"] {
+        let answer = bed.dump(&format!("odd /dev/vda --engine {engine}"))?;
+        ensure!(answer["bytes"] == ODD, "{answer}");
+        bed.same_on(&bed.raw.clone(), 0, "odd")?;
+    }
+    Ok(())
+}
+
+fn a_sub_range(bed: &mut Running) -> Result<()> {
+    let (offset, length, seek) = (0x12_3000, 0x45_6000, 0x1_0000);
+    for engine in ["kernel", "mmap"] {
+        bed.check("dd if=/dev/zero of=/dev/vda bs=1M count=16 conv=fsync")?;
+        bed.dump(&format!(
+            "capture /dev/vda --offset {offset:#x} --length {length:#x} --seek {seek:#x} --engine {engine}"
+        ))?;
+        let disk = bed.raw.read(0, 16 << 20)?;
+        let (before, rest) = disk.split_at(seek);
+        let (body, after) = rest.split_at(length);
+        same(body, &bed.expected("capture")?[offset..offset + length])?;
+        let untouched = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
+        ensure!(
+            untouched(before) && untouched(after),
+            "{engine} wrote beside the range"
+        );
+    }
+    Ok(())
+}
+
+fn every_chunk_and_depth(bed: &mut Running) -> Result<()> {
+    for (chunk, depth) in [
+        ("64K", 1),
+        ("64K", 32),
+        ("192K", 3),
+        ("1M", 8),
+        ("16M", 2),
+        ("64M", 64),
+    ] {
+        bed.check("dd if=/dev/zero of=/dev/vda bs=1M count=64 conv=fsync")?;
+        bed.dump(&format!(
+            "capture /dev/vda --engine kernel --chunk {chunk} --depth {depth}"
+        ))?;
+        bed.same_on(&bed.raw.clone(), 0, "capture")?;
+    }
+    Ok(())
+}
+
+fn two_regions_at_once(bed: &mut Running) -> Result<()> {
+    bed.check("dd if=/dev/zero of=/dev/vda bs=1M count=80 conv=fsync")?;
+    bed.check(
+        "resdump dump odd /dev/vda --seek 64M --engine kernel --force --quiet & \
+         resdump dump capture /dev/vda --engine kernel --force --quiet && wait $!",
+    )?;
+    bed.same_on(&bed.raw.clone(), 0, "capture")?;
+    bed.same_on(&bed.raw.clone(), 64 << 20, "odd")
+}
+
+fn a_range_shorter_than_a_chunk(bed: &mut Running) -> Result<()> {
+    bed.dump("capture /dev/vda --length 4096 --engine kernel")?;
+    same(&bed.raw.read(0, 4096)?, &bed.expected("capture")?[..4096])
+}
+
+fn load(bed: &mut Running, label: &str) -> Result<()> {
+    let size = bed.expected(label)?.len();
+    let digest = bed.sha256(&format!("/dev/resmem/{label}"))?;
+    bed.check(&format!(
+        "dd if=/dev/zero of=/dev/vda bs=4096 count={} conv=fsync",
+        size / 4096
+    ))?;
+    bed.check(&format!(
+        "resdump dump {label} /dev/vda --seek 16M --engine kernel --force --quiet"
+    ))?;
+    // Something else into the region, seen there, then the first content back.
+    bed.check(&format!(
+        "resdump load /dev/vda {label} --length {size} --quiet"
+    ))?;
+    ensure!(
+        bed.sha256(&format!("/dev/resmem/{label}"))? != digest,
+        "the load changed nothing"
+    );
+    bed.check("dd if=/dev/vda of=/tmp/back bs=1M skip=16 count=1")?;
+    bed.mounted(|bed| {
+        bed.check("cp /tmp/back /mnt/back && sync")?;
+        bed.check(&format!("resdump load /mnt/back {label} --quiet"))?;
+        bed.check("rm /mnt/back /tmp/back")
+    })?;
+    ensure!(
+        bed.sha256(&format!("/dev/resmem/{label}"))? == digest,
+        "the way back lost something"
+    );
+    Ok(())
+}
+
+fn a_dump_leaves_the_region_as_it_was(bed: &mut Running) -> Result<()> {
+    bed.dump("odd /dev/vda --engine kernel")?;
+    bed.dump("odd /dev/vda --seek 16M --engine kernel")?;
+    bed.same_on(&bed.raw.clone(), 16 << 20, "odd")
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+//! What only the laboratory's kernel shows: the module's unit tests, and /dev/mem.
+
+use anyhow::{Result, ensure};
+
+use crate::bed::{Bed, Case, Running};
+
+pub fn cases() -> Vec<Case> {
+    let case = |bed, name, run| Case { bed, name, run };
+    vec![
+        case(
+            Bed::Lab,
+            "the_modules_unit_tests_pass",
+            the_modules_unit_tests_pass,
+        ),
+        case(
+            Bed::Lab,
+            "the_boards_own_region_arrives",
+            the_boards_own_region_arrives,
+        ),
+        case(
+            Bed::Lab,
+            "dev_mem_is_copied_for_comparison",
+            dev_mem_is_copied_for_comparison,
+        ),
+        case(
+            Bed::Low,
+            "dev_mem_is_forbidden_in_the_product",
+            dev_mem_is_forbidden_in_the_product,
+        ),
+    ]
+}
+
+fn the_modules_unit_tests_pass(bed: &mut Running) -> Result<()> {
+    let log = bed.check("dmesg")?;
+    for suite in ["resmem_range", "resmem_region"] {
+        let passed = log
+            .lines()
+            .any(|line| line.contains("] ok ") && line.ends_with(suite));
+        ensure!(passed, "KUnit suite {suite} did not pass:\n{log}");
+    }
+    ensure!(!log.contains("not ok "), "{log}");
+    Ok(())
+}
+
+fn the_boards_own_region_arrives(bed: &mut Running) -> Result<()> {
+    bed.dump("capture /dev/vda")?;
+    bed.same_on(&bed.raw.clone(), 0, "capture")
+}
+
+fn dev_mem_is_copied_for_comparison(bed: &mut Running) -> Result<()> {
+    let answer = bed.dump("capture /dev/vda --seek 64M --engine devmem")?;
+    ensure!(answer["bytes_direct"] == 0, "{answer}");
+    bed.same_on(&bed.raw.clone(), 64 << 20, "capture")
+}
+
+fn dev_mem_is_forbidden_in_the_product(bed: &mut Running) -> Result<()> {
+    let output = bed.run("resdump dump capture /dev/vda --engine devmem --force")?;
+    let text = &output.text;
+    ensure!(
+        output.status == 10 && text.contains("EPERM") && text.contains("STRICT_DEVMEM"),
+        "{output:?}"
+    );
+    Ok(())
+}

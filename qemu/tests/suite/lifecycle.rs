@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+//! Loading and unloading the module, binding and unbinding its driver.
+
+use anyhow::{Result, ensure};
+
+use crate::bed::{Bed, Case, Running};
+
+pub fn cases() -> Vec<Case> {
+    let case = |name, run| Case {
+        bed: Bed::Lab,
+        name,
+        run,
+    };
+    vec![
+        case(
+            "unloading_is_refused_while_a_node_is_open",
+            unloading_is_refused_while_a_node_is_open,
+        ),
+        case("unloading_removes_the_nodes", unloading_removes_the_nodes),
+        case("a_region_survives_unloading", a_region_survives_unloading),
+        case(
+            "unbinding_leaves_open_files_usable",
+            unbinding_leaves_open_files_usable,
+        ),
+    ]
+}
+
+fn unloading_is_refused_while_a_node_is_open(bed: &mut Running) -> Result<()> {
+    bed.check("exec 3</dev/resmem/capture")?;
+    let output = bed.run("rmmod resmem")?;
+    bed.check("exec 3<&-")?;
+    ensure!(output.status != 0, "{output:?}");
+    bed.check("test -c /dev/resmem/capture")?;
+    Ok(())
+}
+
+fn unloading_removes_the_nodes(bed: &mut Running) -> Result<()> {
+    for _ in 0..5 {
+        bed.check("rmmod resmem && ! test -e /dev/resmem/capture")?;
+        bed.check("modprobe resmem && test -c /dev/resmem/capture")?;
+    }
+    Ok(())
+}
+
+fn a_region_survives_unloading(bed: &mut Running) -> Result<()> {
+    bed.check("rmmod resmem; modprobe resmem")?;
+    bed.dump("capture /dev/vda --engine kernel")?;
+    bed.same_on(&bed.raw.clone(), 0, "capture")
+}
+
+fn unbinding_leaves_open_files_usable(bed: &mut Running) -> Result<()> {
+    let driver = "/sys/bus/platform/drivers/resmem";
+    let device = bed.check(&format!("cd {driver}; ls -d *resmem; cd"))?;
+    let device = device.trim();
+    let digest = bed.sha256("/dev/resmem/capture")?;
+    bed.check("exec 3</dev/resmem/capture")?;
+    bed.check(&format!(
+        "echo {device} > {driver}/unbind && ! test -e /dev/resmem/capture"
+    ))?;
+    let after = bed.sha256("- <&3")?;
+    bed.check(&format!(
+        "exec 3<&-; echo {device} > {driver}/bind && test -c /dev/resmem/capture"
+    ))?;
+    ensure!(after == digest, "{after} instead of {digest}");
+    Ok(())
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+//! The suite: behaviour of the image on a real kernel, in QEMU, over the serial console.
+//!
+//! Each test runs in one of a few machines ([`bed::Bed`]). A machine is started when the first of
+//! its tests wants it and serves them one after the other; after each the kernel must have nothing
+//! to complain about. When all tests have run, the machines are powered off.
+
+mod bed;
+mod identity;
+mod lab;
+mod lifecycle;
+mod mapping;
+mod reading;
+mod refusals;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use bed::{Beds, Case};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let beds = Arc::new(Beds::new());
+    let cases = [
+        identity::cases(),
+        reading::cases(),
+        refusals::cases(),
+        mapping::cases(),
+        lab::cases(),
+        lifecycle::cases(),
+    ];
+    let trials = cases
+        .into_iter()
+        .flatten()
+        .map(|Case { bed, name, run }| {
+            let beds = Arc::clone(&beds);
+            Trial::test(format!("{}::{name}", bed.name()), move || {
+                beds.with(bed, name, run)
+                    .map_err(|error| Failed::from(format!("{error:#}")))
+            })
+        })
+        .collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    let ended = beds.power_off();
+    if let Err(error) = &ended {
+        eprintln!("a machine did not end cleanly: {error:#}");
+    }
+    if conclusion.has_failed() || ended.is_err() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+//! Mappings: what they may do, what they show, and what they refuse.
+
+use anyhow::{Result, ensure};
+
+use crate::bed::{Bed, Case, Running, same};
+
+pub fn cases() -> Vec<Case> {
+    let case = |bed, name, run| Case { bed, name, run };
+    let low = Bed::Low;
+    vec![
+        case(
+            low,
+            "a_mapping_can_be_written_with_o_direct",
+            a_mapping_can_be_written_with_o_direct,
+        ),
+        case(low, "a_mapping_can_be_spliced", |bed| splice(bed, "odd")),
+        case(Bed::High, "a_mapping_can_be_spliced", |bed| {
+            splice(bed, "highscratch")
+        }),
+        case(low, "a_store_is_seen_by_a_dump", a_store_is_seen_by_a_dump),
+        case(low, "a_writable_mapping_of_a_read_only_region", |bed| {
+            map(bed, "capture --prot rw", "EACCES")
+        }),
+        case(low, "a_private_writable_mapping", |bed| {
+            map(bed, "scratch --prot rw --private --node-write", "EACCES")
+        }),
+        case(low, "an_executable_mapping", |bed| {
+            map(bed, "capture --prot rx", "EACCES")
+        }),
+        case(low, "making_a_read_only_mapping_writable", |bed| {
+            map_then(bed, "capture", "mprotect", "EACCES")
+        }),
+        case(low, "making_a_private_mapping_writable", |bed| {
+            map_then(bed, "capture --private", "mprotect", "EACCES")
+        }),
+        case(low, "making_a_mapping_longer", |bed| {
+            map_then(bed, "capture", "mremap", "EFAULT")
+        }),
+        case(low, "writing_to_a_mapping_as_a_debugger", |bed| {
+            map_then(bed, "capture", "proc-mem", "EIO")
+        }),
+        case(low, "writing_to_a_private_mapping_as_a_debugger", |bed| {
+            map_then(bed, "capture --private", "proc-mem", "EIO")
+        }),
+        case(low, "a_mapping_longer_than_the_region", |bed| {
+            map(bed, "capture --length 0x4001000", "EINVAL")
+        }),
+        case(low, "a_mapping_that_starts_at_the_end", |bed| {
+            map(bed, "capture --offset 0x4000000", "EINVAL")
+        }),
+        case(low, "a_mapping_that_starts_far_beyond_the_end", |bed| {
+            map(bed, "capture --offset 0x7ffffffff000", "EINVAL")
+        }),
+        case(low, "a_mapping_of_the_last_page", |bed| {
+            map(bed, "capture --offset 0x3fff000", "ok")
+        }),
+    ]
+}
+
+fn map(bed: &mut Running, arguments: &str, expected: &str) -> Result<()> {
+    bed.says(&format!("map /dev/resmem/{arguments}"), expected)
+}
+
+fn map_then(bed: &mut Running, arguments: &str, then: &str, expected: &str) -> Result<()> {
+    bed.says(&format!("map /dev/resmem/{arguments} {then}"), expected)
+}
+
+fn a_mapping_can_be_written_with_o_direct(bed: &mut Running) -> Result<()> {
+    let said = bed.probe("map /dev/resmem/odd --length 0x303000 direct /dev/vda")?;
+    ensure!(said == "ok written=3158016", "{said}");
+    bed.same_on(&bed.raw.clone(), 0, "odd")
+}
+
+fn splice(bed: &mut Running, label: &str) -> Result<()> {
+    let expected = bed.expected(label)?;
+    let sum: u64 = expected.iter().map(|byte| u64::from(*byte)).sum();
+    let length = expected.len();
+    let said = bed.probe(&format!(
+        "map /dev/resmem/{label} --length {length} vmsplice"
+    ))?;
+    ensure!(said == format!("ok sum={sum}"), "{said}, expected {sum}");
+    Ok(())
+}
+
+fn a_store_is_seen_by_a_dump(bed: &mut Running) -> Result<()> {
+    let mut expected = bed.expected("scratch")?.to_vec();
+    let byte = expected[0x8000] ^ 0xff;
+    bed.says(
+        &format!("map /dev/resmem/scratch --offset 0x8000 --prot rw --node-write store {byte}"),
+        "ok",
+    )?;
+    bed.dump("scratch /dev/vda --engine kernel")?;
+    expected[0x8000] = byte;
+    same(&bed.raw.read(0, expected.len() as u64)?, &expected)?;
+    // As it was, for the tests that follow.
+    let byte = byte ^ 0xff;
+    bed.says(
+        &format!("map /dev/resmem/scratch --offset 0x8000 --prot rw --node-write store {byte}"),
+        "ok",
+    )
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+//! Small looks: what the driver says of its regions, and read, seek and show.
+
+use anyhow::{Result, ensure};
+
+use crate::bed::{Bed, Case, ODD, Running};
+
+pub fn cases() -> Vec<Case> {
+    let case = |bed, name, run| Case { bed, name, run };
+    vec![
+        case(
+            Bed::Low,
+            "a_region_is_labelled_by_memory_region_names",
+            |bed| {
+                info(
+                    bed,
+                    "capture",
+                    "flags=0x2 base=0x10000000 size=0x4000000 page=4096 label=capture",
+                )
+            },
+        ),
+        case(
+            Bed::Low,
+            "a_region_is_labelled_by_its_node_otherwise",
+            |bed| {
+                info(
+                    bed,
+                    "odd",
+                    "flags=0x2 base=0xe000000 size=0x303000 page=4096 label=odd",
+                )
+            },
+        ),
+        case(Bed::Low, "a_writable_region_says_so", |bed| {
+            info(
+                bed,
+                "scratch",
+                "flags=0x3 base=0xf000000 size=0x100000 page=4096 label=scratch",
+            )
+        }),
+        case(
+            Bed::Low,
+            "nodes_are_private_to_root",
+            nodes_are_private_to_root,
+        ),
+        case(Bed::Low, "reading_sees_every_byte", |bed| {
+            reading(bed, "odd")
+        }),
+        case(Bed::High, "reading_sees_every_byte", |bed| {
+            reading(bed, "high")
+        }),
+        case(Bed::Low, "reading_ends_at_the_end", reading_ends_at_the_end),
+        case(Bed::Low, "list_names_every_region", list_names_every_region),
+        case(
+            Bed::Low,
+            "show_prints_32_bytes_a_line",
+            show_prints_32_bytes_a_line,
+        ),
+    ]
+}
+
+fn info(bed: &mut Running, label: &str, expected: &str) -> Result<()> {
+    let said = bed.probe(&format!("info /dev/resmem/{label}"))?;
+    ensure!(said == format!("ok abi=1 {expected} zero=true"), "{said}");
+    Ok(())
+}
+
+fn nodes_are_private_to_root(bed: &mut Running) -> Result<()> {
+    let modes = bed.check("stat -c '%a %u %F' /dev/resmem/*")?;
+    ensure!(
+        modes
+            .lines()
+            .all(|line| line == "600 0 character special file")
+            && modes.lines().count() == 3,
+        "{modes}"
+    );
+    Ok(())
+}
+
+fn reading(bed: &mut Running, label: &str) -> Result<()> {
+    bed.check(&format!("cat /dev/resmem/{label} > /tmp/copy && dd if=/tmp/copy of=/dev/vda bs=1M conv=fsync; rm /tmp/copy"))?;
+    bed.same_on(&bed.raw.clone(), 0, label)
+}
+
+fn reading_ends_at_the_end(bed: &mut Running) -> Result<()> {
+    let count = bed.check(&format!(
+        "dd if=/dev/resmem/odd bs=1 skip={} 2>/dev/null | wc -c",
+        ODD - 5
+    ))?;
+    ensure!(count.trim() == "5", "{count}");
+    let count = bed.check(&format!(
+        "dd if=/dev/resmem/odd bs=4096 skip={} 2>/dev/null | wc -c",
+        ODD / 4096
+    ))?;
+    ensure!(count.trim() == "0", "{count}");
+    Ok(())
+}
+
+fn list_names_every_region(bed: &mut Running) -> Result<()> {
+    let text = bed.check("resdump list")?;
+    for label in ["capture", "odd", "scratch"] {
+        ensure!(text.contains(label), "no {label} in {text}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&bed.check("resdump list --json")?)?;
+    let regions = json["regions"].as_array().map_or(0, Vec::len);
+    ensure!(regions == 3, "{json}");
+    Ok(())
+}
+
+fn show_prints_32_bytes_a_line(bed: &mut Running) -> Result<()> {
+    let text = bed.check("resdump show capture --offset 0x1000 --length 64")?;
+    let bytes = &bed.expected("capture")?[0x1000..0x1040];
+    for line in bytes.chunks(32) {
+        let hex: String = line.iter().map(|byte| format!("{byte:02x}")).collect();
+        let found = text
+            .lines()
+            .any(|shown| shown.replace(' ', "").contains(&hex));
+        ensure!(found, "{hex} is not in\n{text}");
+    }
+    Ok(())
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT
+//! Bad input: the right error, and nothing changed on the target.
+
+use anyhow::{Result, ensure};
+
+use crate::bed::{Bed, Case, Running, SMALL, same};
+
+const NODE: &str = "/dev/resmem/capture";
+
+pub fn cases() -> Vec<Case> {
+    let case = |name, run| Case {
+        bed: Bed::Low,
+        name,
+        run,
+    };
+    vec![
+        case("an_unknown_region", an_unknown_region),
+        case("a_range_beyond_the_end", |bed| {
+            transfer(bed, "--region-offset 0x3fff000 --length 0x2000", "ERANGE")
+        }),
+        case("an_offset_beyond_the_end", |bed| {
+            transfer(bed, "--region-offset 0x4000000 --length 0x1000", "ERANGE")
+        }),
+        case("an_offset_above_32_bits", |bed| {
+            transfer(bed, "--region-offset 0x100000000 --length 0x1000", "ERANGE")
+        }),
+        case("a_range_that_wraps_32_bits", |bed| {
+            transfer(bed, "--region-offset 0x1000 --length 0xfffff000", "ERANGE")
+        }),
+        case("a_range_that_wraps_64_bits", |bed| {
+            transfer(
+                bed,
+                "--region-offset 0xfffffffffffff000 --length 0x2000",
+                "EOVERFLOW",
+            )
+        }),
+        case("a_file_offset_that_is_negative", |bed| {
+            transfer(bed, "--file-offset 0x8000000000000000", "EOVERFLOW")
+        }),
+        case("a_file_range_that_ends_beyond_the_largest_offset", |bed| {
+            transfer(bed, "--file-offset 0x7fffffffffff0000", "EOVERFLOW")
+        }),
+        case("an_empty_range", |bed| {
+            transfer(bed, "--length 0", "EINVAL")
+        }),
+        case("a_misaligned_length", |bed| {
+            transfer(bed, "--length 0x1001", "EINVAL")
+        }),
+        case("a_misaligned_file_offset", |bed| {
+            transfer(bed, "--file-offset 7", "EINVAL")
+        }),
+        case("a_misaligned_region_offset", |bed| {
+            transfer(bed, "--region-offset 1 --length 0x1000", "EINVAL")
+        }),
+        case("a_chunk_that_is_too_small", |bed| {
+            transfer(bed, "--chunk 4096", "EINVAL")
+        }),
+        case("a_chunk_that_is_no_multiple", |bed| {
+            transfer(bed, "--chunk 0x18000", "EINVAL")
+        }),
+        case("a_chunk_that_is_too_large", |bed| {
+            transfer(bed, "--chunk 0x4010000", "EINVAL")
+        }),
+        case("a_depth_that_is_too_large", |bed| {
+            transfer(bed, "--depth 65", "EINVAL")
+        }),
+        case("an_unknown_flag", |bed| {
+            transfer(bed, "--flags 1", "EINVAL")
+        }),
+        case("reserved_fields_that_are_not_zero", |bed| {
+            (0..5).try_for_each(|field| transfer(bed, &format!("--reserved {field}"), "EINVAL"))
+        }),
+        case("an_argument_that_cannot_be_read", |bed| {
+            transfer(bed, "--bad-pointer", "EFAULT")
+        }),
+        case("a_descriptor_that_is_read_only", |bed| {
+            target(bed, "/dev/vda --mode rd", "EBADF")
+        }),
+        case("a_descriptor_without_o_direct", |bed| {
+            target(bed, "/dev/vda --mode w", "EINVAL")
+        }),
+        case("a_descriptor_that_is_not_open", |bed| {
+            target(bed, "fd:99", "EBADF")
+        }),
+        case("a_descriptor_that_is_negative", |bed| {
+            target(bed, "fd:-1", "EBADF")
+        }),
+        case("a_pipe", |bed| target(bed, "pipe", "ESPIPE")),
+        case("a_terminal", |bed| {
+            target(bed, "/dev/console --mode w", "ESPIPE")
+        }),
+        case("another_character_device", |bed| {
+            target(bed, "/dev/null --mode w", "EINVAL")
+        }),
+        case("a_region_as_the_target", |bed| {
+            target(bed, "/dev/resmem/scratch --mode w", "EINVAL")
+        }),
+        case("a_file_for_appending", a_file_for_appending),
+        case(
+            "a_file_system_without_direct_io",
+            a_file_system_without_direct_io,
+        ),
+        case("a_target_that_is_too_small", a_target_that_is_too_small),
+        case("a_full_file_system", a_full_file_system),
+        case("a_file_size_limit", a_file_size_limit),
+        case("an_unprivileged_user", an_unprivileged_user),
+        case("an_unknown_ioctl", an_unknown_ioctl),
+        case("loading_into_a_read_only_region", |bed| {
+            bed.says(&format!("transfer load {NODE} /dev/vda --mode rd"), "EPERM")
+        }),
+        case("loading_through_a_read_only_node", |bed| {
+            bed.says(
+                "transfer load /dev/resmem/scratch /dev/vda --mode rd",
+                "EBADF",
+            )
+        }),
+        case("opening_a_read_only_region_for_writing", |bed| {
+            bed.says(&format!("open {NODE} --write"), "EACCES")
+        }),
+        case(
+            "resdump_says_what_failed_and_what_to_do",
+            resdump_says_what_failed_and_what_to_do,
+        ),
+    ]
+}
+
+/// A dump with bad numbers onto a marked disk.
+fn transfer(bed: &mut Running, arguments: &str, errno: &str) -> Result<()> {
+    target(bed, &format!("/dev/vda {arguments}"), errno)
+}
+
+fn target(bed: &mut Running, target: &str, errno: &str) -> Result<()> {
+    let before = bed.raw.read(0, 1 << 20)?;
+    bed.says(&format!("transfer dump {NODE} {target}"), errno)?;
+    same(&bed.raw.read(0, 1 << 20)?, &before)
+}
+
+fn an_unknown_region(bed: &mut Running) -> Result<()> {
+    let output = bed.run("resdump dump nosuch /dev/vda")?;
+    ensure!(
+        output.status == 3 && output.text.contains("nosuch"),
+        "{output:?}"
+    );
+    Ok(())
+}
+
+fn a_file_for_appending(bed: &mut Running) -> Result<()> {
+    bed.mounted(|bed| {
+        bed.says(
+            &format!("transfer dump {NODE} /mnt/file --mode wcda"),
+            "EINVAL",
+        )?;
+        let size = bed.check("stat -c %s /mnt/file; rm /mnt/file")?;
+        ensure!(size.trim() == "0", "{size}");
+        Ok(())
+    })
+}
+
+fn a_file_system_without_direct_io(bed: &mut Running) -> Result<()> {
+    // /proc has no direct I/O: not even the open succeeds there.
+    let said = bed.probe(&format!("transfer dump {NODE} /proc/self/comm"))?;
+    ensure!(said == "EINVAL", "{said}");
+    Ok(())
+}
+
+fn a_target_that_is_too_small(bed: &mut Running) -> Result<()> {
+    for chunk in [0x1_0000, 0x40_0000, 0x400_0000] {
+        let said = bed.probe(&format!(
+            "transfer dump {NODE} /dev/vdc --length 0x1000000 --chunk {chunk}"
+        ))?;
+        ensure!(
+            said == format!("ok moved={SMALL} direct={SMALL} copied=0 error=ENOSPC"),
+            "{said}"
+        );
+        let expected = &bed.expected("capture")?[..SMALL as usize];
+        same(&bed.small.read(0, SMALL)?, expected)?;
+    }
+    bed.says(
+        &format!("transfer dump {NODE} /dev/vdc --file-offset {SMALL}"),
+        "ENOSPC",
+    )
+}
+
+fn a_full_file_system(bed: &mut Running) -> Result<()> {
+    bed.mounted(|bed| {
+        bed.check("dd if=/dev/zero of=/mnt/filler bs=1M; test -s /mnt/filler && truncate -s -8M /mnt/filler && sync")?;
+        let output = bed.run("resdump dump capture /mnt/file --engine kernel --quiet")?;
+        ensure!(output.status != 0 && output.text.contains("ENOSPC"), "{output:?}");
+        bed.check("rm -f /mnt/filler /mnt/file")?;
+        Ok(())
+    })
+}
+
+fn a_file_size_limit(bed: &mut Running) -> Result<()> {
+    bed.mounted(|bed| {
+        // Blocks of 512 bytes: a limit of 1 MiB, and the signal that goes with it ignored.
+        let said = bed.check(&format!(
+            "(trap '' XFSZ; ulimit -f 2048; exec probe transfer dump {NODE} /mnt/file --mode wcd --length 0x200000 --chunk 0x10000)"
+        ))?;
+        ensure!(said.trim() == "ok moved=1048576 direct=1048576 copied=0 error=EFBIG", "{said}");
+        let size = bed.check("stat -c %s /mnt/file; rm /mnt/file")?;
+        ensure!(size.trim() == "1048576", "{size}");
+        Ok(())
+    })
+}
+
+fn an_unprivileged_user(bed: &mut Running) -> Result<()> {
+    // The node's mode is in the way first, the capability behind it.
+    let said = bed.check(&format!("su nobody -c 'probe open {NODE}'"))?;
+    ensure!(said.trim() == "EACCES", "{said}");
+    bed.check(&format!("chmod 644 {NODE}"))?;
+    let said = bed.check(&format!(
+        "su nobody -c 'probe open {NODE}'; chmod 600 {NODE}"
+    ))?;
+    ensure!(said.trim() == "EPERM", "{said}");
+    Ok(())
+}
+
+fn an_unknown_ioctl(bed: &mut Running) -> Result<()> {
+    // Neighbours of our own, another type, and the terminal's.
+    for command in ["0x205200", "0xc0685204", "0x40805202", "0x5401"] {
+        bed.says(&format!("ioctl {NODE} {command}"), "ENOTTY")?;
+    }
+    Ok(())
+}
+
+fn resdump_says_what_failed_and_what_to_do(bed: &mut Running) -> Result<()> {
+    let output = bed.run("resdump dump capture /dev/vda --offset 0x4000000 --length 4096")?;
+    ensure!(
+        output.status == 5 && output.text.trim().lines().count() == 1,
+        "{output:?}"
+    );
+    Ok(())
+}
