@@ -103,8 +103,9 @@ impl Target {
 /// Memory and offset alignment of direct I/O on `file`, in bytes, both powers of two.
 ///
 /// Asks what `statx(STATX_DIOALIGN)` would answer; a file system that does not know is taken to
-/// need its block size. `EOPNOTSUPP` where it says that this file has no direct I/O: a write would
-/// silently go through the page cache.
+/// need its block size. `EOPNOTSUPP` where it says that this file has no direct I/O (a write would
+/// silently go through the page cache), or where it does not know and lies on no block device (as
+/// tmpfs, which accepts `O_DIRECT` and copies).
 fn direct_io_alignment(file: &LocalFile, direction: Direction) -> Result<(u32, u32)> {
     let mut stat: bindings::kstat = pin_init::zeroed();
     let request = bindings::STATX_DIOALIGN | bindings::STATX_DIO_READ_ALIGN;
@@ -118,9 +119,15 @@ fn direct_io_alignment(file: &LocalFile, direction: Direction) -> Result<(u32, u
         )
     })?;
     if stat.result_mask & bindings::STATX_DIOALIGN == 0 {
-        // SAFETY: We hold a reference to the file; the number of bits of a block of a file in use
-        // does not change.
-        let bits = unsafe { (*(*file.as_ptr()).f_inode).i_blkbits };
+        // SAFETY: We hold a reference to the file, hence to its inode and superblock; what is read
+        // does not change while a file is in use.
+        let (bits, device) = unsafe {
+            let inode = (*file.as_ptr()).f_inode;
+            ((*inode).i_blkbits, (*(*inode).i_sb).s_bdev)
+        };
+        if device.is_null() {
+            return Err(EOPNOTSUPP);
+        }
         let block = 1u32.checked_shl(u32::from(bits)).ok_or(EINVAL)?;
         return Ok((block, block));
     }

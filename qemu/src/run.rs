@@ -151,8 +151,8 @@ fn dump(guest: &mut Guest, engine: &str, target: &str, size: u64) -> Result<Row>
         engine: engine.to_owned(),
         target: target.to_owned(),
         rate: bytes / number("seconds")? / 1e6,
-        direct: answer["bytes_direct"].as_u64(),
-        copied: answer["bytes_copied"].as_u64(),
+        direct: answer["direct"].as_u64(),
+        copied: answer["copied"].as_u64(),
         identical: false,
     })
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use super::linux::dropped_lines;
+use super::linux::{dropped_lines, option_of};
 use super::{Builder, apt};
 use crate::step::{Key, Step, output_of, unless_built};
 
@@ -54,8 +54,9 @@ pub fn build(builder: &Builder<'_>) -> Result<Busybox> {
                 .arg("--strip-components=1"),
         )?;
         let make = |target: &str| {
-            let mut make = builder.tools.command("make");
-            make.arg("-C")
+            // Options that only now can be had are asked for: an empty line takes the default.
+            let mut make = builder.tools.command("sh");
+            make.args(["-c", "yes '' | make \"$@\"", "sh", "-C"])
                 .arg(&tree)
                 .arg(format!("CROSS_COMPILE={prefix}"))
                 .arg("-j2")
@@ -63,10 +64,12 @@ pub fn build(builder: &Builder<'_>) -> Result<Busybox> {
                 .env("SOURCE_DATE_EPOCH", "0");
             make
         };
-        let all = folder.join("wanted.config");
-        fs::write(&all, &wanted)?;
-        step.run(make("allnoconfig").arg(format!("KCONFIG_ALLCONFIG={}", all.display())))?;
-        let dropped = dropped_lines(&wanted, &fs::read_to_string(tree.join(".config"))?);
+        // busybox's allnoconfig takes no list of exceptions: they are put in afterwards.
+        step.run(&mut make("allnoconfig"))?;
+        let config = tree.join(".config");
+        fs::write(&config, merge(&fs::read_to_string(&config)?, &wanted))?;
+        step.run(&mut make("oldconfig"))?;
+        let dropped = dropped_lines(&wanted, &fs::read_to_string(&config)?);
         if !dropped.is_empty() {
             bail!("busybox's Kconfig dropped: {}", dropped.join(", "));
         }
@@ -82,4 +85,27 @@ pub fn build(builder: &Builder<'_>) -> Result<Busybox> {
         links: tree.join("busybox.links"),
         origin: fs::read_to_string(folder.join("origin"))?,
     })
+}
+
+/// A configuration with the lines of another in place of its own.
+fn merge(config: &str, wanted: &str) -> String {
+    let given = |line: &&str| option_of(line).is_some();
+    let options: Vec<&str> = wanted.lines().filter_map(option_of).collect();
+    let kept = config
+        .lines()
+        .filter(|line| option_of(line).is_none_or(|option| !options.contains(&option)));
+    let lines: Vec<&str> = kept.chain(wanted.lines().filter(given)).collect();
+    lines.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wanted_lines_replace_the_configurations_own() {
+        let config = "# CONFIG_DD is not set\n# CONFIG_VI is not set\n";
+        let merged = merge(config, "# tools\nCONFIG_DD=y\n");
+        assert_eq!(merged, "# CONFIG_VI is not set\nCONFIG_DD=y\n");
+    }
 }

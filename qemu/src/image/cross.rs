@@ -36,8 +36,8 @@ pub fn build(builder: &Builder<'_>, workspace: &str, program: &str) -> Result<Pa
                 .current_dir(root.join(workspace))
                 .args(["build", "--release", "--locked", "--package", program])
                 .args(["--target", target, "-Zbuild-std=std,panic_abort"])
+                .arg("-Zbuild-std-features=optimize_for_size")
                 .env("RUSTC_BOOTSTRAP", "1")
-                .env("__CARGO_TESTS_ONLY_SRC_ROOT", &builder.tools.library)
                 .env("RUSTFLAGS", "-Ctarget-feature=+crt-static")
                 .env("CARGO_TARGET_DIR", &folder)
                 .env(variable, linker),

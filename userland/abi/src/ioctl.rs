@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+
+//! The commands of `/dev/resmem/<label>` as functions.
+//!
+//! The command numbers come from nix's macros, which know how each architecture encodes direction
+//! and size.
+//!
+//! # Safety
+//!
+//! For each of them: the descriptor is an open `/dev/resmem/<label>` (the numbers may mean anything
+//! to another driver), and the pointer is valid for reads and writes of its type.
+
+#![allow(
+    missing_docs,
+    reason = "nix's macros take a doc comment, but not a `# Safety` section of their own"
+)]
+
+use crate::abi::{IOC_DUMP, IOC_INFO, IOC_LOAD, IOC_TYPE, RegionInfo, Transfer};
+
+nix::ioctl_read!(
+    /// See [`IOC_INFO`] and the safety section of the module.
+    info,
+    IOC_TYPE,
+    IOC_INFO,
+    RegionInfo
+);
+nix::ioctl_readwrite!(
+    /// See [`IOC_DUMP`] and the safety section of the module.
+    dump,
+    IOC_TYPE,
+    IOC_DUMP,
+    Transfer
+);
+nix::ioctl_readwrite!(
+    /// See [`IOC_LOAD`] and the safety section of the module.
+    load,
+    IOC_TYPE,
+    IOC_LOAD,
+    Transfer
+);
+
+#[cfg(test)]
+mod tests {
+    use std::mem::size_of;
+
+    use super::*;
+
+    /// The numbers as the kernel's `_IOR` and `_IOWR` give them, computed by hand for both
+    /// encodings: direction 2 is READ with a shift of 30, or of 29 on PowerPC and MIPS.
+    #[test]
+    fn command_numbers_are_the_kernels() {
+        let powerpc = cfg!(any(target_arch = "powerpc", target_arch = "powerpc64"));
+        let read: u64 = if powerpc { 0x4000_0000 } else { 0x8000_0000 };
+        let info = nix::request_code_read!(IOC_TYPE, IOC_INFO, size_of::<RegionInfo>());
+        let dump = nix::request_code_readwrite!(IOC_TYPE, IOC_DUMP, size_of::<Transfer>());
+        let load = nix::request_code_readwrite!(IOC_TYPE, IOC_LOAD, size_of::<Transfer>());
+        assert_eq!(info as u64, read | 0x0080_5201);
+        assert_eq!(dump as u64, 0xc068_5202);
+        assert_eq!(load as u64, 0xc068_5203);
+    }
+}

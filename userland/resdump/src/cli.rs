@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+
+//! The command line.
+
+#![forbid(unsafe_code)]
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    commands::{dump, list, load, show},
+    exit_codes,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  resdump show capture --length 64K      look at the first 64 KiB
+  resdump dump capture /mnt/capture.raw  save all of it to a file
+  resdump dump capture /dev/vdb          or to a raw disk";
+
+/// Write reserved physical memory to disk with direct I/O and no copy.
+#[derive(Debug, Parser)]
+#[command(
+    name = "resdump",
+    version,
+    term_width = 80,
+    after_help = format!("{EXAMPLES}\n{}", exit_codes::HELP),
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    /// More detail on standard error; -vv still more; or RUST_LOG
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+
+    /// One JSON object on standard output, errors included
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the regions: label, physical address, size, access, engines
+    List(list::Args),
+    /// Show bytes of a region as hexadecimal and ASCII
+    Show(show::Args),
+    /// Write a region to a file or block device
+    Dump(dump::Args),
+    /// Read a file or block device into a writable region
+    Load(load::Args),
+}
+
+impl Command {
+    /// As on the command line.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::List(_) => "list",
+            Self::Show(_) => "show",
+            Self::Dump(_) => "dump",
+            Self::Load(_) => "load",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_fits_a_terminal() {
+        let help = Cli::command().render_help().to_string();
+        assert!(help.lines().count() <= 24, "{help}");
+        for line in help.lines() {
+            assert!(line.len() <= 80, "{line}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+
+//! `resdump list`: the regions below `/dev/resmem`.
+//!
+//! ```text
+//! LABEL    BASE                SIZE               ACCESS     ENGINES
+//! capture  0x0000000010000000  67108864 (64 MiB)  read-only  kernel,mmap
+//! ```
+
+use std::{io::Write, path::Path};
+
+use serde::Serialize;
+
+use crate::{
+    engine::{self, Name},
+    error::Result,
+    exit_codes::ExitCode,
+    output::Output,
+    size,
+    source::{self, DIRECTORY, Region, Source},
+};
+
+/// Arguments of `list`.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+#[derive(Debug, Serialize)]
+struct Entry {
+    label: String,
+    base: u64,
+    size: u64,
+    page_size: u32,
+    writable: bool,
+    engines: Vec<Name>,
+    abi: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct Listing {
+    regions: Vec<Entry>,
+}
+
+/// Runs `list`.
+pub fn run(_args: &Args, output: &Output) -> Result<ExitCode> {
+    let labels = source::labels(Path::new(DIRECTORY));
+    if labels.is_empty() {
+        return Err(source::none_found());
+    }
+    let regions = labels
+        .iter()
+        .map(|label| Region::open(label).map(|region| Entry::of(&region)))
+        .collect::<Result<Vec<_>>>()?;
+    if output.is_json() {
+        output.object(&Listing { regions }, None)?;
+    } else {
+        output.text(|out| table(&regions, out))?;
+    }
+    Ok(ExitCode::Ok)
+}
+
+impl Entry {
+    fn of(region: &Region) -> Self {
+        Self {
+            label: region.name().into(),
+            base: region.base(),
+            size: region.size(),
+            page_size: region.page_size(),
+            writable: region.writable(),
+            engines: engine::candidates(region),
+            abi: region.abi(),
+        }
+    }
+}
+
+fn table(regions: &[Entry], out: &mut dyn Write) -> std::io::Result<()> {
+    let rows: Vec<[String; 5]> = regions
+        .iter()
+        .map(|region| {
+            let engines: Vec<_> = region.engines.iter().map(|name| name.as_str()).collect();
+            [
+                region.label.clone(),
+                format!("{:#018x}", region.base),
+                size::display(region.size),
+                if region.writable {
+                    "writable"
+                } else {
+                    "read-only"
+                }
+                .into(),
+                engines.join(","),
+            ]
+        })
+        .collect();
+    let heads = ["LABEL", "BASE", "SIZE", "ACCESS", "ENGINES"];
+    let widths: [usize; 5] = std::array::from_fn(|column| {
+        rows.iter()
+            .map(|row| row[column].len())
+            .chain([heads[column].len()])
+            .max()
+            .unwrap_or(0)
+    });
+    for row in std::iter::once(&heads.map(String::from)).chain(&rows) {
+        let line: Vec<_> = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        writeln!(out, "{}", line.join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_and_addresses_have_64_bits() {
+        let entry = |label: &str, base, size, writable| Entry {
+            label: label.into(),
+            base,
+            size,
+            page_size: 4096,
+            writable,
+            engines: vec![Name::Kernel, Name::Mmap],
+            abi: 1,
+        };
+        let regions = [
+            entry("capture", 0x1000_0000, 64 << 20, false),
+            entry("a", 0xf_c000_0000, 5 << 30, true),
+        ];
+        let mut out = Vec::new();
+        table(&regions, &mut out).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "\
+LABEL    BASE                SIZE                ACCESS     ENGINES
+capture  0x0000000010000000  67108864 (64 MiB)   read-only  kernel,mmap
+a        0x0000000fc0000000  5368709120 (5 GiB)  writable   kernel,mmap
+"
+        );
+    }
+}

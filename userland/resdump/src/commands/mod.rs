@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+
+//! One file for each command.
+
+#![forbid(unsafe_code)]
+
+use crate::{cli::Command, error::Result, exit_codes::ExitCode, output::Output};
+
+pub mod dump;
+pub mod list;
+pub mod load;
+pub mod show;
+
+/// Runs `command`.
+pub fn run(command: &Command, output: &Output) -> Result<ExitCode> {
+    match command {
+        Command::List(args) => list::run(args, output),
+        Command::Show(args) => show::run(args, output),
+        Command::Dump(args) => dump::run(args, output),
+        Command::Load(args) => load::run(args, output),
+    }
+}

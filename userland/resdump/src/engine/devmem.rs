@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+
+//! `/dev/mem` and buffered writes, as programs did without the module: for comparison.
+
+use std::{fs::File, path::Path};
+
+use nix::errno::Errno;
+
+use super::{Engine, Moved, Name, Piece, Settings, unavailable, window::Window};
+use crate::{
+    error::{Error, Result, errno_of},
+    exit_codes::ExitCode,
+    source::Source,
+    span::Span,
+};
+
+const PATH: &str = "/dev/mem";
+
+/// Whether the kernel has the device at all.
+pub(super) fn exists() -> bool {
+    Path::new(PATH).exists()
+}
+
+/// The devmem engine. Bare page frames cannot be pinned, so direct I/O from this mapping would be
+/// `EFAULT`: the page cache takes a copy of every byte.
+pub(super) struct Devmem {
+    window: Window,
+    settings: Settings,
+}
+
+impl Devmem {
+    pub(super) fn new(source: &dyn Source, span: Span, settings: Settings) -> Result<Self> {
+        let base = source.base().ok_or_else(|| {
+            unavailable(
+                Name::Devmem,
+                Errno::ENXIO,
+                "a file has no physical address: use --engine mmap",
+            )
+        })?;
+        let file = File::open(PATH).map_err(|error| refused(errno_of(&error)))?;
+        let window = Window::new(file, base, base + span.offset + span.length);
+        window
+            .probe(span.offset)
+            .map_err(|error| refused(errno_of(&error)))?;
+        Ok(Self {
+            window,
+            settings: Settings {
+                depth: 1,
+                ..settings
+            },
+        })
+    }
+}
+
+fn refused(errno: Errno) -> Error {
+    let advice = match errno {
+        Errno::EPERM => {
+            "this kernel keeps memory out of /dev/mem (STRICT_DEVMEM or lockdown): use --engine kernel"
+        }
+        Errno::EACCES => "run as root (CAP_SYS_RAWIO is needed)",
+        Errno::ENOENT | Errno::ENXIO | Errno::ENODEV => {
+            "this kernel has no /dev/mem (CONFIG_DEVMEM): use --engine kernel"
+        }
+        _ => "use --engine kernel",
+    };
+    let error = unavailable(Name::Devmem, errno, advice);
+    match errno {
+        Errno::EACCES => Error {
+            code: ExitCode::Permission,
+            ..error
+        },
+        _ => error,
+    }
+}
+
+impl Engine for Devmem {
+    fn name(&self) -> Name {
+        Name::Devmem
+    }
+
+    fn settings(&self) -> Settings {
+        self.settings
+    }
+
+    fn window(&self) -> u64 {
+        self.settings.chunk.into()
+    }
+
+    fn direct(&self) -> bool {
+        false
+    }
+
+    fn transfer(&mut self, other: &File, piece: Piece) -> Moved {
+        let moved = self.window.write(other, piece);
+        Moved {
+            copied: moved.bytes,
+            ..moved
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strict_kernel_is_named_as_the_reason() {
+        let error = refused(Errno::EPERM);
+        assert_eq!(error.code, ExitCode::Engine);
+        assert_eq!(
+            error.to_string(),
+            "engine not available: devmem: EPERM (1): this kernel keeps memory out of /dev/mem \
+             (STRICT_DEVMEM or lockdown): use --engine kernel"
+        );
+    }
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+
+//! The module moves the bytes: direct I/O from the region's own pages.
+
+use std::{fs::File, os::fd::AsFd};
+
+use resmem_abi::Transfer;
+
+use super::{Engine, Moved, Name, Piece, Settings};
+use crate::sys::node::{Direction, Node};
+
+/// What one command moves at least, so that a signal or a progress display is never far away, and
+/// the gap between two commands does not show.
+const WINDOW_MIN: u64 = 64 << 20;
+
+/// The kernel engine.
+pub struct Kernel<'a> {
+    node: &'a Node,
+    direction: Direction,
+    settings: Settings,
+}
+
+impl<'a> Kernel<'a> {
+    /// From the region to a file.
+    pub fn dump(node: &'a Node, settings: Settings) -> Self {
+        Self {
+            node,
+            direction: Direction::Dump,
+            settings,
+        }
+    }
+
+    /// From a file to the region, whose node is open for writing.
+    pub fn load(node: &'a Node, settings: Settings) -> Self {
+        Self {
+            node,
+            direction: Direction::Load,
+            settings,
+        }
+    }
+}
+
+impl Engine for Kernel<'_> {
+    fn name(&self) -> Name {
+        Name::Kernel
+    }
+
+    fn settings(&self) -> Settings {
+        self.settings
+    }
+
+    fn window(&self) -> u64 {
+        let in_flight = u64::from(self.settings.chunk) * u64::from(self.settings.depth);
+        // A multiple of the chunk, so that every request but the last is a full one.
+        (4 * in_flight).max(WINDOW_MIN - WINDOW_MIN % u64::from(self.settings.chunk))
+    }
+
+    fn transfer(&mut self, other: &File, piece: Piece) -> Moved {
+        let mut transfer = Transfer {
+            region_offset: piece.offset,
+            length: piece.length,
+            file_offset: piece.position,
+            chunk: self.settings.chunk,
+            depth: self.settings.depth,
+            ..Transfer::default()
+        };
+        match self
+            .node
+            .transfer(self.direction, other.as_fd(), &mut transfer)
+        {
+            Ok(()) => Moved {
+                bytes: transfer.moved.min(piece.length),
+                direct: transfer.direct,
+                copied: transfer.copied,
+                error: i32::try_from(transfer.error)
+                    .ok()
+                    .filter(|&error| error != 0)
+                    .map(nix::errno::Errno::from_raw),
+            },
+            Err(errno) => Moved {
+                error: Some(errno),
+                ..Moved::default()
+            },
+        }
+    }
+}

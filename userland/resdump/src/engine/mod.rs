@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+
+//! Ways to move bytes from a source to a target.
+
+#![forbid(unsafe_code)]
+
+use std::fs::File;
+
+use clap::ValueEnum;
+use nix::errno::Errno;
+use resmem_abi::abi::{CHUNK_DEFAULT, DEPTH_DEFAULT};
+use serde::Serialize;
+
+use crate::{
+    error::{Error, Result},
+    exit_codes::ExitCode,
+    source::Source,
+    span::Span,
+};
+
+mod devmem;
+mod kernel;
+mod mmap;
+mod window;
+
+pub use kernel::Kernel;
+
+/// The engines, as `--engine` names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Name {
+    /// The best that works here: kernel for a region, mmap for a saved file
+    Auto,
+    /// The module writes from the region's pages; nothing is copied
+    Kernel,
+    /// Map the region and write from the mapping by direct I/O
+    Mmap,
+    /// Map /dev/mem and write through the page cache: every byte is copied
+    Devmem,
+}
+
+impl Name {
+    /// As on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Kernel => "kernel",
+            Self::Mmap => "mmap",
+            Self::Devmem => "devmem",
+        }
+    }
+}
+
+/// How an engine divides its work.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Bytes a request, within the limits of the ABI.
+    pub chunk: u32,
+    /// Requests in flight.
+    pub depth: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            chunk: CHUNK_DEFAULT,
+            depth: DEPTH_DEFAULT,
+        }
+    }
+}
+
+/// A contiguous piece of a transfer.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece {
+    /// First byte in the source.
+    pub offset: u64,
+    /// Bytes; not zero.
+    pub length: u64,
+    /// Where the first byte goes to in the target.
+    pub position: u64,
+}
+
+/// What has been moved, in bytes, and why it is not all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// The contiguous prefix.
+    pub bytes: u64,
+    /// Those that went by DMA from the source's own pages.
+    pub direct: u64,
+    /// Those that the CPU copied.
+    pub copied: u64,
+    /// What stopped it.
+    pub error: Option<Errno>,
+}
+
+/// Moves bytes.
+pub trait Engine {
+    /// Which one it is; never [`Name::Auto`].
+    fn name(&self) -> Name;
+
+    /// How it divides its work.
+    fn settings(&self) -> Settings;
+
+    /// Bytes that it likes to be given at a time.
+    fn window(&self) -> u64;
+
+    /// Whether the other end is to be opened with `O_DIRECT`.
+    fn direct(&self) -> bool {
+        true
+    }
+
+    /// Moves `piece` to (from) `other`. May move less without an error.
+    fn transfer(&mut self, other: &File, piece: Piece) -> Moved;
+}
+
+/// The engines that can work on a region, for `list`. That the kernel forbids one of them shows when
+/// it is used.
+pub fn candidates(source: &dyn Source) -> Vec<Name> {
+    let mut names = Vec::new();
+    if source.region().is_some_and(|region| region.has_pages()) {
+        names.extend([Name::Kernel, Name::Mmap]);
+    }
+    if devmem::exists() {
+        names.push(Name::Devmem);
+    }
+    names
+}
+
+/// Makes the engine `name` ready to move `span` of `source`. Fails with [`ExitCode::Engine`] where
+/// it cannot work; nothing has been written then.
+pub fn open<'a>(
+    name: Name,
+    source: &'a dyn Source,
+    span: Span,
+    settings: Settings,
+) -> Result<Box<dyn Engine + 'a>> {
+    let name = match name {
+        Name::Auto if source.region().is_some() => Name::Kernel,
+        Name::Auto => Name::Mmap,
+        name => name,
+    };
+    log::debug!("engine {}, {settings:?}", name.as_str());
+    Ok(match name {
+        Name::Auto | Name::Kernel => match source.region() {
+            Some(region) => Box::new(Kernel::dump(region.node(), settings)),
+            None => {
+                return Err(unavailable(
+                    name,
+                    Errno::ENOTTY,
+                    format!(
+                        "{} is a file, not a live region: use --engine mmap",
+                        source.name()
+                    ),
+                ));
+            }
+        },
+        Name::Mmap => Box::new(mmap::Mmap::new(source, span, settings)?),
+        Name::Devmem => Box::new(devmem::Devmem::new(source, span, settings)?),
+    })
+}
+
+fn unavailable(name: Name, errno: Errno, advice: impl Into<String>) -> Error {
+    Error::new(
+        ExitCode::Engine,
+        "engine not available",
+        name.as_str(),
+        errno,
+        advice,
+    )
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+
+//! A window that follows a transfer along a file too large to be mapped at once.
+
+use std::{fs::File, io};
+
+use super::{Moved, Piece};
+use crate::{error::errno_of, sys::mapping::Mapping};
+
+/// Bytes mapped at a time: large against the cost of a system call, small against the address space
+/// of a 32-bit process.
+const WINDOW: u64 = 64 << 20;
+
+/// Maps part of a file, on demand.
+pub(super) struct Window {
+    file: File,
+    /// Offset in `file` of byte 0 of the source.
+    base: u64,
+    /// End of the span, in offsets of `file`.
+    end: u64,
+    mapping: Option<Mapping>,
+}
+
+impl Window {
+    /// A window on `file` that never maps beyond `end`; the source starts at `base`.
+    pub(super) fn new(file: File, base: u64, end: u64) -> Self {
+        Self {
+            file,
+            base,
+            end,
+            mapping: None,
+        }
+    }
+
+    /// Maps the first byte of the source's `offset`, to learn whether that is allowed.
+    pub(super) fn probe(&self, offset: u64) -> io::Result<()> {
+        Mapping::new(&self.file, self.base + offset, 1).map(drop)
+    }
+
+    /// Writes `piece`, which is at most one request, to `target`.
+    pub(super) fn write(&mut self, target: &File, piece: Piece) -> Moved {
+        match self.try_write(target, piece) {
+            Ok(bytes) => Moved {
+                bytes: bytes as u64,
+                ..Moved::default()
+            },
+            Err(error) => Moved {
+                error: Some(errno_of(&error)),
+                ..Moved::default()
+            },
+        }
+    }
+
+    fn try_write(&mut self, target: &File, piece: Piece) -> io::Result<usize> {
+        let from = self.base + piece.offset;
+        let length = u32::try_from(piece.length).unwrap_or(u32::MAX);
+        let mapping = match self.mapping.take() {
+            Some(mapping) if mapping.covers(from, length.into()) => mapping,
+            other => {
+                // Gives the address space back before it asks for more.
+                drop(other);
+                let size = (self.end - from).min(WINDOW.max(length.into()));
+                let size = usize::try_from(size).map_err(|_| io::ErrorKind::OutOfMemory)?;
+                log::debug!("mapping {size} bytes from {from:#x}");
+                Mapping::new(&self.file, from, size)?
+            }
+        };
+        self.mapping
+            .insert(mapping)
+            .write_at(from, length, target, piece.position)
+    }
+}

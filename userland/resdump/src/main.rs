@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+
+//! Writes reserved physical memory to disk with direct I/O and no copy; see `resdump --help`.
+
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use resdump::{cli::Cli, commands, logging, output::Output};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nobody is left to tell when this fails. Help and version are not errors: status 0.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1));
+        }
+    };
+    logging::start(cli.verbose);
+    let output = Output::new(cli.command.name(), cli.json);
+    match commands::run(&cli.command, &output) {
+        Ok(code) => code.into(),
+        Err(error) => output.failure(&error).into(),
+    }
+}

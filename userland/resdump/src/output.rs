@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+
+//! Standard output: text for people, or one JSON object for programs. Errors are a line on standard
+//! error in both cases, and part of the object in the second.
+
+#![forbid(unsafe_code)]
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::{
+    error::{Error, Result},
+    exit_codes::ExitCode,
+};
+
+/// Version of the JSON objects. Grows when a field changes its meaning or goes away, not when one is
+/// added.
+pub const SCHEMA: u32 = 1;
+
+/// Where a command says what it has found or done.
+#[derive(Debug)]
+pub struct Output {
+    command: &'static str,
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a, T: Serialize> {
+    schema: u32,
+    command: &'a str,
+    #[serde(flatten)]
+    body: &'a T,
+    error: Option<&'a Error>,
+}
+
+#[derive(Serialize)]
+struct Nothing {}
+
+impl Output {
+    /// Output of `command`, as JSON or as text.
+    pub fn new(command: &'static str, json: bool) -> Self {
+        Self { command, json }
+    }
+
+    /// Whether to print JSON.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Prints the object with `body` in it, and the error that it came to, if any.
+    pub fn object<T: Serialize>(&self, body: &T, error: Option<&Error>) -> Result<()> {
+        let envelope = Envelope {
+            schema: SCHEMA,
+            command: self.command,
+            body,
+            error,
+        };
+        self.text(|out| {
+            serde_json::to_writer(&mut *out, &envelope)?;
+            out.write_all(b"\n")
+        })
+    }
+
+    /// Lets `write` print to standard output. A reader that has gone away is not an error.
+    pub fn text(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        match write(&mut out).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(Error::io("cannot write", "standard output", &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Says what went wrong, the JSON object included, and with which status to end.
+    pub fn failure(&self, error: &Error) -> ExitCode {
+        if self.json {
+            // The line below says what is to be said.
+            let _ = self.object(&Nothing {}, Some(error));
+        }
+        self.complain(error)
+    }
+
+    /// Says what went wrong on standard error only, and with which status to end.
+    pub fn complain(&self, error: &Error) -> ExitCode {
+        let _ = writeln!(io::stderr().lock(), "resdump: {error}");
+        error.code
+    }
+}

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+
+//! What a transfer came to: the final line, and its JSON.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+use nix::sys::resource::{UsageWho, getrusage};
+use serde::Serialize;
+
+use crate::{
+    engine::{Moved, Name, Settings},
+    span::Span,
+    target::Kind,
+};
+
+/// Measures a transfer: wall time, and the CPU time of this process, the kernel's work for it
+/// included.
+#[derive(Debug)]
+pub struct Clock {
+    started: Instant,
+    cpu: Duration,
+}
+
+impl Clock {
+    /// Starts to measure.
+    pub fn start() -> Self {
+        Self {
+            started: Instant::now(),
+            cpu: cpu_time(),
+        }
+    }
+
+    /// Wall time since the start, in seconds.
+    pub fn seconds(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
+    }
+
+    /// CPU time since the start, user and system, in seconds.
+    pub fn cpu_seconds(&self) -> f64 {
+        cpu_time().saturating_sub(self.cpu).as_secs_f64()
+    }
+}
+
+fn cpu_time() -> Duration {
+    getrusage(UsageWho::RUSAGE_SELF).map_or(Duration::ZERO, |usage| {
+        let time = |value: nix::sys::time::TimeVal| {
+            let seconds = u64::try_from(value.tv_sec()).unwrap_or(0);
+            let micros = u64::try_from(value.tv_usec()).unwrap_or(0);
+            Duration::from_secs(seconds) + Duration::from_micros(micros)
+        };
+        time(usage.user_time()) + time(usage.system_time())
+    })
+}
+
+/// The end of a `dump` or `load`.
+#[derive(Debug, Serialize)]
+pub struct Report<'a> {
+    /// Label of the region, or path of the saved file.
+    pub region: &'a str,
+    /// Physical address of the region's first byte.
+    pub base: Option<u64>,
+    /// First byte within the region.
+    pub offset: u64,
+    /// Bytes asked for.
+    pub length: u64,
+    /// The other end.
+    pub target: &'a str,
+    /// What it is.
+    pub target_kind: Kind,
+    /// First byte within it.
+    pub seek: u64,
+    /// The engine that was used.
+    pub engine: Name,
+    /// Bytes a request.
+    pub chunk: u32,
+    /// Requests in flight.
+    pub depth: u32,
+    /// Bytes moved, a contiguous prefix.
+    pub bytes: u64,
+    /// Bytes that went by DMA from (to) the region's own pages.
+    pub direct: u64,
+    /// Bytes that the CPU copied.
+    pub copied: u64,
+    /// Wall time in seconds from the first request until everything was durable.
+    pub seconds: f64,
+    /// The part of it that was spent on waiting for durability.
+    pub sync_seconds: f64,
+    /// CPU time of this process in that time.
+    pub cpu_seconds: f64,
+    /// 10^6 bytes a second of wall time.
+    pub mb_per_s: f64,
+    /// Whether what was moved is durable.
+    pub synced: bool,
+    /// Whether all that was asked for was moved.
+    pub complete: bool,
+}
+
+impl<'a> Report<'a> {
+    /// A report on `span` of `region` with nothing moved yet.
+    pub fn new(region: &'a str, base: Option<u64>, span: Span) -> Self {
+        Self {
+            region,
+            base,
+            offset: span.offset,
+            length: span.length,
+            target: "",
+            target_kind: Kind::File,
+            seek: 0,
+            engine: Name::Auto,
+            chunk: 0,
+            depth: 0,
+            bytes: 0,
+            direct: 0,
+            copied: 0,
+            seconds: 0.0,
+            sync_seconds: 0.0,
+            cpu_seconds: 0.0,
+            mb_per_s: 0.0,
+            synced: false,
+            complete: false,
+        }
+    }
+
+    /// Fills in the other end.
+    pub fn target(&mut self, path: &'a str, kind: Kind, seek: u64) {
+        self.target = path;
+        self.target_kind = kind;
+        self.seek = seek;
+    }
+
+    /// Fills in how it was done.
+    pub fn engine(&mut self, name: Name, settings: Settings) {
+        self.engine = name;
+        self.chunk = settings.chunk;
+        self.depth = settings.depth;
+    }
+
+    /// Fills in what was moved.
+    pub fn moved(&mut self, moved: &Moved) {
+        self.bytes = moved.bytes;
+        self.direct = moved.direct;
+        self.copied = moved.copied;
+        self.complete = moved.bytes == self.length;
+    }
+
+    /// Fills in how long it took.
+    pub fn time(&mut self, clock: &Clock, sync_seconds: f64) {
+        self.seconds = clock.seconds();
+        self.sync_seconds = sync_seconds;
+        self.cpu_seconds = clock.cpu_seconds();
+        if self.seconds > 0.0 {
+            self.mb_per_s = self.bytes as f64 / 1e6 / self.seconds;
+        }
+    }
+}
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.complete {
+            write!(f, "INCOMPLETE, of {} bytes: ", self.length)?;
+        }
+        write!(
+            f,
+            "{} bytes, {:.6} s, {:.1} MB/s, engine {}, {} direct, {} copied, {}",
+            self.bytes,
+            self.seconds,
+            self.mb_per_s,
+            self.engine.as_str(),
+            self.direct,
+            self.copied,
+            if self.synced { "synced" } else { "not synced" }
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> Report<'static> {
+        let span = Span {
+            offset: 0,
+            length: 5 << 30,
+        };
+        let mut report = Report::new("capture", Some(0xf_c000_0000), span);
+        report.target("/dev/vdb", Kind::Block, 512);
+        report.engine(Name::Kernel, Settings::default());
+        report.moved(&Moved {
+            bytes: 5 << 30,
+            direct: 5 << 30,
+            ..Moved::default()
+        });
+        report.seconds = 2.0;
+        report.mb_per_s = 2684.35456;
+        report.synced = true;
+        report
+    }
+
+    #[test]
+    fn the_final_line() {
+        assert_eq!(
+            report().to_string(),
+            "5368709120 bytes, 2.000000 s, 2684.4 MB/s, engine kernel, \
+             5368709120 direct, 0 copied, synced"
+        );
+    }
+
+    #[test]
+    fn an_incomplete_one_says_so_first() {
+        let mut report = report();
+        report.moved(&Moved {
+            bytes: 4096,
+            direct: 4096,
+            ..Moved::default()
+        });
+        assert!(
+            report
+                .to_string()
+                .starts_with("INCOMPLETE, of 5368709120 bytes: 4096 bytes, ")
+        );
+    }
+
+    #[test]
+    fn json_holds_64_bit_numbers() {
+        let json = serde_json::to_value(report()).unwrap();
+        assert_eq!(json["base"], 0xf_c000_0000u64);
+        assert_eq!(json["bytes"], 5u64 << 30);
+        assert_eq!(json["engine"], "kernel");
+        assert_eq!(json["target_kind"], "block");
+        assert_eq!(json["complete"], true);
+    }
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+
+//! SIGINT and SIGTERM end a transfer at the next point where its state is known.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    flag,
+};
+
+use crate::exit_codes::ExitCode;
+
+/// Whether somebody asked for the end.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Installs the handlers. The first signal is a request; the second ends the program at once.
+    pub fn on_signals() -> io::Result<Self> {
+        let stop = Self::default();
+        for signal in [SIGINT, SIGTERM] {
+            // In this order: the first signal finds the flag not set.
+            flag::register_conditional_shutdown(
+                signal,
+                ExitCode::Interrupted as i32,
+                Arc::clone(&stop.0),
+            )?;
+            flag::register(signal, Arc::clone(&stop.0))?;
+        }
+        Ok(stop)
+    }
+
+    /// Asks for the end.
+    pub fn request(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the end was asked for.
+    pub fn requested(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+
+//! Where bytes come from: a live region or a file that was saved from one.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::{FileExt, FileTypeExt},
+    path::{Path, PathBuf},
+};
+
+use nix::errno::Errno;
+
+use crate::{
+    error::{Error, Result, errno_of},
+    exit_codes::ExitCode,
+};
+
+mod region;
+mod saved;
+
+pub use region::{DIRECTORY, Region, labels, none_found};
+pub use saved::Saved;
+
+/// Bytes that commands and engines read.
+pub trait Source {
+    /// Label of the region, or path of the file.
+    fn name(&self) -> &str;
+
+    /// Number of bytes.
+    fn size(&self) -> u64;
+
+    /// The open file: its offsets are the source's offsets, and it can be mapped.
+    fn file(&self) -> &File;
+
+    /// The live region, if this is one.
+    fn region(&self) -> Option<&Region> {
+        None
+    }
+
+    /// Physical address of the first byte, where there is one.
+    fn base(&self) -> Option<u64> {
+        self.region().map(Region::base)
+    }
+
+    /// Copies bytes from `offset` on; all of `buffer` or an error.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
+        self.file()
+            .read_exact_at(buffer, offset)
+            .map_err(|error| Error::io("cannot read", self.name(), &error))
+    }
+}
+
+/// Opens what a person calls a region: a label, the path of a device node, or the path of a saved
+/// file. What has no slash is a label.
+pub fn open(name: &str) -> Result<Box<dyn Source>> {
+    let path = node_path(name);
+    let kind = fs::metadata(&path).map(|metadata| metadata.file_type());
+    Ok(match kind {
+        Ok(kind) if kind.is_file() => Box::new(Saved::open(&path)?),
+        Ok(kind) if !kind.is_char_device() => {
+            return Err(Error::new(
+                ExitCode::NoRegion,
+                "not a region",
+                name,
+                Errno::EINVAL,
+                "give a label, a node below /dev/resmem, or a saved file",
+            ));
+        }
+        // Whatever else is wrong, opening it tells.
+        _ => Box::new(Region::open(name)?),
+    })
+}
+
+/// The path that `name` stands for.
+fn node_path(name: &str) -> PathBuf {
+    if name.contains('/') {
+        name.into()
+    } else {
+        Path::new(DIRECTORY).join(name)
+    }
+}
+
+/// Tells why a region could not be opened.
+fn open_error(name: &str, error: &io::Error) -> Error {
+    match errno_of(error) {
+        Errno::ENOENT | Errno::ENOTDIR | Errno::ENXIO | Errno::ENODEV => region::absent(name),
+        Errno::ENOTTY | Errno::EINVAL => Error::new(
+            ExitCode::NoRegion,
+            "not a region",
+            name,
+            Errno::ENOTTY,
+            "'resdump list' shows the regions there are",
+        ),
+        errno @ (Errno::EPERM | Errno::EACCES) => Error::new(
+            ExitCode::Permission,
+            "cannot open region",
+            name,
+            errno,
+            "run as root: CAP_SYS_RAWIO is needed, and a kernel without lockdown",
+        ),
+        errno => Error::system("cannot open region", name, errno),
+    }
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+
+//! A live region below `/dev/resmem`.
+
+use std::{fs, fs::File, path::Path};
+
+use nix::errno::Errno;
+use resmem_abi::abi::{REGION_PAGES, REGION_WRITABLE};
+
+use super::{Source, node_path, open_error};
+use crate::{
+    error::{Error, Result},
+    exit_codes::ExitCode,
+    sys::node::{Direction, Node},
+};
+
+/// Where the module puts its device nodes.
+pub const DIRECTORY: &str = "/dev/resmem";
+
+/// Exists while the module is loaded or built in.
+const MODULE: &str = "/sys/module/resmem";
+
+/// A reserved region of physical memory, opened through the module.
+#[derive(Debug)]
+pub struct Region {
+    label: String,
+    node: Node,
+}
+
+impl Region {
+    /// Opens a region for reading, by label or by path.
+    pub fn open(name: &str) -> Result<Self> {
+        Self::open_for(name, Direction::Dump)
+    }
+
+    /// Opens a region for writing as well. `EROFS` when the module does not allow that.
+    pub fn open_writable(name: &str) -> Result<Self> {
+        if !Self::open(name)?.writable() {
+            return Err(Error::new(
+                ExitCode::Permission,
+                "region is read-only",
+                name,
+                Errno::EROFS,
+                "mark its node 'writable' in the device tree",
+            ));
+        }
+        Self::open_for(name, Direction::Load)
+    }
+
+    fn open_for(name: &str, direction: Direction) -> Result<Self> {
+        let node =
+            Node::open(&node_path(name), direction).map_err(|error| open_error(name, &error))?;
+        let label = &node.info().label;
+        let end = label.iter().position(|&byte| byte == 0);
+        let label = String::from_utf8_lossy(&label[..end.unwrap_or(label.len())]).into_owned();
+        Ok(Self { label, node })
+    }
+
+    /// Physical address of the first byte.
+    pub fn base(&self) -> u64 {
+        self.node.info().base
+    }
+
+    /// Revision of the ABI that the module speaks.
+    pub fn abi(&self) -> u32 {
+        self.node.info().abi
+    }
+
+    /// Size of a page in bytes.
+    pub fn page_size(&self) -> u32 {
+        self.node.info().page_size
+    }
+
+    /// Whether the region may be written to.
+    pub fn writable(&self) -> bool {
+        self.node.info().flags & REGION_WRITABLE != 0
+    }
+
+    /// Whether every page frame has a `struct page`, so that nothing need be copied.
+    pub fn has_pages(&self) -> bool {
+        self.node.info().flags & REGION_PAGES != 0
+    }
+
+    /// The open device node.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+}
+
+impl Source for Region {
+    fn name(&self) -> &str {
+        &self.label
+    }
+
+    fn size(&self) -> u64 {
+        self.node.info().size
+    }
+
+    fn file(&self) -> &File {
+        self.node.file()
+    }
+
+    fn region(&self) -> Option<&Region> {
+        Some(self)
+    }
+}
+
+/// The names in `directory`, sorted; empty where there is no such directory.
+pub fn labels(directory: &Path) -> Vec<String> {
+    let mut labels: Vec<String> = fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    labels.sort();
+    labels
+}
+
+/// Why there is no region called `name`.
+pub(super) fn absent(name: &str) -> Error {
+    let labels = labels(Path::new(DIRECTORY));
+    explain_absence(name, &labels, Path::new(MODULE).exists())
+}
+
+fn explain_absence(name: &str, labels: &[String], module_loaded: bool) -> Error {
+    let (what, errno, advice) = match (labels, module_loaded) {
+        ([], false) => (
+            "module resmem is not loaded",
+            Errno::ENOENT,
+            "modprobe resmem".into(),
+        ),
+        ([], true) => (
+            "no region",
+            Errno::ENODEV,
+            "the device tree must name one in a 'resmem' node; see the kernel log".into(),
+        ),
+        (labels, _) => (
+            "no such region",
+            Errno::ENOENT,
+            format!("there is: {}", labels.join(", ")),
+        ),
+    };
+    Error::new(ExitCode::NoRegion, what, name, errno, advice)
+}
+
+/// What `list` says when it found nothing.
+pub fn none_found() -> Error {
+    absent(DIRECTORY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absence_is_explained() {
+        let some = ["adc".to_string(), "capture".to_string()];
+        for (labels, loaded, text) in [
+            (
+                &[][..],
+                false,
+                "module resmem is not loaded: x: ENOENT (2): modprobe resmem",
+            ),
+            (
+                &some[..],
+                true,
+                "no such region: x: ENOENT (2): there is: adc, capture",
+            ),
+        ] {
+            let error = explain_absence("x", labels, loaded);
+            assert_eq!(error.to_string(), text);
+            assert_eq!(error.code, ExitCode::NoRegion);
+        }
+        assert_eq!(explain_absence("x", &[], true).errno, Errno::ENODEV);
+    }
+
+    #[test]
+    fn labels_are_sorted_and_a_missing_directory_has_none() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("b"), "").unwrap();
+        fs::write(directory.path().join("a"), "").unwrap();
+        assert_eq!(labels(directory.path()), ["a", "b"]);
+        assert!(labels(&directory.path().join("none")).is_empty());
+    }
+}

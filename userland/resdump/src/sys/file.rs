@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+
+//! Calls on open files, with 64-bit offsets everywhere.
+
+use std::{fs::File, mem::MaybeUninit, os::fd::AsRawFd};
+
+use nix::{Result, errno::Errno};
+
+use crate::span::Alignment;
+
+/// `RAMFS_MAGIC` of linux/magic.h: the root file system that an initramfs is unpacked to.
+const RAMFS_MAGIC: u32 = 0x8584_58f6;
+
+/// What `statx(STATX_DIOALIGN)` says of an open file or block device: `None` where the kernel or the
+/// file system does not know, `EOPNOTSUPP` where it knows that there is no direct I/O.
+pub fn direct_io_alignment(file: &File) -> Result<Option<Alignment>> {
+    let mut stat = MaybeUninit::<libc::statx>::zeroed();
+    // SAFETY: The descriptor is open, the path is an empty C string, `stat` has room for the answer.
+    Errno::result(unsafe {
+        libc::statx(
+            file.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            libc::STATX_DIOALIGN,
+            stat.as_mut_ptr(),
+        )
+    })?;
+    // SAFETY: The kernel filled it in, and it was zeroed before; it holds integers only.
+    let stat = unsafe { stat.assume_init() };
+    if stat.stx_mask & libc::STATX_DIOALIGN == 0 {
+        return Ok(None);
+    }
+    let (memory, offset) = (stat.stx_dio_mem_align, stat.stx_dio_offset_align);
+    if !memory.is_power_of_two() || !offset.is_power_of_two() {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    Ok(Some(Alignment { memory, offset }))
+}
+
+/// Allocates the blocks of `length` bytes from `offset` and lets the file grow to hold them, without
+/// writing. `EOPNOTSUPP` where the file system cannot.
+pub fn allocate(file: &File, offset: u64, length: u64) -> Result<()> {
+    let offset = i64::try_from(offset).map_err(|_| Errno::EFBIG)?;
+    let length = i64::try_from(length).map_err(|_| Errno::EFBIG)?;
+    // SAFETY: The descriptor is open; no memory is passed.
+    Errno::result(unsafe { libc::fallocate64(file.as_raw_fd(), 0, offset, length) }).map(drop)
+}
+
+/// Bytes that an unprivileged writer could still add to the file system of `file`.
+pub fn available(file: &File) -> Result<u64> {
+    let mut stat = MaybeUninit::<libc::statvfs64>::zeroed();
+    // SAFETY: The descriptor is open, `stat` has room for the answer.
+    Errno::result(unsafe { libc::fstatvfs64(file.as_raw_fd(), stat.as_mut_ptr()) })?;
+    // SAFETY: The call filled it in, and it was zeroed before; it holds integers only.
+    let stat = unsafe { stat.assume_init() };
+    // The width of these fields differs between machines.
+    #[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
+    Ok(stat
+        .f_bavail
+        .saturating_mul(u64::from(stat.f_frsize as u32)))
+}
+
+/// Whether the file system of `file` keeps it in memory only.
+pub fn is_in_memory(file: &File) -> Result<bool> {
+    let mut stat = MaybeUninit::<libc::statfs64>::zeroed();
+    // SAFETY: The descriptor is open, `stat` has room for the answer.
+    Errno::result(unsafe { libc::fstatfs64(file.as_raw_fd(), stat.as_mut_ptr()) })?;
+    // SAFETY: The call filled it in, and it was zeroed before; it holds integers only.
+    let stat = unsafe { stat.assume_init() };
+    // Magic numbers have 32 bits; the type that holds them differs between machines.
+    #[allow(clippy::unnecessary_cast, reason = "it depends on the machine")]
+    let magic = stat.f_type as u32;
+    Ok(magic == libc::TMPFS_MAGIC as u32 || magic == RAMFS_MAGIC)
+}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+
+//! System calls that neither the standard library nor nix offers as safe functions with 64-bit
+//! offsets on a 32-bit machine. All unsafe code of the program is below this module.
+
+#![allow(unsafe_code, reason = "this is the place for it")]
+
+pub mod block;
+pub mod file;
+pub mod mapping;
+pub mod node;

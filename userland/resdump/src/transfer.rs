@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+
+//! The loop that feeds an engine: windows, signals, and what to make of a short result.
+
+#![forbid(unsafe_code)]
+
+use std::fs::File;
+
+use nix::errno::Errno;
+
+use crate::{
+    engine::{Engine, Moved, Piece},
+    signals::Stop,
+};
+
+/// Moves `all` with `engine`, in pieces of the engine's window. Returns the contiguous prefix that
+/// was moved and what stopped it, `EINTR` after a signal; `progress` is told the bytes moved so far.
+pub fn run(
+    engine: &mut dyn Engine,
+    other: &File,
+    all: Piece,
+    stop: &Stop,
+    progress: &mut dyn FnMut(u64),
+) -> Moved {
+    let window = engine.window();
+    let mut total = Moved::default();
+    while total.bytes < all.length && total.error.is_none() {
+        if stop.requested() {
+            total.error = Some(Errno::EINTR);
+            break;
+        }
+        let piece = Piece {
+            offset: all.offset + total.bytes,
+            length: (all.length - total.bytes).min(window),
+            position: all.position + total.bytes,
+        };
+        let moved = engine.transfer(other, piece);
+        log::debug!(
+            "{:#x} bytes from {:#x} to {:#x}: {moved:?}",
+            piece.length,
+            piece.offset,
+            piece.position
+        );
+        total.bytes += moved.bytes;
+        total.direct += moved.direct;
+        total.copied += moved.copied;
+        total.error = match moved.error {
+            // A signal that is not for us, such as being stopped and continued.
+            Some(Errno::EINTR) => None,
+            None if moved.bytes == 0 => Some(Errno::EIO),
+            error => error,
+        };
+        progress(total.bytes);
+    }
+    total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Name, Settings};
+
+    const GIB: u64 = 1 << 30;
+
+    /// Answers from a list, and keeps what it was asked.
+    struct Script {
+        answers: Vec<Moved>,
+        asked: Vec<(u64, u64, u64)>,
+    }
+
+    impl Engine for Script {
+        fn name(&self) -> Name {
+            Name::Kernel
+        }
+
+        fn settings(&self) -> Settings {
+            Settings::default()
+        }
+
+        fn window(&self) -> u64 {
+            4 * GIB
+        }
+
+        fn transfer(&mut self, _other: &File, piece: Piece) -> Moved {
+            self.asked
+                .push((piece.offset, piece.length, piece.position));
+            self.answers.remove(0)
+        }
+    }
+
+    fn moved(bytes: u64, error: Option<Errno>) -> Moved {
+        Moved {
+            bytes,
+            direct: bytes,
+            copied: 0,
+            error,
+        }
+    }
+
+    fn play(answers: &[Moved], length: u64, stop: &Stop) -> (Moved, Vec<(u64, u64, u64)>) {
+        let mut script = Script {
+            answers: answers.to_vec(),
+            asked: Vec::new(),
+        };
+        let null = File::open("/dev/null").unwrap();
+        let all = Piece {
+            offset: 4096,
+            length,
+            position: 512,
+        };
+        let total = run(&mut script, &null, all, stop, &mut |_| {});
+        (total, script.asked)
+    }
+
+    #[test]
+    fn windows_follow_each_other_beyond_4_gib() {
+        let answers = [moved(4 * GIB, None), moved(GIB, None)];
+        let (total, asked) = play(&answers, 5 * GIB, &Stop::default());
+        assert_eq!(total, moved(5 * GIB, None));
+        assert_eq!(
+            asked,
+            [(4096, 4 * GIB, 512), (4 * GIB + 4096, GIB, 4 * GIB + 512)]
+        );
+    }
+
+    #[test]
+    fn an_error_ends_it_with_the_prefix() {
+        let answers = [moved(GIB, None), moved(8192, Some(Errno::ENOSPC))];
+        let (total, asked) = play(&answers, 2 * GIB, &Stop::default());
+        assert_eq!(total, moved(GIB + 8192, Some(Errno::ENOSPC)));
+        assert_eq!(asked[1], (GIB + 4096, GIB, GIB + 512));
+    }
+
+    #[test]
+    fn a_foreign_signal_does_not_end_it() {
+        let answers = [
+            moved(8192, Some(Errno::EINTR)),
+            moved(0, Some(Errno::EINTR)),
+            moved(GIB - 8192, None),
+        ];
+        let (total, _) = play(&answers, GIB, &Stop::default());
+        assert_eq!(total, moved(GIB, None));
+    }
+
+    #[test]
+    fn a_request_to_stop_does() {
+        let stop = Stop::default();
+        stop.request();
+        let (total, asked) = play(&[], GIB, &stop);
+        assert_eq!(total, moved(0, Some(Errno::EINTR)));
+        assert!(asked.is_empty());
+    }
+
+    #[test]
+    fn no_progress_without_an_error_is_an_error() {
+        let (total, _) = play(&[moved(0, None)], GIB, &Stop::default());
+        assert_eq!(total.error, Some(Errno::EIO));
+    }
+}
