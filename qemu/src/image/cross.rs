@@ -15,7 +15,7 @@ pub fn build(builder: &Builder<'_>, workspace: &str, program: &str) -> Result<Pa
     let linker = format!("{}gcc", builder.board.get("CROSS_COMPILE")?);
     let folder = builder.paths.cache.join(program).join(target);
     let root = &builder.paths.root;
-    let key = Key::new("cross 1")
+    let key = Key::new("cross 2")
         .text(program)
         .path(&root.join(workspace))?
         .path(&root.join("userland"))?
@@ -38,7 +38,12 @@ pub fn build(builder: &Builder<'_>, workspace: &str, program: &str) -> Result<Pa
                 .args(["--target", target, "-Zbuild-std=std,panic_abort"])
                 .arg("-Zbuild-std-features=optimize_for_size")
                 .env("RUSTC_BOOTSTRAP", "1")
-                .env("RUSTFLAGS", "-Ctarget-feature=+crt-static")
+                // The io-uring crate names 64-bit machines only, and works on this one too: see
+                // docs/dependencies.md.
+                .env(
+                    "RUSTFLAGS",
+                    "-Ctarget-feature=+crt-static --cfg=io_uring_skip_arch_check",
+                )
                 .env("CARGO_TARGET_DIR", &folder)
                 .env(variable, linker),
         )?;

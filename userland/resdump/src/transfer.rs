@@ -34,7 +34,7 @@ pub fn run(
             length: (all.length - total.bytes).min(window),
             position: all.position + total.bytes,
         };
-        let moved = engine.transfer(other, piece);
+        let moved = engine.transfer(other, piece, stop);
         log::debug!(
             "{:#x} bytes from {:#x} to {:#x}: {moved:?}",
             piece.length,
@@ -47,7 +47,7 @@ pub fn run(
         total.error = match moved.error {
             // A signal that is not for us, such as being stopped and continued.
             Some(Errno::EINTR) => None,
-            None if moved.bytes == 0 => Some(Errno::EIO),
+            None if moved.bytes == 0 && !stop.requested() => Some(Errno::EIO),
             error => error,
         };
         progress(total.bytes);
@@ -81,7 +81,7 @@ mod tests {
             4 * GIB
         }
 
-        fn transfer(&mut self, _other: &File, piece: Piece) -> Moved {
+        fn transfer(&mut self, _other: &File, piece: Piece, _stop: &Stop) -> Moved {
             self.asked
                 .push((piece.offset, piece.length, piece.position));
             self.answers.remove(0)

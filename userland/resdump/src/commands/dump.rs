@@ -50,7 +50,7 @@ pub struct Args {
     #[arg(long, value_name = "BYTES", value_parser = size::parse_chunk)]
     chunk: Option<u32>,
 
-    /// Requests in flight, kernel engine only [default: 4]
+    /// Requests in flight [default: 4]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=DEPTH_MAX as i64))]
     depth: Option<u32>,
 

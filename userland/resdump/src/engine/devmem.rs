@@ -10,6 +10,7 @@ use super::{Engine, Moved, Name, Piece, Settings, unavailable, window::Window};
 use crate::{
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
+    signals::Stop,
     source::Source,
     span::Span,
 };
@@ -90,7 +91,7 @@ impl Engine for Devmem {
         false
     }
 
-    fn transfer(&mut self, other: &File, piece: Piece) -> Moved {
+    fn transfer(&mut self, other: &File, piece: Piece, _stop: &Stop) -> Moved {
         let moved = self.window.write(other, piece);
         Moved {
             copied: moved.bytes,

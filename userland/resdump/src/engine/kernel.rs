@@ -7,7 +7,10 @@ use std::{fs::File, os::fd::AsFd};
 use resmem_abi::Transfer;
 
 use super::{Engine, Moved, Name, Piece, Settings};
-use crate::sys::node::{Direction, Node};
+use crate::{
+    signals::Stop,
+    sys::node::{Direction, Node},
+};
 
 /// What one command moves at least, so that a signal or a progress display is never far away, and
 /// the gap between two commands does not show.
@@ -55,7 +58,7 @@ impl Engine for Kernel<'_> {
         (4 * in_flight).max(WINDOW_MIN - WINDOW_MIN % u64::from(self.settings.chunk))
     }
 
-    fn transfer(&mut self, other: &File, piece: Piece) -> Moved {
+    fn transfer(&mut self, other: &File, piece: Piece, _stop: &Stop) -> Moved {
         let mut transfer = Transfer {
             region_offset: piece.offset,
             length: piece.length,

@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::{
     error::{Error, Result},
     exit_codes::ExitCode,
+    signals::Stop,
     source::Source,
     span::Span,
 };
@@ -21,6 +22,7 @@ use crate::{
 mod devmem;
 mod kernel;
 mod mmap;
+mod pipeline;
 mod window;
 
 pub use kernel::Kernel;
@@ -109,8 +111,9 @@ pub trait Engine {
         true
     }
 
-    /// Moves `piece` to (from) `other`. May move less without an error.
-    fn transfer(&mut self, other: &File, piece: Piece) -> Moved;
+    /// Moves `piece` to (from) `other`. May move less without an error, such as when `stop` says so.
+    /// Nothing is in flight afterwards.
+    fn transfer(&mut self, other: &File, piece: Piece, stop: &Stop) -> Moved;
 }
 
 /// The engines that can work on a region, for `list`. That the kernel forbids one of them shows when

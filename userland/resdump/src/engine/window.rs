@@ -2,23 +2,28 @@
 
 //! A window that follows a transfer along a file too large to be mapped at once.
 
-use std::{fs::File, io};
+use std::{fs::File, io, rc::Rc};
+
+use nix::errno::Errno;
 
 use super::{Moved, Piece};
-use crate::{error::errno_of, sys::mapping::Mapping};
+use crate::{
+    error::errno_of,
+    sys::{mapping::Mapping, ring::Ring},
+};
 
 /// Bytes mapped at a time: large against the cost of a system call, small against the address space
 /// of a 32-bit process.
 const WINDOW: u64 = 64 << 20;
 
-/// Maps part of a file, on demand.
+/// Maps part of a file, on demand. What is in flight keeps its part mapped.
 pub(super) struct Window {
     file: File,
     /// Offset in `file` of byte 0 of the source.
     base: u64,
     /// End of the span, in offsets of `file`.
     end: u64,
-    mapping: Option<Mapping>,
+    mapping: Option<Rc<Mapping>>,
 }
 
 impl Window {
@@ -52,8 +57,29 @@ impl Window {
     }
 
     fn try_write(&mut self, target: &File, piece: Piece) -> io::Result<usize> {
+        let length = request(piece);
+        self.mapping(piece)?
+            .write_at(self.base + piece.offset, length, target, piece.position)
+    }
+
+    /// Begins to write `piece`, which is at most one request, to `target`.
+    pub(super) fn begin(
+        &mut self,
+        ring: &mut Ring,
+        target: &File,
+        piece: Piece,
+    ) -> io::Result<usize> {
+        let slot = ring.free().ok_or(Errno::EBUSY)?;
+        let mapping = self.mapping(piece)?;
         let from = self.base + piece.offset;
-        let length = u32::try_from(piece.length).unwrap_or(u32::MAX);
+        ring.write(slot, &mapping, from, request(piece), target, piece.position)?;
+        Ok(slot)
+    }
+
+    /// A mapping that holds `piece`.
+    fn mapping(&mut self, piece: Piece) -> io::Result<Rc<Mapping>> {
+        let from = self.base + piece.offset;
+        let length = request(piece);
         let mapping = match self.mapping.take() {
             Some(mapping) if mapping.covers(from, length.into()) => mapping,
             other => {
@@ -62,11 +88,14 @@ impl Window {
                 let size = (self.end - from).min(WINDOW.max(length.into()));
                 let size = usize::try_from(size).map_err(|_| io::ErrorKind::OutOfMemory)?;
                 log::debug!("mapping {size} bytes from {from:#x}");
-                Mapping::new(&self.file, from, size)?
+                Rc::new(Mapping::new(&self.file, from, size)?)
             }
         };
-        self.mapping
-            .insert(mapping)
-            .write_at(from, length, target, piece.position)
+        Ok(Rc::clone(self.mapping.insert(mapping)))
     }
+}
+
+/// Length of a piece that is at most one request.
+fn request(piece: Piece) -> u32 {
+    u32::try_from(piece.length).unwrap_or(u32::MAX)
 }

@@ -39,6 +39,17 @@ impl Mapping {
             .is_ok()
     }
 
+    /// Where the byte `from` of the mapped file is; `length` bytes are mapped there as long as `self`
+    /// lives. `EINVAL` for bytes that are not mapped.
+    pub(super) fn bytes(&self, from: u64, length: u32) -> io::Result<*const u8> {
+        if !self.covers(from, length.into()) {
+            return Err(Errno::EINVAL.into());
+        }
+        let inside = usize::try_from(from - self.start).map_err(|_| Errno::EINVAL)?;
+        // SAFETY: `covers` says that `inside` is within the mapping.
+        Ok(unsafe { self.map.as_ptr().add(inside) })
+    }
+
     /// Writes `length` bytes from `from` on to `position` of `target` with one system call. Returns
     /// what it wrote. `EINVAL` for bytes that are not mapped.
     pub fn write_at(
@@ -48,15 +59,9 @@ impl Mapping {
         target: &File,
         position: u64,
     ) -> io::Result<usize> {
-        let invalid = || io::Error::from(Errno::EINVAL);
-        if !self.covers(from, length.into()) {
-            return Err(invalid());
-        }
-        let inside = usize::try_from(from - self.start).map_err(|_| invalid())?;
-        let position = i64::try_from(position).map_err(|_| invalid())?;
-        // SAFETY: `covers` says that `inside` is within the mapping.
-        let bytes = unsafe { self.map.as_ptr().add(inside) };
-        // SAFETY: By the type invariants and `covers`, `length` bytes are mapped there; should the
+        let bytes = self.bytes(from, length)?;
+        let position = i64::try_from(position).map_err(|_| io::Error::from(Errno::EINVAL))?;
+        // SAFETY: `length` bytes are mapped there as long as `self` lives; should the
         // mapped file have shrunk, the kernel answers EFAULT. Nobody forms a reference to them.
         let written =
             unsafe { libc::pwrite64(target.as_raw_fd(), bytes.cast(), length as usize, position) };

@@ -9,3 +9,4 @@ pub mod block;
 pub mod file;
 pub mod mapping;
 pub mod node;
+pub mod ring;

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+
+//! Several writes in flight at once, from mappings, through io_uring.
+
+use std::{fs::File, io, os::fd::AsRawFd, rc::Rc};
+
+use io_uring::{IoUring, cqueue, opcode, squeue, types::Fd};
+use nix::errno::Errno;
+
+use super::mapping::Mapping;
+
+// The crate has layouts for 64-bit machines. They hold for 32-bit ones of either byte order as well,
+// because these structures have fields of fixed width only; on those it must be built with
+// `--cfg=io_uring_skip_arch_check`.
+const _: () = {
+    assert!(size_of::<squeue::Entry>() == 64);
+    assert!(size_of::<cqueue::Entry>() == 16);
+};
+
+/// Writes in flight.
+///
+/// # Invariants
+///
+/// `flying[slot]` holds the mapping that the write `slot` reads from, from before it is queued until
+/// its completion has been seen; at most `flying.len()` writes are queued, the size of the ring.
+pub struct Ring {
+    ring: IoUring,
+    flying: Vec<Option<Rc<Mapping>>>,
+}
+
+impl Ring {
+    /// A ring for up to `depth` writes. `ENOSYS` or `EPERM` where the kernel has none, or none for
+    /// this process.
+    pub fn new(depth: u32) -> io::Result<Self> {
+        let ring = IoUring::new(depth)?;
+        // INVARIANT: Nothing has been queued; the kernel rounds the size of the ring up.
+        Ok(Self {
+            ring,
+            flying: (0..depth).map(|_| None).collect(),
+        })
+    }
+
+    /// A slot in which nothing is in flight.
+    pub fn free(&self) -> Option<usize> {
+        self.flying.iter().position(Option::is_none)
+    }
+
+    /// Queues a write of `length` bytes from `from` on, in the mapped file's offsets, to `position`
+    /// of `target`, which stays open until [`Ring::wait`] has returned it. `EBUSY` when something is
+    /// in flight in `slot`, `EINVAL` for bytes that are not mapped.
+    pub fn write(
+        &mut self,
+        slot: usize,
+        mapping: &Rc<Mapping>,
+        from: u64,
+        length: u32,
+        target: &File,
+        position: u64,
+    ) -> io::Result<()> {
+        let bytes = mapping.bytes(from, length)?;
+        match self.flying.get_mut(slot) {
+            // INVARIANT: It is not queued yet.
+            Some(flying @ None) => *flying = Some(Rc::clone(mapping)),
+            _ => return Err(Errno::EBUSY.into()),
+        }
+        let entry = opcode::Write::new(Fd(target.as_raw_fd()), bytes, length)
+            .offset(position)
+            .build()
+            .user_data(slot as u64);
+        // SAFETY: By the type invariants the bytes stay mapped until the write has completed, and
+        // nobody forms a reference to them.
+        if unsafe { self.ring.submission().push(&entry) }.is_err() {
+            // INVARIANT: It was not queued.
+            self.flying[slot] = None;
+            return Err(Errno::EBUSY.into());
+        }
+        match self.ring.submit() {
+            Ok(_) => Ok(()),
+            // It stays in the queue: the next call submits it.
+            Err(error) if is_passing(&error) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits until a write has ended: its slot, and the bytes it wrote. `EINTR` after a signal;
+    /// everything stays in flight then.
+    pub fn wait(&mut self) -> io::Result<(usize, io::Result<u32>)> {
+        loop {
+            if let Some(entry) = self.ring.completion().next() {
+                let slot = entry.user_data() as usize;
+                if let Some(flying) = self.flying.get_mut(slot) {
+                    // INVARIANT: This is its completion.
+                    *flying = None;
+                }
+                let result = u32::try_from(entry.result())
+                    .map_err(|_| io::Error::from_raw_os_error(-entry.result()));
+                return Ok((slot, result));
+            }
+            self.ring.submit_and_wait(1)?;
+        }
+    }
+
+    /// Whether nothing is in flight.
+    pub fn is_idle(&self) -> bool {
+        self.flying.iter().all(Option::is_none)
+    }
+}
+
+/// Whether the kernel was short of something that completions give back.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error().map(Errno::from_raw),
+        Some(Errno::EAGAIN | Errno::EBUSY | Errno::EINTR)
+    )
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        while !self.is_idle() {
+            match self.wait() {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    log::error!("writes in flight cannot be waited for: {error}");
+                    // INVARIANT: Never unmapped, so they hold for ever.
+                    self.flying.drain(..).flatten().for_each(std::mem::forget);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::FileExt};
+
+    use super::*;
+
+    /// Some sandboxes, and user-mode emulation, have no io_uring.
+    fn ring(depth: u32) -> Option<Ring> {
+        Ring::new(depth).ok()
+    }
+
+    #[test]
+    fn writes_arrive_whatever_the_order_of_completion() {
+        let Some(mut ring) = ring(4) else { return };
+        let folder = tempfile::tempdir().unwrap();
+        let bytes: Vec<u8> = (0..4 * 4096u32).map(|n| (n / 7) as u8).collect();
+        fs::write(folder.path().join("a"), &bytes).unwrap();
+        let source = File::open(folder.path().join("a")).unwrap();
+        let target = File::create_new(folder.path().join("b")).unwrap();
+        let mapping = Rc::new(Mapping::new(&source, 0, bytes.len()).unwrap());
+        for slot in [2, 0, 3, 1] {
+            let at = 4096 * slot as u64;
+            ring.write(slot, &mapping, at, 4096, &target, at).unwrap();
+        }
+        assert_eq!(ring.free(), None);
+        for _ in 0..4 {
+            assert_eq!(ring.wait().unwrap().1.unwrap(), 4096);
+        }
+        assert!(ring.is_idle());
+        assert_eq!(fs::read(folder.path().join("b")).unwrap(), bytes);
+    }
+
+    #[test]
+    fn a_failed_write_has_its_errno() {
+        let Some(mut ring) = ring(1) else { return };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(&path, [0; 4096]).unwrap();
+        let source = File::open(&path).unwrap();
+        let mapping = Rc::new(Mapping::new(&source, 0, 4096).unwrap());
+        // Not open for writing.
+        ring.write(0, &mapping, 0, 512, &source, 0).unwrap();
+        let (slot, result) = ring.wait().unwrap();
+        assert_eq!(
+            (slot, result.unwrap_err().raw_os_error()),
+            (0, Some(libc::EBADF))
+        );
+        source.read_exact_at(&mut [0; 1], 0).unwrap();
+    }
+
+    #[test]
+    fn bytes_that_are_not_mapped_are_refused() {
+        let Some(mut ring) = ring(1) else { return };
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(8192).unwrap();
+        let mapping = Rc::new(Mapping::new(&file, 0, 4096).unwrap());
+        let error = ring.write(0, &mapping, 1, 4096, &file, 0).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EINVAL));
+        assert!(ring.is_idle());
+    }
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+
+//! Where a dump goes to: a regular file or a block device, opened for direct I/O.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    fs::File,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, OFlag, fcntl},
+};
+use serde::Serialize;
+
+use crate::{
+    error::{Error, Result, errno_of},
+    exit_codes::ExitCode,
+    size,
+    span::{Alignment, Plan},
+    sys,
+};
+
+mod mounts;
+mod open;
+
+/// What kind of file a target is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A regular file: it grows, and its length is exact at the end.
+    File,
+    /// A block device: its size is given.
+    Block,
+}
+
+/// What a person allowed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Permit {
+    /// Overwrite a file that is not empty, or a device that is in use.
+    pub force: bool,
+    /// Begin although not all will fit.
+    pub partial: bool,
+}
+
+/// An open target.
+#[derive(Debug)]
+pub struct Target {
+    path: PathBuf,
+    file: File,
+    kind: Kind,
+    alignment: Alignment,
+    permit: Permit,
+    /// Whether opening it has made the file.
+    created: bool,
+}
+
+impl Target {
+    /// Opens `path`, for direct I/O if `direct` says so. A file is made if there is none, and
+    /// nothing else is changed yet.
+    pub fn open(path: &Path, direct: bool, permit: Permit) -> Result<Self> {
+        open::open(path, direct, permit)
+    }
+
+    /// The open file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// What kind of file it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What direct I/O on it demands; nothing if it was opened without.
+    pub fn alignment(&self) -> Alignment {
+        self.alignment
+    }
+
+    /// Whether the target is memory: it takes `O_DIRECT`, and copies all the same.
+    pub fn copies(&self) -> bool {
+        self.kind == Kind::File && sys::file::is_in_memory(&self.file).unwrap_or(false)
+    }
+
+    /// Makes room for `plan`. Of a regular file the bytes before `plan.seek` stay, the rest is
+    /// dropped, and the blocks are allocated, because direct writes that extend a file wait for
+    /// each other.
+    pub fn prepare(&self, plan: &Plan) -> Result<()> {
+        let length = plan.span.length;
+        match self.kind {
+            Kind::Block => {
+                let size = sys::block::size(&self.file)
+                    .map_err(|errno| self.failed("cannot inspect target", errno))?;
+                let available = size.saturating_sub(plan.seek);
+                if available < length && !self.permit.partial {
+                    return Err(self.too_small(length, available));
+                }
+            }
+            Kind::File => {
+                self.truncate(plan.seek)?;
+                match sys::file::allocate(&self.file, plan.seek, length) {
+                    Ok(()) => {}
+                    Err(Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG) if self.permit.partial => {
+                        // What was allocated before space ran out.
+                        self.truncate(plan.seek)?;
+                    }
+                    Err(Errno::ENOSPC) => {
+                        self.truncate(plan.seek)?;
+                        let available = sys::file::available(&self.file).unwrap_or(0);
+                        return Err(self.too_small(length, available));
+                    }
+                    Err(errno @ (Errno::EOPNOTSUPP | Errno::ENOSYS)) => {
+                        log::info!("{}: no preallocation: {errno}", self.path.display());
+                        self.truncate(plan.seek + length)?;
+                    }
+                    Err(errno) => return Err(self.failed("cannot allocate", errno)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what is too short for direct I/O, through the page cache. `position` is where direct
+    /// writes have stopped.
+    pub fn write_tail(&self, bytes: &[u8], position: u64) -> Result<(), Errno> {
+        let flags = OFlag::from_bits_retain(fcntl(&self.file, FcntlArg::F_GETFL)?);
+        fcntl(
+            &self.file,
+            FcntlArg::F_SETFL(flags.difference(OFlag::O_DIRECT)),
+        )?;
+        self.file
+            .write_all_at(bytes, position)
+            .map_err(|error| errno_of(&error))
+    }
+
+    /// Cuts a regular file to `length` bytes; leaves a device alone.
+    pub fn truncate(&self, length: u64) -> Result<()> {
+        match self.kind {
+            Kind::Block => Ok(()),
+            Kind::File => self
+                .file
+                .set_len(length)
+                .map_err(|error| self.failed("cannot set length", errno_of(&error))),
+        }
+    }
+
+    /// Makes what was written durable, the name of the file included.
+    pub fn sync(&self) -> Result<()> {
+        let failed = |error: std::io::Error| Error {
+            code: ExitCode::Io,
+            advice: "do not trust what is on the target; see the kernel log".into(),
+            ..self.failed("cannot sync", errno_of(&error))
+        };
+        self.file.sync_data().map_err(failed)?;
+        if self.kind == Kind::File {
+            let parent = match self.path.parent() {
+                Some(parent) if parent != Path::new("") => parent,
+                _ => Path::new("."),
+            };
+            let parent = File::open(parent).map_err(failed)?;
+            parent.sync_all().map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a file away that opening has made, when nothing is going to be written to it.
+    pub fn abandon(self) {
+        if self.created {
+            log::debug!("removing the empty {}", self.path.display());
+            if let Err(error) = std::fs::remove_file(&self.path) {
+                log::warn!("{}: {error}", self.path.display());
+            }
+        }
+    }
+
+    fn failed(&self, what: &'static str, errno: Errno) -> Error {
+        Error::system(what, self.path.display(), errno)
+    }
+
+    fn too_small(&self, needed: u64, available: u64) -> Error {
+        Error::new(
+            ExitCode::NoSpace,
+            "target too small",
+            self.path.display(),
+            Errno::ENOSPC,
+            format!(
+                "needs {}, has {available} bytes left: give a larger target or a smaller --length, \
+                 or --partial to write what fits",
+                size::display(needed)
+            ),
+        )
+    }
+}
