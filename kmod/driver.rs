@@ -60,7 +60,8 @@ impl platform::Driver for Driver {
             })?;
             // In hexadecimal only: on 32-bit machines the kernel's Rust has no 64-bit division, and
             // printing a u64 in decimal is a panic.
-            let (first, last) = (region.base(), region.base() + (region.size() - 1));
+            let memory = region.memory();
+            let (first, last) = (memory.base(), memory.base() + (memory.size() - 1));
             dev_info!(dev, "{}: [mem {first:#x}-{last:#x}]\n", region.label());
             let region = Arc::new(region, GFP_KERNEL)?;
             devices.push(
