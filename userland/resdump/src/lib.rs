@@ -15,6 +15,7 @@ pub mod exit_codes;
 pub mod hexdump;
 pub mod logging;
 pub mod output;
+pub mod progress;
 pub mod report;
 pub mod signals;
 pub mod size;
