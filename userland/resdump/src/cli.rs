@@ -7,7 +7,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{dump, list, load, show},
+    commands::{doctor, dump, list, load, show},
     exit_codes,
 };
 
@@ -23,11 +23,12 @@ Examples:
     name = "resdump",
     version,
     term_width = 80,
-    after_help = format!("{EXAMPLES}\n{}", exit_codes::HELP),
+    after_help = EXAMPLES,
+    after_long_help = format!("{EXAMPLES}\n\n{}", exit_codes::HELP),
     disable_help_subcommand = true
 )]
 pub struct Cli {
-    /// More detail on standard error; -vv still more; or RUST_LOG
+    /// More detail on standard error; -vv still more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 
@@ -51,6 +52,8 @@ pub enum Command {
     Dump(dump::Args),
     /// Read a file or block device into a writable region
     Load(load::Args),
+    /// Try each way from memory to a target, and say what is in the way
+    Doctor(doctor::Args),
 }
 
 impl Command {
@@ -61,6 +64,7 @@ impl Command {
             Self::Show(_) => "show",
             Self::Dump(_) => "dump",
             Self::Load(_) => "load",
+            Self::Doctor(_) => "doctor",
         }
     }
 }

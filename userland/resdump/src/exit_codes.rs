@@ -31,13 +31,20 @@ pub enum ExitCode {
     Interrupted = 9,
     /// The engine does not work here.
     Engine = 10,
+    /// `--strict`, and bytes would have to be copied.
+    Strict = 11,
+    /// What was read back, or a saved file, differs from what it should be.
+    Mismatch = 12,
+    /// The saved file is known to be incomplete, or nothing says that it is complete.
+    Incomplete = 13,
 }
 
 /// The table that `--help` shows.
 pub const HELP: &str = "\
 Exit status: 0 done, 1 other error, 2 usage, 3 no such region or no module,
   4 permission, 5 range or alignment, 6 target refused, 7 no space,
-  8 I/O error, 9 interrupted, 10 engine not available";
+  8 I/O error, 9 interrupted, 10 engine not available,
+  11 --strict and a copy, 12 differs, 13 incomplete";
 
 impl From<ExitCode> for std::process::ExitCode {
     fn from(code: ExitCode) -> Self {
@@ -51,7 +58,7 @@ mod tests {
 
     #[test]
     fn help_names_every_code() {
-        for code in 0..=ExitCode::Engine as u8 {
+        for code in 0..=ExitCode::Incomplete as u8 {
             assert!(
                 HELP.contains(&format!(" {code} ")),
                 "exit status {code} is not in the help"

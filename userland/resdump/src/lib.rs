@@ -9,12 +9,14 @@
 
 pub mod cli;
 pub mod commands;
+pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod exit_codes;
 pub mod hexdump;
 pub mod logging;
 pub mod output;
+pub mod progress;
 pub mod report;
 pub mod signals;
 pub mod size;

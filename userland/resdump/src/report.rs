@@ -13,7 +13,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use serde::Serialize;
 
 use crate::{
-    engine::{Moved, Name, Settings},
+    engine::{Engine, Moved, Name},
     span::Span,
     target::Kind,
 };
@@ -76,6 +76,8 @@ pub struct Report<'a> {
     pub seek: u64,
     /// The engine that was used.
     pub engine: Name,
+    /// Why it is that one.
+    pub engine_reason: String,
     /// Bytes a request.
     pub chunk: u32,
     /// Requests in flight.
@@ -112,6 +114,7 @@ impl<'a> Report<'a> {
             target_kind: Kind::File,
             seek: 0,
             engine: Name::Auto,
+            engine_reason: String::new(),
             chunk: 0,
             depth: 0,
             bytes: 0,
@@ -134,8 +137,10 @@ impl<'a> Report<'a> {
     }
 
     /// Fills in how it was done.
-    pub fn engine(&mut self, name: Name, settings: Settings) {
-        self.engine = name;
+    pub fn engine(&mut self, engine: &dyn Engine) {
+        let settings = engine.settings();
+        self.engine = engine.name();
+        self.engine_reason = engine.reason();
         self.chunk = settings.chunk;
         self.depth = settings.depth;
     }
@@ -166,11 +171,12 @@ impl fmt::Display for Report<'_> {
         }
         write!(
             f,
-            "{} bytes, {:.6} s, {:.1} MB/s, engine {}, {} direct, {} copied, {}",
+            "{} bytes, {:.6} s, {:.1} MB/s, engine {} ({}), {} direct, {} copied, {}",
             self.bytes,
             self.seconds,
             self.mb_per_s,
             self.engine.as_str(),
+            self.engine_reason,
             self.direct,
             self.copied,
             if self.synced { "synced" } else { "not synced" }
@@ -189,7 +195,8 @@ mod tests {
         };
         let mut report = Report::new("capture", Some(0xf_c000_0000), span);
         report.target("/dev/vdb", Kind::Block, 512);
-        report.engine(Name::Kernel, Settings::default());
+        report.engine = Name::Kernel;
+        report.engine_reason = "asked for".into();
         report.moved(&Moved {
             bytes: 5 << 30,
             direct: 5 << 30,
@@ -205,7 +212,7 @@ mod tests {
     fn the_final_line() {
         assert_eq!(
             report().to_string(),
-            "5368709120 bytes, 2.000000 s, 2684.4 MB/s, engine kernel, \
+            "5368709120 bytes, 2.000000 s, 2684.4 MB/s, engine kernel (asked for), \
              5368709120 direct, 0 copied, synced"
         );
     }

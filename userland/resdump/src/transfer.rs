@@ -4,7 +4,10 @@
 
 #![forbid(unsafe_code)]
 
-use std::fs::File;
+use std::{
+    fs::File,
+    time::{Duration, Instant},
+};
 
 use nix::errno::Errno;
 
@@ -22,7 +25,7 @@ pub fn run(
     stop: &Stop,
     progress: &mut dyn FnMut(u64),
 ) -> Moved {
-    let window = engine.window();
+    let mut window = engine.window();
     let mut total = Moved::default();
     while total.bytes < all.length && total.error.is_none() {
         if stop.requested() {
@@ -34,6 +37,7 @@ pub fn run(
             length: (all.length - total.bytes).min(window),
             position: all.position + total.bytes,
         };
+        let began = Instant::now();
         let moved = engine.transfer(other, piece, stop);
         log::debug!(
             "{:#x} bytes from {:#x} to {:#x}: {moved:?}",
@@ -51,8 +55,25 @@ pub fn run(
             error => error,
         };
         progress(total.bytes);
+        window = next_window(window, began.elapsed(), engine);
     }
     total
+}
+
+/// Takes less at a time from a slow target, so that progress is told about once a second.
+fn next_window(window: u64, took: Duration, engine: &dyn Engine) -> u64 {
+    let settings = engine.settings();
+    let chunk = u64::from(settings.chunk);
+    let least = chunk * u64::from(settings.depth);
+    let most = engine.window();
+    let next = if took > Duration::from_secs(2) {
+        window / 2
+    } else if took < Duration::from_millis(500) {
+        window.saturating_mul(2)
+    } else {
+        window
+    };
+    (next - next % chunk).max(least).min(most)
 }
 
 #[cfg(test)]
@@ -121,6 +142,21 @@ mod tests {
             asked,
             [(4096, 4 * GIB, 512), (4 * GIB + 4096, GIB, 4 * GIB + 512)]
         );
+    }
+
+    #[test]
+    fn a_slow_target_is_given_less_at_a_time() {
+        let script = Script {
+            answers: Vec::new(),
+            asked: Vec::new(),
+        };
+        let next = |window, seconds| next_window(window, Duration::from_secs(seconds), &script);
+        assert_eq!(next(4 * GIB, 3), 2 * GIB);
+        assert_eq!(next(2 * GIB, 1), 2 * GIB);
+        assert_eq!(next(2 * GIB, 0), 4 * GIB);
+        assert_eq!(next(4 * GIB, 0), 4 * GIB);
+        let least = Settings::default();
+        assert_eq!(next(1, 3), u64::from(least.chunk * least.depth));
     }
 
     #[test]

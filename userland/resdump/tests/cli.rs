@@ -172,6 +172,57 @@ fn wrong_targets_are_named() {
 }
 
 #[test]
+fn the_read_engine_copies_and_says_so() {
+    let bench = Bench::new((1 << 20) + 5);
+    let (status, json) = bench.dump(&["--engine", "read", "--chunk", "64K"]);
+    assert_eq!((status, &json["error"]), (0, &Value::Null));
+    assert_eq!(json["direct"], 0);
+    assert_eq!(json["copied"], (1 << 20) + 5);
+    assert_eq!(bench.out(), bench.bytes);
+}
+
+#[test]
+fn the_auto_engine_says_which_and_why() {
+    let bench = Bench::new(1 << 20);
+    let (_, json) = bench.dump(&[]);
+    assert_eq!(json["engine"], "mmap");
+    assert_eq!(json["engine_reason"], "auto: direct I/O from a mapping");
+}
+
+#[test]
+fn strict_refuses_what_would_copy() {
+    let bench = Bench::new(8192);
+    for (args, text) in [
+        (&["--engine", "read"][..], "this engine copies every byte"),
+        (
+            &["--length", "4097"],
+            "the last 1 bytes are less than a block",
+        ),
+    ] {
+        let (status, json) = bench.dump(&[args, &["--strict"]].concat());
+        assert_eq!(
+            (status, json["error"]["kind"].as_str()),
+            (11, Some("strict"))
+        );
+        let advice = json["error"]["advice"].as_str().unwrap();
+        assert!(advice.contains(text), "{advice}");
+        assert!(!bench.path("out").exists());
+    }
+    let (status, json) = bench.dump(&["--strict"]);
+    assert_eq!((status, json["copied"].as_u64()), (0, Some(0)));
+}
+
+#[test]
+fn many_writes_in_flight_arrive_in_place() {
+    let bench = Bench::new((9 << 20) + 4096);
+    let (status, json) = bench.dump(&["--chunk", "64K", "--depth", "32"]);
+    assert_eq!(status, 0);
+    // One where the kernel has no io_uring.
+    assert!(json["depth"] == 32 || json["depth"] == 1, "{json}");
+    assert_eq!(bench.out(), bench.bytes);
+}
+
+#[test]
 fn engines_that_need_a_region_say_so() {
     let bench = Bench::new(8192);
     for engine in ["kernel", "devmem"] {
@@ -246,4 +297,36 @@ fn detail_goes_to_standard_error_only() {
     let output = bench.run(&["-vv", "--json", "dump", "./saved", "./out"]);
     assert!(stderr(&output).contains("engine mmap"));
     serde_json::from_slice::<Value>(&output.stdout).unwrap();
+}
+
+#[test]
+fn doctor_tries_every_engine_and_names_what_fails() {
+    let bench = Bench::new(1 << 20);
+    let output = bench.run(&["doctor", "./saved", "--json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["auto"], "mmap");
+    let check = |name: &str| {
+        let checks = json["checks"].as_array().unwrap();
+        checks
+            .iter()
+            .find(|one| one["check"] == name)
+            .unwrap()
+            .clone()
+    };
+    assert_eq!(check("control write")["ok"], true);
+    assert_eq!(check("engine mmap")["ok"], true);
+    assert_eq!(check("engine read")["ok"], true);
+    assert_eq!(check("engine kernel")["errno"], "ENOTTY");
+    assert_eq!(check("engine devmem")["ok"], false);
+    assert_eq!(fs::read_dir(bench.folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn doctor_leaves_an_existing_file_alone() {
+    let bench = Bench::new(8192);
+    fs::write(bench.path("out"), "precious").unwrap();
+    let output = bench.run(&["doctor", "./saved", "--target", "./out"]);
+    assert_eq!(output.status.code(), Some(10));
+    assert_eq!(bench.out(), b"precious");
 }

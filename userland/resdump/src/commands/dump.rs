@@ -12,6 +12,7 @@ use crate::{
     error::{Error, Result},
     exit_codes::ExitCode,
     output::Output,
+    progress::Progress,
     report::{Clock, Report},
     signals::Stop,
     size,
@@ -33,6 +34,10 @@ pub struct Args {
     /// How the bytes move
     #[arg(long, value_enum, default_value = "auto")]
     engine: Name,
+
+    /// Refuse to copy: fail unless every byte goes by direct I/O
+    #[arg(long)]
+    strict: bool,
 
     /// First byte, from the start of the region: 4096, 0x1000, 4K
     #[arg(long, value_name = "BYTES", default_value = "0", value_parser = size::parse)]
@@ -66,7 +71,7 @@ pub struct Args {
     #[arg(long)]
     no_sync: bool,
 
-    /// No final line
+    /// No progress, no final line
     #[arg(short, long)]
     quiet: bool,
 }
@@ -82,14 +87,13 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
         chunk: args.chunk.unwrap_or(CHUNK_DEFAULT),
         depth: args.depth.unwrap_or(DEPTH_DEFAULT),
     };
-    let mut engine = engine::open(args.engine, &*source, span, settings)?;
+    let mut engine = engine::open(args.engine, &*source, span, settings, args.strict)?;
     let permit = Permit {
         force: args.force,
         partial: args.partial,
     };
     let target = Target::open(&args.target, engine.direct(), permit)?;
-    let base = source.base().unwrap_or(0);
-    let plan = match Plan::new(span, args.seek, base, target.alignment()) {
+    let plan = match lay_out(args, &*source, span, &target) {
         Ok(plan) => plan,
         Err(error) => {
             target.abandon();
@@ -98,18 +102,25 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
     };
     let stop = Stop::on_signals()
         .map_err(|error| Error::io("cannot handle", "SIGINT and SIGTERM", &error))?;
-    if let Err(error) = target.prepare(&plan) {
-        target.abandon();
-        return Err(error);
-    }
 
     let clock = Clock::start();
-    let moved = write(&mut *engine, &*source, &target, &plan, &stop);
+    let mut progress = Progress::new(span.length, !args.quiet && !output.is_json());
+    let moved = write(
+        &mut *engine,
+        &*source,
+        &target,
+        &plan,
+        &stop,
+        &mut |bytes| {
+            progress.at(bytes);
+        },
+    );
+    drop(progress);
     let finished = finish(&target, &plan, &moved, !args.no_sync);
     let name = args.target.to_string_lossy();
     let mut report = Report::new(source.name(), source.base(), span);
     report.target(&name, target.kind(), args.seek);
-    report.engine(engine.name(), engine.settings());
+    report.engine(&*engine);
     report.moved(&moved);
     report.time(&clock, finished.sync_seconds);
     report.synced = finished.synced;
@@ -117,7 +128,11 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
     let error = moved
         .error
         .map(|errno| incomplete(args, target.kind(), &moved, &plan, errno))
-        .or(finished.error);
+        .or(finished.error)
+        .or_else(|| {
+            (args.strict && moved.copied > 0)
+                .then(|| engine::would_copy(&name, "it is complete, but bytes have been copied"))
+        });
     if moved.bytes == 0 {
         target.abandon();
     }
@@ -129,6 +144,30 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
     Ok(error.map_or(ExitCode::Ok, |error| output.complain(&error)))
 }
 
+/// Where everything goes to, and room for it.
+fn lay_out(args: &Args, source: &dyn Source, span: Span, target: &Target) -> Result<Plan> {
+    let base = source.base().unwrap_or(0);
+    let plan = Plan::new(span, args.seek, base, target.alignment())?;
+    if args.strict && target.copies() {
+        return Err(engine::would_copy(
+            &args.target.to_string_lossy(),
+            "it is in memory: give a file or a device on a disk",
+        ));
+    }
+    if args.strict && plan.tail() > 0 {
+        return Err(engine::would_copy(
+            &format!("--length {:#x}", span.length),
+            &format!(
+                "the last {} bytes are less than a block of the target: give a multiple of {}",
+                plan.tail(),
+                target.alignment().offset
+            ),
+        ));
+    }
+    target.prepare(&plan)?;
+    Ok(plan)
+}
+
 /// Body by the engine, tail through the page cache.
 fn write(
     engine: &mut dyn Engine,
@@ -136,6 +175,7 @@ fn write(
     target: &Target,
     plan: &Plan,
     stop: &Stop,
+    progress: &mut dyn FnMut(u64),
 ) -> Moved {
     let mut moved = Moved::default();
     if plan.body > 0 {
@@ -144,7 +184,7 @@ fn write(
             length: plan.body,
             position: plan.seek,
         };
-        moved = transfer::run(engine, target.file(), body, stop, &mut |_| {});
+        moved = transfer::run(engine, target.file(), body, stop, progress);
     }
     if moved.direct > 0 && target.copies() {
         log::warn!("the target is in memory: nothing went by direct I/O");

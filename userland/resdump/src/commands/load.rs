@@ -12,10 +12,11 @@ use std::{
 use nix::{errno::Errno, libc};
 
 use crate::{
-    engine::{Engine, Kernel, Piece, Settings},
+    engine::{Kernel, Piece, Settings},
     error::{Error, Result},
     exit_codes::ExitCode,
     output::Output,
+    progress::Progress,
     report::{Clock, Report},
     signals::Stop,
     size,
@@ -46,7 +47,7 @@ pub struct Args {
     #[arg(long, value_name = "BYTES", default_value = "0", value_parser = size::parse)]
     skip: u64,
 
-    /// No final line
+    /// No progress, no final line
     #[arg(short, long)]
     quiet: bool,
 }
@@ -77,11 +78,15 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
         position: args.skip,
     };
     let clock = Clock::start();
-    let moved = transfer::run(&mut engine, &file, all, &stop, &mut |_| {});
+    let mut progress = Progress::new(length, !args.quiet && !output.is_json());
+    let moved = transfer::run(&mut engine, &file, all, &stop, &mut |bytes| {
+        progress.at(bytes);
+    });
+    drop(progress);
 
     let mut report = Report::new(region.name(), Some(region.base()), span);
     report.target(&name, kind, args.skip);
-    report.engine(engine.name(), engine.settings());
+    report.engine(&engine);
     report.moved(&moved);
     report.time(&clock, 0.0);
     let error = moved

@@ -6,6 +6,7 @@
 
 use crate::{cli::Command, error::Result, exit_codes::ExitCode, output::Output};
 
+pub mod doctor;
 pub mod dump;
 pub mod list;
 pub mod load;
@@ -16,6 +17,7 @@ pub fn run(command: &Command, output: &Output) -> Result<ExitCode> {
     match command {
         Command::List(args) => list::run(args, output),
         Command::Show(args) => show::run(args, output),
+        Command::Doctor(args) => doctor::run(args, output),
         Command::Dump(args) => dump::run(args, output),
         Command::Load(args) => load::run(args, output),
     }

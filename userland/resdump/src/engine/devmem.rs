@@ -91,6 +91,10 @@ impl Engine for Devmem {
         false
     }
 
+    fn copies(&self) -> bool {
+        true
+    }
+
     fn transfer(&mut self, other: &File, piece: Piece, _stop: &Stop) -> Moved {
         let moved = self.window.write(other, piece);
         Moved {

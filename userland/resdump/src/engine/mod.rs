@@ -19,10 +19,12 @@ use crate::{
     span::Span,
 };
 
+mod auto;
 mod devmem;
 mod kernel;
 mod mmap;
 mod pipeline;
+mod read;
 mod window;
 
 pub use kernel::Kernel;
@@ -31,12 +33,14 @@ pub use kernel::Kernel;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Name {
-    /// The best that works here: kernel for a region, mmap for a saved file
+    /// The first that works here of kernel, mmap and read
     Auto,
     /// The module writes from the region's pages; nothing is copied
     Kernel,
     /// Map the region and write from the mapping by direct I/O
     Mmap,
+    /// Read the region into a buffer and write from there: one copy
+    Read,
     /// Map /dev/mem and write through the page cache: every byte is copied
     Devmem,
 }
@@ -48,6 +52,7 @@ impl Name {
             Self::Auto => "auto",
             Self::Kernel => "kernel",
             Self::Mmap => "mmap",
+            Self::Read => "read",
             Self::Devmem => "devmem",
         }
     }
@@ -111,6 +116,16 @@ pub trait Engine {
         true
     }
 
+    /// Whether the CPU copies every byte.
+    fn copies(&self) -> bool {
+        false
+    }
+
+    /// Why it is this one.
+    fn reason(&self) -> String {
+        "asked for".into()
+    }
+
     /// Moves `piece` to (from) `other`. May move less without an error, such as when `stop` says so.
     /// Nothing is in flight afterwards.
     fn transfer(&mut self, other: &File, piece: Piece, stop: &Stop) -> Moved;
@@ -123,6 +138,7 @@ pub fn candidates(source: &dyn Source) -> Vec<Name> {
     if source.region().is_some_and(|region| region.has_pages()) {
         names.extend([Name::Kernel, Name::Mmap]);
     }
+    names.push(Name::Read);
     if devmem::exists() {
         names.push(Name::Devmem);
     }
@@ -130,19 +146,69 @@ pub fn candidates(source: &dyn Source) -> Vec<Name> {
 }
 
 /// Makes the engine `name` ready to move `span` of `source`. Fails with [`ExitCode::Engine`] where
-/// it cannot work; nothing has been written then.
+/// it cannot work, and with [`ExitCode::Strict`] where it would copy although `strict` forbids that;
+/// nothing has been written then.
 pub fn open<'a>(
     name: Name,
     source: &'a dyn Source,
     span: Span,
     settings: Settings,
+    strict: bool,
 ) -> Result<Box<dyn Engine + 'a>> {
-    let name = match name {
-        Name::Auto if source.region().is_some() => Name::Kernel,
-        Name::Auto => Name::Mmap,
-        name => name,
+    if strict && source.region().is_some_and(|region| !region.has_pages()) {
+        return Err(would_copy(
+            source.name(),
+            "its memory has no page structures: leave --strict out to copy it",
+        ));
+    }
+    let engine = match name {
+        Name::Auto => automatic(source, span, settings, strict)?,
+        name => open_one(name, source, span, settings)?,
     };
-    log::debug!("engine {}, {settings:?}", name.as_str());
+    if strict && engine.copies() {
+        return Err(would_copy(
+            engine.name().as_str(),
+            "this engine copies every byte: use --engine kernel",
+        ));
+    }
+    log::info!("engine {} ({})", engine.name().as_str(), engine.reason());
+    Ok(engine)
+}
+
+/// Why a transfer that must not copy is not begun, or did not come up to it.
+pub fn would_copy(subject: &str, advice: &str) -> Error {
+    Error::new(
+        ExitCode::Strict,
+        "cannot be done without a copy",
+        subject,
+        Errno::EOPNOTSUPP,
+        advice,
+    )
+}
+
+fn automatic<'a>(
+    source: &'a dyn Source,
+    span: Span,
+    settings: Settings,
+    strict: bool,
+) -> Result<Box<dyn Engine + 'a>> {
+    let mut names = vec![Name::Mmap];
+    if source.region().is_some() {
+        names.insert(0, Name::Kernel);
+    }
+    if !strict {
+        names.push(Name::Read);
+    }
+    let open = move |name| open_one(name, source, span, settings);
+    Ok(Box::new(auto::Auto::new(&names, Box::new(open))?))
+}
+
+fn open_one<'a>(
+    name: Name,
+    source: &'a dyn Source,
+    span: Span,
+    settings: Settings,
+) -> Result<Box<dyn Engine + 'a>> {
     Ok(match name {
         Name::Auto | Name::Kernel => match source.region() {
             Some(region) => Box::new(Kernel::dump(region.node(), settings)),
@@ -158,6 +224,7 @@ pub fn open<'a>(
             }
         },
         Name::Mmap => Box::new(mmap::Mmap::new(source, span, settings)?),
+        Name::Read => Box::new(read::Read::new(source, settings)?),
         Name::Devmem => Box::new(devmem::Devmem::new(source, span, settings)?),
     })
 }

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+
+//! `resdump doctor`: which way works here, which does not, and why.
+//!
+//! ```text
+//! ok  kernel                    7.3.4 on ppc
+//! ok  root                      yes
+//! NO  direct I/O from /dev/mem  EFAULT (14): its mappings hold bare page frames (VM_PFNMAP), …
+//! ok  engine kernel             65536 bytes direct, 0 copied
+//! auto takes: kernel
+//! ```
+
+use std::{io::Write, path::PathBuf};
+
+use nix::errno::Errno;
+use serde::Serialize;
+
+use crate::{
+    doctor::{
+        Finding, host,
+        trial::{self, Scratch},
+    },
+    engine::Name,
+    error::{Error, Result},
+    exit_codes::ExitCode,
+    output::Output,
+    source,
+};
+
+/// Arguments of `doctor`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Region to try with [default: the first that there is]
+    region: Option<String>,
+
+    /// Folder for a scratch file, a file to make, or (--force) a device
+    #[arg(long, value_name = "PATH", default_value = ".")]
+    target: PathBuf,
+
+    /// Overwrite the first 64 KiB of the target
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Serialize)]
+struct Diagnosis {
+    checks: Vec<Finding>,
+    auto: Option<Name>,
+}
+
+/// Runs `doctor`.
+pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
+    let mut checks = host::findings();
+    let name = match &args.region {
+        Some(name) => Some(name.clone()),
+        None => source::labels(source::DIRECTORY.as_ref())
+            .into_iter()
+            .next(),
+    };
+    let source = name.as_deref().and_then(|name| match source::open(name) {
+        Ok(source) => Some(source),
+        Err(error) => {
+            checks.push(Finding::failed(format!("region {name}"), &error));
+            None
+        }
+    });
+    let scratch = Scratch::new(&args.target, args.force);
+    let (trials, auto) = trial::findings(&scratch, source.as_deref());
+    checks.extend(trials);
+
+    let error = match (&source, auto) {
+        (_, Some(_)) => None,
+        (None, _) => Some(Error::new(
+            ExitCode::NoRegion,
+            "nothing to dump",
+            name.as_deref().unwrap_or(source::DIRECTORY),
+            Errno::ENODEV,
+            "see the checks marked NO",
+        )),
+        (Some(source), _) => Some(Error::new(
+            ExitCode::Engine,
+            "no engine works",
+            source.name(),
+            Errno::EOPNOTSUPP,
+            "see the checks marked NO",
+        )),
+    };
+    let diagnosis = Diagnosis { checks, auto };
+    if output.is_json() {
+        output.object(&diagnosis, error.as_ref())?;
+    } else {
+        output.text(|out| print(&diagnosis, out))?;
+    }
+    Ok(error.map_or(ExitCode::Ok, |error| output.complain(&error)))
+}
+
+fn print(diagnosis: &Diagnosis, out: &mut dyn Write) -> std::io::Result<()> {
+    let width = diagnosis.checks.iter().map(|one| one.check.len()).max();
+    let width = width.unwrap_or(0);
+    for Finding {
+        check,
+        ok,
+        errno,
+        errno_number,
+        detail,
+    } in &diagnosis.checks
+    {
+        let mark = if *ok { "ok" } else { "NO" };
+        write!(out, "{mark}  {check:width$}  ")?;
+        if let (Some(errno), Some(number)) = (errno, errno_number) {
+            write!(out, "{errno} ({number}): ")?;
+        }
+        writeln!(out, "{detail}")?;
+    }
+    match diagnosis.auto {
+        Some(name) => writeln!(out, "auto takes: {}", name.as_str()),
+        None => writeln!(out, "auto takes: none"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_and_errnos_are_named() {
+        let diagnosis = Diagnosis {
+            checks: vec![
+                Finding::good("root", "yes"),
+                Finding::bad("engine devmem", Errno::EPERM, "STRICT_DEVMEM"),
+            ],
+            auto: Some(Name::Kernel),
+        };
+        let mut out = Vec::new();
+        print(&diagnosis, &mut out).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "\
+ok  root           yes
+NO  engine devmem  EPERM (1): STRICT_DEVMEM
+auto takes: kernel
+"
+        );
+    }
+}
