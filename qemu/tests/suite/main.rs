@@ -6,6 +6,7 @@
 //! to complain about. When all tests have run, the machines are powered off.
 
 mod bed;
+mod holes;
 mod identity;
 mod lab;
 mod lifecycle;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let beds = Arc::new(Beds::new());
     let cases = [
+        holes::cases(),
         identity::cases(),
         reading::cases(),
         refusals::cases(),
