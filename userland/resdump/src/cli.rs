@@ -49,7 +49,7 @@ pub enum Command {
     /// Show bytes of a region as hexadecimal and ASCII
     Show(show::Args),
     /// Write a region to a file or block device
-    Dump(dump::Args),
+    Dump(Box<dump::Args>),
     /// Read a file or block device into a writable region
     Load(load::Args),
     /// Try each way from memory to a target, and say what is in the way

@@ -75,6 +75,7 @@ impl Engine for Kernel<'_> {
                 bytes: transfer.moved.min(piece.length),
                 direct: transfer.direct,
                 copied: transfer.copied,
+                skipped: 0,
                 error: i32::try_from(transfer.error)
                     .ok()
                     .filter(|&error| error != 0)

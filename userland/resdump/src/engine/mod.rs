@@ -25,9 +25,11 @@ mod kernel;
 mod mmap;
 mod pipeline;
 mod read;
+mod sparse;
 mod window;
 
 pub use kernel::Kernel;
+pub use sparse::Sparse;
 
 /// The engines, as `--engine` names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
@@ -96,6 +98,8 @@ pub struct Moved {
     pub direct: u64,
     /// Those that the CPU copied.
     pub copied: u64,
+    /// Those that were left out because they are zero.
+    pub skipped: u64,
     /// What stopped it.
     pub error: Option<Errno>,
 }
