@@ -16,6 +16,7 @@ help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  BOARD=$(BOARD)   a folder below board/"
+	@echo "  TEST=           only suite tests whose names contain this"
 	@echo "  LINUX_SRC=      an unpacked Linux 7.3 tree instead of the distribution's package"
 	@echo "  RESDUMP_CACHE=  downloads and builds that are kept, now $(CACHE)"
 
@@ -28,7 +29,7 @@ run: setup ## the main job: memory to disk by each engine, compared on the host
 test: setup ## everything: unit tests on the host, then the suite in QEMU
 	@$(call CARGO,userland) test --quiet --locked --manifest-path userland/Cargo.toml --workspace
 	@$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --lib
-	@$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --test suite
+	@$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --test suite -- $(TEST)
 
 console: setup ## an interactive guest on this terminal
 	@$(HARNESS) console

@@ -23,6 +23,10 @@ pub const IOC_INFO: u8 = 0x01;
 /// `_IOWR(IOC_TYPE, IOC_DUMP, Transfer)`: write a range of the region to a file descriptor by
 /// direct I/O from the region's own pages. Blocks until nothing is in flight.
 ///
+/// What the device cannot get at itself (memory without a `struct page`, an address that is not
+/// aligned as direct I/O wants it) goes through bounce buffers that are written by direct I/O too,
+/// and is counted in [`Transfer::copied`]; [`TRANSFER_STRICT`] refuses that.
+///
 /// The descriptor must be open for writing (`EBADF`) with `O_DIRECT` and without `O_APPEND`
 /// (`EINVAL`), and be a regular file or a block device (`ESPIPE` for what cannot seek, `EINVAL` for
 /// anything else, other character devices and `/dev/resmem/*` included). Its file system must
@@ -45,6 +49,10 @@ pub const REGION_WRITABLE: u32 = 1 << 0;
 /// [`RegionInfo::flags`]: every page frame of the region has a `struct page`, so the kernel engine
 /// and mappings of it move data without a copy.
 pub const REGION_PAGES: u32 = 1 << 1;
+
+/// [`Transfer::flags`]: refuse instead of copying, with `ENXIO` where memory of the range has no
+/// `struct page` and `EINVAL` where its address is not aligned as the target's direct I/O wants it.
+pub const TRANSFER_STRICT: u32 = 1 << 0;
 
 /// Smallest chunk in bytes, one page of the largest size that PowerPC Linux offers.
 pub const CHUNK_MIN: u32 = 64 << 10;
@@ -88,7 +96,7 @@ pub struct RegionInfo {
 pub struct Transfer {
     /// In: the other end's file descriptor.
     pub fd: i32,
-    /// In: zero; no flag is defined yet.
+    /// In: `TRANSFER_*`.
     pub flags: u32,
     /// In: first byte within the region.
     pub region_offset: u64,

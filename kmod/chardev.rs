@@ -151,7 +151,7 @@ unsafe extern "C" fn llseek(
     whence: c_int,
 ) -> bindings::loff_t {
     // SAFETY: The file is open during the call.
-    let size = unsafe { region(file) }.size();
+    let size = unsafe { region(file) }.memory().size();
     // SAFETY: The file is valid.
     unsafe { bindings::fixed_size_llseek(file, offset, whence, size as bindings::loff_t) }
 }

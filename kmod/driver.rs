@@ -58,8 +58,11 @@ impl platform::Driver for Driver {
             let region = node.region(index, writable).inspect_err(|error| {
                 dev_err!(dev, "memory-region {index}: not usable: {error:?}\n")
             })?;
-            let (base, size) = (region.base(), region.size());
-            dev_info!(dev, "{}: {size} bytes at {base:#x}\n", region.label());
+            // In hexadecimal only: on 32-bit machines the kernel's Rust has no 64-bit division, and
+            // printing a u64 in decimal is a panic.
+            let memory = region.memory();
+            let (first, last) = (memory.base(), memory.base() + (memory.size() - 1));
+            dev_info!(dev, "{}: [mem {first:#x}-{last:#x}]\n", region.label());
             let region = Arc::new(region, GFP_KERNEL)?;
             devices.push(
                 KBox::try_pin_init(CharDevice::register(region)?, GFP_KERNEL)?,

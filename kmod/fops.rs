@@ -14,7 +14,10 @@ use kernel::{
         flags as vm_flags,
         VmaNew, //
     },
-    page::PAGE_SIZE,
+    page::{
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
     prelude::*,
     transmute::{
         AsBytes,
@@ -69,17 +72,23 @@ pub(crate) fn read(
     position: &mut bindings::loff_t,
     iter: &mut IovIterDest<'_>,
 ) -> Result<usize> {
+    let memory = region.memory();
     let mut offset = u64::try_from(*position).map_err(|_| EINVAL)?;
     let mut copied = 0;
-    while offset < region.size() && !iter.is_empty() {
-        let done = region.frames().copy_to_iter(offset, iter)?;
-        if done == 0 {
-            break;
-        }
+    let mut buffer = KVec::from_elem(0u8, PAGE_SIZE, GFP_KERNEL)?;
+    while offset < memory.size() && !iter.is_empty() {
+        let left = usize::try_from(memory.size() - offset).unwrap_or(usize::MAX);
+        let bytes = PAGE_SIZE.min(left).min(iter.len());
+        let buffer = buffer.get_mut(..bytes).ok_or(EINVAL)?;
+        memory.copy_out(offset, buffer)?;
+        let done = iter.copy_to_iter(buffer);
         copied += done;
         offset += done as u64;
+        if done < bytes {
+            break;
+        }
     }
-    if copied == 0 && offset < region.size() && !iter.is_empty() {
+    if copied == 0 && offset < memory.size() && !iter.is_empty() {
         return Err(EFAULT);
     }
     *position = offset as bindings::loff_t;
@@ -89,14 +98,17 @@ pub(crate) fn read(
 /// Maps whole pages of the region, all of them at once, so that they can be pinned: the target of
 /// `O_DIRECT`, `vmsplice` and io_uring on the mapping.
 ///
-/// Errors: `EINVAL` for a mapping that leaves the region, `EACCES` for a writable mapping of a
-/// region that is not, or a private one that could become writable.
+/// Errors: `EINVAL` for a mapping that leaves the region, or where the region does not begin with a
+/// page; `EACCES` for a writable mapping of a region that is not, or a private one that could become
+/// writable; `ENXIO` where memory has no `struct page`.
 pub(crate) fn mmap(region: &Region, vma: &VmaNew) -> Result {
     // SAFETY: The vma is being set up, nobody else changes it.
     let first = unsafe { (*vma.as_ptr()).vm_pgoff };
     let count = (vma.end() - vma.start()) / PAGE_SIZE;
     let end = first.checked_add(count).ok_or(EINVAL)?;
-    if end > region.frames().count() {
+    let memory = region.memory();
+    let pages = memory.size() >> PAGE_SHIFT;
+    if end as u64 > pages || memory.base() % PAGE_SIZE as u64 != 0 {
         return Err(EINVAL);
     }
     let shared = vma.flags() & vm_flags::SHARED != 0;
@@ -109,7 +121,7 @@ pub(crate) fn mmap(region: &Region, vma: &VmaNew) -> Result {
 
     let mixed = vma.set_mixedmap();
     for index in 0..count {
-        let page = region.frames().page(first + index)?;
+        let page = memory.frames().page(first + index)?;
         mixed.vm_insert_page(vma.start() + index * PAGE_SIZE, &page)?;
     }
     Ok(())
@@ -143,8 +155,8 @@ fn transfer(region: &Region, argument: UserPtr, direction: Direction) -> Result 
     let outcome = Transfer::new(region, &answer, direction)?.run();
 
     answer.moved = outcome.moved;
-    answer.direct = outcome.moved;
-    answer.copied = 0;
+    answer.direct = outcome.moved - outcome.copied;
+    answer.copied = outcome.copied;
     answer.error = outcome
         .error
         .map_or(0, |error| error.to_errno().unsigned_abs());

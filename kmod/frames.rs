@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Page frames that belong to a reserved region.
+//! The page frames of a reserved region, and which of them have a `struct page`.
 
 use core::ptr::NonNull;
 
 use kernel::{
+    alloc::flags::GFP_KERNEL,
     bindings,
-    iov::IovIterDest,
     page::{
         BorrowedPage,
-        PAGE_SHIFT,
-        PAGE_SIZE, //
+        PAGE_SHIFT, //
     },
     prelude::*, //
 };
@@ -20,64 +19,90 @@ use crate::{
     range, //
 };
 
-/// A run of page frames that are reserved for good.
+/// Consecutive frames that have a `struct page`, by index.
+struct Run {
+    start: usize,
+    end: usize,
+}
+
+/// The frames that the bytes of a region lie in.
 ///
 /// # Invariants
 ///
-/// Every frame from `first` to `first + count - 1` has a valid `struct page` that carries
-/// `PG_reserved`: the boot-time allocator never handed it to the page allocator, and nothing takes
-/// it back. The `struct page`s are one array (`helpers.c` refuses other memory models).
+/// Every frame of `runs` has a valid `struct page` that carries `PG_reserved`: the boot-time
+/// allocator never handed it to the page allocator, and nothing takes it back. The `struct page`s
+/// are one array (`helpers.c` refuses other memory models). Runs are in order, and do not touch.
 pub(crate) struct Frames {
     first: usize,
     count: usize,
+    runs: KVec<Run>,
 }
 
 impl Frames {
-    /// The frames that lie wholly within `size` bytes from physical address `base`.
+    /// The frames that `size` bytes from physical address `base` lie in.
     ///
-    /// May be called from any context. Errors: `ENXIO` when a frame has no `struct page` (outside
-    /// the kernel's memory map) or is not reserved, `EINVAL` when there is no whole frame.
+    /// A frame has no `struct page` when it is outside the kernel's memory map (`mem=` on the
+    /// command line, memory that the firmware does not report). May sleep. Errors: `EINVAL` for a
+    /// range that is empty or wraps, `EBUSY` for a frame that has a page which is not reserved: it
+    /// is the page allocator's.
     pub(crate) fn new(base: u64, size: u64) -> Result<Self> {
-        let (first, count) = range::whole_frames(base, size, PAGE_SHIFT as u32).ok_or(EINVAL)?;
-
-        for pfn in first..first + count {
-            // SAFETY: Any number may be asked for: the function checks that there is a `struct
-            // page` before it looks at one.
+        let (first, count) = range::frames(base, size, PAGE_SHIFT as u32).ok_or(EINVAL)?;
+        let mut runs: KVec<Run> = KVec::new();
+        for index in 0..count {
+            let pfn = first + index;
+            // SAFETY: Any number may be asked for.
+            if !unsafe { ffi::resmem_frame_has_page(pfn) } {
+                continue;
+            }
+            // SAFETY: The frame has a page.
             if !unsafe { ffi::resmem_frame_is_reserved(pfn) } {
-                return Err(ENXIO);
+                return Err(EBUSY);
+            }
+            match runs.last_mut() {
+                Some(run) if run.end == index => run.end += 1,
+                _ => runs.push(
+                    Run {
+                        start: index,
+                        end: index + 1,
+                    },
+                    GFP_KERNEL,
+                )?,
             }
         }
-        // INVARIANT: All frames were just found to be reserved, and whoever passed in the bounds of
-        // a node of /reserved-memory owns them.
-        Ok(Self { first, count })
+        // INVARIANT: The frames of the runs were just found to be reserved, and whoever passed in
+        // the bounds of a reserved region owns them.
+        Ok(Self { first, count, runs })
     }
 
-    /// Number of frames.
-    pub(crate) fn count(&self) -> usize {
-        self.count
+    /// Whether every frame has a `struct page`.
+    pub(crate) fn all_have_pages(&self) -> bool {
+        self.runs.len() == 1 && self.pages_from(0) == self.count
     }
 
-    /// The page of frame `index`, counted from the first; `EINVAL` beyond the last.
+    /// How many consecutive frames from `index` on have a `struct page`; 0 when that one has none.
+    pub(crate) fn pages_from(&self, index: usize) -> usize {
+        self.runs
+            .iter()
+            .find(|run| run.start <= index && index < run.end)
+            .map_or(0, |run| run.end - index)
+    }
+
+    /// How many consecutive frames from `index` on have no `struct page`.
+    pub(crate) fn holes_from(&self, index: usize) -> usize {
+        let next = self.runs.iter().find(|run| run.end > index);
+        next.map_or(self.count, |run| run.start)
+            .saturating_sub(index)
+    }
+
+    /// The page of frame `index`, counted from the first; `ENXIO` when there is none.
     pub(crate) fn page(&self, index: usize) -> Result<BorrowedPage<'static>> {
-        if index >= self.count {
-            return Err(EINVAL);
+        if self.pages_from(index) == 0 {
+            return Err(ENXIO);
         }
-        // SAFETY: The frame is one of ours, so it has a `struct page` by the type invariants.
+        // SAFETY: The frame is one of a run, so it has a `struct page` by the type invariants.
         let page: *mut bindings::page = unsafe { ffi::resmem_frame_to_page(self.first + index) };
         // SAFETY: By the type invariants, the page is valid and is never freed; it is a single page
         // of order 0, as reserved pages are. `BorrowedPage` does not drop it.
-        Ok(unsafe { BorrowedPage::from_raw(NonNull::new(page).ok_or(EINVAL)?) })
-    }
-
-    /// Copies from byte `offset` to the end of its page, or as much as `iter` takes. May sleep.
-    pub(crate) fn copy_to_iter(&self, offset: u64, iter: &mut IovIterDest<'_>) -> Result<usize> {
-        let index = usize::try_from(offset / PAGE_SIZE as u64).map_err(|_| EINVAL)?;
-        let within = (offset % PAGE_SIZE as u64) as usize;
-        let page = self.page(index)?;
-        // SAFETY: The page is valid, also where it has to be mapped first; the bytes lie within it;
-        // `iter` is valid by its type.
-        Ok(unsafe {
-            bindings::copy_page_to_iter(page.as_ptr(), within, PAGE_SIZE - within, iter.as_raw())
-        })
+        Ok(unsafe { BorrowedPage::from_raw(NonNull::new(page).ok_or(ENXIO)?) })
     }
 }

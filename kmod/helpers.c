@@ -8,14 +8,24 @@
 #error "resmem walks struct page as one array per region; this memory model has none"
 #endif
 
+bool resmem_frame_has_page(unsigned long pfn)
+{
+	return pfn_valid(pfn);
+}
+
 bool resmem_frame_is_reserved(unsigned long pfn)
 {
-	return pfn_valid(pfn) && PageReserved(pfn_to_page(pfn));
+	return PageReserved(pfn_to_page(pfn));
 }
 
 struct page *resmem_frame_to_page(unsigned long pfn)
 {
 	return pfn_to_page(pfn);
+}
+
+struct page *resmem_kmalloc_to_page(const void *address)
+{
+	return virt_to_page(address);
 }
 
 void resmem_kiocb_end_write(struct kiocb *iocb)

@@ -13,9 +13,12 @@
 #include <linux/of_reserved_mem.h>
 #include <linux/security.h>
 
-/* The pages of a reserved region: is there one for this frame, which, and is it ours for good? */
+/* The pages of a reserved region: is there one for this frame, is it ours for good, and which? */
+bool resmem_frame_has_page(unsigned long pfn);
 bool resmem_frame_is_reserved(unsigned long pfn);
 struct page *resmem_frame_to_page(unsigned long pfn);
+
+struct page *resmem_kmalloc_to_page(const void *address);
 
 void resmem_kiocb_end_write(struct kiocb *iocb);
 

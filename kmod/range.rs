@@ -50,40 +50,61 @@ pub fn aligned(values: &[u64], align: u64) -> Result<(), RangeError> {
     }
 }
 
-/// The page frames that lie wholly within `size` bytes from physical address `base`: first frame
-/// and number. `None` where there is not one, or where they do not fit a `usize`.
-pub fn whole_frames(base: u64, size: u64, page_shift: u32) -> Option<(usize, usize)> {
-    let mask = (1u64 << page_shift) - 1;
-    let first = base.checked_add(mask)? >> page_shift;
-    let end = base.checked_add(size)? >> page_shift;
-    let count = end.checked_sub(first)?;
-    if count == 0 {
-        return None;
-    }
-    Some((usize::try_from(first).ok()?, usize::try_from(count).ok()?))
+/// The page frames that `size` bytes from physical address `base` lie in: first frame and number.
+/// `None` for an empty range, one that wraps, or frame numbers that do not fit a `usize`.
+pub fn frames(base: u64, size: u64, page_shift: u32) -> Option<(usize, usize)> {
+    let last = base.checked_add(size.checked_sub(1)?)? >> page_shift;
+    let first = base >> page_shift;
+    Some((
+        usize::try_from(first).ok()?,
+        usize::try_from(last - first + 1).ok()?,
+    ))
 }
 
-/// One request's share of a transfer, offsets relative to the transfer's start.
+/// What bounds the size of a request, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Most that one request moves directly.
+    pub chunk: u32,
+    /// Size of a bounce buffer, a multiple of `align`.
+    pub bounce: u32,
+    /// Multiple that every request but the last must have, a power of two.
+    pub align: u32,
+}
+
+/// One request's share of a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Chunk {
-    /// First byte.
-    pub offset: u64,
+pub struct Piece {
     /// Bytes; not zero.
     pub length: u32,
+    /// Whether the device can get at the memory itself; else a processor copies.
+    pub direct: bool,
 }
 
-/// Splits `from..length` into chunks of at most `chunk` bytes, in order.
-pub fn chunks(from: u64, length: u64, chunk: u32) -> impl Iterator<Item = Chunk> {
-    let mut offset = from;
-    core::iter::from_fn(move || {
-        let left = length.checked_sub(offset).filter(|left| *left > 0)?;
-        let this = u32::try_from(left).unwrap_or(u32::MAX).min(chunk);
-        let piece = Chunk {
-            offset,
-            length: this,
-        };
-        offset += u64::from(this);
-        Some(piece)
+/// The next piece, of at most `left` bytes. From here on, `direct` bytes can be moved directly, or,
+/// where that is 0, `hole` bytes cannot. `None` when nothing is left.
+pub fn next_piece(left: u64, direct: u64, hole: u64, limits: Limits) -> Option<Piece> {
+    let align = u64::from(limits.align);
+    let cut = |wanted: u64| {
+        if wanted >= left {
+            left
+        } else {
+            wanted & !(align - 1)
+        }
+    };
+    let length = cut(direct.min(limits.chunk.into()));
+    if length > 0 {
+        return Some(Piece {
+            length: u32::try_from(length).ok()?,
+            direct: true,
+        });
+    }
+    // A hole ends within a block of the target: the rest of the block is copied with it.
+    let hole = hole.max(1).checked_add(align - 1)? & !(align - 1);
+    let length = cut(hole.min(limits.bounce.into()));
+    (length > 0).then_some(Piece {
+        length: u32::try_from(length).ok()?,
+        direct: false,
     })
 }
 
@@ -139,58 +160,100 @@ mod tests {
 
     #[test]
     fn frames_of_an_aligned_region_are_all_of_it() {
-        assert_eq!(
-            whole_frames(0x1000_0000, 0x400_0000, 12),
-            Some((0x1_0000, 0x4000))
-        );
+        let found = frames(0x1000_0000, 0x400_0000, 12);
+        assert_eq!(found, Some((0x1_0000, 0x4000)));
     }
 
     #[test]
-    fn frames_of_an_unaligned_region_exclude_the_neighbours_pages() {
-        assert_eq!(whole_frames(0x1000_0001, 0x2fff, 12), Some((0x1_0001, 2)));
-        assert_eq!(whole_frames(0x1000_0800, 0x1000, 12), None);
+    fn frames_of_an_unaligned_region_include_those_it_touches() {
+        assert_eq!(frames(0x1000_0fff, 2, 12), Some((0x1_0000, 2)));
+        assert_eq!(frames(0x1000_0800, 0x1000, 12), Some((0x1_0000, 2)));
+        assert_eq!(frames(0x1000_0800, 0x10, 12), Some((0x1_0000, 1)));
     }
 
     #[test]
     fn frames_above_4_gib_fit_a_32_bit_frame_number() {
+        let found = frames(0xf_c000_0000, GIB, 12);
+        assert_eq!(found, Some((0xfc_0000, 0x4_0000)));
+    }
+
+    #[test]
+    fn frames_up_to_the_last_address_do_not_wrap() {
+        assert_eq!(frames(u64::MAX - 0xfff, 0x1000, 52), Some((0xfff, 1)));
+    }
+
+    #[test]
+    fn frames_of_a_region_that_is_empty_or_wraps_are_none() {
+        assert_eq!(frames(u64::MAX - 0xfff, 0x2000, 12), None);
+        assert_eq!(frames(0x1000, 0, 12), None);
+    }
+
+    const LIMITS: Limits = Limits {
+        chunk: 1 << 20,
+        bounce: 32768,
+        align: 512,
+    };
+
+    fn piece(length: u32, direct: bool) -> Option<Piece> {
+        Some(Piece { length, direct })
+    }
+
+    #[test]
+    fn a_piece_is_a_chunk_while_pages_last() {
+        assert_eq!(next_piece(GIB, GIB, 0, LIMITS), piece(1 << 20, true));
         assert_eq!(
-            whole_frames(0xf_c000_0000, GIB, 12),
-            Some((0xfc_0000, 0x4_0000))
+            next_piece(8 * GIB, 8 * GIB, 0, LIMITS),
+            piece(1 << 20, true)
         );
     }
 
     #[test]
-    fn frames_of_a_region_that_wraps_are_none() {
-        assert_eq!(whole_frames(u64::MAX - 0xfff, 0x2000, 12), None);
+    fn the_last_piece_has_the_odd_end() {
+        assert_eq!(next_piece(777, GIB, 0, LIMITS), piece(777, true));
+        assert_eq!(next_piece(0, GIB, 0, LIMITS), None);
     }
 
     #[test]
-    fn chunks_cover_the_range_once_and_in_order() {
-        let mut end = 0;
-        for chunk in chunks(0, 10 * 65536 + 4096, 65536) {
-            assert_eq!(chunk.offset, end);
-            end += u64::from(chunk.length);
+    fn a_piece_before_a_hole_ends_on_a_block() {
+        assert_eq!(next_piece(GIB, 1000, 0, LIMITS), piece(512, true));
+    }
+
+    #[test]
+    fn a_block_that_a_hole_begins_in_is_copied() {
+        assert_eq!(next_piece(GIB, 100, 0, LIMITS), piece(512, false));
+    }
+
+    #[test]
+    fn a_hole_is_copied_a_bounce_buffer_at_a_time() {
+        assert_eq!(next_piece(GIB, 0, GIB, LIMITS), piece(32768, false));
+        assert_eq!(next_piece(100, 0, GIB, LIMITS), piece(100, false));
+    }
+
+    #[test]
+    fn a_copy_ends_on_the_block_that_the_hole_ends_in() {
+        assert_eq!(next_piece(GIB, 0, 4096, LIMITS), piece(4096, false));
+        assert_eq!(next_piece(GIB, 0, 4097, LIMITS), piece(4608, false));
+    }
+
+    #[test]
+    fn pieces_cover_a_mixed_range_once_and_in_order() {
+        // Pages up to 1000000, a hole of 10000 bytes, pages up to 2000000.
+        let (mut at, end) = (0u64, 2_000_000u64);
+        let mut copied = 0;
+        while at < end {
+            let (direct, hole) = match at {
+                0..1_000_000 => (1_000_000 - at, 0),
+                1_000_000..1_010_000 => (0, 1_010_000 - at),
+                _ => (end - at, 0),
+            };
+            let Some(piece) = next_piece(end - at, direct, hole, LIMITS) else {
+                break;
+            };
+            assert!(piece.direct == (direct >= 512));
+            copied += if piece.direct { 0 } else { piece.length };
+            at += u64::from(piece.length);
         }
-        assert_eq!(end, 10 * 65536 + 4096);
-    }
-
-    #[test]
-    fn chunks_resume_where_a_short_transfer_stopped() {
-        let mut rest = chunks(5000, 9000, 65536);
-        assert_eq!(
-            rest.next(),
-            Some(Chunk {
-                offset: 5000,
-                length: 4000
-            })
-        );
-        assert_eq!(rest.next(), None);
-    }
-
-    #[test]
-    fn chunks_of_a_range_beyond_4_gib_do_not_wrap() {
-        let mut tail = chunks(5 * GIB, 5 * GIB + 1, 65536);
-        assert_eq!(tail.next().map(|chunk| chunk.length), Some(1));
-        assert_eq!(tail.next(), None);
+        assert_eq!(at, end);
+        assert!(copied >= 10_000 && copied < 10_000 + 2 * 512);
     }
 }

@@ -10,34 +10,28 @@ use kernel::{
 
 use crate::{
     abi,
-    frames::Frames, //
+    memory::Memory, //
 };
 
 /// A reserved region of physical memory. Its content is never touched by creating or dropping one.
 pub(crate) struct Region {
     label: CString,
-    base: u64,
-    size: u64,
     writable: bool,
-    frames: Frames,
+    memory: Memory,
 }
 
 impl Region {
     /// Describes the region of `size` bytes at physical address `base`.
     ///
-    /// Errors: `EINVAL` for a label that cannot be a file name or for bounds that are not multiples
-    /// of the page size, `ENXIO` for memory that the kernel has no reserved page structures for.
+    /// Errors: `EINVAL` for a label that cannot be a file name; otherwise those of [`Memory::new`].
     pub(crate) fn new(label: CString, base: u64, size: u64, writable: bool) -> Result<Self> {
         if !label_is_usable(label.to_bytes()) {
             return Err(EINVAL);
         }
-        crate::range::aligned(&[base, size], PAGE_SIZE as u64).map_err(|_| EINVAL)?;
         Ok(Self {
             label,
-            base,
-            size,
             writable,
-            frames: Frames::new(base, size)?,
+            memory: Memory::new(base, size)?,
         })
     }
 
@@ -45,22 +39,12 @@ impl Region {
         &self.label
     }
 
-    /// Physical address of the first byte.
-    pub(crate) fn base(&self) -> u64 {
-        self.base
-    }
-
-    /// Size in bytes, a multiple of the page size.
-    pub(crate) fn size(&self) -> u64 {
-        self.size
-    }
-
     pub(crate) fn writable(&self) -> bool {
         self.writable
     }
 
-    pub(crate) fn frames(&self) -> &Frames {
-        &self.frames
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// The answer to [`abi::IOC_INFO`].
@@ -70,16 +54,18 @@ impl Region {
         for (to, from) in label.iter_mut().zip(self.label.to_bytes()) {
             *to = *from;
         }
+        let mut flags = 0;
+        if self.writable {
+            flags |= abi::REGION_WRITABLE;
+        }
+        if self.memory.frames().all_have_pages() {
+            flags |= abi::REGION_PAGES;
+        }
         abi::RegionInfo {
             abi: abi::ABI_REVISION,
-            flags: abi::REGION_PAGES
-                | if self.writable {
-                    abi::REGION_WRITABLE
-                } else {
-                    0
-                },
-            base: self.base,
-            size: self.size,
+            flags,
+            base: self.memory.base(),
+            size: self.memory.size(),
             page_size: PAGE_SIZE as u32,
             reserved0: 0,
             label,

@@ -14,8 +14,10 @@ use core::{
 };
 
 use kernel::{
+    alloc::flags::GFP_KERNEL,
     bindings,
     fs::LocalFile,
+    page::PAGE_SIZE,
     prelude::*,
     sync::aref::ARef,
     types::Opaque, //
@@ -23,20 +25,24 @@ use kernel::{
 
 use crate::{
     ffi,
-    frames::Frames,
+    memory::Memory,
+    range::Piece,
     target::{
         Direction,
         Target, //
     }, //
 };
 
+/// Bytes of a bounce buffer: what `kmalloc()` still has without trouble.
+pub(crate) const BOUNCE: u32 = 32 << 10;
+
 /// A slot that holds one request at a time.
 ///
 /// # Invariants
 ///
-/// - While `file` is `Some`, a request is in flight: the block layer may read `bvec`, and `finish`
-///   will be called exactly once with a pointer to `kiocb`; until then nobody else touches `kiocb`,
-///   `bvec` or `result`.
+/// - While `file` is `Some`, a request is in flight: the block layer may read `bvec` and, if that
+///   points there, use `bounce`, and `finish` will be called exactly once with a pointer to `kiocb`;
+///   until then nobody else touches `kiocb`, `bvec`, `bounce` or `result`.
 /// - While `file` is `None`, nothing outside this slot refers to it.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Request {
@@ -48,6 +54,8 @@ pub(crate) struct Request {
     done: Opaque<bindings::completion>,
     result: UnsafeCell<isize>,
     file: Option<ARef<LocalFile>>,
+    bounce: KVec<u8>,
+    loads_to: Option<u64>,
     #[pin]
     _pin: PhantomPinned,
 }
@@ -64,32 +72,50 @@ impl Request {
             }),
             result: UnsafeCell::new(0),
             file: None,
+            bounce: KVec::new(),
+            loads_to: None,
             _pin: PhantomPinned,
         })
     }
 
-    /// Starts moving `length` bytes from (to) byte `offset` of `frames` to (from) `position` of
-    /// `target`.
+    /// Starts moving a piece of the region, from byte `offset` on, to (from) `position` of `target`.
     ///
     /// May sleep until the block layer has room. The result, an error included, is what
-    /// [`Self::wait`] returns. Errors: `EBUSY` when a request is in flight, `EINVAL` when the range
-    /// leaves the frames.
+    /// [`Self::wait`] returns. Errors: `EBUSY` when a request is in flight, `ENXIO` when a direct
+    /// piece has memory without a page, `ENOMEM` for want of a bounce buffer.
     pub(crate) fn submit(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         target: &Target,
-        frames: &Frames,
+        memory: &Memory,
         offset: u64,
-        length: u32,
+        piece: Piece,
         position: i64,
     ) -> Result {
         if self.file.is_some() {
             return Err(EBUSY);
         }
-        let page_size = kernel::page::PAGE_SIZE as u64;
-        let first = usize::try_from(offset / page_size).map_err(|_| EINVAL)?;
-        let last = (offset + u64::from(length).max(1) - 1) / page_size;
-        let page = frames.page(first)?;
-        frames.page(usize::try_from(last).map_err(|_| EINVAL)?)?;
+        let length = piece.length as usize;
+        let (page, bv_offset) = if piece.direct {
+            let (index, within) = memory.locate(offset);
+            let count = (within + length).div_ceil(PAGE_SIZE);
+            if memory.frames().pages_from(index) < count {
+                return Err(ENXIO);
+            }
+            (memory.frames().page(index)?.as_ptr(), within as u32)
+        } else {
+            let bounce = self.as_mut().project().bounce;
+            if bounce.capacity() == 0 {
+                *bounce = KVec::with_capacity(BOUNCE as usize, GFP_KERNEL)?;
+            }
+            bounce.resize(length, 0, GFP_KERNEL)?;
+            if target.direction() == Direction::Dump {
+                memory.copy_out(offset, bounce)?;
+            }
+            // SAFETY: Memory of `kmalloc()`, contiguous, and aligned to its size as that is a power
+            // of two.
+            let page = unsafe { ffi::resmem_kmalloc_to_page(bounce.as_ptr().cast()) };
+            (page, (bounce.as_ptr().addr() % PAGE_SIZE) as u32)
+        };
 
         let this = self.project();
         let file = target.file().clone();
@@ -109,13 +135,13 @@ impl Request {
 
         // SAFETY: Nothing is in flight, so by the type invariants we are alone with these fields.
         // The `kiocb` gets what `init_sync_kiocb()` and a callback give it; `bvec` describes bytes
-        // of `frames`, whose first and last page were just looked up and whose `struct page`s are
-        // one array. `frames` are reserved for good, so they outlive the request.
+        // of frames which all have pages, whose `struct page`s are one array and which are reserved
+        // for good, or the bounce buffer, which is ours until the request ends.
         unsafe {
             bvec.write(bindings::bio_vec {
-                bv_page: page.as_ptr(),
-                bv_len: length,
-                bv_offset: (offset % page_size) as u32,
+                bv_page: page,
+                bv_len: piece.length,
+                bv_offset,
             });
             kiocb.write(pin_init::zeroed());
             (*kiocb).ki_filp = file.as_ptr();
@@ -129,13 +155,15 @@ impl Request {
         // INVARIANT: From here on the request counts as in flight: either the call below queues it
         // and the callback ends it, or we end it at once.
         *this.file = Some(file);
+        let loads = target.direction() == Direction::Load && !piece.direct;
+        *this.loads_to = loads.then_some(offset);
 
         let iter = Opaque::<bindings::iov_iter>::uninit();
         // SAFETY: `kiocb` and `bvec` were set up above and stay where they are, the slot being
         // pinned, until the callback has run; `iter` is only used during the calls. The file was
         // checked to be open for this direction.
         let ret = unsafe {
-            bindings::iov_iter_bvec(iter.get(), iov_direction, bvec, 1, length as usize);
+            bindings::iov_iter_bvec(iter.get(), iov_direction, bvec, 1, length);
             match target.direction() {
                 Direction::Dump => {
                     bindings::vfs_iocb_iter_write((*kiocb).ki_filp, kiocb, iter.get())
@@ -153,11 +181,30 @@ impl Request {
         Ok(())
     }
 
-    /// Waits for the request in flight and returns what the file said: bytes, or an error.
+    /// Waits for the request in flight and returns what the file said: bytes, or an error. What was
+    /// loaded into the bounce buffer is then in `memory`.
     ///
     /// Sleeps. With `interruptible`, a signal ends the wait with `EINTR` and the request stays in
     /// flight. `EINVAL` when nothing is in flight.
-    pub(crate) fn wait(self: Pin<&mut Self>, interruptible: bool) -> Result<Result<usize>> {
+    pub(crate) fn wait(
+        self: Pin<&mut Self>,
+        memory: &Memory,
+        interruptible: bool,
+    ) -> Result<Result<usize>> {
+        let (result, loaded_to, bounce) = self.wait_for_file(interruptible)?;
+        Ok(result.and_then(|bytes| {
+            if let (Some(offset), Some(loaded)) = (loaded_to, bounce.get(..bytes)) {
+                memory.copy_in(offset, loaded)?;
+            }
+            Ok(bytes)
+        }))
+    }
+
+    /// The request's result, where a load into the bounce buffer belongs, and the buffer.
+    fn wait_for_file(
+        self: Pin<&mut Self>,
+        interruptible: bool,
+    ) -> Result<(Result<usize>, Option<u64>, &KVec<u8>)> {
         let this = self.project();
         if this.file.is_none() {
             return Err(EINVAL);
@@ -175,7 +222,8 @@ impl Request {
         let ret = unsafe { *this.result.get() };
         // INVARIANT: `finish` has run, nothing refers to the slot any more.
         *this.file = None;
-        Ok(usize::try_from(ret).map_err(|_| Error::from_errno(ret as i32)))
+        let result = usize::try_from(ret).map_err(|_| Error::from_errno(ret as i32));
+        Ok((result, this.loads_to.take(), this.bounce))
     }
 }
 
@@ -184,7 +232,7 @@ impl PinnedDrop for Request {
     fn drop(self: Pin<&mut Self>) {
         // A request in flight refers to the slot. Nothing can be done about it but to wait: block
         // requests cannot be called back.
-        let _ = self.wait(false);
+        let _ = self.wait_for_file(false);
     }
 }
 

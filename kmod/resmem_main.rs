@@ -13,6 +13,7 @@ mod driver;
 mod ffi;
 mod fops;
 mod frames;
+mod memory;
 #[expect(unreachable_pub)] // shared with userland
 mod range;
 mod region;

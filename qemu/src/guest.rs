@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use crate::console::Console;
 
 /// What the shell prints when it waits for a command.
-const PROMPT: &str = "resdump:~# ";
+const PROMPT: &str = "resdump:/root# ";
 
 /// The taint of a kernel with an out-of-tree module, and nothing else.
 const TAINT_OUT_OF_TREE: &str = "4096";

@@ -205,7 +205,6 @@ pub fn build(builder: &Builder<'_>, source: &Source, bindgen: &Path) -> Result<K
         let name = format!("linux-{}", builder.flavour);
         let what = format!("configure and build Linux for {}", board.name);
         let step = Step::start(&builder.logs(), &name, &what)?;
-        start_from_another_flavour(&step, &build, &board.name)?;
         let all = build.join("wanted.config");
         fs::write(&all, &wanted)?;
         step.run(
@@ -228,34 +227,6 @@ pub fn build(builder: &Builder<'_>, source: &Source, bindgen: &Path) -> Result<K
         Ok(())
     })?;
     Ok(kernel)
-}
-
-/// Flavours of a kernel differ in few options: kbuild compiles only what those touch when it finds
-/// the objects of another flavour.
-fn start_from_another_flavour(step: &Step, build: &Path, board: &str) -> Result<()> {
-    if build.join(".config").exists() {
-        return Ok(());
-    }
-    let flavours = build.parent().context("the build folder has a parent")?;
-    let prefix = format!("{board}-");
-    for entry in fs::read_dir(flavours)? {
-        let other = entry?.path();
-        let name = other.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with(&prefix)
-            && other.join("vmlinux").exists()
-            && other.join(".built").exists()
-        {
-            step.run(
-                Command::new("cp")
-                    .args(["-a", "--reflink=auto", "-T"])
-                    .arg(&other)
-                    .arg(build),
-            )?;
-            fs::remove_file(build.join(".built"))?;
-            break;
-        }
-    }
-    Ok(())
 }
 
 /// The lines of the fragments that the final configuration does not honour. Of several lines for

@@ -152,6 +152,9 @@ fn start(bed: Bed) -> Result<Running> {
     let small = Disk::empty(&folder.join("small.img"), SMALL)?;
     let mut machine = Machine::new(&board, &image, &folder);
     machine.tools = true;
+    if bed == Bed::Lab {
+        machine.append = "kunit.enable=1".to_owned();
+    }
     machine.cpus = if bed == Bed::Low { 2 } else { 1 };
     machine.memory_mib = (bed == Bed::High).then_some(2048);
     machine.regions = regions(bed);

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Bytes of a region for a processor: through the page where there is one, else through a mapping
+//! made for the purpose. For small looks and for what direct I/O cannot carry.
+
+use core::ptr::NonNull;
+
+use kernel::{
+    bindings,
+    ffi::c_void,
+    page::{
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
+    prelude::*, //
+};
+
+use crate::{
+    frames::Frames,
+    range, //
+};
+
+/// The memory of a reserved region. Offsets are relative to its first byte.
+pub(crate) struct Memory {
+    base: u64,
+    size: u64,
+    frames: Frames,
+}
+
+/// Which way a processor copies, and the caller's bytes.
+enum Copy<'a> {
+    Out(&'a mut [u8]),
+    In(&'a [u8]),
+}
+
+impl Memory {
+    /// The `size` bytes from physical address `base`. Errors: see [`Frames::new`].
+    pub(crate) fn new(base: u64, size: u64) -> Result<Self> {
+        Ok(Self {
+            base,
+            size,
+            frames: Frames::new(base, size)?,
+        })
+    }
+
+    /// Physical address of the first byte.
+    pub(crate) fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// Size in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub(crate) fn frames(&self) -> &Frames {
+        &self.frames
+    }
+
+    /// Index of the frame that byte `offset` lies in, and the offset within the frame.
+    pub(crate) fn locate(&self, offset: u64) -> (usize, usize) {
+        let from_first = offset + self.base % PAGE_SIZE as u64;
+        (
+            (from_first >> PAGE_SHIFT) as usize,
+            (from_first % PAGE_SIZE as u64) as usize,
+        )
+    }
+
+    /// Copies from byte `offset` on into `bytes`.
+    ///
+    /// May sleep. `ERANGE` when the range leaves the region, `ENOMEM` when memory without a page
+    /// cannot be mapped.
+    pub(crate) fn copy_out(&self, offset: u64, bytes: &mut [u8]) -> Result {
+        range::within(offset, bytes.len() as u64, self.size)?;
+        self.copy(offset, Copy::Out(bytes))
+    }
+
+    /// Copies `bytes` to byte `offset` on. As [`Self::copy_out`] otherwise.
+    pub(crate) fn copy_in(&self, offset: u64, bytes: &[u8]) -> Result {
+        range::within(offset, bytes.len() as u64, self.size)?;
+        self.copy(offset, Copy::In(bytes))
+    }
+
+    fn copy(&self, mut offset: u64, mut copy: Copy<'_>) -> Result {
+        let length = match &copy {
+            Copy::Out(bytes) => bytes.len(),
+            Copy::In(bytes) => bytes.len(),
+        };
+        let mut done = 0;
+        while done < length {
+            let (index, within) = self.locate(offset);
+            let holes = self.frames.holes_from(index);
+            let piece = (holes.max(1) * PAGE_SIZE - within).min(length - done);
+            let window = match holes {
+                0 => None,
+                _ => Some(Window::map(self.base + offset, piece)?),
+            };
+            // SAFETY: The pages and the window are valid for `piece` bytes from here, and so are
+            // the caller's bytes. The content of a reserved region is not memory of a Rust object;
+            // a device that changes it meanwhile only changes which bytes are copied.
+            unsafe {
+                match (&mut copy, &window) {
+                    (Copy::Out(bytes), None) => {
+                        let to = bytes.as_mut_ptr().add(done);
+                        self.frames.page(index)?.read_raw(to, within, piece)?;
+                    }
+                    (Copy::In(bytes), None) => {
+                        let from = bytes.as_ptr().add(done);
+                        self.frames.page(index)?.write_raw(from, within, piece)?;
+                    }
+                    (Copy::Out(bytes), Some(window)) => {
+                        let to = bytes.as_mut_ptr().add(done);
+                        core::ptr::copy_nonoverlapping(window.bytes(), to, piece);
+                    }
+                    (Copy::In(bytes), Some(window)) => {
+                        let from = bytes.as_ptr().add(done);
+                        core::ptr::copy_nonoverlapping(from, window.bytes(), piece);
+                    }
+                }
+            }
+            done += piece;
+            offset += piece as u64;
+        }
+        Ok(())
+    }
+}
+
+/// A mapping of memory that has no `struct page`.
+///
+/// # Invariants
+///
+/// `address` is what `memremap()` returned, and has not been unmapped.
+struct Window {
+    address: NonNull<c_void>,
+}
+
+impl Window {
+    /// Maps `length` bytes from physical address `start`, cached. May sleep.
+    fn map(start: u64, length: usize) -> Result<Self> {
+        let start = bindings::resource_size_t::try_from(start).map_err(|_| ERANGE)?;
+        // SAFETY: Any range may be asked for; it belongs to a reserved region without pages, so the
+        // kernel has no mapping of its own that this could contradict.
+        let address =
+            unsafe { bindings::memremap(start, length, bindings::MEMREMAP_WB as c_ulong) };
+        // INVARIANT: It was just returned, unless there is none.
+        Ok(Self {
+            address: NonNull::new(address).ok_or(ENOMEM)?,
+        })
+    }
+
+    fn bytes(&self) -> *mut u8 {
+        self.address.as_ptr().cast()
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants, and nobody uses it any more.
+        unsafe { bindings::memunmap(self.address.as_ptr()) };
+    }
+}
