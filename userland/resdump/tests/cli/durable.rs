@@ -6,7 +6,7 @@ use std::{fs, process::Command};
 
 use serde_json::Value;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, stderr};
 
 /// As a power cut leaves things after `bytes`: garbage follows on the disk.
 fn interrupted(bench: &Bench, bytes: usize) {
@@ -119,4 +119,39 @@ fn resuming_another_dump_is_refused() {
         (status, json["error"]["errno"].as_str()),
         (6, Some("EINVAL"))
     );
+}
+
+#[test]
+fn verify_accepts_what_was_dumped_and_nothing_else() {
+    let bench = Bench::new((1 << 20) + 9);
+    bench.dump(&["--digest", "sha256", "--offset", "4096"]);
+    let verify = |args: &[&str]| {
+        let output = bench.run(&[&["verify", "./out", "--json"], args].concat());
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code().unwrap(), json)
+    };
+    let (status, json) = verify(&["--against", "./saved"]);
+    assert_eq!(status, 0, "{json}");
+    assert_eq!(
+        json["checked"],
+        serde_json::json!(["length", "digest", "bytes"])
+    );
+
+    let mut out = bench.out();
+    out[70_000] ^= 1;
+    fs::write(bench.path("out"), &out).unwrap();
+    assert_eq!(verify(&[]).0, 12);
+    fs::write(bench.path("out"), &out[..5000]).unwrap();
+    assert_eq!(verify(&[]).0, 13);
+    fs::remove_file(bench.path("out.json")).unwrap();
+    assert_eq!(verify(&[]).0, 13);
+}
+
+#[test]
+fn verify_knows_an_interrupted_dump() {
+    let bench = Bench::new(2 << 20);
+    interrupted(&bench, 1 << 20);
+    let output = bench.run(&["verify", "./out"]);
+    assert_eq!(output.status.code(), Some(13));
+    assert!(stderr(&output).contains("1048576 of 2097152 bytes are there"));
 }

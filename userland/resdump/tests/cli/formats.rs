@@ -2,7 +2,7 @@
 
 //! Files that hold a dump.
 
-use std::process::Command;
+use std::{fs, process::Command};
 
 use serde_json::Value;
 
@@ -42,4 +42,45 @@ fn readelf_opens_an_elf_dump() {
     for part in ["CORE (Core file)", "LOAD ", "0x001000 ", "resdump"] {
         assert!(text.contains(part), "no {part} in {text}");
     }
+}
+
+#[test]
+fn converting_to_lime_and_back_is_identical() {
+    let bench = Bench::new(10_000);
+    let run = |args: &[&str]| bench.run(&[&["convert"], args].concat());
+    let output = run(&["./saved", "./lime", "--to", "lime", "--base", "0xfc0000000"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let lime = fs::read(bench.path("lime")).unwrap();
+    assert_eq!(lime.len(), 10_032);
+    assert_eq!(lime[..8], [b'E', b'M', b'i', b'L', 1, 0, 0, 0]);
+    assert_eq!(lime[8..16], 0xf_c000_0000u64.to_le_bytes());
+    assert_eq!(lime[16..24], (0xf_c000_0000u64 + 9_999).to_le_bytes());
+
+    assert!(
+        run(&["./lime", "./elf", "--to", "elf", "--endian", "big"])
+            .status
+            .success()
+    );
+    let elf = fs::read(bench.path("elf")).unwrap();
+    assert_eq!(elf[..6], [0x7f, b'E', b'L', b'F', 2, 2]);
+    assert!(run(&["./elf", "./raw", "--to", "raw"]).status.success());
+    assert_eq!(fs::read(bench.path("raw")).unwrap(), bench.bytes);
+}
+
+#[test]
+fn converting_checks_the_digest() {
+    let bench = Bench::new(8192);
+    bench.dump(&["--digest", "crc32c"]);
+    fs::write(bench.path("out"), vec![0; 8192]).unwrap();
+    let output = bench.run(&["convert", "./out", "./raw", "--to", "raw"]);
+    assert_eq!(output.status.code(), Some(12));
+    assert!(!bench.path("raw").exists() && !bench.path("raw.new").exists());
+}
+
+#[test]
+fn converting_without_an_address_asks_for_one() {
+    let bench = Bench::new(8192);
+    let output = bench.run(&["convert", "./saved", "./lime", "--to", "lime"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--base"), "{}", stderr(&output));
 }
