@@ -61,6 +61,10 @@ impl Engine for Sparse<'_> {
         self.engine.copies()
     }
 
+    fn any_address(&self) -> bool {
+        self.engine.any_address()
+    }
+
     fn reason(&self) -> String {
         self.engine.reason()
     }

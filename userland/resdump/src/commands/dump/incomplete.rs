@@ -15,6 +15,14 @@ pub(super) fn incomplete(
     errno: Errno,
 ) -> Error {
     let (code, reason) = match errno {
+        Errno::ENXIO if args.strict => (
+            ExitCode::Strict,
+            "memory without page structures must be copied: leave --strict out",
+        ),
+        Errno::EINVAL if args.strict && moved.bytes == 0 => (
+            ExitCode::Strict,
+            "its address is not aligned for direct I/O, and must be copied: leave --strict out",
+        ),
         Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG => (ExitCode::NoSpace, "the target is full"),
         Errno::EINTR => (ExitCode::Interrupted, "stopped by a signal"),
         Errno::EINVAL | Errno::ERANGE | Errno::EOVERFLOW if moved.bytes == 0 => (
@@ -131,6 +139,14 @@ mod tests {
         }
         assert_eq!(stopped(0, Errno::EINVAL).code, ExitCode::Range);
         assert_eq!(stopped(512, Errno::EINVAL).code, ExitCode::Io);
+    }
+
+    #[test]
+    fn what_the_kernel_will_not_copy_is_a_status_of_its_own() {
+        let line = ["capture", "/dev/vdb", "--strict"];
+        for errno in [Errno::ENXIO, Errno::EINVAL] {
+            assert_eq!(stopped(&line, Kind::Block, 0, errno).code, ExitCode::Strict);
+        }
     }
 
     #[test]

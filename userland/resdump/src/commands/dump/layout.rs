@@ -47,7 +47,7 @@ impl Layout {
         target: &Target,
     ) -> Result<Self> {
         let mut alignment = target.alignment();
-        if engine.copies() {
+        if engine.any_address() {
             alignment.memory = 1;
         }
         let data_offset = match args.format {
