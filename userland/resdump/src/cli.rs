@@ -7,7 +7,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{doctor, dump, list, load, show},
+    commands::{convert, doctor, dump, list, load, show, verify},
     exit_codes,
 };
 
@@ -49,9 +49,13 @@ pub enum Command {
     /// Show bytes of a region as hexadecimal and ASCII
     Show(show::Args),
     /// Write a region to a file or block device
-    Dump(dump::Args),
+    Dump(Box<dump::Args>),
     /// Read a file or block device into a writable region
     Load(load::Args),
+    /// Check a saved file against its manifest, or against a region
+    Verify(verify::Args),
+    /// Turn a saved file into another format: raw, elf, lime
+    Convert(convert::Args),
     /// Try each way from memory to a target, and say what is in the way
     Doctor(doctor::Args),
 }
@@ -64,6 +68,8 @@ impl Command {
             Self::Show(_) => "show",
             Self::Dump(_) => "dump",
             Self::Load(_) => "load",
+            Self::Verify(_) => "verify",
+            Self::Convert(_) => "convert",
             Self::Doctor(_) => "doctor",
         }
     }

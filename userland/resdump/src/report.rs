@@ -13,6 +13,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use serde::Serialize;
 
 use crate::{
+    digest::Digest,
     engine::{Engine, Moved, Name},
     span::Span,
     target::Kind,
@@ -82,12 +83,16 @@ pub struct Report<'a> {
     pub chunk: u32,
     /// Requests in flight.
     pub depth: u32,
-    /// Bytes moved, a contiguous prefix.
+    /// Bytes on the target, a contiguous prefix.
     pub bytes: u64,
+    /// Those that an earlier run had left there.
+    pub resumed: u64,
     /// Bytes that went by DMA from (to) the region's own pages.
     pub direct: u64,
     /// Bytes that the CPU copied.
     pub copied: u64,
+    /// Bytes that were left out as holes, because they are zero.
+    pub skipped: u64,
     /// Wall time in seconds from the first request until everything was durable.
     pub seconds: f64,
     /// The part of it that was spent on waiting for durability.
@@ -98,7 +103,13 @@ pub struct Report<'a> {
     pub mb_per_s: f64,
     /// Whether what was moved is durable.
     pub synced: bool,
-    /// Whether all that was asked for was moved.
+    /// Digest of the region's bytes.
+    pub digest: Option<Digest>,
+    /// Whether the target was read back and found to be the same.
+    pub verified: bool,
+    /// Path of the manifest.
+    pub manifest: Option<String>,
+    /// Whether all that was asked for is on the target.
     pub complete: bool,
 }
 
@@ -118,13 +129,18 @@ impl<'a> Report<'a> {
             chunk: 0,
             depth: 0,
             bytes: 0,
+            resumed: 0,
             direct: 0,
             copied: 0,
+            skipped: 0,
             seconds: 0.0,
             sync_seconds: 0.0,
             cpu_seconds: 0.0,
             mb_per_s: 0.0,
             synced: false,
+            digest: None,
+            verified: false,
+            manifest: None,
             complete: false,
         }
     }
@@ -145,12 +161,14 @@ impl<'a> Report<'a> {
         self.depth = settings.depth;
     }
 
-    /// Fills in what was moved.
-    pub fn moved(&mut self, moved: &Moved) {
-        self.bytes = moved.bytes;
+    /// Fills in what was moved, and what was there before.
+    pub fn moved(&mut self, moved: &Moved, resumed: u64) {
+        self.bytes = resumed + moved.bytes;
+        self.resumed = resumed;
+        self.skipped = moved.skipped;
         self.direct = moved.direct;
         self.copied = moved.copied;
-        self.complete = moved.bytes == self.length;
+        self.complete = self.bytes == self.length;
     }
 
     /// Fills in how long it took.
@@ -159,7 +177,7 @@ impl<'a> Report<'a> {
         self.sync_seconds = sync_seconds;
         self.cpu_seconds = clock.cpu_seconds();
         if self.seconds > 0.0 {
-            self.mb_per_s = self.bytes as f64 / 1e6 / self.seconds;
+            self.mb_per_s = (self.bytes - self.resumed) as f64 / 1e6 / self.seconds;
         }
     }
 }
@@ -171,7 +189,7 @@ impl fmt::Display for Report<'_> {
         }
         write!(
             f,
-            "{} bytes, {:.6} s, {:.1} MB/s, engine {} ({}), {} direct, {} copied, {}",
+            "{} bytes, {:.6} s, {:.1} MB/s, engine {} ({}), {} direct, {} copied",
             self.bytes,
             self.seconds,
             self.mb_per_s,
@@ -179,8 +197,24 @@ impl fmt::Display for Report<'_> {
             self.engine_reason,
             self.direct,
             self.copied,
-            if self.synced { "synced" } else { "not synced" }
-        )
+        )?;
+        for (bytes, what) in [(self.skipped, "skipped"), (self.resumed, "resumed")] {
+            if bytes > 0 {
+                write!(f, ", {bytes} {what}")?;
+            }
+        }
+        f.write_str(if self.synced {
+            ", synced"
+        } else {
+            ", not synced"
+        })?;
+        if self.verified {
+            f.write_str(", verified")?;
+        }
+        if let Some(digest) = &self.digest {
+            write!(f, ", {digest}")?;
+        }
+        Ok(())
     }
 }
 
@@ -197,11 +231,14 @@ mod tests {
         report.target("/dev/vdb", Kind::Block, 512);
         report.engine = Name::Kernel;
         report.engine_reason = "asked for".into();
-        report.moved(&Moved {
-            bytes: 5 << 30,
-            direct: 5 << 30,
-            ..Moved::default()
-        });
+        report.moved(
+            &Moved {
+                bytes: 5 << 30,
+                direct: 5 << 30,
+                ..Moved::default()
+            },
+            0,
+        );
         report.seconds = 2.0;
         report.mb_per_s = 2684.35456;
         report.synced = true;
@@ -220,11 +257,14 @@ mod tests {
     #[test]
     fn an_incomplete_one_says_so_first() {
         let mut report = report();
-        report.moved(&Moved {
-            bytes: 4096,
-            direct: 4096,
-            ..Moved::default()
-        });
+        report.moved(
+            &Moved {
+                bytes: 4096,
+                direct: 4096,
+                ..Moved::default()
+            },
+            0,
+        );
         assert!(
             report
                 .to_string()

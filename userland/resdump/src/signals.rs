@@ -12,6 +12,7 @@ use std::{
     },
 };
 
+use nix::sys::signal::SigSet;
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     flag,
@@ -48,4 +49,15 @@ impl Stop {
     pub fn requested(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
+}
+
+/// Runs `work` with all signals blocked; threads that it starts keep that.
+pub fn blocked<T>(work: impl FnOnce() -> T) -> T {
+    let before = SigSet::thread_get_mask();
+    let _ = SigSet::all().thread_block();
+    let result = work();
+    if let Ok(before) = before {
+        let _ = before.thread_set_mask();
+    }
+    result
 }

@@ -48,6 +48,7 @@ pub fn run(
         total.bytes += moved.bytes;
         total.direct += moved.direct;
         total.copied += moved.copied;
+        total.skipped += moved.skipped;
         total.error = match moved.error {
             // A signal that is not for us, such as being stopped and continued.
             Some(Errno::EINTR) => None,
@@ -113,8 +114,8 @@ mod tests {
         Moved {
             bytes,
             direct: bytes,
-            copied: 0,
             error,
+            ..Moved::default()
         }
     }
 

@@ -87,7 +87,7 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
     let mut report = Report::new(region.name(), Some(region.base()), span);
     report.target(&name, kind, args.skip);
     report.engine(&engine);
-    report.moved(&moved);
+    report.moved(&moved, 0);
     report.time(&clock, 0.0);
     let error = moved
         .error

@@ -6,17 +6,21 @@
 
 use crate::{cli::Command, error::Result, exit_codes::ExitCode, output::Output};
 
+pub mod convert;
 pub mod doctor;
 pub mod dump;
 pub mod list;
 pub mod load;
 pub mod show;
+pub mod verify;
 
 /// Runs `command`.
 pub fn run(command: &Command, output: &Output) -> Result<ExitCode> {
     match command {
         Command::List(args) => list::run(args, output),
         Command::Show(args) => show::run(args, output),
+        Command::Verify(args) => verify::run(args, output),
+        Command::Convert(args) => convert::run(args, output),
         Command::Doctor(args) => doctor::run(args, output),
         Command::Dump(args) => dump::run(args, output),
         Command::Load(args) => load::run(args, output),

@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use serde::Serialize;
 
 use crate::{
+    digest,
     error::{Error, Result},
     exit_codes::ExitCode,
     hexdump,
@@ -126,19 +127,13 @@ fn json(source: &dyn Source, span: Span, output: &Output) -> Result<ExitCode> {
     }
     let mut bytes = vec![0; span.length as usize];
     source.read_at(&mut bytes, span.offset)?;
-    let mut hex = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        hex.extend(
-            [byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[digit as usize])),
-        );
-    }
     output.object(
         &Bytes {
             region: source.name(),
             base: source.base(),
             offset: span.offset,
             length: span.length,
-            hex,
+            hex: digest::hex(&bytes),
         },
         None,
     )?;

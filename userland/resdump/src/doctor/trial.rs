@@ -18,7 +18,7 @@ use crate::{
     engine::{self, Name, Piece, Settings},
     error::{Result, errno_of},
     signals::Stop,
-    source::Source,
+    source::{Region, Source},
     span::Span,
     sys::mapping::Mapping,
     target::{Permit, Target},
@@ -50,7 +50,7 @@ impl Scratch {
     fn open(&self, direct: bool) -> Result<Target> {
         let permit = Permit {
             force: self.force || self.made,
-            partial: false,
+            ..Permit::default()
         };
         Target::open(&self.path, direct, permit)
     }
@@ -121,8 +121,8 @@ fn control_write(target: &Target) -> Finding {
 /// What people try first.
 fn dev_mem_direct(source: &dyn Source, target: &Target) -> Finding {
     const CHECK: &str = "direct I/O from /dev/mem";
-    let Some(base) = source.base() else {
-        return Finding::bad(CHECK, Errno::ENXIO, "a file has no physical address");
+    let Some(base) = source.region().map(Region::base) else {
+        return Finding::bad(CHECK, Errno::ENXIO, "a file is not in memory");
     };
     let written = File::open("/dev/mem")
         .and_then(|memory| Mapping::new(&memory, base, BYTES as usize))

@@ -107,6 +107,10 @@ impl Engine for Auto<'_> {
         self.current.copies()
     }
 
+    fn any_address(&self) -> bool {
+        self.current.any_address()
+    }
+
     fn reason(&self) -> String {
         let mut reason = format!("auto: {}", merit(self.name()));
         for refused in &self.refused {

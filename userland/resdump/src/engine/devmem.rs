@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
     signals::Stop,
-    source::Source,
+    source::{Region, Source},
     span::Span,
 };
 
@@ -31,11 +31,11 @@ pub(super) struct Devmem {
 
 impl Devmem {
     pub(super) fn new(source: &dyn Source, span: Span, settings: Settings) -> Result<Self> {
-        let base = source.base().ok_or_else(|| {
+        let base = source.region().map(Region::base).ok_or_else(|| {
             unavailable(
                 Name::Devmem,
                 Errno::ENXIO,
-                "a file has no physical address: use --engine mmap",
+                "a file is not in memory: use --engine mmap",
             )
         })?;
         let file = File::open(PATH).map_err(|error| refused(errno_of(&error)))?;

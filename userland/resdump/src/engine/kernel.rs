@@ -4,7 +4,7 @@
 
 use std::{fs::File, os::fd::AsFd};
 
-use resmem_abi::Transfer;
+use resmem_abi::{Transfer, abi::TRANSFER_STRICT};
 
 use super::{Engine, Moved, Name, Piece, Settings};
 use crate::{
@@ -21,15 +21,18 @@ pub struct Kernel<'a> {
     node: &'a Node,
     direction: Direction,
     settings: Settings,
+    /// Refuse to copy.
+    strict: bool,
 }
 
 impl<'a> Kernel<'a> {
-    /// From the region to a file.
-    pub fn dump(node: &'a Node, settings: Settings) -> Self {
+    /// From the region to a file; `strict` refuses what would have to be copied.
+    pub fn dump(node: &'a Node, settings: Settings, strict: bool) -> Self {
         Self {
             node,
             direction: Direction::Dump,
             settings,
+            strict,
         }
     }
 
@@ -39,6 +42,7 @@ impl<'a> Kernel<'a> {
             node,
             direction: Direction::Load,
             settings,
+            strict: false,
         }
     }
 }
@@ -58,8 +62,13 @@ impl Engine for Kernel<'_> {
         (4 * in_flight).max(WINDOW_MIN - WINDOW_MIN % u64::from(self.settings.chunk))
     }
 
+    fn any_address(&self) -> bool {
+        !self.strict
+    }
+
     fn transfer(&mut self, other: &File, piece: Piece, _stop: &Stop) -> Moved {
         let mut transfer = Transfer {
+            flags: if self.strict { TRANSFER_STRICT } else { 0 },
             region_offset: piece.offset,
             length: piece.length,
             file_offset: piece.position,
@@ -75,6 +84,7 @@ impl Engine for Kernel<'_> {
                 bytes: transfer.moved.min(piece.length),
                 direct: transfer.direct,
                 copied: transfer.copied,
+                skipped: 0,
                 error: i32::try_from(transfer.error)
                     .ok()
                     .filter(|&error| error != 0)

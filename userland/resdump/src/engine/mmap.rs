@@ -41,7 +41,8 @@ impl Mmap {
             )
         };
         let file = source.file().try_clone().map_err(refused)?;
-        let window = Window::new(file, 0, span.offset + span.length);
+        let start = source.start();
+        let window = Window::new(file, start, start + span.offset + span.length);
         window.probe(span.offset).map_err(refused)?;
         let ring = ring(depth(settings));
         let depth = ring.as_ref().map_or(1, |_| depth(settings));

@@ -25,9 +25,11 @@ mod kernel;
 mod mmap;
 mod pipeline;
 mod read;
+mod sparse;
 mod window;
 
 pub use kernel::Kernel;
+pub use sparse::Sparse;
 
 /// The engines, as `--engine` names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
@@ -96,6 +98,8 @@ pub struct Moved {
     pub direct: u64,
     /// Those that the CPU copied.
     pub copied: u64,
+    /// Those that were left out because they are zero.
+    pub skipped: u64,
     /// What stopped it.
     pub error: Option<Errno>,
 }
@@ -121,6 +125,11 @@ pub trait Engine {
         false
     }
 
+    /// Whether it can begin at any byte of the source; else where direct I/O can.
+    fn any_address(&self) -> bool {
+        self.copies()
+    }
+
     /// Why it is this one.
     fn reason(&self) -> String {
         "asked for".into()
@@ -135,8 +144,11 @@ pub trait Engine {
 /// it is used.
 pub fn candidates(source: &dyn Source) -> Vec<Name> {
     let mut names = Vec::new();
-    if source.region().is_some_and(|region| region.has_pages()) {
-        names.extend([Name::Kernel, Name::Mmap]);
+    if let Some(region) = source.region() {
+        names.push(Name::Kernel);
+        if region.has_pages() {
+            names.push(Name::Mmap);
+        }
     }
     names.push(Name::Read);
     if devmem::exists() {
@@ -155,15 +167,9 @@ pub fn open<'a>(
     settings: Settings,
     strict: bool,
 ) -> Result<Box<dyn Engine + 'a>> {
-    if strict && source.region().is_some_and(|region| !region.has_pages()) {
-        return Err(would_copy(
-            source.name(),
-            "its memory has no page structures: leave --strict out to copy it",
-        ));
-    }
     let engine = match name {
         Name::Auto => automatic(source, span, settings, strict)?,
-        name => open_one(name, source, span, settings)?,
+        name => open_one(name, source, span, settings, strict)?,
     };
     if strict && engine.copies() {
         return Err(would_copy(
@@ -199,7 +205,7 @@ fn automatic<'a>(
     if !strict {
         names.push(Name::Read);
     }
-    let open = move |name| open_one(name, source, span, settings);
+    let open = move |name| open_one(name, source, span, settings, strict);
     Ok(Box::new(auto::Auto::new(&names, Box::new(open))?))
 }
 
@@ -208,10 +214,11 @@ fn open_one<'a>(
     source: &'a dyn Source,
     span: Span,
     settings: Settings,
+    strict: bool,
 ) -> Result<Box<dyn Engine + 'a>> {
     Ok(match name {
         Name::Auto | Name::Kernel => match source.region() {
-            Some(region) => Box::new(Kernel::dump(region.node(), settings)),
+            Some(region) => Box::new(Kernel::dump(region.node(), settings, strict)),
             None => {
                 return Err(unavailable(
                     name,

@@ -17,6 +17,8 @@ use crate::{
 /// The read engine: one request at a time.
 pub(super) struct Read {
     source: File,
+    /// Where the source's first byte is in it.
+    start: u64,
     /// Page-aligned, as anonymous mappings are.
     buffer: MmapMut,
     settings: Settings,
@@ -28,6 +30,7 @@ impl Read {
             |error: io::Error| unavailable(Name::Read, errno_of(&error), "give a smaller --chunk");
         Ok(Self {
             source: source.file().try_clone().map_err(refused)?,
+            start: source.start(),
             buffer: MmapMut::map_anon(settings.chunk as usize).map_err(refused)?,
             settings: Settings {
                 depth: 1,
@@ -39,7 +42,8 @@ impl Read {
     fn try_transfer(&mut self, other: &File, piece: Piece) -> io::Result<usize> {
         let length = piece.length.min(self.buffer.len() as u64) as usize;
         let bytes = &mut self.buffer[..length];
-        self.source.read_exact_at(bytes, piece.offset)?;
+        self.source
+            .read_exact_at(bytes, self.start + piece.offset)?;
         other.write_at(bytes, piece.position)
     }
 }

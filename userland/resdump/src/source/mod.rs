@@ -25,15 +25,20 @@ pub use region::{DIRECTORY, Region, labels, none_found};
 pub use saved::Saved;
 
 /// Bytes that commands and engines read.
-pub trait Source {
+pub trait Source: Sync {
     /// Label of the region, or path of the file.
     fn name(&self) -> &str;
 
     /// Number of bytes.
     fn size(&self) -> u64;
 
-    /// The open file: its offsets are the source's offsets, and it can be mapped.
+    /// The open file, which can be mapped.
     fn file(&self) -> &File;
+
+    /// Where the source's first byte is in the file.
+    fn start(&self) -> u64 {
+        0
+    }
 
     /// The live region, if this is one.
     fn region(&self) -> Option<&Region> {
@@ -48,7 +53,7 @@ pub trait Source {
     /// Copies bytes from `offset` on; all of `buffer` or an error.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
         self.file()
-            .read_exact_at(buffer, offset)
+            .read_exact_at(buffer, self.start() + offset)
             .map_err(|error| Error::io("cannot read", self.name(), &error))
     }
 }

@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: MIT
 
-//! A file that was saved from a region: exactly its bytes.
+//! A file that was saved from a region, in any format.
 
-use std::{fs::File, path::Path};
+use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
 
 use super::Source;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    format::{self, Contents},
+};
 
-/// A saved file.
+/// Bytes in which every header fits.
+const HEAD: usize = 4096;
+
+/// A saved file. Its source are the bytes that were in the region, without headers.
 #[derive(Debug)]
 pub struct Saved {
     path: String,
     file: File,
-    size: u64,
+    contents: Contents,
+    head: Vec<u8>,
 }
 
 impl Saved {
@@ -20,16 +27,32 @@ impl Saved {
     pub fn open(path: &Path) -> Result<Self> {
         let file =
             File::open(path).map_err(|error| Error::io("cannot open", path.display(), &error))?;
-        let size = file
-            .metadata()
-            .map_err(|error| Error::io("cannot inspect", path.display(), &error))?
-            .len();
+        let (head, size) =
+            examine(&file).map_err(|error| Error::io("cannot inspect", path.display(), &error))?;
         Ok(Self {
             path: path.display().to_string(),
             file,
-            size,
+            contents: format::detect(&head, size),
+            head,
         })
     }
+
+    /// What the file says of itself.
+    pub fn contents(&self) -> &Contents {
+        &self.contents
+    }
+
+    /// The first bytes of the file, headers included.
+    pub fn head(&self) -> &[u8] {
+        &self.head
+    }
+}
+
+fn examine(file: &File) -> io::Result<(Vec<u8>, u64)> {
+    let size = file.metadata()?.len();
+    let mut head = vec![0; HEAD.min(usize::try_from(size).unwrap_or(HEAD))];
+    file.read_exact_at(&mut head, 0)?;
+    Ok((head, size))
 }
 
 impl Source for Saved {
@@ -38,10 +61,18 @@ impl Source for Saved {
     }
 
     fn size(&self) -> u64 {
-        self.size
+        self.contents.bytes
     }
 
     fn file(&self) -> &File {
         &self.file
+    }
+
+    fn start(&self) -> u64 {
+        self.contents.data_offset
+    }
+
+    fn base(&self) -> Option<u64> {
+        self.contents.base
     }
 }

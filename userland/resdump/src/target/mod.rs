@@ -19,6 +19,7 @@ use serde::Serialize;
 use crate::{
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
+    manifest::sync_folder,
     size,
     span::{Alignment, Plan},
     sys,
@@ -44,6 +45,8 @@ pub struct Permit {
     pub force: bool,
     /// Begin although not all will fit.
     pub partial: bool,
+    /// Go on with a file that is not empty.
+    pub resume: bool,
 }
 
 /// An open target.
@@ -85,12 +88,35 @@ impl Target {
         self.kind == Kind::File && sys::file::is_in_memory(&self.file).unwrap_or(false)
     }
 
-    /// Makes room for `plan`. Of a regular file the bytes before `plan.seek` stay, the rest is
+    /// Whether there is nothing in it: a file without bytes.
+    pub fn is_empty(&self) -> bool {
+        self.kind == Kind::File
+            && self
+                .file
+                .metadata()
+                .is_ok_and(|metadata| metadata.len() == 0)
+    }
+
+    /// Makes room for the first `room` bytes of `plan`; none is allocated in a `sparse` file. Of a regular file the bytes before `plan.seek` stay, the rest is
     /// dropped, and the blocks are allocated, because direct writes that extend a file wait for
     /// each other.
-    pub fn prepare(&self, plan: &Plan) -> Result<()> {
-        let length = plan.span.length;
+    pub fn prepare(&self, plan: &Plan, room: u64, sparse: bool) -> Result<()> {
+        let length = room;
         match self.kind {
+            Kind::Block if sparse => {
+                return Err(Error::new(
+                    ExitCode::Usage,
+                    "no holes",
+                    "--zero-skip",
+                    Errno::EINVAL,
+                    "a block device keeps what it had: leave it out",
+                ));
+            }
+            Kind::File if sparse => {
+                self.truncate(plan.seek)?;
+                self.truncate(plan.seek + length)?;
+            }
+            Kind::File if length == 0 => self.truncate(plan.seek)?,
             Kind::Block => {
                 let size = sys::block::size(&self.file)
                     .map_err(|errno| self.failed("cannot inspect target", errno))?;
@@ -156,24 +182,21 @@ impl Target {
         };
         self.file.sync_data().map_err(failed)?;
         if self.kind == Kind::File {
-            let parent = match self.path.parent() {
-                Some(parent) if parent != Path::new("") => parent,
-                _ => Path::new("."),
-            };
-            let parent = File::open(parent).map_err(failed)?;
-            parent.sync_all().map_err(failed)?;
+            sync_folder(&self.path).map_err(failed)?;
         }
         Ok(())
     }
 
-    /// Takes a file away that opening has made, when nothing is going to be written to it.
-    pub fn abandon(self) {
+    /// Takes a file away that opening has made, when nothing is going to be written to it. Whether
+    /// it was such a file.
+    pub fn abandon(self) -> bool {
         if self.created {
             log::debug!("removing the empty {}", self.path.display());
             if let Err(error) = std::fs::remove_file(&self.path) {
                 log::warn!("{}: {error}", self.path.display());
             }
         }
+        self.created
     }
 
     fn failed(&self, what: &'static str, errno: Errno) -> Error {

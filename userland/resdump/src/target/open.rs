@@ -80,7 +80,11 @@ fn check(target: &Target, direct: bool) -> Result<Alignment> {
             &Errno::ESTALE.into(),
         ));
     }
-    if target.kind == Kind::File && metadata.len() > 0 && !target.permit.force {
+    if target.kind == Kind::File
+        && metadata.len() > 0
+        && !target.permit.force
+        && !target.permit.resume
+    {
         return Err(Error::new(
             ExitCode::Target,
             "target exists",

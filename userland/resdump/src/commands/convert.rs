@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+
+//! `resdump convert`: a saved file into another format, on the device or on a host of either byte
+//! order.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, BufWriter, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use clap::ValueEnum;
+use nix::errno::Errno;
+use object::{Endianness, elf as numbers};
+use serde::Serialize;
+
+use crate::{
+    digest::Hasher,
+    error::{Error, Result},
+    exit_codes::ExitCode,
+    format::{Format, elf, lime},
+    manifest::{self, Manifest},
+    output::Output,
+    size,
+    source::{Saved, Source},
+};
+
+/// Bytes copied at a time.
+const BLOCK: u64 = 1 << 20;
+
+/// A byte order, as `--endian` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Endian {
+    /// Most significant byte first
+    Big,
+    /// Least significant byte first
+    Little,
+}
+
+/// Arguments of `convert`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Saved file, raw, ELF or LiME
+    input: PathBuf,
+
+    /// File to make
+    output: PathBuf,
+
+    /// Its format
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    to: Format,
+
+    /// Physical address of the first byte [default: as the input says]
+    #[arg(long, value_name = "ADDRESS", value_parser = size::parse)]
+    base: Option<u64>,
+
+    /// Byte order of ELF headers [default: that of the machine it is from]
+    #[arg(long, value_enum, value_name = "ORDER")]
+    endian: Option<Endian>,
+
+    /// Overwrite the output
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Serialize)]
+struct Converted<'a> {
+    input: &'a str,
+    output: &'a str,
+    from: Format,
+    to: Format,
+    base: Option<u64>,
+    bytes: u64,
+}
+
+/// Runs `convert`.
+pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
+    let saved = Saved::open(&args.input)?;
+    let manifest = Manifest::load(&manifest::beside(&args.input))?;
+    if manifest.as_ref().is_some_and(|manifest| !manifest.complete) {
+        log::warn!("{}: the dump is incomplete", args.input.display());
+    }
+    if args.output.exists() && !args.force {
+        return Err(Error::new(
+            ExitCode::Target,
+            "target exists",
+            args.output.display(),
+            Errno::EEXIST,
+            "--force overwrites it",
+        ));
+    }
+    let base = base(args, &saved, manifest.as_ref());
+    let header = match args.to {
+        Format::Raw => Vec::new(),
+        Format::Elf => elf::header(&image(args, &saved, manifest.as_ref(), needed(base)?)),
+        Format::Lime => lime_header(args, &saved, needed(base)?)?,
+    };
+    let new = args.output.with_added_extension("new");
+    let written = write(&saved, &header, &new, manifest.as_ref()).and_then(|()| {
+        fs::rename(&new, &args.output)
+            .and_then(|()| manifest::sync_folder(&args.output))
+            .map_err(|error| Error::io("cannot rename", args.output.display(), &error))
+    });
+    if let Err(error) = written {
+        // The first failure is the one to tell about.
+        let _ = fs::remove_file(&new);
+        return Err(error);
+    }
+    let converted = Converted {
+        input: saved.name(),
+        output: &args.output.to_string_lossy(),
+        from: saved.contents().format,
+        to: args.to,
+        base,
+        bytes: saved.size(),
+    };
+    if output.is_json() {
+        output.object(&converted, None)?;
+    } else {
+        output.text(|out| writeln!(out, "{} bytes", converted.bytes))?;
+    }
+    Ok(ExitCode::Ok)
+}
+
+fn base(args: &Args, saved: &Saved, manifest: Option<&Manifest>) -> Option<u64> {
+    let told = manifest.map(|manifest| &manifest.origin);
+    args.base
+        .or(saved.base())
+        .or(told.and_then(|origin| Some(origin.base? + origin.offset)))
+}
+
+fn needed(base: Option<u64>) -> Result<u64> {
+    base.ok_or_else(|| {
+        Error::new(
+            ExitCode::Usage,
+            "no physical address",
+            "--base",
+            Errno::EINVAL,
+            "the input does not tell: give --base ADDRESS",
+        )
+    })
+}
+
+fn lime_header(args: &Args, saved: &Saved, base: u64) -> Result<Vec<u8>> {
+    let length = saved.size();
+    if length == 0 || base.checked_add(length - 1).is_none() {
+        return Err(Error::new(
+            ExitCode::Range,
+            "no such range",
+            args.input.display(),
+            Errno::ERANGE,
+            "LiME has no range that is empty or leaves 64 bits",
+        ));
+    }
+    Ok(lime::header(lime::Range { base, length }))
+}
+
+/// What the input, or its manifest, says of the machine that it is from.
+fn image(args: &Args, saved: &Saved, manifest: Option<&Manifest>, base: u64) -> elf::Image {
+    let mut image = elf::parse(saved.head()).unwrap_or_else(|| {
+        let system = manifest.map(|manifest| &manifest.system);
+        elf::Image {
+            endian: match system.map(|system| system.byte_order.as_str()) {
+                Some("big") => Endianness::Big,
+                Some(_) => Endianness::Little,
+                None => elf::native_endian(),
+            },
+            machine: match system.map(|system| system.machine.as_str()) {
+                Some("ppc") => numbers::EM_PPC,
+                Some("ppc64" | "ppc64le") => numbers::EM_PPC64,
+                Some("x86_64") => numbers::EM_X86_64,
+                Some("aarch64") => numbers::EM_AARCH64,
+                Some(_) => numbers::EM_NONE,
+                None => elf::native_machine(),
+            },
+            base,
+            length: saved.size(),
+            stored: 0,
+            data_offset: 0,
+            note: manifest.map_or_else(|| b"{}".to_vec(), Manifest::note),
+        }
+    });
+    match args.endian {
+        Some(Endian::Big) => image.endian = Endianness::Big,
+        Some(Endian::Little) => image.endian = Endianness::Little,
+        None => {}
+    }
+    elf::Image {
+        base,
+        stored: saved.size(),
+        length: image.length.max(saved.size()),
+        data_offset: elf::DATA_OFFSET,
+        ..image
+    }
+}
+
+/// Headers and bytes, durable; the digest is checked if the manifest has one.
+fn write(saved: &Saved, header: &[u8], new: &Path, manifest: Option<&Manifest>) -> Result<()> {
+    let failed = |error: io::Error| Error::io("cannot write", new.display(), &error);
+    let file: File = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(new)
+        .map_err(failed)?;
+    let mut out = BufWriter::new(file);
+    out.write_all(header).map_err(failed)?;
+
+    let digest = manifest.and_then(|manifest| manifest.digest.as_ref());
+    let mut hasher = digest.map(|digest| Hasher::new(digest.algorithm));
+    let mut buffer = vec![0; BLOCK.min(saved.size()) as usize];
+    let mut done = 0;
+    while done < saved.size() {
+        let bytes = &mut buffer[..(saved.size() - done).min(BLOCK) as usize];
+        saved.read_at(bytes, done)?;
+        if let Some(hasher) = &mut hasher {
+            hasher.update(bytes);
+        }
+        out.write_all(bytes).map_err(failed)?;
+        done += bytes.len() as u64;
+    }
+    let found = hasher.map(Hasher::finish);
+    if let (Some(found), Some(expected)) = (found, digest)
+        && found != *expected
+    {
+        return Err(Error::new(
+            ExitCode::Mismatch,
+            "dump differs",
+            saved.name(),
+            Errno::EBADMSG,
+            format!("it has {found}, and should have {expected}"),
+        ));
+    }
+    let file = out
+        .into_inner()
+        .map_err(|error| failed(error.into_error()))?;
+    file.sync_all().map_err(failed)
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+
+//! Arguments of `dump`.
+
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::builder::TypedValueParser;
+use resmem_abi::abi::{CHUNK_DEFAULT, DEPTH_DEFAULT, DEPTH_MAX};
+
+use crate::{
+    digest::Algorithm,
+    engine::{Name, Settings},
+    format::Format,
+    manifest, size,
+    target::{Kind, Permit},
+};
+
+/// Arguments of `dump`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Label, node below /dev/resmem, or a saved file
+    pub(super) region: String,
+
+    /// File (made if there is none) or block device to write to
+    pub(super) target: PathBuf,
+
+    /// How the bytes move
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(super) engine: Name,
+
+    /// Refuse to copy: fail unless every byte goes by direct I/O
+    #[arg(long)]
+    pub(super) strict: bool,
+
+    /// First byte, from the start of the region: 4096, 0x1000, 4K
+    #[arg(long, value_name = "BYTES", default_value = "0", value_parser = size::parse)]
+    pub(super) offset: u64,
+
+    /// Number of bytes [default: to the end of the region]
+    #[arg(long, value_name = "BYTES", value_parser = size::parse)]
+    pub(super) length: Option<u64>,
+
+    /// Where the first byte goes to in the target; a file keeps what is before
+    #[arg(long, value_name = "BYTES", default_value = "0", value_parser = size::parse)]
+    pub(super) seek: u64,
+
+    /// Bytes a request [default: 4 MiB]
+    #[arg(long, value_name = "BYTES", value_parser = size::parse_chunk)]
+    pub(super) chunk: Option<u32>,
+
+    /// Requests in flight [default: 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=DEPTH_MAX as i64))]
+    pub(super) depth: Option<u32>,
+
+    /// Layout of the target: raw, or elf (a core file)
+    #[arg(long, value_name = "FORMAT", default_value = "raw", hide_default_value = true,
+          value_parser = PossibleValuesParser::new(["raw", "elf"]).map(format_named))]
+    pub(super) format: Format,
+
+    /// Digest of the region's bytes, computed meanwhile
+    #[arg(long, value_enum, value_name = "ALGORITHM")]
+    pub(super) digest: Option<Algorithm>,
+
+    /// Read the target back and compare, with the digest if there is one
+    #[arg(long)]
+    pub(super) verify: bool,
+
+    /// Go on with a dump that was interrupted, as its manifest says
+    #[arg(long)]
+    pub(super) resume: bool,
+
+    /// Where the manifest goes to [default: TARGET.json beside a file]
+    #[arg(long, value_name = "PATH")]
+    pub(super) manifest: Option<PathBuf>,
+
+    /// No manifest, so no --resume either
+    #[arg(long, conflicts_with_all = ["manifest", "resume"])]
+    pub(super) no_manifest: bool,
+
+    /// Overwrite a file that is not empty, or a device that is in use
+    #[arg(long)]
+    pub(super) force: bool,
+
+    /// Write what fits, in whole blocks, when there is not enough room
+    #[arg(long)]
+    pub(super) partial: bool,
+
+    /// Leave that much of the target's file system free
+    #[arg(long, value_name = "BYTES", default_value = "0", hide_default_value = true,
+          value_parser = size::parse)]
+    pub(super) keep_free: u64,
+
+    /// Write no more than that
+    #[arg(long, value_name = "BYTES", value_parser = size::parse)]
+    pub(super) max_size: Option<u64>,
+
+    /// Leave holes in a file for blocks of 64 KiB that are zero
+    #[arg(long)]
+    pub(super) zero_skip: bool,
+
+    /// Do not wait until the data is durable; there is no manifest then
+    #[arg(long, conflicts_with_all = ["manifest", "resume"])]
+    pub(super) no_sync: bool,
+
+    /// No progress, no final line
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+}
+
+fn format_named(name: String) -> Format {
+    match name.as_str() {
+        "elf" => Format::Elf,
+        _ => Format::Raw,
+    }
+}
+
+impl Args {
+    pub(super) fn settings(&self) -> Settings {
+        Settings {
+            chunk: self.chunk.unwrap_or(CHUNK_DEFAULT),
+            depth: self.depth.unwrap_or(DEPTH_DEFAULT),
+        }
+    }
+
+    pub(super) fn permit(&self) -> Permit {
+        Permit {
+            force: self.force,
+            partial: self.partial,
+            resume: self.resume,
+        }
+    }
+
+    /// Where the manifest goes to, if there is to be one.
+    pub(super) fn manifest(&self, kind: Kind) -> Option<PathBuf> {
+        match (&self.manifest, kind) {
+            _ if self.no_manifest || self.no_sync => None,
+            (Some(path), _) => Some(path.clone()),
+            (None, Kind::File) => Some(manifest::beside(&self.target)),
+            (None, Kind::Block) => None,
+        }
+    }
+}

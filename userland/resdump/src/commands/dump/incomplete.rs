@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+
+//! What stopped a dump, what is on the target, and how to go on.
+
+use nix::errno::Errno;
+
+use super::{args::Args, layout::Layout};
+use crate::{engine::Moved, error::Error, exit_codes::ExitCode, target::Kind};
+
+pub(super) fn incomplete(
+    args: &Args,
+    kind: Kind,
+    moved: &Moved,
+    layout: &Layout,
+    errno: Errno,
+) -> Error {
+    let (code, reason) = match errno {
+        Errno::ENXIO if args.strict => (
+            ExitCode::Strict,
+            "memory without page structures must be copied: leave --strict out",
+        ),
+        Errno::EINVAL if args.strict && moved.bytes == 0 => (
+            ExitCode::Strict,
+            "its address is not aligned for direct I/O, and must be copied: leave --strict out",
+        ),
+        Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG => (ExitCode::NoSpace, "the target is full"),
+        Errno::EINTR => (ExitCode::Interrupted, "stopped by a signal"),
+        Errno::EINVAL | Errno::ERANGE | Errno::EOVERFLOW if moved.bytes == 0 => (
+            ExitCode::Range,
+            "the kernel refuses this range or alignment",
+        ),
+        Errno::EOPNOTSUPP => (ExitCode::Target, "the target has no direct I/O"),
+        Errno::EFAULT => (
+            ExitCode::Engine,
+            "the memory cannot be pinned: use --engine kernel",
+        ),
+        Errno::ENOTTY => (ExitCode::Engine, "the module is older than this program"),
+        _ => (ExitCode::Io, "see the kernel log"),
+    };
+    let (done, whole) = (layout.done + moved.bytes, layout.span.length);
+    let mut advice = format!("{reason}; {done} of {whole} bytes are on the target");
+    if done > 0 && args.manifest(kind).is_some() {
+        advice += ", go on with --resume";
+    } else if done > 0 {
+        advice += &format!(
+            ", go on with --offset {:#x} --length {:#x} --seek {:#x}{}",
+            layout.span.offset + done,
+            whole - done,
+            layout.data_offset + done,
+            match kind {
+                Kind::File => " --force",
+                Kind::Block => "",
+            }
+        );
+    }
+    Error::new(
+        code,
+        "dump incomplete",
+        args.target.display(),
+        errno,
+        advice,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::{
+        cli::{Cli, Command},
+        span::{Plan, Span},
+    };
+
+    fn args(line: &[&str]) -> Args {
+        let line = ["resdump", "dump"].iter().chain(line);
+        match Cli::try_parse_from(line).unwrap().command {
+            Command::Dump(args) => *args,
+            _ => unreachable!("it is a dump"),
+        }
+    }
+
+    fn stopped(line: &[&str], kind: Kind, bytes: u64, errno: Errno) -> Error {
+        let span = Span {
+            offset: 0x1000,
+            length: 0x1_4000_0000,
+        };
+        let layout = Layout {
+            span,
+            data_offset: 0x200,
+            done: 0,
+            plan: Plan {
+                span,
+                seek: 0x200,
+                body: 0x1_4000_0000,
+            },
+            room: span.length,
+        };
+        let moved = Moved {
+            bytes,
+            ..Moved::default()
+        };
+        incomplete(&args(line), kind, &moved, &layout, errno)
+    }
+
+    #[test]
+    fn what_is_on_the_target_and_how_to_go_on() {
+        let line = ["capture", "/mnt/a"];
+        assert_eq!(
+            stopped(&line, Kind::File, 0x1_0000_0000, Errno::ENOSPC).to_string(),
+            "dump incomplete: /mnt/a: ENOSPC (28): the target is full; 4294967296 of 5368709120 \
+             bytes are on the target, go on with --resume"
+        );
+        let line = ["capture", "/mnt/a", "--no-manifest"];
+        assert_eq!(
+            stopped(&line, Kind::File, 0x1_0000_0000, Errno::EINTR).to_string(),
+            "dump incomplete: /mnt/a: EINTR (4): stopped by a signal; 4294967296 of 5368709120 \
+             bytes are on the target, go on with --offset 0x100001000 --length 0x40000000 \
+             --seek 0x100000200 --force"
+        );
+        let line = ["capture", "/dev/vdb"];
+        assert!(
+            stopped(&line, Kind::Block, 0x1_0000_0000, Errno::EIO)
+                .to_string()
+                .ends_with("--seek 0x100000200")
+        );
+    }
+
+    #[test]
+    fn the_exit_status_follows_from_the_errno() {
+        let stopped = |bytes, errno| stopped(&["a", "b"], Kind::File, bytes, errno);
+        for (errno, code) in [
+            (Errno::ENOSPC, ExitCode::NoSpace),
+            (Errno::EINTR, ExitCode::Interrupted),
+            (Errno::EIO, ExitCode::Io),
+            (Errno::EFAULT, ExitCode::Engine),
+        ] {
+            assert_eq!(stopped(512, errno).code, code);
+        }
+        assert_eq!(stopped(0, Errno::EINVAL).code, ExitCode::Range);
+        assert_eq!(stopped(512, Errno::EINVAL).code, ExitCode::Io);
+    }
+
+    #[test]
+    fn what_the_kernel_will_not_copy_is_a_status_of_its_own() {
+        let line = ["capture", "/dev/vdb", "--strict"];
+        for errno in [Errno::ENXIO, Errno::EINVAL] {
+            assert_eq!(stopped(&line, Kind::Block, 0, errno).code, ExitCode::Strict);
+        }
+    }
+
+    #[test]
+    fn the_abis_limits_hold_on_the_command_line() {
+        let parse = |flag: &str, value: &str| {
+            Cli::try_parse_from(["resdump", "dump", "a", "b", flag, value]).is_ok()
+        };
+        assert!(parse("--depth", "64") && !parse("--depth", "65") && !parse("--depth", "0"));
+        assert!(parse("--chunk", "64M") && !parse("--chunk", "128M"));
+    }
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+
+//! What goes where in the target, what is there already, and whether there is room.
+
+use std::os::unix::fs::MetadataExt;
+
+use nix::errno::Errno;
+
+use super::args::Args;
+use crate::{
+    engine::{self, Engine},
+    error::{Error, Result},
+    exit_codes::ExitCode,
+    format::{Format, elf},
+    manifest::{Manifest, Origin},
+    readback::ReadBack,
+    size,
+    source::{Region, Source},
+    span::{Alignment, Plan, Span},
+    sys,
+    target::{Kind, Target},
+};
+
+/// Most bytes of the end of an interrupted dump that are compared before it is gone on with.
+const LAST_PIECE: u64 = 4 << 20;
+
+/// What goes where.
+pub(super) struct Layout {
+    /// All that was asked for.
+    pub(super) span: Span,
+    /// Where its first byte goes to.
+    pub(super) data_offset: u64,
+    /// Bytes that an earlier run has left there.
+    pub(super) done: u64,
+    /// The rest.
+    pub(super) plan: Plan,
+    /// How much of the rest there is room for.
+    pub(super) room: u64,
+}
+
+impl Layout {
+    pub(super) fn new(
+        args: &Args,
+        source: &dyn Source,
+        engine: &dyn Engine,
+        span: Span,
+        target: &Target,
+    ) -> Result<Self> {
+        let mut alignment = target.alignment();
+        if engine.any_address() {
+            alignment.memory = 1;
+        }
+        let data_offset = match args.format {
+            Format::Elf => args.seek.saturating_add(header_bytes(alignment)),
+            Format::Raw | Format::Lime => args.seek,
+        };
+        let mut layout = Self {
+            span,
+            data_offset,
+            done: 0,
+            plan: plan(source, span, data_offset, alignment)?,
+            room: span.length,
+        };
+        if args.resume {
+            layout.done = resume_at(args, source, &layout, target)?;
+            let rest = Span {
+                offset: span.offset + layout.done,
+                length: span.length - layout.done,
+            };
+            layout.plan = plan(source, rest, data_offset + layout.done, alignment)?;
+        }
+        layout.check_strict(args, target)?;
+        layout.room = layout.room(args, target)?;
+        Ok(layout)
+    }
+
+    /// What tells this dump from another.
+    pub(super) fn origin(&self, source: &dyn Source) -> Origin {
+        origin(source, self.span)
+    }
+
+    fn check_strict(&self, args: &Args, target: &Target) -> Result<()> {
+        if args.strict && target.copies() {
+            return Err(engine::would_copy(
+                &args.target.to_string_lossy(),
+                "it is in memory: give a file or a device on a disk",
+            ));
+        }
+        if args.strict && self.plan.tail() > 0 {
+            return Err(engine::would_copy(
+                &format!("--length {:#x}", self.span.length),
+                &format!(
+                    "the last {} bytes are less than a block of the target: give a multiple of {}",
+                    self.plan.tail(),
+                    target.alignment().offset
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Holds the rest against `--keep-free` and `--max-size`.
+    fn room(&self, args: &Args, target: &Target) -> Result<u64> {
+        let wanted = self.plan.span.length;
+        let mut room = wanted;
+        if let Some(most) = args.max_size {
+            room = room.min(most.saturating_sub(self.plan.seek - args.seek));
+            if room < wanted && !args.partial {
+                return Err(no_room(
+                    format_args!("--max-size {most}"),
+                    Errno::EFBIG,
+                    wanted,
+                    room,
+                ));
+            }
+        }
+        if args.keep_free > 0 {
+            let free = free_after(target, self.plan.seek, args.keep_free)?;
+            room = room.min(free);
+            if free < wanted && !args.partial {
+                return Err(no_room(
+                    format_args!("--keep-free {}", args.keep_free),
+                    Errno::ENOSPC,
+                    wanted,
+                    free,
+                ));
+            }
+        }
+        Ok(room)
+    }
+}
+
+fn header_bytes(alignment: Alignment) -> u64 {
+    elf::DATA_OFFSET.max(alignment.offset.into())
+}
+
+fn origin(source: &dyn Source, span: Span) -> Origin {
+    Origin {
+        region: source.name().into(),
+        base: source.base(),
+        offset: span.offset,
+        length: span.length,
+    }
+}
+
+fn plan(source: &dyn Source, span: Span, seek: u64, alignment: Alignment) -> Result<Plan> {
+    if span.length == 0 {
+        // All of it is there.
+        return Ok(Plan {
+            span,
+            seek,
+            body: 0,
+        });
+    }
+    let base = source.region().map_or(0, Region::base);
+    Plan::new(span, seek, base, alignment)
+}
+
+/// Bytes that may be written to a file from `seek` on, so that `keep` are left.
+fn free_after(target: &Target, seek: u64, keep: u64) -> Result<u64> {
+    let failed = |errno| Error::system("cannot inspect target", "file system", errno);
+    if target.kind() == Kind::Block {
+        return Err(Error::new(
+            ExitCode::Usage,
+            "no file system",
+            format_args!("--keep-free {keep}"),
+            Errno::EINVAL,
+            "a block device has no free space: leave it out",
+        ));
+    }
+    let free = sys::file::available(target.file()).map_err(failed)?;
+    // What is cut off, roughly: a file with holes has less.
+    let metadata = target
+        .file()
+        .metadata()
+        .map_err(|error| failed(crate::error::errno_of(&error)))?;
+    let freed = (metadata.blocks() * 512).min(metadata.len().saturating_sub(seek));
+    Ok((free + freed).saturating_sub(keep))
+}
+
+fn no_room(flag: std::fmt::Arguments<'_>, errno: Errno, wanted: u64, room: u64) -> Error {
+    Error::new(
+        ExitCode::NoSpace,
+        "not enough room",
+        flag,
+        errno,
+        format!(
+            "needs {}, {room} bytes are allowed: give a smaller --length, or --partial to write \
+             what fits",
+            size::display(wanted)
+        ),
+    )
+}
+
+/// How many bytes of the dump are on the target and can be trusted.
+fn resume_at(args: &Args, source: &dyn Source, layout: &Layout, target: &Target) -> Result<u64> {
+    let cannot = |errno, advice: &str| {
+        Error::new(
+            ExitCode::Target,
+            "cannot resume",
+            args.target.display(),
+            errno,
+            advice,
+        )
+    };
+    let Some(path) = args.manifest(target.kind()) else {
+        return Err(cannot(
+            Errno::ENOENT,
+            "give --manifest: a block device has none by itself",
+        ));
+    };
+    let Some(manifest) = Manifest::load(&path)? else {
+        if target.is_empty() {
+            return Ok(0);
+        }
+        return Err(cannot(
+            Errno::ENOENT,
+            "there is no manifest: start again with --force",
+        ));
+    };
+    if manifest.origin != origin(source, layout.span)
+        || manifest.format != args.format
+        || manifest.data_offset != layout.data_offset
+    {
+        return Err(cannot(
+            Errno::EINVAL,
+            "its manifest is that of another dump: give the same arguments, or --force without --resume",
+        ));
+    }
+    let mut done = manifest.bytes.min(layout.span.length);
+    if done < layout.span.length {
+        done -= done % u64::from(target.alignment().offset).max(elf::DATA_OFFSET);
+    }
+    let last = done.min(LAST_PIECE);
+    let from = (done - last).next_multiple_of(elf::DATA_OFFSET).min(done);
+    let piece = Span {
+        offset: layout.data_offset + from,
+        length: done - from,
+    };
+    ReadBack::open(&args.target, piece)?.expect_bytes(source, layout.span.offset + from)?;
+    log::info!(
+        "{done} bytes are there, the last {} of them verified",
+        piece.length
+    );
+    Ok(done)
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+
+//! `resdump verify`: whether a saved file is what it should be, on the device or on a host.
+
+use std::{
+    fs,
+    io::{Seek, SeekFrom},
+    path::PathBuf,
+};
+
+use nix::errno::Errno;
+use serde::Serialize;
+
+use crate::{
+    digest::Digest,
+    error::{Error, Result},
+    exit_codes::ExitCode,
+    manifest::{self, Manifest},
+    output::Output,
+    readback::ReadBack,
+    source::{self, Saved, Source},
+    span::Span,
+};
+
+/// Arguments of `verify`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Saved file, or block device (with --manifest)
+    file: PathBuf,
+
+    /// Where its manifest is [default: FILE.json]
+    #[arg(long, value_name = "PATH")]
+    manifest: Option<PathBuf>,
+
+    /// Compare with this region, or saved file, byte by byte
+    #[arg(long, value_name = "REGION")]
+    against: Option<String>,
+}
+
+/// What was checked.
+#[derive(Serialize)]
+struct Verdict<'a> {
+    file: &'a str,
+    complete: Option<bool>,
+    bytes: u64,
+    digest: Option<&'a Digest>,
+    checked: Vec<&'static str>,
+}
+
+/// Runs `verify`.
+pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
+    let name = args.file.display().to_string();
+    let beside = manifest::beside(&args.file);
+    let manifest = Manifest::load(args.manifest.as_ref().unwrap_or(&beside))?;
+    let (data, offset) = match &manifest {
+        Some(manifest) => (manifest.data(), manifest.origin.offset),
+        None => (contents(args)?, 0),
+    };
+    let mut verdict = Verdict {
+        file: &name,
+        complete: manifest.as_ref().map(|manifest| manifest.complete),
+        bytes: data.length,
+        digest: manifest.as_ref().and_then(|it| it.digest.as_ref()),
+        checked: Vec::new(),
+    };
+    let error = check(args, manifest.as_ref(), data, offset, &mut verdict).err();
+    if output.is_json() {
+        output.object(&verdict, error.as_ref())?;
+    } else if error.is_none() {
+        output.text(|out| {
+            let checked = verdict.checked.join(", ");
+            writeln!(out, "{} bytes, verified by: {checked}", verdict.bytes)
+        })?;
+    }
+    Ok(error.map_or(ExitCode::Ok, |error| output.complain(&error)))
+}
+
+/// Where the bytes are in a file without a manifest.
+fn contents(args: &Args) -> Result<Span> {
+    if args.against.is_none() {
+        return Err(Error::new(
+            ExitCode::Incomplete,
+            "no manifest",
+            args.file.display(),
+            Errno::ENOENT,
+            "nothing says that it is complete: give --manifest, or --against to compare",
+        ));
+    }
+    let saved = Saved::open(&args.file)?;
+    Ok(Span {
+        offset: saved.start(),
+        length: saved.size(),
+    })
+}
+
+fn check(
+    args: &Args,
+    manifest: Option<&Manifest>,
+    data: Span,
+    offset: u64,
+    verdict: &mut Verdict<'_>,
+) -> Result<()> {
+    if let Some(manifest) = manifest.filter(|manifest| !manifest.complete) {
+        return Err(Error::new(
+            ExitCode::Incomplete,
+            "dump is incomplete",
+            args.file.display(),
+            Errno::ENODATA,
+            format!(
+                "{} of {} bytes are there: go on with 'resdump dump --resume'",
+                manifest.bytes, manifest.origin.length
+            ),
+        ));
+    }
+    check_length(args, data)?;
+    verdict.checked.push("length");
+    if let Some(digest) = manifest.and_then(|manifest| manifest.digest.as_ref()) {
+        ReadBack::open(&args.file, data)?.expect_digest(digest)?;
+        verdict.checked.push("digest");
+    }
+    if let Some(name) = &args.against {
+        let source = source::open(name)?;
+        // Also that the range lies within it.
+        let span = Span::new(offset, Some(data.length), source.size())?;
+        ReadBack::open(&args.file, data)?.expect_bytes(&*source, span.offset)?;
+        verdict.checked.push("bytes");
+    }
+    Ok(())
+}
+
+fn check_length(args: &Args, data: Span) -> Result<()> {
+    let size = fs::File::open(&args.file)
+        .and_then(|mut file| file.seek(SeekFrom::End(0)))
+        .map_err(|error| Error::io("cannot open", args.file.display(), &error))?;
+    let needed = data.offset + data.length;
+    if size < needed {
+        return Err(Error::new(
+            ExitCode::Incomplete,
+            "file is too short",
+            args.file.display(),
+            Errno::ENODATA,
+            format!("it has {size} bytes, and should have {needed}"),
+        ));
+    }
+    Ok(())
+}

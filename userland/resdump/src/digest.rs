@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+
+//! Digests of what is dumped.
+
+#![forbid(unsafe_code)]
+
+use std::fmt;
+
+use clap::ValueEnum;
+use crc::{CRC_32_ISCSI, Crc, Table};
+use serde::{Deserialize, Serialize};
+use sha2::Digest as _;
+
+use crate::{error::Result, source::Source, span::Span};
+
+/// Bytes read at a time: less than a cache, more than a system call.
+const BLOCK: u64 = 128 << 10;
+
+static CRC32C: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
+
+/// The digests, as `--digest` names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Algorithm {
+    /// CRC-32C: cheap, finds accidents
+    Crc32c,
+    /// SHA-256: what 'sha256sum' prints
+    Sha256,
+    /// BLAKE3: what 'b3sum' prints
+    Blake3,
+}
+
+/// A digest, and how it was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digest {
+    /// How.
+    pub algorithm: Algorithm,
+    /// Lower-case hexadecimal.
+    pub hex: String,
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.algorithm {
+            Algorithm::Crc32c => "crc32c",
+            Algorithm::Sha256 => "sha256",
+            Algorithm::Blake3 => "blake3",
+        };
+        write!(f, "{name} {}", self.hex)
+    }
+}
+
+/// A digest in the making.
+pub enum Hasher {
+    /// See [`Algorithm::Crc32c`].
+    Crc32c(crc::Digest<'static, u32, Table<16>>),
+    /// See [`Algorithm::Sha256`].
+    Sha256(sha2::Sha256),
+    /// See [`Algorithm::Blake3`].
+    Blake3(Box<blake3::Hasher>),
+}
+
+impl Hasher {
+    /// Of no bytes yet.
+    pub fn new(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::Crc32c => Self::Crc32c(CRC32C.digest()),
+            Algorithm::Sha256 => Self::Sha256(sha2::Sha256::new()),
+            Algorithm::Blake3 => Self::Blake3(Box::new(blake3::Hasher::new())),
+        }
+    }
+
+    /// Takes the next bytes in.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Crc32c(digest) => digest.update(bytes),
+            Self::Sha256(hasher) => hasher.update(bytes),
+            Self::Blake3(hasher) => drop(hasher.update(bytes)),
+        }
+    }
+
+    /// Of all bytes.
+    pub fn finish(self) -> Digest {
+        let (algorithm, hex) = match self {
+            Self::Crc32c(digest) => (Algorithm::Crc32c, format!("{:08x}", digest.finalize())),
+            Self::Sha256(hasher) => (Algorithm::Sha256, hex(&hasher.finalize())),
+            Self::Blake3(hasher) => (Algorithm::Blake3, hex(hasher.finalize().as_bytes())),
+        };
+        Digest { algorithm, hex }
+    }
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
+}
+
+/// The digest of `span` of `source`, read piece by piece; `None` when `cancelled` said so.
+pub fn of(
+    source: &dyn Source,
+    span: Span,
+    algorithm: Algorithm,
+    cancelled: &dyn Fn() -> bool,
+) -> Result<Option<Digest>> {
+    let mut hasher = Hasher::new(algorithm);
+    let mut buffer = vec![0; BLOCK.min(span.length) as usize];
+    let mut done = 0;
+    while done < span.length {
+        if cancelled() {
+            return Ok(None);
+        }
+        let bytes = &mut buffer[..(span.length - done).min(BLOCK) as usize];
+        source.read_at(bytes, span.offset + done)?;
+        hasher.update(bytes);
+        done += bytes.len() as u64;
+    }
+    Ok(Some(hasher.finish()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(algorithm: Algorithm, pieces: &[&[u8]]) -> String {
+        let mut hasher = Hasher::new(algorithm);
+        pieces.iter().for_each(|piece| hasher.update(piece));
+        hasher.finish().hex
+    }
+
+    /// The check values of the CRC catalogue, FIPS 180 and the BLAKE3 test vectors.
+    #[test]
+    fn known_answers() {
+        assert_eq!(hash(Algorithm::Crc32c, &[b"12345", b"6789"]), "e3069283");
+        assert_eq!(
+            hash(Algorithm::Sha256, &[b"a", b"bc"]),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+        assert_eq!(
+            hash(Algorithm::Blake3, &[]),
+            "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
+        );
+    }
+
+    #[test]
+    fn the_digest_of_a_span_is_that_of_its_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("saved");
+        let bytes: Vec<u8> = (0..300_000u32).map(|n| (n / 3) as u8).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        let source = crate::source::Saved::open(&path).unwrap();
+        let span = Span {
+            offset: 7,
+            length: 299_000,
+        };
+        let digest = of(&source, span, Algorithm::Crc32c, &|| false).unwrap();
+        assert_eq!(
+            digest.unwrap().hex,
+            hash(Algorithm::Crc32c, &[&bytes[7..299_007]])
+        );
+        assert_eq!(
+            of(&source, span, Algorithm::Crc32c, &|| true).unwrap(),
+            None
+        );
+    }
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+
+//! Keeps the manifest of a dump up to date while it runs, so that a power cut costs no more than
+//! what was written since the last checkpoint.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use crate::{error::Result, manifest::Manifest};
+
+/// Between two checkpoints: each makes the target durable.
+const PERIOD: Duration = Duration::from_secs(10);
+
+/// The manifest of a dump that runs.
+pub struct Journal {
+    path: PathBuf,
+    manifest: Manifest,
+    period: Duration,
+    due: Instant,
+}
+
+impl Journal {
+    /// Puts `manifest` on the disk: from now on it is known that the dump is not complete.
+    pub fn begin(path: &Path, mut manifest: Manifest) -> Result<Self> {
+        manifest.store(path)?;
+        Ok(Self {
+            path: path.into(),
+            manifest,
+            period: PERIOD,
+            due: Instant::now() + PERIOD,
+        })
+    }
+
+    /// `bytes` of the dump are in `target`, and nothing is in flight: a checkpoint, if it is time.
+    pub fn at(&mut self, bytes: u64, target: &File) {
+        if Instant::now() < self.due {
+            return;
+        }
+        let stored = target
+            .sync_data()
+            .map_err(|error| error.to_string())
+            .and_then(|()| {
+                self.manifest.bytes = bytes;
+                self.manifest
+                    .store(&self.path)
+                    .map_err(|error| error.to_string())
+            });
+        if let Err(error) = stored {
+            log::warn!("no checkpoint: {error}");
+        }
+        self.due = Instant::now() + self.period;
+    }
+
+    /// The last word, when the data is durable.
+    pub fn finish(mut self, complete: impl FnOnce(&mut Manifest)) -> Result<()> {
+        complete(&mut self.manifest);
+        self.manifest.store(&self.path)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{format::Format, manifest::Origin};
+
+    #[test]
+    fn a_checkpoint_says_how_much_is_there_and_that_it_is_not_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        let origin = Origin {
+            region: "capture".into(),
+            base: None,
+            offset: 0,
+            length: 1 << 30,
+        };
+        let manifest = Manifest::begin(origin, Format::Raw, 0, 0);
+        let mut journal = Journal::begin(&path, manifest).unwrap();
+        let target = tempfile::tempfile().unwrap();
+        let load = || Manifest::load(&path).unwrap().unwrap();
+
+        journal.at(4096, &target);
+        assert_eq!(load().bytes, 0, "it is not time yet");
+        journal.due = Instant::now();
+        journal.at(8192, &target);
+        assert_eq!((load().bytes, load().complete), (8192, false));
+        journal.finish(|manifest| manifest.complete = true).unwrap();
+        assert!(load().complete);
+    }
+}

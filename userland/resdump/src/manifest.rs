@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: MIT
+
+//! What is known of a dump, in a file beside it: `<name>.json`.
+//!
+//! It is also the journal that `--resume` goes by: `bytes` never says more than what was durable
+//! when it was written. A dump is complete when its manifest can be read and says so, and not
+//! otherwise.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use nix::errno::Errno;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    digest::Digest,
+    error::{Error, Result, errno_of},
+    exit_codes::ExitCode,
+    format::Format,
+    span::Span,
+    system::{Moment, System},
+};
+
+/// Version of the manifest. Grows when a field changes its meaning or goes away.
+pub const SCHEMA: u32 = 1;
+
+/// What is known of a dump.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Whether all of `length` is there, durable, and verified if that was asked for.
+    pub complete: bool,
+    /// What it was dumped from.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// Layout of the file.
+    pub format: Format,
+    /// Where the first byte of the region is in the file or device.
+    pub data_offset: u64,
+    /// The durable contiguous prefix, in bytes.
+    pub bytes: u64,
+    /// Those that went by DMA from the region's own pages.
+    pub direct: u64,
+    /// Those that the CPU copied.
+    pub copied: u64,
+    /// Those that are holes, because they are zero.
+    pub skipped: u64,
+    /// Those that were there when the dump was resumed; not in the three before.
+    pub resumed: u64,
+    /// The engine.
+    pub engine: String,
+    /// Why that one.
+    pub engine_reason: String,
+    /// Of the region's bytes.
+    pub digest: Option<Digest>,
+    /// Whether the target was read back and found to be the same.
+    pub verified: bool,
+    /// Why it is not complete.
+    pub error: Option<String>,
+    /// Version of this program.
+    pub tool: String,
+    /// Revision of the module's ABI; 0 for a dump of a saved file.
+    pub abi: u32,
+    /// Where it was made.
+    pub system: System,
+    /// When it was begun.
+    pub started: Moment,
+    /// When this was written.
+    pub written: Moment,
+}
+
+/// What tells one dump from another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Label of the region, or path of the saved file.
+    pub region: String,
+    /// Physical address of the region's first byte.
+    pub base: Option<u64>,
+    /// First byte of the dump within the region.
+    pub offset: u64,
+    /// Bytes of the dump.
+    pub length: u64,
+}
+
+impl Manifest {
+    /// Of a dump of `origin` that is about to begin.
+    pub fn begin(origin: Origin, format: Format, data_offset: u64, abi: u32) -> Self {
+        let now = Moment::now();
+        Self {
+            schema: SCHEMA,
+            complete: false,
+            origin,
+            format,
+            data_offset,
+            bytes: 0,
+            direct: 0,
+            copied: 0,
+            skipped: 0,
+            resumed: 0,
+            engine: String::new(),
+            engine_reason: String::new(),
+            digest: None,
+            verified: false,
+            error: Some("begun".into()),
+            tool: env!("CARGO_PKG_VERSION").into(),
+            abi,
+            system: System::current(),
+            started: now,
+            written: now,
+        }
+    }
+
+    /// What the note of an ELF file says: what is known before the end.
+    pub fn note(&self) -> Vec<u8> {
+        #[derive(Serialize)]
+        struct Note<'a> {
+            schema: u32,
+            #[serde(flatten)]
+            origin: &'a Origin,
+            tool: &'a str,
+            abi: u32,
+            system: &'a System,
+            written: Moment,
+        }
+        let note = Note {
+            schema: self.schema,
+            origin: &self.origin,
+            tool: &self.tool,
+            abi: self.abi,
+            system: &self.system,
+            written: self.written,
+        };
+        serde_json::to_vec(&note).unwrap_or_default()
+    }
+
+    /// The part of the file or device that holds the dump so far.
+    pub fn data(&self) -> Span {
+        Span {
+            offset: self.data_offset,
+            length: self.bytes,
+        }
+    }
+
+    /// Reads a manifest. `Ok(None)` when there is none.
+    pub fn load(path: &Path) -> Result<Option<Self>> {
+        let text = match fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io("cannot read manifest", path.display(), &error)),
+        };
+        let invalid = |advice: String| {
+            Error::new(
+                ExitCode::Incomplete,
+                "not a manifest",
+                path.display(),
+                Errno::EBADMSG,
+                advice,
+            )
+        };
+        let manifest: Self =
+            serde_json::from_slice(&text).map_err(|error| invalid(error.to_string()))?;
+        if manifest.schema != SCHEMA {
+            return Err(invalid(format!(
+                "it has schema {}, this program knows {SCHEMA}",
+                manifest.schema
+            )));
+        }
+        Ok(Some(manifest))
+    }
+
+    /// Puts it in place of what is there, so that a power cut leaves the one or the other: it is on
+    /// the disk when this returns.
+    pub fn store(&mut self, path: &Path) -> Result<()> {
+        self.written = Moment::now();
+        self.try_store(path)
+            .map_err(|error| Error::io("cannot write manifest", path.display(), &error))
+    }
+
+    fn try_store(&self, path: &Path) -> io::Result<()> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".new");
+        let new = PathBuf::from(name);
+        let mut text = serde_json::to_vec_pretty(self)?;
+        text.push(b'\n');
+        let mut file = File::create(&new)?;
+        file.write_all(&text)?;
+        file.sync_all()?;
+        fs::rename(&new, path)?;
+        sync_folder(path)
+    }
+}
+
+/// Removes the manifest of a dump that is going to be overwritten. Durable when this returns.
+pub fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Ok(()) => sync_folder(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+    .map_err(|error| Error::system("cannot remove manifest", path.display(), errno_of(&error)))
+}
+
+/// `<name>.json` beside `target`.
+pub fn beside(target: &Path) -> PathBuf {
+    let mut name = target.as_os_str().to_owned();
+    name.push(".json");
+    name.into()
+}
+
+/// Makes the names in the folder of `path` durable.
+pub fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest() -> Manifest {
+        let origin = Origin {
+            region: "capture".into(),
+            base: Some(0xf_c000_0000),
+            offset: 4096,
+            length: 5 << 30,
+        };
+        Manifest::begin(origin, Format::Elf, 8192, 1)
+    }
+
+    #[test]
+    fn it_is_read_as_it_was_written_and_nothing_else_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        let mut manifest = manifest();
+        manifest.bytes = 3 << 30;
+        manifest.store(&path).unwrap();
+        assert_eq!(Manifest::load(&path).unwrap(), Some(manifest.clone()));
+        manifest.complete = true;
+        manifest.store(&path).unwrap();
+        assert_eq!(Manifest::load(&path).unwrap(), Some(manifest));
+        assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_region_and_its_range_are_at_the_top_level() {
+        let json = serde_json::to_value(manifest()).unwrap();
+        assert_eq!(json["region"], "capture");
+        assert_eq!(json["base"], 0xf_c000_0000u64);
+        assert_eq!(json["complete"], false);
+        assert_eq!(json["format"], "elf");
+    }
+
+    #[test]
+    fn none_is_not_an_error_and_nonsense_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        assert_eq!(Manifest::load(&path).unwrap(), None);
+        fs::write(&path, "{\"schema\": 1, \"complete\": tr").unwrap();
+        let error = Manifest::load(&path).unwrap_err();
+        assert_eq!(error.code, ExitCode::Incomplete);
+    }
+
+    #[test]
+    fn removing_what_is_not_there_is_not_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        remove(&path).unwrap();
+        manifest().store(&path).unwrap();
+        remove(&path).unwrap();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn it_lies_beside_the_dump() {
+        assert_eq!(
+            beside(Path::new("/mnt/a.raw")),
+            Path::new("/mnt/a.raw.json")
+        );
+    }
+}

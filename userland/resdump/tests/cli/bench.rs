@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+
+//! A folder to run the program in.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder on a disk, with a saved file in it.
+pub(crate) struct Bench {
+    pub(crate) folder: TempDir,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Bench {
+    pub(crate) fn new(size: usize) -> Self {
+        let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        // A linear congruence: no two blocks are alike.
+        let mut state = 1u32;
+        let bytes: Vec<u8> = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        })
+        .take(size)
+        .collect();
+        fs::write(folder.path().join("saved"), &bytes).unwrap();
+        Self { folder, bytes }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
+        run_in(self.folder.path(), args)
+    }
+
+    /// Runs `dump ./saved ./out` with `args` and `--json`; status and object.
+    pub(crate) fn dump(&self, args: &[&str]) -> (i32, Value) {
+        let output = self.run(&[&["dump", "./saved", "./out", "--json"], args].concat());
+        (
+            output.status.code().unwrap(),
+            serde_json::from_slice(&output.stdout).unwrap(),
+        )
+    }
+
+    /// The manifest of what `dump` wrote.
+    pub(crate) fn manifest(&self) -> Value {
+        serde_json::from_slice(&fs::read(self.path("out.json")).unwrap()).unwrap()
+    }
+
+    pub(crate) fn out(&self) -> Vec<u8> {
+        fs::read(self.path("out")).unwrap()
+    }
+}
+
+pub(crate) fn run_in(folder: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_resdump"))
+        .args(args)
+        .current_dir(folder)
+        .env_remove("RUST_LOG")
+        .output()
+        .unwrap()
+}
+
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}

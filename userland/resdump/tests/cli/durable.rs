@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+
+//! What is durable, what is known of it, and how it is gone on with.
+
+use std::{fs, process::Command};
+
+use serde_json::Value;
+
+use crate::bench::{Bench, stderr};
+
+/// As a power cut leaves things after `bytes`: garbage follows on the disk.
+fn interrupted(bench: &Bench, bytes: usize) {
+    let (status, _) = bench.dump(&[]);
+    assert_eq!(status, 0);
+    let mut manifest = bench.manifest();
+    manifest["complete"] = false.into();
+    manifest["bytes"] = bytes.into();
+    fs::write(bench.path("out.json"), manifest.to_string()).unwrap();
+    let mut out = bench.out();
+    out[bytes..].fill(0xee);
+    fs::write(bench.path("out"), out).unwrap();
+}
+
+#[test]
+fn a_manifest_lies_beside_a_complete_dump() {
+    let bench = Bench::new((1 << 20) + 3);
+    let (status, json) = bench.dump(&["--digest", "crc32c", "--verify", "--offset", "4096"]);
+    assert_eq!((status, &json["error"]), (0, &Value::Null));
+    assert_eq!(json["verified"], true);
+    assert_eq!(json["manifest"], "./out.json");
+    let manifest = bench.manifest();
+    assert_eq!(manifest["schema"], 1);
+    assert_eq!(manifest["complete"], true);
+    assert_eq!(manifest["region"], "./saved");
+    assert_eq!(manifest["offset"], 4096);
+    assert_eq!(manifest["bytes"], (1 << 20) + 3 - 4096);
+    assert_eq!(manifest["digest"], json["digest"]);
+    assert_eq!(manifest["digest"]["algorithm"], "crc32c");
+    assert_eq!(manifest["verified"], true);
+    assert_eq!(manifest["error"], Value::Null);
+    let left = fs::read_dir(bench.folder.path()).unwrap().count();
+    assert_eq!(left, 3, "saved, out and out.json");
+}
+
+#[test]
+fn digests_are_those_of_other_programs() {
+    let bench = Bench::new(100_000);
+    let (_, json) = bench.dump(&["--digest", "sha256"]);
+    let other = Command::new("sha256sum")
+        .arg(bench.path("out"))
+        .output()
+        .unwrap();
+    let other = String::from_utf8(other.stdout).unwrap();
+    assert!(other.starts_with(json["digest"]["hex"].as_str().unwrap()));
+}
+
+#[test]
+fn without_sync_nothing_is_promised() {
+    let bench = Bench::new(8192);
+    bench.dump(&[]);
+    let (status, json) = bench.dump(&["--force", "--no-sync"]);
+    assert_eq!((status, &json["manifest"]), (0, &Value::Null));
+    assert!(!bench.path("out.json").exists(), "the old one would lie");
+}
+
+#[test]
+fn an_interrupted_dump_is_gone_on_with() {
+    let bench = Bench::new((3 << 20) + 5);
+    interrupted(&bench, 1 << 20);
+    let (status, json) = bench.dump(&["--resume", "--verify", "--digest", "blake3"]);
+    assert_eq!((status, &json["error"]), (0, &Value::Null));
+    assert_eq!(json["resumed"], 1 << 20);
+    assert_eq!(json["bytes"], (3 << 20) + 5);
+    assert_eq!(bench.out(), bench.bytes);
+    assert_eq!(bench.manifest()["complete"], true);
+}
+
+#[test]
+fn a_dump_that_is_complete_is_not_written_again() {
+    let bench = Bench::new((1 << 20) + 5);
+    bench.dump(&[]);
+    let (status, json) = bench.dump(&["--resume"]);
+    assert_eq!((status, json["resumed"].as_u64()), (0, Some((1 << 20) + 5)));
+    assert_eq!(json["direct"], 0);
+    assert_eq!(bench.out(), bench.bytes);
+}
+
+#[test]
+fn resuming_what_has_not_begun_begins_it() {
+    let bench = Bench::new(8192);
+    let (status, json) = bench.dump(&["--resume"]);
+    assert_eq!((status, json["resumed"].as_u64()), (0, Some(0)));
+    assert_eq!(bench.out(), bench.bytes);
+}
+
+#[test]
+fn resuming_trusts_nothing_that_has_changed() {
+    let bench = Bench::new(2 << 20);
+    interrupted(&bench, 1 << 20);
+    let mut saved = bench.bytes.clone();
+    saved[(1 << 20) - 1] ^= 1;
+    fs::write(bench.path("saved"), saved).unwrap();
+    let before = bench.out();
+    let (status, json) = bench.dump(&["--resume"]);
+    assert_eq!(
+        (status, json["error"]["kind"].as_str()),
+        (12, Some("mismatch"))
+    );
+    assert_eq!(bench.out(), before);
+    assert_eq!(bench.manifest()["bytes"], 1 << 20);
+}
+
+#[test]
+fn resuming_another_dump_is_refused() {
+    let bench = Bench::new(2 << 20);
+    interrupted(&bench, 1 << 20);
+    let (status, json) = bench.dump(&["--resume", "--offset", "4096"]);
+    assert_eq!(
+        (status, json["error"]["errno"].as_str()),
+        (6, Some("EINVAL"))
+    );
+}
+
+#[test]
+fn verify_accepts_what_was_dumped_and_nothing_else() {
+    let bench = Bench::new((1 << 20) + 9);
+    bench.dump(&["--digest", "sha256", "--offset", "4096"]);
+    let verify = |args: &[&str]| {
+        let output = bench.run(&[&["verify", "./out", "--json"], args].concat());
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code().unwrap(), json)
+    };
+    let (status, json) = verify(&["--against", "./saved"]);
+    assert_eq!(status, 0, "{json}");
+    assert_eq!(
+        json["checked"],
+        serde_json::json!(["length", "digest", "bytes"])
+    );
+
+    let mut out = bench.out();
+    out[70_000] ^= 1;
+    fs::write(bench.path("out"), &out).unwrap();
+    assert_eq!(verify(&[]).0, 12);
+    fs::write(bench.path("out"), &out[..5000]).unwrap();
+    assert_eq!(verify(&[]).0, 13);
+    fs::remove_file(bench.path("out.json")).unwrap();
+    assert_eq!(verify(&[]).0, 13);
+}
+
+#[test]
+fn verify_knows_an_interrupted_dump() {
+    let bench = Bench::new(2 << 20);
+    interrupted(&bench, 1 << 20);
+    let output = bench.run(&["verify", "./out"]);
+    assert_eq!(output.status.code(), Some(13));
+    assert!(stderr(&output).contains("1048576 of 2097152 bytes are there"));
+}

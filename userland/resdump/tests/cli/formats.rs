@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+
+//! Files that hold a dump.
+
+use std::{fs, process::Command};
+
+use serde_json::Value;
+
+use crate::bench::{Bench, stderr};
+
+#[test]
+fn an_elf_dump_is_a_core_file_and_a_source() {
+    let bench = Bench::new((1 << 20) + 7);
+    let (status, json) = bench.dump(&["--format", "elf", "--verify"]);
+    assert_eq!((status, &json["error"]), (0, &Value::Null));
+    assert_eq!(json["direct"], 1 << 20);
+    let out = bench.out();
+    assert_eq!(&out[..4], b"\x7fELF");
+    assert_eq!(out[4096..], bench.bytes);
+
+    let output = bench.run(&["show", "./out", "--length", "4", "--json"]);
+    let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let hex: String = bench.bytes[..4]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    assert_eq!(shown["hex"], hex);
+}
+
+#[test]
+fn readelf_opens_an_elf_dump() {
+    let bench = Bench::new(8192);
+    bench.dump(&["--format", "elf"]);
+    let run = Command::new("readelf")
+        .args(["--wide", "--file-header", "--segments", "--notes"])
+        .arg(bench.path("out"))
+        .output();
+    // Where binutils is installed.
+    let Ok(output) = run else { return };
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.stderr.is_empty(), "{}", stderr(&output));
+    for part in ["CORE (Core file)", "LOAD ", "0x001000 ", "resdump"] {
+        assert!(text.contains(part), "no {part} in {text}");
+    }
+}
+
+#[test]
+fn converting_to_lime_and_back_is_identical() {
+    let bench = Bench::new(10_000);
+    let run = |args: &[&str]| bench.run(&[&["convert"], args].concat());
+    let output = run(&["./saved", "./lime", "--to", "lime", "--base", "0xfc0000000"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let lime = fs::read(bench.path("lime")).unwrap();
+    assert_eq!(lime.len(), 10_032);
+    assert_eq!(lime[..8], [b'E', b'M', b'i', b'L', 1, 0, 0, 0]);
+    assert_eq!(lime[8..16], 0xf_c000_0000u64.to_le_bytes());
+    assert_eq!(lime[16..24], (0xf_c000_0000u64 + 9_999).to_le_bytes());
+
+    assert!(
+        run(&["./lime", "./elf", "--to", "elf", "--endian", "big"])
+            .status
+            .success()
+    );
+    let elf = fs::read(bench.path("elf")).unwrap();
+    assert_eq!(elf[..6], [0x7f, b'E', b'L', b'F', 2, 2]);
+    assert!(run(&["./elf", "./raw", "--to", "raw"]).status.success());
+    assert_eq!(fs::read(bench.path("raw")).unwrap(), bench.bytes);
+}
+
+#[test]
+fn converting_checks_the_digest() {
+    let bench = Bench::new(8192);
+    bench.dump(&["--digest", "crc32c"]);
+    fs::write(bench.path("out"), vec![0; 8192]).unwrap();
+    let output = bench.run(&["convert", "./out", "./raw", "--to", "raw"]);
+    assert_eq!(output.status.code(), Some(12));
+    assert!(!bench.path("raw").exists() && !bench.path("raw.new").exists());
+}
+
+#[test]
+fn converting_without_an_address_asks_for_one() {
+    let bench = Bench::new(8192);
+    let output = bench.run(&["convert", "./saved", "./lime", "--to", "lime"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--base"), "{}", stderr(&output));
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+
+//! The program as a whole, on a saved file in place of a live region: everything but the module.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod bench;
+mod doctor;
+mod dump;
+mod durable;
+mod engines;
+mod formats;
+mod room;
+mod show;
