@@ -61,7 +61,7 @@ pub(crate) fn open(region: &Region, file: &LocalFile) -> Result {
 
 fn opened_for_writing(file: &LocalFile) -> bool {
     // SAFETY: The mode of a file is set once, at open.
-    let mode = unsafe { (*file.as_ptr()).f_mode } as u32;
+    let mode = unsafe { (*file.as_ptr()).f_mode };
     mode & ffi::RESMEM_FMODE_WRITE != 0
 }
 

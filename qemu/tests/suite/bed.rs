@@ -96,7 +96,7 @@ pub const SMALL: u64 = (5 << 20) + 4096;
 pub const ODD: u64 = (3 << 20) + (3 << 12);
 
 /// A region whose bounds are not those of pages, nor of sectors.
-pub const RAGGED_BASE: u64 = 0x0d00_0123;
+const RAGGED_BASE: u64 = 0x0d00_0123;
 pub const RAGGED: u64 = (1 << 20) + 77;
 
 fn regions(bed: Bed) -> Option<Vec<Region>> {
