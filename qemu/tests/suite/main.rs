@@ -13,6 +13,7 @@ mod lifecycle;
 mod mapping;
 mod reading;
 mod refusals;
+mod snapshot;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         identity::cases(),
         reading::cases(),
         refusals::cases(),
+        snapshot::cases(),
         mapping::cases(),
         lab::cases(),
         lifecycle::cases(),

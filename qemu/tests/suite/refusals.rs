@@ -187,7 +187,7 @@ fn a_target_that_is_too_small(bed: &mut Running) -> Result<()> {
 
 fn a_full_file_system(bed: &mut Running) -> Result<()> {
     bed.mounted(|bed| {
-        bed.check("dd if=/dev/zero of=/mnt/filler bs=1M; test -s /mnt/filler && truncate -s -8M /mnt/filler && sync")?;
+        bed.check("dd if=/dev/zero of=/mnt/room bs=1M count=8 && ! dd if=/dev/zero of=/mnt/filler bs=1M && rm /mnt/room")?;
         let output = bed.run("resdump dump capture /mnt/file --engine kernel --quiet")?;
         ensure!(output.status != 0 && output.text.contains("ENOSPC"), "{output:?}");
         bed.check("rm -f /mnt/filler /mnt/file")?;
