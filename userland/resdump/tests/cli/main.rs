@@ -12,3 +12,4 @@ mod engines;
 mod formats;
 mod room;
 mod show;
+mod streams;
