@@ -29,11 +29,11 @@ Examples:
 )]
 pub struct Cli {
     /// More detail on standard error; -vv still more
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, display_order = 900, action = clap::ArgAction::Count)]
     pub verbose: u8,
 
     /// One JSON object on standard output, errors included
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 901)]
     pub json: bool,
 
     /// What to do.

@@ -55,7 +55,7 @@ pub struct Args {
     pub(super) depth: Option<u32>,
 
     /// Layout of the target: raw, or elf (a core file)
-    #[arg(long, value_name = "FORMAT", default_value = "raw", hide_default_value = true,
+    #[arg(long, value_name = "FORMAT", default_value = "raw", hide_default_value = true, hide_possible_values = true,
           value_parser = PossibleValuesParser::new(["raw", "elf"]).map(format_named))]
     pub(super) format: Format,
 
