@@ -7,7 +7,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{convert, doctor, dump, list, load, show, verify},
+    commands::{convert, doctor, dump, list, load, receive, show, verify},
     exit_codes,
 };
 
@@ -29,11 +29,11 @@ Examples:
 )]
 pub struct Cli {
     /// More detail on standard error; -vv still more
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, display_order = 900, action = clap::ArgAction::Count)]
     pub verbose: u8,
 
     /// One JSON object on standard output, errors included
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 901)]
     pub json: bool,
 
     /// What to do.
@@ -56,6 +56,8 @@ pub enum Command {
     Verify(verify::Args),
     /// Turn a saved file into another format: raw, elf, lime
     Convert(convert::Args),
+    /// Take a dump that comes over a connection
+    Receive(receive::Args),
     /// Try each way from memory to a target, and say what is in the way
     Doctor(doctor::Args),
 }
@@ -70,6 +72,7 @@ impl Command {
             Self::Load(_) => "load",
             Self::Verify(_) => "verify",
             Self::Convert(_) => "convert",
+            Self::Receive(_) => "receive",
             Self::Doctor(_) => "doctor",
         }
     }

@@ -27,6 +27,7 @@ pub mod signals;
 pub mod size;
 pub mod source;
 pub mod span;
+pub mod stream;
 pub mod sys;
 pub mod system;
 pub mod target;

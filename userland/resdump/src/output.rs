@@ -23,6 +23,8 @@ pub const SCHEMA: u32 = 1;
 pub struct Output {
     command: &'static str,
     json: bool,
+    /// Standard output is for something else.
+    aside: bool,
 }
 
 #[derive(Serialize)]
@@ -40,7 +42,19 @@ struct Nothing {}
 impl Output {
     /// Output of `command`, as JSON or as text.
     pub fn new(command: &'static str, json: bool) -> Self {
-        Self { command, json }
+        Self {
+            command,
+            json,
+            aside: false,
+        }
+    }
+
+    /// The same on standard error, for a command whose standard output is data.
+    pub fn aside(&self) -> Self {
+        Self {
+            aside: true,
+            ..*self
+        }
     }
 
     /// Whether to print JSON.
@@ -64,7 +78,12 @@ impl Output {
 
     /// Lets `write` print to standard output. A reader that has gone away is not an error.
     pub fn text(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
-        let mut out = io::BufWriter::new(io::stdout().lock());
+        let stream: Box<dyn Write> = if self.aside {
+            Box::new(io::stderr().lock())
+        } else {
+            Box::new(io::stdout().lock())
+        };
+        let mut out = io::BufWriter::new(stream);
         match write(&mut out).and_then(|()| out.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 Err(Error::io("cannot write", "standard output", &error))

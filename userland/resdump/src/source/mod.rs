@@ -74,6 +74,12 @@ pub fn open(name: &str) -> Result<Box<dyn Source>> {
                 "give a label, a node below /dev/resmem, or a saved file",
             ));
         }
+        Err(error) if name.contains('/') && !path.starts_with(DIRECTORY) => {
+            return Err(Error {
+                code: ExitCode::NoRegion,
+                ..Error::io("cannot open", name, &error)
+            });
+        }
         // Whatever else is wrong, opening it tells.
         _ => Box::new(Region::open(name)?),
     })

@@ -10,3 +10,4 @@ pub mod file;
 pub mod mapping;
 pub mod node;
 pub mod ring;
+pub mod splice;

@@ -36,6 +36,8 @@ pub enum Kind {
     File,
     /// A block device: its size is given.
     Block,
+    /// Standard output or a connection: it can only be added to.
+    Stream,
 }
 
 /// What a person allowed.
@@ -117,6 +119,7 @@ impl Target {
                 self.truncate(plan.seek + length)?;
             }
             Kind::File if length == 0 => self.truncate(plan.seek)?,
+            Kind::Stream => {}
             Kind::Block => {
                 let size = sys::block::size(&self.file)
                     .map_err(|errno| self.failed("cannot inspect target", errno))?;
@@ -165,7 +168,7 @@ impl Target {
     /// Cuts a regular file to `length` bytes; leaves a device alone.
     pub fn truncate(&self, length: u64) -> Result<()> {
         match self.kind {
-            Kind::Block => Ok(()),
+            Kind::Block | Kind::Stream => Ok(()),
             Kind::File => self
                 .file
                 .set_len(length)

@@ -182,7 +182,7 @@ fn alignment(file: &File, kind: Kind) -> nix::Result<Alignment> {
     }
     let both = match kind {
         Kind::Block => sys::block::logical_block(file)?,
-        Kind::File => sysconf(SysconfVar::PAGE_SIZE)?
+        Kind::File | Kind::Stream => sysconf(SysconfVar::PAGE_SIZE)?
             .and_then(|bytes| u32::try_from(bytes).ok())
             .unwrap_or(4096),
     };

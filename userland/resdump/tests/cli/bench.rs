@@ -54,6 +54,15 @@ impl Bench {
         serde_json::from_slice(&fs::read(self.path("out.json")).unwrap()).unwrap()
     }
 
+    /// The text of a manifest; nothing is left of its dump.
+    pub(crate) fn manifest_text(&self) -> String {
+        self.dump(&[]);
+        let text = fs::read_to_string(self.path("out.json")).unwrap();
+        fs::remove_file(self.path("out")).unwrap();
+        fs::remove_file(self.path("out.json")).unwrap();
+        text
+    }
+
     pub(crate) fn out(&self) -> Vec<u8> {
         fs::read(self.path("out")).unwrap()
     }

@@ -10,5 +10,7 @@ mod dump;
 mod durable;
 mod engines;
 mod formats;
+mod messages;
 mod room;
 mod show;
+mod streams;

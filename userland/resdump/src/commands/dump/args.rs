@@ -13,6 +13,7 @@ use crate::{
     engine::{Name, Settings},
     format::Format,
     manifest, size,
+    stream::pack::Compression,
     target::{Kind, Permit},
 };
 
@@ -22,7 +23,7 @@ pub struct Args {
     /// Label, node below /dev/resmem, or a saved file
     pub(super) region: String,
 
-    /// File (made if there is none) or block device to write to
+    /// File (made if there is none), block device, '-' or tcp:HOST:PORT
     pub(super) target: PathBuf,
 
     /// How the bytes move
@@ -54,9 +55,13 @@ pub struct Args {
     pub(super) depth: Option<u32>,
 
     /// Layout of the target: raw, or elf (a core file)
-    #[arg(long, value_name = "FORMAT", default_value = "raw", hide_default_value = true,
+    #[arg(long, value_name = "FORMAT", default_value = "raw", hide_default_value = true, hide_possible_values = true,
           value_parser = PossibleValuesParser::new(["raw", "elf"]).map(format_named))]
     pub(super) format: Format,
+
+    /// Compress what goes to '-' or tcp: (never to a file or device)
+    #[arg(long, value_enum, value_name = "METHOD")]
+    pub(super) compress: Option<Compression>,
 
     /// Digest of the region's bytes, computed meanwhile
     #[arg(long, value_enum, value_name = "ALGORITHM")]
@@ -137,7 +142,7 @@ impl Args {
             _ if self.no_manifest || self.no_sync => None,
             (Some(path), _) => Some(path.clone()),
             (None, Kind::File) => Some(manifest::beside(&self.target)),
-            (None, Kind::Block) => None,
+            (None, Kind::Block | Kind::Stream) => None,
         }
     }
 }

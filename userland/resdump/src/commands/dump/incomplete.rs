@@ -49,7 +49,7 @@ pub(super) fn incomplete(
             layout.data_offset + done,
             match kind {
                 Kind::File => " --force",
-                Kind::Block => "",
+                Kind::Block | Kind::Stream => "",
             }
         );
     }

@@ -28,6 +28,7 @@ use crate::{
 mod args;
 mod incomplete;
 mod layout;
+mod stream;
 
 pub use args::Args;
 use layout::Layout;
@@ -46,6 +47,18 @@ struct Job<'a> {
 /// Everything that can be refused is refused before the target is changed: the range, then the
 /// engine, then the target, then alignment and room.
 pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
+    if let Some(place) = stream::Place::of(&args.target) {
+        return stream::run(args, &place, output);
+    }
+    if args.compress.is_some() {
+        return Err(Error::new(
+            ExitCode::Usage,
+            "no compressed files",
+            "--compress",
+            Errno::EINVAL,
+            "direct I/O takes the bytes as they are: dump to '-' and redirect it",
+        ));
+    }
     let source = source::open(&args.region)?;
     let source = &*source;
     let span = Span::new(args.offset, args.length, source.size())?;

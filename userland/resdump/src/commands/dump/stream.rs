@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: MIT
+
+//! `resdump dump REGION -` and `resdump dump REGION tcp:HOST:PORT`.
+
+use std::{
+    fs::File,
+    io::{self, Write},
+    net::TcpStream,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::fs::FileTypeExt,
+    },
+    path::Path,
+    thread,
+};
+
+use nix::errno::Errno;
+
+use super::args::Args;
+use crate::{
+    digest::{self, Digest},
+    engine::{self, Moved, Name},
+    error::{Error, Result, errno_of},
+    exit_codes::ExitCode,
+    format::Format,
+    manifest::{Manifest, Origin},
+    output::Output,
+    progress::Progress,
+    report::{Clock, Report},
+    signals::{self, Stop},
+    source::{self, Region, Source},
+    span::Span,
+    stream::{
+        sender::{BLOCK, Sender},
+        wire::{self, Header, Trailer},
+    },
+    target::Kind,
+};
+
+/// Where a stream goes to.
+pub(super) enum Place {
+    /// Standard output: the bytes, and nothing else.
+    Output,
+    /// `HOST:PORT`, where `resdump receive` waits.
+    Tcp(String),
+}
+
+impl Place {
+    /// `None` for the path of a file or device.
+    pub(super) fn of(target: &Path) -> Option<Self> {
+        let text = target.to_str()?;
+        match (text, text.strip_prefix("tcp:")) {
+            ("-", _) => Some(Self::Output),
+            (_, Some(address)) => Some(Self::Tcp(address.into())),
+            _ => None,
+        }
+    }
+
+    fn open(&self) -> io::Result<File> {
+        let descriptor: OwnedFd = match self {
+            Self::Output => io::stdout().as_fd().try_clone_to_owned()?,
+            Self::Tcp(address) => TcpStream::connect(address.as_str())?.into(),
+        };
+        Ok(descriptor.into())
+    }
+
+    fn is_framed(&self) -> bool {
+        matches!(self, Self::Tcp(_))
+    }
+}
+
+/// Runs it.
+pub(super) fn run(args: &Args, place: &Place, output: &Output) -> Result<ExitCode> {
+    let aside = output.aside();
+    let output = if place.is_framed() { output } else { &aside };
+    let name = args.target.to_string_lossy();
+    refuse_what_streams_cannot(args)?;
+    let source = source::open(&args.region)?;
+    let source = &*source;
+    let span = Span::new(args.offset, args.length, source.size())?;
+    let failed = |error: &io::Error| Error {
+        code: ExitCode::Target,
+        ..Error::io("cannot open target", &name, error)
+    };
+    let out = place.open().map_err(|error| failed(&error))?;
+    let is_pipe = out.metadata().is_ok_and(|it| it.file_type().is_fifo());
+    let stop = Stop::on_signals()
+        .map_err(|error| Error::io("cannot handle", "SIGINT and SIGTERM", &error))?;
+    let mut sender = Sender::new(source, &out, is_pipe, &stop).map_err(|error| failed(&error))?;
+
+    let mut report = Report::new(source.name(), source.base(), span);
+    report.target(&name, Kind::Stream, 0);
+    let show = !args.quiet && !output.is_json();
+    let clock = Clock::start();
+    let (moved, digest, error) = thread::scope(|scope| {
+        let hasher = signals::blocked(|| {
+            args.digest.map(|algorithm| {
+                let cancelled = || stop.requested();
+                scope.spawn(move || digest::of(source, span, algorithm, &cancelled))
+            })
+        });
+        let mut progress = Progress::new(span.length, show);
+        let (bytes, sent) = send(args, place, source, span, &mut sender, &mut progress, &stop);
+        drop(progress);
+        if sent.is_err() {
+            stop.request();
+        }
+        let (digest, hashed) = match hasher.map(thread::ScopedJoinHandle::join) {
+            Some(Ok(Ok(digest))) => (digest, Ok(())),
+            Some(Ok(Err(error))) => (None, Err(error)),
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+            None => (None, Ok(())),
+        };
+        let moved = Moved {
+            bytes,
+            direct: sender.direct,
+            copied: sender.copied,
+            ..Moved::default()
+        };
+        let error = sent
+            .map_err(|error| incomplete(&name, bytes, span, errno_of(&error)))
+            .and(hashed)
+            .err();
+        (moved, digest, error)
+    });
+    let error = error.or_else(|| end(place, &out, &moved, digest.as_ref(), &name).err());
+    report.moved(&moved, 0);
+    report.time(&clock, 0.0);
+    report.engine = if moved.copied > 0 {
+        Name::Read
+    } else {
+        Name::Mmap
+    };
+    report.engine_reason = "stream".into();
+    report.digest = digest;
+    let error = error.or_else(|| {
+        (args.strict && moved.copied > 0)
+            .then(|| engine::would_copy(&name, "it is complete, but bytes have been copied"))
+    });
+    if output.is_json() {
+        output.object(&report, error.as_ref())?;
+    } else if !args.quiet {
+        output.text(|out| writeln!(out, "{report}"))?;
+    }
+    Ok(error.map_or(ExitCode::Ok, |error| output.complain(&error)))
+}
+
+fn refuse_what_streams_cannot(args: &Args) -> Result<()> {
+    let flags = [
+        (args.resume, "--resume"),
+        (args.verify, "--verify"),
+        (args.zero_skip, "--zero-skip"),
+        (args.seek > 0, "--seek"),
+        (args.manifest.is_some(), "--manifest"),
+        (args.format != Format::Raw, "--format"),
+        (args.strict && args.compress.is_some(), "--strict"),
+    ];
+    match flags.iter().find(|(given, _)| *given) {
+        Some((_, flag)) => Err(Error::new(
+            ExitCode::Usage,
+            "not for a stream",
+            flag,
+            Errno::ESPIPE,
+            "leave it out, or dump to a file or device",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Sends everything but the end; the bytes that went, and what stopped it.
+fn send(
+    args: &Args,
+    place: &Place,
+    source: &dyn Source,
+    span: Span,
+    sender: &mut Sender<'_>,
+    progress: &mut Progress,
+    stop: &Stop,
+) -> (u64, io::Result<()>) {
+    let mut done = 0;
+    let result = (|| {
+        if place.is_framed() {
+            let origin = Origin {
+                region: source.name().into(),
+                base: source.base(),
+                offset: span.offset,
+                length: span.length,
+            };
+            let abi = source.region().map_or(0, Region::abi);
+            let header = Header {
+                manifest: Manifest::begin(origin, Format::Raw, 0, abi),
+                compression: args.compress,
+                digest: args.digest,
+            };
+            wire::write_header(&mut sender.out(), &header)?;
+        }
+        while done < span.length {
+            if stop.requested() {
+                return Err(Errno::EINTR.into());
+            }
+            let length = (span.length - done).min(BLOCK.into());
+            let block = Span {
+                offset: span.offset + done,
+                length,
+            };
+            let packed = args
+                .compress
+                .map(|compression| sender.pack(block, compression))
+                .transpose()?;
+            if place.is_framed() {
+                let stored = packed.as_ref().map_or(length, |packed| packed.len() as u64);
+                wire::write_block(&mut sender.out(), stored as u32, length as u32)?;
+            }
+            match packed {
+                Some(packed) => sender.out().write_all(&packed)?,
+                None => sender.send(block)?,
+            }
+            done += length;
+            progress.at(done);
+        }
+        Ok(())
+    })();
+    (done, result)
+}
+
+/// Tells the receiver that this was all.
+fn end(
+    place: &Place,
+    mut out: &File,
+    moved: &Moved,
+    digest: Option<&Digest>,
+    name: &str,
+) -> Result<()> {
+    if !place.is_framed() {
+        return Ok(());
+    }
+    let trailer = Trailer {
+        bytes: moved.bytes,
+        digest: digest.cloned(),
+        error: None,
+    };
+    wire::write_trailer(&mut out, &trailer).map_err(|error| Error::io("cannot send", name, &error))
+}
+
+fn incomplete(name: &str, done: u64, span: Span, errno: Errno) -> Error {
+    let (code, reason) = match errno {
+        Errno::EINTR => (ExitCode::Interrupted, "stopped by a signal"),
+        Errno::EPIPE | Errno::ECONNRESET => (ExitCode::Io, "the other end went away"),
+        _ => (ExitCode::Io, "see the kernel log"),
+    };
+    Error::new(
+        code,
+        "dump incomplete",
+        name,
+        errno,
+        format!("{reason}; {done} of {} bytes were sent", span.length),
+    )
+}
