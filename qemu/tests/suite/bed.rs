@@ -30,6 +30,8 @@ pub enum Bed {
     Lab,
     /// The same, running the module's own unit tests when it is loaded.
     Kunit,
+    /// The product's kernel with the board's own device tree, as a user finds it.
+    Readme,
     /// The product's kernel, told to use half of the memory; regions beyond that, across its end,
     /// without a mapping, and with ragged bounds.
     Holes,
@@ -43,13 +45,14 @@ impl Bed {
             Bed::High => "high",
             Bed::Lab => "lab",
             Bed::Kunit => "kunit",
+            Bed::Readme => "readme",
             Bed::Holes => "holes",
         }
     }
 
     fn flavour(self) -> &'static str {
         match self {
-            Bed::Low | Bed::High | Bed::Holes => "appliance",
+            Bed::Low | Bed::High | Bed::Readme | Bed::Holes => "appliance",
             Bed::Lab | Bed::Kunit => "lab",
         }
     }
@@ -58,7 +61,7 @@ impl Bed {
         match self {
             Bed::Kunit => "kunit.enable=1 kunit.autorun=1 kunit.filter_glob=resmem*",
             Bed::Holes => "mem=256M",
-            Bed::Low | Bed::High | Bed::Lab => "",
+            Bed::Low | Bed::High | Bed::Lab | Bed::Readme => "",
         }
     }
 
@@ -120,7 +123,7 @@ fn regions(bed: Bed) -> Option<Vec<Region>> {
             Region::new("nomap", 0x0e00_0000, 1 << 20).no_map(),
             Region::new("ragged", RAGGED_BASE, RAGGED).writable(),
         ]),
-        Bed::Lab | Bed::Kunit => None,
+        Bed::Lab | Bed::Kunit | Bed::Readme => None,
     }
 }
 
@@ -131,7 +134,14 @@ pub struct Beds {
 
 impl Beds {
     pub fn new() -> Self {
-        let beds = [Bed::Low, Bed::High, Bed::Lab, Bed::Kunit, Bed::Holes];
+        let beds = [
+            Bed::Low,
+            Bed::High,
+            Bed::Lab,
+            Bed::Kunit,
+            Bed::Readme,
+            Bed::Holes,
+        ];
         Self {
             running: beds.map(|bed| (bed, Mutex::new(None))).into(),
         }

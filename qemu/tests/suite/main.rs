@@ -12,6 +12,7 @@ mod lab;
 mod lifecycle;
 mod mapping;
 mod reading;
+mod readme;
 mod refusals;
 mod snapshot;
 
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         holes::cases(),
         identity::cases(),
         reading::cases(),
+        readme::cases(),
         refusals::cases(),
         snapshot::cases(),
         mapping::cases(),
