@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //! Host side of the project: builds the quick image, runs it under QEMU, drives its serial console.
 
+pub mod bench;
 pub mod board;
 pub mod console;
 pub mod devicetree;

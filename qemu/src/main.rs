@@ -10,7 +10,7 @@ use harness::board::Board;
 use harness::image::Builder;
 use harness::paths::Paths;
 use harness::toolchain::Toolchain;
-use harness::{lint, run};
+use harness::{bench, lint, run};
 
 #[derive(Parser)]
 #[command(about, max_term_width = 90)]
@@ -33,6 +33,8 @@ enum Task {
     /// Memory to disk by each engine, compared on the host (boots the lab flavour, whose /dev/mem
     /// is open for the comparison).
     Run,
+    /// What a dump costs in instructions, and how fast it is beside the other ways.
+    Bench,
     /// An interactive guest on this terminal.
     Console,
     /// Formatters, linters, binding and configuration checks.
@@ -66,6 +68,7 @@ fn work(arguments: &Arguments) -> Result<bool> {
     match &arguments.task {
         Task::Image { flavour } => image(flavour).map(|_| true),
         Task::Run => run::run(&paths, &board, &image("lab")?),
+        Task::Bench => bench::bench(&paths, &board, &image("lab")?).map(|()| true),
         Task::Console => run::console(&paths, &board, &image("appliance")?).map(|()| true),
         Task::Lint => lint::lint(&paths, &tools, &board).map(|()| true),
     }

@@ -3,6 +3,7 @@
 //! What `resdump` refuses before it asks the kernel, this asks.
 
 mod map;
+mod meter;
 mod snapshot;
 mod transfer;
 
@@ -41,6 +42,8 @@ enum Call {
     Idle { node: PathBuf },
     /// Fill a buffer in the background, and write it to a file when it is there.
     Snapshot(snapshot::Snapshot),
+    /// What a command costs the processor, in instructions (under -icount).
+    Meter(meter::Meter),
     /// A mapping, and what can be done with it.
     Map(map::Map),
 }
@@ -52,6 +55,7 @@ fn main() {
         Call::Info { node } => info(&node),
         Call::Transfer(call) => call.run(),
         Call::Map(call) => call.run(),
+        Call::Meter(call) => call.run(),
         Call::Idle { node } => snapshot::idle(&node),
         Call::Snapshot(call) => call.run(),
     };
