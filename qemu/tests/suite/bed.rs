@@ -233,7 +233,7 @@ fn start(bed: Bed) -> Result<Running> {
 
 /// The image under test: the quick one, or the folder that `RESDUMP_IMAGES` names, with one folder
 /// a flavour.
-fn image(paths: &Paths, board: &Board, flavour: &str) -> Result<Image> {
+pub fn image(paths: &Paths, board: &Board, flavour: &str) -> Result<Image> {
     if let Some(images) = std::env::var_os("RESDUMP_IMAGES") {
         return Ok(Image {
             folder: PathBuf::from(images).join(flavour),

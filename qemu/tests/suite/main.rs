@@ -6,6 +6,7 @@
 //! to complain about. When all tests have run, the machines are powered off.
 
 mod bed;
+mod cost;
 mod holes;
 mod identity;
 mod lab;
@@ -43,10 +44,13 @@ fn main() -> ExitCode {
         .map(|Case { bed, name, run }| {
             let beds = Arc::clone(&beds);
             Trial::test(format!("{}::{name}", bed.name()), move || {
-                beds.with(bed, name, run)
-                    .map_err(|error| Failed::from(format!("{error:#}")))
+                beds.with(bed, name, run).map_err(failed)
             })
         })
+        .chain([Trial::test(
+            "cost::the_kernel_engine_costs_next_to_nothing",
+            || cost::the_kernel_engine_costs_next_to_nothing().map_err(failed),
+        )])
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     let ended = beds.power_off();
@@ -58,4 +62,8 @@ fn main() -> ExitCode {
     } else {
         ExitCode::SUCCESS
     }
+}
+
+fn failed(error: anyhow::Error) -> Failed {
+    Failed::from(format!("{error:#}"))
 }

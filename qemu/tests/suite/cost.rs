@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+//! What a dump costs the processor: instruction counts, which repeat, unlike seconds.
+
+use anyhow::{Context, Result, ensure};
+
+use harness::bench::{costs, in_guest};
+use harness::board::Board;
+use harness::paths::Paths;
+
+use crate::bed;
+
+/// Instructions for each MiB that the kernel engine may cost, everything counted.
+const KERNEL_MOST: f64 = 4_000.0;
+/// How many times that a user-space program costs at least.
+const ORDINARY_LEAST: f64 = 50.0;
+
+/// Runs in a machine of its own, in which a guest instruction is a nanosecond.
+pub fn the_kernel_engine_costs_next_to_nothing() -> Result<()> {
+    let paths = Paths::discover()?;
+    let board = Board::load(&paths.root, "qemu-ppce500")?;
+    let image = bed::image(&paths, &board, "lab")?;
+    let costs = in_guest(&paths, &board, &image, "suite/cost", true, costs)?;
+    let of = |way: &str| -> Result<f64> {
+        Ok(costs.get(way).with_context(|| format!("no {way}"))?.per_mib)
+    };
+    let (kernel, anon) = (of("kernel")?, of("anon")?);
+    ensure!(
+        kernel <= KERNEL_MOST,
+        "the kernel engine costs {kernel:.0} instructions per MiB, more than {KERNEL_MOST}"
+    );
+    ensure!(
+        anon >= ORDINARY_LEAST * kernel.max(1.0),
+        "direct I/O from ordinary memory costs {anon:.0}, not {ORDINARY_LEAST} times {kernel:.0}"
+    );
+    Ok(())
+}
