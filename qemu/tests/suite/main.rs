@@ -12,6 +12,7 @@ mod lifecycle;
 mod mapping;
 mod reading;
 mod refusals;
+mod tool;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         mapping::cases(),
         lab::cases(),
         lifecycle::cases(),
+        tool::cases(),
     ];
     let trials = cases
         .into_iter()
