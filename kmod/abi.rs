@@ -40,6 +40,31 @@ pub const IOC_DUMP: u8 = 0x02;
 /// (`EBADF`); the region must be writable (`EPERM`).
 pub const IOC_LOAD: u8 = 0x03;
 
+/// `_IOW(IOC_TYPE, IOC_SNAPSHOT, Snapshot)`: start to fill a buffer of the caller from the region
+/// and return at once; a kernel worker does the copying.
+///
+/// The buffer's pages are pinned until it is done. Closing the file (or the end of the process)
+/// stops it. The end is told by [`IOC_SNAPSHOT_STATUS`], by `poll` (`POLLIN`, once a snapshot was
+/// started) and by the eventfd if there is one. Errors: `EBUSY` one is running on this file; `EFAULT`
+/// the buffer is not all writable memory of the process; `ERANGE`, `EOVERFLOW`, `EINVAL` as for
+/// [`IOC_DUMP`]; `EINVAL` also for more than [`SNAPSHOT_MAX`] bytes; `EBADF` no eventfd.
+pub const IOC_SNAPSHOT: u8 = 0x04;
+
+/// `_IOR(IOC_TYPE, IOC_SNAPSHOT_STATUS, SnapshotStatus)`: what became of the last snapshot that was
+/// started on this file.
+pub const IOC_SNAPSHOT_STATUS: u8 = 0x05;
+
+/// Longest snapshot in bytes: what a caller can have pinned at a time through one open file.
+pub const SNAPSHOT_MAX: u64 = 64 << 20;
+
+/// [`SnapshotStatus::state`]: none was started.
+pub const SNAPSHOT_NONE: u32 = 0;
+/// [`SnapshotStatus::state`]: it is being copied.
+pub const SNAPSHOT_RUNNING: u32 = 1;
+/// [`SnapshotStatus::state`]: all bytes are there, or [`SnapshotStatus::error`] says why not; the
+/// pages are the caller's own again.
+pub const SNAPSHOT_DONE: u32 = 2;
+
 /// Bytes of a label, the terminating NUL included.
 pub const LABEL_BYTES: usize = 64;
 
@@ -123,6 +148,38 @@ pub struct Transfer {
     pub reserved: [u64; 4],
 }
 
+/// Argument of [`IOC_SNAPSHOT`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Snapshot {
+    /// Address of the buffer in the calling process; any alignment.
+    pub address: u64,
+    /// Bytes to copy; not zero.
+    pub length: u64,
+    /// First byte within the region.
+    pub region_offset: u64,
+    /// An eventfd that 1 is added to at the end, or -1.
+    pub eventfd: i32,
+    /// Zero.
+    pub flags: u32,
+    /// Zero.
+    pub reserved: [u64; 4],
+}
+
+/// Answer of [`IOC_SNAPSHOT_STATUS`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SnapshotStatus {
+    /// Bytes that have been copied.
+    pub copied: u64,
+    /// `SNAPSHOT_*`.
+    pub state: u32,
+    /// Positive errno of what stopped it, or 0.
+    pub error: u32,
+    /// Zero.
+    pub reserved: [u64; 2],
+}
+
 const _: () = {
     use core::mem::{align_of, offset_of, size_of};
 
@@ -144,4 +201,12 @@ const _: () = {
     assert!(offset_of!(Transfer, copied) == 56);
     assert!(offset_of!(Transfer, error) == 64);
     assert!(offset_of!(Transfer, reserved) == 72);
+
+    assert!(size_of::<Snapshot>() == 64 && align_of::<Snapshot>() == 8);
+    assert!(offset_of!(Snapshot, eventfd) == 24);
+    assert!(offset_of!(Snapshot, reserved) == 32);
+
+    assert!(size_of::<SnapshotStatus>() == 32 && align_of::<SnapshotStatus>() == 8);
+    assert!(offset_of!(SnapshotStatus, state) == 8);
+    assert!(offset_of!(SnapshotStatus, reserved) == 16);
 };

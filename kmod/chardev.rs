@@ -8,18 +8,30 @@
 use kernel::{
     bindings,
     error::to_result,
-    fs::LocalFile,
+    fs::{
+        File,
+        LocalFile, //
+    },
     iov::IovIterDest,
     mm::virt::VmaNew,
     module::this_module,
     prelude::*,
     str::CString,
-    sync::Arc,
-    types::Opaque, //
+    sync::{
+        poll::PollTable,
+        Arc, //
+    },
+    types::{
+        ForeignOwnable,
+        Opaque, //
+    }, //
 };
 
 use crate::{
-    fops,
+    fops::{
+        self,
+        OpenRegion, //
+    },
     region::Region, //
 };
 
@@ -93,20 +105,21 @@ const FILE_OPERATIONS: &bindings::file_operations = &bindings::file_operations {
     read_iter: Some(read_iter),
     splice_read: Some(bindings::copy_splice_read),
     mmap: Some(mmap),
+    poll: Some(poll),
     unlocked_ioctl: Some(ioctl),
     compat_ioctl: bindings::compat_ptr_ioctl,
     ..pin_init::zeroed()
 };
 
-/// The region of an open file.
+/// What belongs to an open file.
 ///
 /// # Safety
 ///
 /// `file` is an open file of a [`CharDevice`], and stays open for `'a`.
-unsafe fn region<'a>(file: *mut bindings::file) -> &'a Region {
-    // SAFETY: `open` stored an `Arc<Region>`, `release` takes it back when the file is closed, and
-    // the caller promises that we are between the two.
-    unsafe { &*(*file).private_data.cast::<Region>() }
+unsafe fn opened<'a>(file: *mut bindings::file) -> &'a OpenRegion {
+    // SAFETY: `open` stored a box of it, `release` takes it back when the file is closed, and the
+    // caller promises that we are between the two.
+    unsafe { &*(*file).private_data.cast::<OpenRegion>() }
 }
 
 /// # Safety
@@ -125,12 +138,15 @@ unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file
         &*kernel::container_of!(Opaque::cast_from(misc).cast_mut(), CharDevice, misc)
     };
     // SAFETY: The file is valid for this call, and nobody else knows it yet.
-    if let Err(error) = fops::open(&device.region, unsafe { LocalFile::from_raw_file(file) }) {
-        return error.to_errno();
+    let local = unsafe { LocalFile::from_raw_file(file) };
+    match fops::open(device.region.clone(), local) {
+        Ok(open) => {
+            // SAFETY: The private data of a file that is being opened is ours to set.
+            unsafe { (*file).private_data = open.into_foreign() };
+            0
+        }
+        Err(error) => error.to_errno(),
     }
-    // SAFETY: The private data of a file that is being opened is ours to set.
-    unsafe { (*file).private_data = Arc::into_raw(device.region.clone()).cast_mut().cast() };
-    0
 }
 
 /// # Safety
@@ -138,7 +154,7 @@ unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file
 /// The `release` of a file of a [`CharDevice`].
 unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
     // SAFETY: `open` stored it, and this is the last that happens to the file.
-    drop(unsafe { Arc::from_raw((*file).private_data.cast::<Region>()) });
+    drop(unsafe { Pin::<KBox<OpenRegion>>::from_foreign((*file).private_data) });
     0
 }
 
@@ -151,7 +167,7 @@ unsafe extern "C" fn llseek(
     whence: c_int,
 ) -> bindings::loff_t {
     // SAFETY: The file is open during the call.
-    let size = unsafe { region(file) }.memory().size();
+    let size = unsafe { opened(file) }.region().memory().size();
     // SAFETY: The file is valid.
     unsafe { bindings::fixed_size_llseek(file, offset, whence, size as bindings::loff_t) }
 }
@@ -165,14 +181,14 @@ unsafe extern "C" fn read_iter(
 ) -> isize {
     // SAFETY: The caller provides a valid kiocb of an open file of ours, and is alone with it; and a
     // valid iterator to read into.
-    let (region, position, iter) = unsafe {
+    let (open, position, iter) = unsafe {
         (
-            region((*kiocb).ki_filp),
+            opened((*kiocb).ki_filp),
             &mut (*kiocb).ki_pos,
             IovIterDest::from_raw(iter),
         )
     };
-    match fops::read(region, position, iter) {
+    match fops::read(open.region(), position, iter) {
         Ok(copied) => copied as isize,
         Err(error) => error.to_errno() as isize,
     }
@@ -183,11 +199,30 @@ unsafe extern "C" fn read_iter(
 /// The `mmap` of a file of a [`CharDevice`], with a vma that is being set up.
 unsafe extern "C" fn mmap(file: *mut bindings::file, vma: *mut bindings::vm_area_struct) -> c_int {
     // SAFETY: The file is open during the call; the caller provides a vma under construction.
-    let (region, vma) = unsafe { (region(file), VmaNew::from_raw(vma)) };
-    match fops::mmap(region, vma) {
+    let (open, vma) = unsafe { (opened(file), VmaNew::from_raw(vma)) };
+    match fops::mmap(open.region(), vma) {
         Ok(()) => 0,
         Err(error) => error.to_errno(),
     }
+}
+
+/// # Safety
+///
+/// The `poll` of a file of a [`CharDevice`].
+unsafe extern "C" fn poll(
+    file: *mut bindings::file,
+    table: *mut bindings::poll_table_struct,
+) -> bindings::__poll_t {
+    // SAFETY: The file is open during the call, and `poll` does not use the file position; the
+    // caller provides a table that is null or valid.
+    let (open, file, table) = unsafe {
+        (
+            opened(file),
+            File::from_raw_file(file),
+            PollTable::from_raw(table),
+        )
+    };
+    fops::poll(open, file, table)
 }
 
 /// # Safety
@@ -199,8 +234,8 @@ unsafe extern "C" fn ioctl(
     argument: c_ulong,
 ) -> c_long {
     // SAFETY: The file is open during the call. `ioctl` does not use the file position.
-    let (region, file) = unsafe { (region(file), LocalFile::from_raw_file(file)) };
-    match fops::ioctl(region, file, command, argument) {
+    let (open, file) = unsafe { (opened(file), LocalFile::from_raw_file(file)) };
+    match fops::ioctl(open, file, command, argument) {
         Ok(()) => 0,
         Err(error) => error.to_errno() as c_long,
     }

@@ -108,6 +108,10 @@ impl<'a> Node<'a> {
     }
 
     /// The region that entry `index` of `memory-region` names.
+    #[allow(
+        clippy::useless_conversion,
+        reason = "physical addresses have 32 bits on some machines"
+    )]
     fn region(&self, index: u32, writable: bool) -> Result<Region> {
         let mut resource: bindings::resource = pin_init::zeroed();
         // SAFETY: The node is valid by the type invariants, `resource` is ours.

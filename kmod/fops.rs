@@ -4,9 +4,13 @@
 
 use kernel::{
     bindings,
-    fs::LocalFile,
+    fs::{
+        File,
+        LocalFile, //
+    },
     ioctl::{
         _IOR,
+        _IOW,
         _IOWR, //
     },
     iov::IovIterDest,
@@ -14,11 +18,17 @@ use kernel::{
         flags as vm_flags,
         VmaNew, //
     },
+    new_mutex,
     page::{
         PAGE_SHIFT,
         PAGE_SIZE, //
     },
     prelude::*,
+    sync::{
+        poll::PollTable,
+        Arc,
+        Mutex, //
+    },
     transmute::{
         AsBytes,
         FromBytes, //
@@ -33,6 +43,7 @@ use crate::{
     abi,
     ffi,
     region::Region,
+    snapshot::Snapshot,
     target::Direction,
     transfer::Transfer, //
 };
@@ -41,9 +52,36 @@ const INFO: u32 = _IOR::<abi::RegionInfo>(abi::IOC_TYPE as u32, abi::IOC_INFO as
 const DUMP: u32 = _IOWR::<abi::Transfer>(abi::IOC_TYPE as u32, abi::IOC_DUMP as u32);
 const LOAD: u32 = _IOWR::<abi::Transfer>(abi::IOC_TYPE as u32, abi::IOC_LOAD as u32);
 
+const SNAPSHOT: u32 = _IOW::<abi::Snapshot>(abi::IOC_TYPE as u32, abi::IOC_SNAPSHOT as u32);
+const SNAPSHOT_STATUS: u32 =
+    _IOR::<abi::SnapshotStatus>(abi::IOC_TYPE as u32, abi::IOC_SNAPSHOT_STATUS as u32);
+
+/// An open node. Lock order: `snapshot` is taken alone.
+#[pin_data(PinnedDrop)]
+pub(crate) struct OpenRegion {
+    region: Arc<Region>,
+    #[pin]
+    snapshot: Mutex<Option<Arc<Snapshot>>>,
+}
+
+impl OpenRegion {
+    pub(crate) fn region(&self) -> &Region {
+        &self.region
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for OpenRegion {
+    fn drop(self: Pin<&mut Self>) {
+        if let Some(snapshot) = self.snapshot.lock().take() {
+            snapshot.cancel();
+        }
+    }
+}
+
 /// Who may open a region: as for `/dev/mem`, `CAP_SYS_RAWIO` and no integrity lockdown (`EPERM`). A
 /// region that is not writable cannot be opened for writing (`EACCES`).
-pub(crate) fn open(region: &Region, file: &LocalFile) -> Result {
+pub(crate) fn open(region: Arc<Region>, file: &LocalFile) -> Result<Pin<KBox<OpenRegion>>> {
     // SAFETY: Both may be called by any process at any time.
     unsafe {
         if !bindings::capable(bindings::CAP_SYS_RAWIO as i32) {
@@ -56,12 +94,30 @@ pub(crate) fn open(region: &Region, file: &LocalFile) -> Result {
     if opened_for_writing(file) && !region.writable() {
         return Err(EACCES);
     }
-    Ok(())
+    KBox::pin_init(
+        pin_init!(OpenRegion {
+            region,
+            snapshot <- new_mutex!(None),
+        }),
+        GFP_KERNEL,
+    )
+}
+
+/// `POLLIN` once a snapshot that was started has ended.
+pub(crate) fn poll(open: &OpenRegion, file: &File, table: PollTable<'_>) -> u32 {
+    let snapshot = open.snapshot.lock().clone();
+    let Some(snapshot) = snapshot else { return 0 };
+    table.register_wait(file, snapshot.poll());
+    if snapshot.has_ended() {
+        bindings::POLLIN
+    } else {
+        0
+    }
 }
 
 fn opened_for_writing(file: &LocalFile) -> bool {
     // SAFETY: The mode of a file is set once, at open.
-    let mode = unsafe { (*file.as_ptr()).f_mode } as u32;
+    let mode = unsafe { (*file.as_ptr()).f_mode };
     mode & ffi::RESMEM_FMODE_WRITE != 0
 }
 
@@ -128,7 +184,8 @@ pub(crate) fn mmap(region: &Region, vma: &VmaNew) -> Result {
 }
 
 /// `ENOTTY` for an unknown command; see [`abi`] for the known ones.
-pub(crate) fn ioctl(region: &Region, file: &LocalFile, command: u32, argument: usize) -> Result {
+pub(crate) fn ioctl(open: &OpenRegion, file: &LocalFile, command: u32, argument: usize) -> Result {
+    let region = open.region();
     let argument = UserPtr::from_addr(argument);
     match command {
         INFO => UserSlice::new(argument, size_of::<abi::RegionInfo>())
@@ -144,8 +201,32 @@ pub(crate) fn ioctl(region: &Region, file: &LocalFile, command: u32, argument: u
             }
             transfer(region, argument, Direction::Load)
         }
+        SNAPSHOT => {
+            let mut reader = UserSlice::new(argument, size_of::<abi::Snapshot>()).reader();
+            start_snapshot(open, &reader.read()?)
+        }
+        SNAPSHOT_STATUS => {
+            let snapshot = open.snapshot.lock().clone();
+            let none = abi::SnapshotStatus {
+                state: abi::SNAPSHOT_NONE,
+                ..Default::default()
+            };
+            let status = snapshot.map_or(none, |snapshot| snapshot.status());
+            UserSlice::new(argument, size_of::<abi::SnapshotStatus>())
+                .writer()
+                .write(&status)
+        }
         _ => Err(ENOTTY),
     }
+}
+
+fn start_snapshot(open: &OpenRegion, asked: &abi::Snapshot) -> Result {
+    let mut current = open.snapshot.lock();
+    if current.as_ref().is_some_and(|running| !running.has_ended()) {
+        return Err(EBUSY);
+    }
+    *current = Some(Snapshot::start(&open.region, asked)?);
+    Ok(())
 }
 
 fn transfer(region: &Region, argument: UserPtr, direction: Direction) -> Result {
@@ -169,7 +250,11 @@ fn transfer(region: &Region, argument: UserPtr, direction: Direction) -> Result 
 
 // SAFETY: Integers and arrays of integers: every bit pattern is a value.
 unsafe impl FromBytes for abi::Transfer {}
+// SAFETY: As above.
+unsafe impl FromBytes for abi::Snapshot {}
 // SAFETY: `repr(C)`, and abi.rs asserts offsets and size that leave no room for padding.
 unsafe impl AsBytes for abi::Transfer {}
 // SAFETY: As above.
 unsafe impl AsBytes for abi::RegionInfo {}
+// SAFETY: As above.
+unsafe impl AsBytes for abi::SnapshotStatus {}

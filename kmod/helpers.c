@@ -33,6 +33,23 @@ void resmem_kiocb_end_write(struct kiocb *iocb)
 	kiocb_end_write(iocb);
 }
 
+void *resmem_eventfd_get(int fd)
+{
+	struct eventfd_ctx *context = eventfd_ctx_fdget(fd);
+
+	return IS_ERR(context) ? NULL : context;
+}
+
+void resmem_eventfd_signal(void *context)
+{
+	eventfd_signal(context);
+}
+
+void resmem_eventfd_put(void *context)
+{
+	eventfd_ctx_put(context);
+}
+
 bool resmem_region_is_reusable(const struct device_node *np, unsigned int idx)
 {
 	struct device_node *region = of_parse_phandle(np, "memory-region", idx);

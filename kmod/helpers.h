@@ -7,6 +7,7 @@
 #ifndef RESMEM_HELPERS_H
 #define RESMEM_HELPERS_H
 
+#include <linux/eventfd.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/of.h>
@@ -21,6 +22,10 @@ struct page *resmem_frame_to_page(unsigned long pfn);
 struct page *resmem_kmalloc_to_page(const void *address);
 
 void resmem_kiocb_end_write(struct kiocb *iocb);
+
+void *resmem_eventfd_get(int fd);
+void resmem_eventfd_signal(void *context);
+void resmem_eventfd_put(void *context);
 
 /* Entry idx of a device node's memory-region, as far as it is not exported under a name. */
 bool resmem_region_is_reusable(const struct device_node *np, unsigned int idx);

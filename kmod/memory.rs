@@ -3,7 +3,10 @@
 //! Bytes of a region for a processor: through the page where there is one, else through a mapping
 //! made for the purpose. For small looks and for what direct I/O cannot carry.
 
-use core::ptr::NonNull;
+use core::ptr::{
+    self,
+    NonNull, //
+};
 
 use kernel::{
     bindings,
@@ -28,9 +31,9 @@ pub(crate) struct Memory {
 }
 
 /// Which way a processor copies, and the caller's bytes.
-enum Copy<'a> {
-    Out(&'a mut [u8]),
-    In(&'a [u8]),
+enum Copy {
+    Out(*mut u8),
+    In(*const u8),
 }
 
 impl Memory {
@@ -71,50 +74,58 @@ impl Memory {
     /// May sleep. `ERANGE` when the range leaves the region, `ENOMEM` when memory without a page
     /// cannot be mapped.
     pub(crate) fn copy_out(&self, offset: u64, bytes: &mut [u8]) -> Result {
-        range::within(offset, bytes.len() as u64, self.size)?;
-        self.copy(offset, Copy::Out(bytes))
+        // SAFETY: A slice is valid for its length.
+        unsafe { self.copy_out_raw(offset, bytes.as_mut_ptr(), bytes.len()) }
+    }
+
+    /// As [`Self::copy_out`], for memory that others may change or read meanwhile.
+    ///
+    /// # Safety
+    ///
+    /// `to` is valid for writes of `length` bytes.
+    pub(crate) unsafe fn copy_out_raw(&self, offset: u64, to: *mut u8, length: usize) -> Result {
+        range::within(offset, length as u64, self.size)?;
+        // SAFETY: By our own requirements, and the range was just checked.
+        unsafe { self.copy(offset, Copy::Out(to), length) }
     }
 
     /// Copies `bytes` to byte `offset` on. As [`Self::copy_out`] otherwise.
     pub(crate) fn copy_in(&self, offset: u64, bytes: &[u8]) -> Result {
         range::within(offset, bytes.len() as u64, self.size)?;
-        self.copy(offset, Copy::In(bytes))
+        // SAFETY: A slice is valid for its length, and the range was just checked.
+        unsafe { self.copy(offset, Copy::In(bytes.as_ptr()), bytes.len()) }
     }
 
-    fn copy(&self, mut offset: u64, mut copy: Copy<'_>) -> Result {
-        let length = match &copy {
-            Copy::Out(bytes) => bytes.len(),
-            Copy::In(bytes) => bytes.len(),
-        };
+    /// # Safety
+    ///
+    /// The pointer of `copy` is valid for `length` bytes, and so many are in the region from
+    /// `offset` on.
+    unsafe fn copy(&self, mut offset: u64, copy: Copy, length: usize) -> Result {
         let mut done = 0;
         while done < length {
             let (index, within) = self.locate(offset);
             let holes = self.frames.holes_from(index);
             let piece = (holes.max(1) * PAGE_SIZE - within).min(length - done);
-            let window = match holes {
-                0 => None,
-                _ => Some(Window::map(self.base + offset, piece)?),
-            };
-            // SAFETY: The pages and the window are valid for `piece` bytes from here, and so are
-            // the caller's bytes. The content of a reserved region is not memory of a Rust object;
-            // a device that changes it meanwhile only changes which bytes are copied.
+            // SAFETY: The page is valid for `piece` bytes from `within` on, the window for `piece`
+            // bytes, and the caller's pointer for `length` in all. The content of a reserved region
+            // is not memory of a Rust object; a device that changes it meanwhile only changes which
+            // bytes are copied.
             unsafe {
-                match (&mut copy, &window) {
-                    (Copy::Out(bytes), None) => {
-                        let to = bytes.as_mut_ptr().add(done);
-                        self.frames.page(index)?.read_raw(to, within, piece)?;
+                if holes == 0 {
+                    let page = self.frames.page(index)?;
+                    match copy {
+                        Copy::Out(to) => page.read_raw(to.add(done), within, piece)?,
+                        Copy::In(from) => page.write_raw(from.add(done), within, piece)?,
                     }
-                    (Copy::In(bytes), None) => {
-                        let from = bytes.as_ptr().add(done);
-                        self.frames.page(index)?.write_raw(from, within, piece)?;
-                    }
-                    (Copy::Out(bytes), Some(window)) => {
-                        let to = bytes.as_mut_ptr().add(done);
-                        core::ptr::copy_nonoverlapping(window.bytes(), to, piece);
-                    }
-                    (Copy::In(bytes), Some(window)) => {
-                        let from = bytes.as_ptr().add(done);
-                        core::ptr::copy_nonoverlapping(from, window.bytes(), piece);
+                } else {
+                    let window = Window::map(self.base + offset, piece)?;
+                    match copy {
+                        Copy::Out(to) => {
+                            ptr::copy_nonoverlapping(window.bytes(), to.add(done), piece)
+                        }
+                        Copy::In(from) => {
+                            ptr::copy_nonoverlapping(from.add(done), window.bytes(), piece)
+                        }
                     }
                 }
             }

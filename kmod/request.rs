@@ -246,7 +246,7 @@ unsafe extern "C" fn finish_dump(kiocb: *mut bindings::kiocb, ret: c_long) {
     // end that for a request that was queued.
     unsafe { ffi::resmem_kiocb_end_write(kiocb) };
     // SAFETY: By our own requirements.
-    unsafe { finish(kiocb, ret as isize) };
+    unsafe { finish(kiocb, ret) };
 }
 
 /// `ki_complete` of a load.
@@ -256,7 +256,7 @@ unsafe extern "C" fn finish_dump(kiocb: *mut bindings::kiocb, ret: c_long) {
 /// Called by the file's `read_iter`, once, for a `kiocb` that [`Request::submit`] queued.
 unsafe extern "C" fn finish_load(kiocb: *mut bindings::kiocb, ret: c_long) {
     // SAFETY: By our own requirements.
-    unsafe { finish(kiocb, ret as isize) };
+    unsafe { finish(kiocb, ret) };
 }
 
 /// Ends a request: stores its result and wakes the waiter. Any context.

@@ -10,14 +10,17 @@
 mod abi;
 mod chardev;
 mod driver;
+mod eventfd;
 mod ffi;
 mod fops;
 mod frames;
 mod memory;
+mod pinned;
 #[expect(unreachable_pub)] // shared with userland
 mod range;
 mod region;
 mod request;
+mod snapshot;
 mod target;
 mod transfer;
 

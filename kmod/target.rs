@@ -47,7 +47,7 @@ impl Target {
         let file = LocalFile::fget(u32::try_from(fd).map_err(|_| EBADF)?)?;
         let raw = file.as_ptr();
         // SAFETY: We hold a reference to the file; its mode and inode are set once, at open.
-        let (mode, inode_mode) = unsafe { ((*raw).f_mode as u32, (*(*raw).f_inode).i_mode) };
+        let (mode, inode_mode) = unsafe { ((*raw).f_mode, (*(*raw).f_inode).i_mode) };
 
         let needed = match direction {
             Direction::Dump => ffi::RESMEM_FMODE_WRITE,

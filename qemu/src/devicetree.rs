@@ -21,6 +21,8 @@ pub struct Region {
     pub size: u64,
     /// Whether the driver's node carries `writable`.
     pub writable: bool,
+    /// Whether the region's node carries `no-map`.
+    pub no_map: bool,
     /// Whether `memory-region-names` gives the label.
     pub named: bool,
 }
@@ -33,8 +35,15 @@ impl Region {
             base,
             size,
             writable: false,
+            no_map: false,
             named: false,
         }
+    }
+
+    /// The same, without a mapping by the kernel.
+    pub fn no_map(mut self) -> Self {
+        self.no_map = true;
+        self
     }
 
     /// The same, writable.
@@ -51,11 +60,12 @@ pub fn overlay(regions: &[Region]) -> String {
         let cells = |value: u64| format!("{:#x} {:#x}", value >> 32, value & 0xffff_ffff);
         let _ = writeln!(
             memory,
-            "r{index}: {}@{:x} {{ reg = <{} {}>; }};",
+            "r{index}: {}@{:x} {{ reg = <{} {}>; {} }};",
             region.label,
             region.base,
             cells(region.base),
-            cells(region.size)
+            cells(region.size),
+            if region.no_map { "no-map;" } else { "" }
         );
         let names = if region.named {
             format!("memory-region-names = \"{}\";", region.label)
@@ -133,8 +143,8 @@ mod tests {
             Region::new("low", 0x1000_0000, 0x10_0000),
             Region::new("high", 0x1_2000_0000, 0x1000).writable(),
         ]);
-        assert!(source.contains("low@10000000 { reg = <0x0 0x10000000 0x0 0x100000>; }"));
-        assert!(source.contains("high@120000000 { reg = <0x1 0x20000000 0x0 0x1000>; }"));
+        assert!(source.contains("low@10000000 { reg = <0x0 0x10000000 0x0 0x100000>;"));
+        assert!(source.contains("high@120000000 { reg = <0x1 0x20000000 0x0 0x1000>;"));
         assert_eq!(source.matches("resdump,resmem").count(), 2);
         assert_eq!(source.matches("writable;").count(), 1);
     }

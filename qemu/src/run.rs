@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::board::Board;
 use crate::devicetree;
 use crate::disk::Disk;
-use crate::guest::Guest;
+use crate::guest::{Guest, TAINT_OUT_OF_TREE};
 use crate::image::Image;
 use crate::machine::Machine;
 use crate::paths::Paths;
@@ -54,7 +54,7 @@ pub fn run(paths: &Paths, board: &Board, image: &Image) -> Result<bool> {
         Ok(result) => result,
         Err(error) => bail!("{error:#}\n{}", guest.report()),
     };
-    if let Err(error) = guest.check_health() {
+    if let Err(error) = guest.check_health(TAINT_OUT_OF_TREE) {
         bail!("{error:#}\n{}", guest.report());
     }
     guest.power_off()?;

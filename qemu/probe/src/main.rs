@@ -3,6 +3,7 @@
 //! What `resdump` refuses before it asks the kernel, this asks.
 
 mod map;
+mod snapshot;
 mod transfer;
 
 use std::fs::{File, OpenOptions};
@@ -36,6 +37,10 @@ enum Call {
     Info { node: PathBuf },
     /// The dump or the load command.
     Transfer(transfer::Transfer),
+    /// Status of a snapshot that was never started.
+    Idle { node: PathBuf },
+    /// Fill a buffer in the background, and write it to a file when it is there.
+    Snapshot(snapshot::Snapshot),
     /// A mapping, and what can be done with it.
     Map(map::Map),
 }
@@ -47,6 +52,8 @@ fn main() {
         Call::Info { node } => info(&node),
         Call::Transfer(call) => call.run(),
         Call::Map(call) => call.run(),
+        Call::Idle { node } => snapshot::idle(&node),
+        Call::Snapshot(call) => call.run(),
     };
     match result {
         Ok(text) => println!("ok {text}"),

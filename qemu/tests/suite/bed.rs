@@ -12,7 +12,7 @@ use serde_json::Value;
 use harness::board::Board;
 use harness::devicetree::Region;
 use harness::disk::Disk;
-use harness::guest::{Guest, Output};
+use harness::guest::{Guest, Output, TAINT_OUT_OF_TREE, TAINT_TEST};
 use harness::image::{Builder, Image};
 use harness::machine::Machine;
 use harness::paths::Paths;
@@ -28,6 +28,11 @@ pub enum Bed {
     High,
     /// The laboratory's kernel, with the board's own device tree.
     Lab,
+    /// The same, running the module's own unit tests when it is loaded.
+    Kunit,
+    /// The product's kernel, told to use half of the memory; regions beyond that, across its end,
+    /// without a mapping, and with ragged bounds.
+    Holes,
 }
 
 impl Bed {
@@ -37,13 +42,30 @@ impl Bed {
             Bed::Low => "low",
             Bed::High => "high",
             Bed::Lab => "lab",
+            Bed::Kunit => "kunit",
+            Bed::Holes => "holes",
         }
     }
 
     fn flavour(self) -> &'static str {
         match self {
-            Bed::Low | Bed::High => "appliance",
-            Bed::Lab => "lab",
+            Bed::Low | Bed::High | Bed::Holes => "appliance",
+            Bed::Lab | Bed::Kunit => "lab",
+        }
+    }
+
+    fn append(self) -> &'static str {
+        match self {
+            Bed::Kunit => "kunit.enable=1 kunit.autorun=1 kunit.filter_glob=resmem*",
+            Bed::Holes => "mem=256M",
+            Bed::Low | Bed::High | Bed::Lab => "",
+        }
+    }
+
+    fn taint(self) -> u32 {
+        match self {
+            Bed::Kunit => TAINT_OUT_OF_TREE | TAINT_TEST,
+            _ => TAINT_OUT_OF_TREE,
         }
     }
 }
@@ -73,6 +95,10 @@ pub const SMALL: u64 = (5 << 20) + 4096;
 /// Size of a region that is not a power of two, nor a multiple of 64 KiB.
 pub const ODD: u64 = (3 << 20) + (3 << 12);
 
+/// A region whose bounds are not those of pages, nor of sectors.
+const RAGGED_BASE: u64 = 0x0d00_0123;
+pub const RAGGED: u64 = (1 << 20) + 77;
+
 fn regions(bed: Bed) -> Option<Vec<Region>> {
     match bed {
         Bed::Low => {
@@ -88,7 +114,13 @@ fn regions(bed: Bed) -> Option<Vec<Region>> {
             Region::new("high", 0x6000_0000, 64 << 20),
             Region::new("highscratch", 0x6800_0000, 1 << 20).writable(),
         ]),
-        Bed::Lab => None,
+        Bed::Holes => Some(vec![
+            Region::new("outside", 0x1800_0000, 4 << 20).writable(),
+            Region::new("straddle", 0x0ff0_0000, 2 << 20),
+            Region::new("nomap", 0x0e00_0000, 1 << 20).no_map(),
+            Region::new("ragged", RAGGED_BASE, RAGGED).writable(),
+        ]),
+        Bed::Lab | Bed::Kunit => None,
     }
 }
 
@@ -99,7 +131,7 @@ pub struct Beds {
 
 impl Beds {
     pub fn new() -> Self {
-        let beds = [Bed::Low, Bed::High, Bed::Lab];
+        let beds = [Bed::Low, Bed::High, Bed::Lab, Bed::Kunit, Bed::Holes];
         Self {
             running: beds.map(|bed| (bed, Mutex::new(None))).into(),
         }
@@ -114,7 +146,7 @@ impl Beds {
             Some(running) => running,
             None => start(bed).with_context(|| format!("starting the machine for {name}"))?,
         };
-        let result = run(&mut running).and_then(|()| running.guest.check_health());
+        let result = run(&mut running).and_then(|()| running.guest.check_health(bed.taint()));
         match result {
             Ok(()) => {
                 *slot = Some(running);
@@ -152,9 +184,7 @@ fn start(bed: Bed) -> Result<Running> {
     let small = Disk::empty(&folder.join("small.img"), SMALL)?;
     let mut machine = Machine::new(&board, &image, &folder);
     machine.tools = true;
-    if bed == Bed::Lab {
-        machine.append = "kunit.enable=1".to_owned();
-    }
+    machine.append = bed.append().to_owned();
     machine.cpus = if bed == Bed::Low { 2 } else { 1 };
     machine.memory_mib = (bed == Bed::High).then_some(2048);
     machine.regions = regions(bed);

@@ -9,7 +9,7 @@ pub fn cases() -> Vec<Case> {
     let case = |bed, name, run| Case { bed, name, run };
     vec![
         case(
-            Bed::Lab,
+            Bed::Kunit,
             "the_modules_unit_tests_pass",
             the_modules_unit_tests_pass,
         ),
@@ -36,7 +36,7 @@ fn the_modules_unit_tests_pass(bed: &mut Running) -> Result<()> {
     for suite in ["resmem_range", "resmem_region"] {
         let passed = log
             .lines()
-            .any(|line| line.contains("] ok ") && line.ends_with(suite));
+            .any(|line| line.contains("ok ") && line.ends_with(suite));
         ensure!(passed, "KUnit suite {suite} did not pass:\n{log}");
     }
     ensure!(!log.contains("not ok "), "{log}");

@@ -6,12 +6,14 @@
 //! to complain about. When all tests have run, the machines are powered off.
 
 mod bed;
+mod holes;
 mod identity;
 mod lab;
 mod lifecycle;
 mod mapping;
 mod reading;
 mod refusals;
+mod snapshot;
 mod tool;
 
 use std::process::ExitCode;
@@ -25,9 +27,11 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let beds = Arc::new(Beds::new());
     let cases = [
+        holes::cases(),
         identity::cases(),
         reading::cases(),
         refusals::cases(),
+        snapshot::cases(),
         mapping::cases(),
         lab::cases(),
         lifecycle::cases(),

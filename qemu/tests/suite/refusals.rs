@@ -49,8 +49,8 @@ pub fn cases() -> Vec<Case> {
         case("a_misaligned_file_offset", |bed| {
             transfer(bed, "--file-offset 7", "EINVAL")
         }),
-        case("a_misaligned_region_offset", |bed| {
-            transfer(bed, "--region-offset 1 --length 0x1000", "EINVAL")
+        case("a_misaligned_region_offset_with_strict", |bed| {
+            transfer(bed, "--region-offset 1 --length 0x1000 --flags 1", "EINVAL")
         }),
         case("a_chunk_that_is_too_small", |bed| {
             transfer(bed, "--chunk 4096", "EINVAL")
@@ -65,7 +65,7 @@ pub fn cases() -> Vec<Case> {
             transfer(bed, "--depth 65", "EINVAL")
         }),
         case("an_unknown_flag", |bed| {
-            transfer(bed, "--flags 1", "EINVAL")
+            transfer(bed, "--flags 2", "EINVAL")
         }),
         case("reserved_fields_that_are_not_zero", |bed| {
             (0..5).try_for_each(|field| transfer(bed, &format!("--reserved {field}"), "EINVAL"))
@@ -158,7 +158,10 @@ fn a_file_for_appending(bed: &mut Running) -> Result<()> {
 
 fn a_file_system_without_direct_io(bed: &mut Running) -> Result<()> {
     // tmpfs takes O_DIRECT and copies all the same.
-    bed.says(&format!("transfer dump {NODE} /tmp/file --mode wcd"), "EOPNOTSUPP")?;
+    bed.says(
+        &format!("transfer dump {NODE} /tmp/file --mode wcd"),
+        "EOPNOTSUPP",
+    )?;
     let size = bed.check("stat -c %s /tmp/file; rm /tmp/file")?;
     ensure!(size.trim() == "0", "{size}");
     Ok(())
@@ -184,7 +187,7 @@ fn a_target_that_is_too_small(bed: &mut Running) -> Result<()> {
 
 fn a_full_file_system(bed: &mut Running) -> Result<()> {
     bed.mounted(|bed| {
-        bed.check("dd if=/dev/zero of=/mnt/filler bs=1M; test -s /mnt/filler && truncate -s -8M /mnt/filler && sync")?;
+        bed.check("dd if=/dev/zero of=/mnt/room bs=1M count=8 && ! dd if=/dev/zero of=/mnt/filler bs=1M && rm /mnt/room")?;
         let output = bed.run("resdump dump capture /mnt/file --engine kernel --quiet")?;
         ensure!(output.status != 0 && output.text.contains("ENOSPC"), "{output:?}");
         bed.check("rm -f /mnt/filler /mnt/file")?;

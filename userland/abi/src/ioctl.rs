@@ -15,7 +15,10 @@
     reason = "nix's macros take a doc comment, but not a `# Safety` section of their own"
 )]
 
-use crate::abi::{IOC_DUMP, IOC_INFO, IOC_LOAD, IOC_TYPE, RegionInfo, Transfer};
+use crate::abi::{
+    IOC_DUMP, IOC_INFO, IOC_LOAD, IOC_SNAPSHOT, IOC_SNAPSHOT_STATUS, IOC_TYPE, RegionInfo,
+    Snapshot, SnapshotStatus, Transfer,
+};
 
 nix::ioctl_read!(
     /// See [`IOC_INFO`] and the safety section of the module.
@@ -38,6 +41,21 @@ nix::ioctl_readwrite!(
     IOC_LOAD,
     Transfer
 );
+nix::ioctl_write_ptr!(
+    /// See [`IOC_SNAPSHOT`] and the safety section of the module; the buffer must stay where it is,
+    /// and not be looked at, until the snapshot has ended.
+    snapshot,
+    IOC_TYPE,
+    IOC_SNAPSHOT,
+    Snapshot
+);
+nix::ioctl_read!(
+    /// See [`IOC_SNAPSHOT_STATUS`] and the safety section of the module.
+    snapshot_status,
+    IOC_TYPE,
+    IOC_SNAPSHOT_STATUS,
+    SnapshotStatus
+);
 
 #[cfg(test)]
 mod tests {
@@ -55,6 +73,9 @@ mod tests {
         let dump = nix::request_code_readwrite!(IOC_TYPE, IOC_DUMP, size_of::<Transfer>());
         let load = nix::request_code_readwrite!(IOC_TYPE, IOC_LOAD, size_of::<Transfer>());
         assert_eq!(info as u64, read | 0x0080_5201);
+        let snapshot = nix::request_code_write!(IOC_TYPE, IOC_SNAPSHOT, size_of::<Snapshot>());
+        let write: u64 = if powerpc { 0x8000_0000 } else { 0x4000_0000 };
+        assert_eq!(snapshot as u64, write | 0x0040_5204);
         assert_eq!(dump as u64, 0xc068_5202);
         assert_eq!(load as u64, 0xc068_5203);
     }

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+//! A snapshot into a buffer of ours, and the ways to be told of its end.
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::EventFd;
+use resmem_abi::abi::{self, SnapshotStatus};
+
+use crate::{errno_of, number, open};
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Wait {
+    Poll,
+    Eventfd,
+    /// Close the node at once.
+    Close,
+    /// End the process at once.
+    Exit,
+}
+
+#[derive(Args)]
+pub struct Snapshot {
+    node: PathBuf,
+    #[arg(long, value_parser = number, default_value = "0")]
+    region_offset: u64,
+    #[arg(long, value_parser = number, default_value = "0x10000")]
+    length: u64,
+    /// Bytes between the start of a page and the buffer.
+    #[arg(long, value_parser = number, default_value = "0")]
+    misalign: u64,
+    #[arg(long, value_enum, default_value = "poll")]
+    wait: Wait,
+    /// Where to write the buffer.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Give an address that is not ours.
+    #[arg(long)]
+    bad_address: bool,
+    /// Give the node itself as the eventfd.
+    #[arg(long)]
+    bad_eventfd: bool,
+    /// Start a second one at once.
+    #[arg(long)]
+    twice: bool,
+    #[arg(long, value_parser = number, default_value = "0")]
+    flags: u64,
+    /// Set the reserved field of this index.
+    #[arg(long)]
+    reserved: Option<usize>,
+}
+
+impl Snapshot {
+    pub fn run(&self) -> Result<String, Errno> {
+        let node = open(&self.node, false)?;
+        let length = usize::try_from(self.length).map_err(|_| Errno::EOVERFLOW)?;
+        let misalign = self.misalign as usize;
+        // What lies before and behind the part that is to be filled must stay as it is.
+        let mut memory = vec![0x5a_u8; misalign + length.min(1 << 28) + 2 * 4096];
+        let start = memory.as_ptr().align_offset(4096) + misalign;
+        let event = EventFd::new()?;
+        let mut asked = abi::Snapshot {
+            address: match self.bad_address {
+                true => 4096,
+                false => memory.as_ptr().addr() as u64 + start as u64,
+            },
+            length: self.length,
+            region_offset: self.region_offset,
+            eventfd: match (self.bad_eventfd, self.wait) {
+                (true, _) => node.as_raw_fd(),
+                (false, Wait::Eventfd) => event.as_raw_fd(),
+                (false, _) => -1,
+            },
+            flags: self.flags as u32,
+            ..Default::default()
+        };
+        if let Some(index) = self.reserved {
+            asked.reserved[index] = 1;
+        }
+        // SAFETY: The node is one of the driver's; the buffer stays where it is, and is not looked
+        // at before the end.
+        unsafe { resmem_abi::ioctl::snapshot(node.as_raw_fd(), &asked) }?;
+        if self.twice {
+            // SAFETY: As above: a refused call does nothing.
+            unsafe { resmem_abi::ioctl::snapshot(node.as_raw_fd(), &asked) }?;
+        }
+        match self.wait {
+            Wait::Exit => std::process::exit(0),
+            Wait::Close => {
+                drop(node);
+                return Ok(String::new());
+            }
+            Wait::Eventfd => {
+                event.read()?;
+            }
+            Wait::Poll => {
+                let mut fds = [PollFd::new(
+                    std::os::fd::AsFd::as_fd(&node),
+                    PollFlags::POLLIN,
+                )];
+                poll(&mut fds, PollTimeout::NONE)?;
+            }
+        }
+        let status = status(&node)?;
+        let around = memory[..start].iter().chain(&memory[start + length..]);
+        let untouched = around.into_iter().all(|byte| *byte == 0x5a);
+        if let Some(out) = &self.out {
+            std::fs::write(out, &memory.split_off(start)[..length]).map_err(errno_of)?;
+        }
+        Ok(format!(
+            "state={} copied={} error={} untouched={untouched}",
+            status.state, status.copied, status.error
+        ))
+    }
+}
+
+fn status(node: &File) -> Result<SnapshotStatus, Errno> {
+    let mut status = SnapshotStatus::default();
+    // SAFETY: The node is one of the driver's, `status` is valid.
+    unsafe { resmem_abi::ioctl::snapshot_status(node.as_raw_fd(), &mut status) }?;
+    Ok(status)
+}
+
+/// The status of a node on which nothing was started.
+pub fn idle(node: &Path) -> Result<String, Errno> {
+    Ok(format!("state={}", status(&open(node, false)?)?.state))
+}

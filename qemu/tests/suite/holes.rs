@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+//! Memory that direct I/O cannot carry: without page structures, or not aligned. It arrives all the
+//! same, the copied bytes are counted, and `--strict` refuses.
+
+use anyhow::{Result, ensure};
+
+use crate::bed::{Bed, Case, RAGGED, Running, same};
+
+pub fn cases() -> Vec<Case> {
+    let case = |name, run| Case {
+        bed: Bed::Holes,
+        name,
+        run,
+    };
+    vec![
+        case("a_region_outside_the_memory_map_is_copied", |bed| {
+            dump(bed, "outside", 0, 4 << 20)
+        }),
+        case("a_region_partly_outside_is_copied_there_only", |bed| {
+            dump(bed, "straddle", 1 << 20, 1 << 20)
+        }),
+        case("a_region_without_a_mapping_is_not_copied", |bed| {
+            dump(bed, "nomap", 1 << 20, 0)
+        }),
+        case("a_ragged_region_is_copied_to_the_byte", ragged),
+        case("reading_sees_memory_without_pages", |bed| {
+            reading(bed, "straddle")
+        }),
+        case("reading_a_ragged_region_leaks_no_neighbour", |bed| {
+            reading(bed, "ragged")
+        }),
+        case(
+            "a_load_reaches_memory_without_pages",
+            a_load_reaches_memory_without_pages,
+        ),
+        case("strict_refuses_memory_without_pages", |bed| {
+            bed.says(
+                "transfer dump /dev/resmem/outside /dev/vda --flags 1",
+                "ENXIO",
+            )
+        }),
+        case("strict_takes_the_part_that_has_pages", |bed| {
+            let call = "transfer dump /dev/resmem/straddle /dev/vda --flags 1 --length 0x100000";
+            bed.says(
+                call,
+                "ok moved=1048576 direct=1048576 copied=0 error=UnknownErrno",
+            )?;
+            bed.says(
+                "transfer dump /dev/resmem/straddle /dev/vda --flags 1 --length 0x101000",
+                "ENXIO",
+            )
+        }),
+        case("memory_without_pages_cannot_be_mapped", |bed| {
+            bed.says("map /dev/resmem/outside", "ENXIO")
+        }),
+        case("a_ragged_region_cannot_be_mapped", |bed| {
+            bed.says("map /dev/resmem/ragged", "EINVAL")
+        }),
+    ]
+}
+
+fn dump(bed: &mut Running, label: &str, direct: u64, copied: u64) -> Result<()> {
+    let answer = bed.dump(&format!("{label} /dev/vda --engine kernel"))?;
+    ensure!(
+        answer["direct"] == direct && answer["copied"] == copied,
+        "{answer}"
+    );
+    bed.same_on(&bed.raw.clone(), 0, label)?;
+    bed.mounted(|bed| bed.dump(&format!("{label} /mnt/{label} --engine kernel")))?;
+    same(&bed.ext4.read_ext4(label)?, bed.expected(label)?)
+}
+
+fn ragged(bed: &mut Running) -> Result<()> {
+    dump(bed, "ragged", 0, RAGGED)
+}
+
+fn reading(bed: &mut Running, label: &str) -> Result<()> {
+    bed.mounted(|bed| bed.check(&format!("cat /dev/resmem/{label} > /mnt/read")))?;
+    same(&bed.ext4.read_ext4("read")?, bed.expected(label)?)
+}
+
+fn a_load_reaches_memory_without_pages(bed: &mut Running) -> Result<()> {
+    let digest = bed.sha256("/dev/resmem/outside")?;
+    bed.check("resdump dump outside /dev/vda --seek 16M --force --quiet")?;
+    bed.check("dd if=/dev/zero of=/dev/vda bs=1M count=4 conv=fsync")?;
+    bed.check("resdump load /dev/vda outside --length 4M --quiet")?;
+    ensure!(
+        bed.sha256("/dev/resmem/outside")? != digest,
+        "the load changed nothing"
+    );
+    bed.check("dd if=/dev/vda of=/tmp/back bs=1M skip=16 count=4 && dd if=/tmp/back of=/dev/vda bs=1M conv=fsync,notrunc; rm /tmp/back")?;
+    bed.check("resdump load /dev/vda outside --length 4M --quiet")?;
+    ensure!(
+        bed.sha256("/dev/resmem/outside")? == digest,
+        "the way back lost something"
+    );
+    Ok(())
+}

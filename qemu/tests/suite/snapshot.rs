@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+//! Snapshots: a pinned buffer of a process is filled in the background.
+
+use anyhow::{Result, ensure};
+
+use crate::bed::{Bed, Case, Running, same};
+
+pub fn cases() -> Vec<Case> {
+    let case = |bed, name, run| Case { bed, name, run };
+    let low = Bed::Low;
+    vec![
+        case(low, "a_snapshot_is_the_region_at_poll", |bed| {
+            snapshot(bed, "odd", 0, 0x30_3000, "--wait poll")
+        }),
+        case(low, "a_snapshot_is_the_region_at_eventfd", |bed| {
+            snapshot(bed, "capture", 0x1000, 0x10_0000, "--wait eventfd")
+        }),
+        case(low, "a_snapshot_fills_a_buffer_at_any_address", |bed| {
+            snapshot(bed, "odd", 0x123, 0x1_2345, "--misalign 1001")
+        }),
+        case(low, "a_snapshot_of_one_byte", |bed| {
+            snapshot(bed, "odd", 0x30_2fff, 1, "--misalign 4095")
+        }),
+        case(Bed::High, "a_snapshot_from_high_memory", |bed| {
+            snapshot(bed, "high", 0, 0x400_0000, "")
+        }),
+        case(Bed::Holes, "a_snapshot_from_memory_without_pages", |bed| {
+            snapshot(bed, "straddle", 0xf_0000, 0x2_0000, "--misalign 7")
+        }),
+        case(low, "a_snapshot_ends_with_its_file", |bed| {
+            ends_early(bed, "close")
+        }),
+        case(low, "a_snapshot_ends_with_its_process", |bed| {
+            ends_early(bed, "exit")
+        }),
+        case(low, "a_snapshot_of_too_much", |bed| {
+            refused(bed, "--length 0x4001000", "EINVAL")
+        }),
+        case(low, "a_snapshot_beyond_the_end", |bed| {
+            refused(bed, "--region-offset 0x3fff000 --length 0x2000", "ERANGE")
+        }),
+        case(low, "a_snapshot_of_nothing", |bed| {
+            refused(bed, "--length 0", "EINVAL")
+        }),
+        case(low, "a_snapshot_into_memory_that_is_not_there", |bed| {
+            refused(bed, "--bad-address", "EFAULT")
+        }),
+        case(
+            low,
+            "a_snapshot_with_something_else_than_an_eventfd",
+            |bed| refused(bed, "--bad-eventfd", "EBADF"),
+        ),
+        case(low, "a_snapshot_with_an_unknown_flag", |bed| {
+            refused(bed, "--flags 1", "EINVAL")
+        }),
+        case(low, "a_snapshot_with_reserved_fields", |bed| {
+            (0..4).try_for_each(|field| refused(bed, &format!("--reserved {field}"), "EINVAL"))
+        }),
+        case(low, "a_second_snapshot_while_one_runs", |bed| {
+            refused(bed, "--length 0x4000000 --twice", "EBUSY")
+        }),
+        case(low, "no_snapshot_was_started", |bed| {
+            bed.says("idle /dev/resmem/odd", "ok state=0")
+        }),
+    ]
+}
+
+fn snapshot(bed: &mut Running, label: &str, offset: usize, length: usize, how: &str) -> Result<()> {
+    bed.mounted(|bed| {
+        let said = bed.probe(&format!(
+            "snapshot /dev/resmem/{label} --region-offset {offset} --length {length} {how} --out /mnt/snapshot"
+        ))?;
+        let expected = format!("ok state=2 copied={length} error=0 untouched=true");
+        ensure!(said == expected, "{said}");
+        Ok(())
+    })?;
+    let expected = &bed.expected(label)?[offset..offset + length];
+    same(&bed.ext4.read_ext4("snapshot")?, expected)
+}
+
+/// However it ends, nothing stays pinned.
+fn ends_early(bed: &mut Running, how: &str) -> Result<()> {
+    let pinned = "awk '/nr_foll_pin/ { sum += ($1 ~ /acquired/ ? $2 : -$2) } END { print sum }' /proc/vmstat";
+    let before = bed.check(pinned)?;
+    bed.check(&format!(
+        "probe snapshot /dev/resmem/capture --length 0x4000000 --wait {how}"
+    ))?;
+    let after = bed.check(pinned)?;
+    ensure!(
+        before == after,
+        "pinned pages: {before} before, {after} after"
+    );
+    Ok(())
+}
+
+fn refused(bed: &mut Running, arguments: &str, errno: &str) -> Result<()> {
+    bed.says(&format!("snapshot /dev/resmem/capture {arguments}"), errno)
+}
