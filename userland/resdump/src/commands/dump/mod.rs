@@ -125,6 +125,7 @@ fn prepare(
             let mut manifest = Manifest::begin(origin, args.format, layout.data_offset, abi);
             manifest.bytes = layout.done;
             manifest.resumed = layout.done;
+            manifest.digest.clone_from(&layout.digest);
             Some(Journal::begin(&path, manifest)?)
         }
         None if target.kind() == crate::target::Kind::File => {
@@ -160,7 +161,9 @@ fn record(manifest: &mut Manifest, report: &Report<'_>, error: Option<&Error>) {
     manifest.skipped = report.skipped;
     manifest.engine = report.engine.as_str().into();
     manifest.engine_reason.clone_from(&report.engine_reason);
-    manifest.digest.clone_from(&report.digest);
+    if report.digest.is_some() {
+        manifest.digest.clone_from(&report.digest);
+    }
     manifest.verified = report.verified;
     manifest.error = error.map(ToString::to_string);
 }
@@ -213,6 +216,10 @@ impl Job<'_> {
                 .or(finished.error)
                 .or_else(|| self.check_strict(&moved));
             let digest = match hasher.map(thread::ScopedJoinHandle::join) {
+                Some(Ok(Ok(None))) => {
+                    error = error.or_else(|| Some(self.no_digest()));
+                    None
+                }
                 Some(Ok(Ok(digest))) => digest,
                 Some(Ok(Err(failed))) => {
                     error = error.or(Some(failed));
@@ -316,6 +323,17 @@ impl Job<'_> {
             .map_err(|errno| {
                 Error::system("cannot write header", self.args.target.display(), errno)
             })
+    }
+
+    /// Somebody did not want to wait for it.
+    fn no_digest(&self) -> Error {
+        Error::new(
+            ExitCode::Interrupted,
+            "no digest",
+            self.args.target.display(),
+            Errno::EINTR,
+            "stopped by a signal; all bytes are on the target",
+        )
     }
 
     fn check_strict(&self, moved: &Moved) -> Option<Error> {
