@@ -16,6 +16,7 @@ mod reading;
 mod readme;
 mod refusals;
 mod snapshot;
+mod tool;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         mapping::cases(),
         lab::cases(),
         lifecycle::cases(),
+        tool::cases(),
     ];
     let trials = cases
         .into_iter()

@@ -7,14 +7,13 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{convert, doctor, dump, list, load, receive, show, verify},
+    commands::{convert, doctor, dump, list, load, receive, send, show, verify},
     exit_codes,
 };
 
 const EXAMPLES: &str = "\
 Examples:
-  resdump show capture --length 64K      look at the first 64 KiB
-  resdump dump capture /mnt/capture.raw  save all of it to a file
+  resdump dump capture /mnt/capture.raw  save all of a region to a file
   resdump dump capture /dev/vdb          or to a raw disk";
 
 /// Write reserved physical memory to disk with direct I/O and no copy.
@@ -56,7 +55,9 @@ pub enum Command {
     Verify(verify::Args),
     /// Turn a saved file into another format: raw, elf, lime
     Convert(convert::Args),
-    /// Take a dump that comes over a connection
+    /// Send a region over the console, when there is nothing else
+    Send(send::Args),
+    /// Take a dump that comes over a connection or a serial line
     Receive(receive::Args),
     /// Try each way from memory to a target, and say what is in the way
     Doctor(doctor::Args),
@@ -72,6 +73,7 @@ impl Command {
             Self::Load(_) => "load",
             Self::Verify(_) => "verify",
             Self::Convert(_) => "convert",
+            Self::Send(_) => "send",
             Self::Receive(_) => "receive",
             Self::Doctor(_) => "doctor",
         }

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{error::Result, manifest::Manifest};
+use crate::{digest::Digest, error::Result, manifest::Manifest};
 
 /// Between two checkpoints: each makes the target durable.
 const PERIOD: Duration = Duration::from_secs(10);
@@ -54,6 +54,11 @@ impl Journal {
             log::warn!("no checkpoint: {error}");
         }
         self.due = Instant::now() + self.period;
+    }
+
+    /// The digest of all of it is known.
+    pub fn digest(&mut self, digest: Option<Digest>) {
+        self.manifest.digest = digest;
     }
 
     /// The last word, when the data is durable.

@@ -12,6 +12,7 @@ pub mod dump;
 pub mod list;
 pub mod load;
 pub mod receive;
+pub mod send;
 pub mod show;
 pub mod verify;
 
@@ -20,6 +21,7 @@ pub fn run(command: &Command, output: &Output) -> Result<ExitCode> {
     match command {
         Command::List(args) => list::run(args, output),
         Command::Show(args) => show::run(args, output),
+        Command::Send(args) => send::run(args, output),
         Command::Receive(args) => receive::run(args, output),
         Command::Verify(args) => verify::run(args, output),
         Command::Convert(args) => convert::run(args, output),

@@ -4,6 +4,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod frame;
+pub mod link;
 pub mod pack;
+pub mod rescue;
 pub mod sender;
 pub mod wire;

@@ -41,7 +41,7 @@ pub struct Header {
 }
 
 /// Whether that was all.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trailer {
     /// Bytes that were sent.
     pub bytes: u64,

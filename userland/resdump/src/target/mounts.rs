@@ -2,18 +2,33 @@
 
 //! Where a block device is mounted, to tell a person.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use nix::sys::stat::{major, minor};
 
-/// The first mount point of the device with number `rdev`.
+/// The first mount point of the device with number `rdev`, or of one of its partitions.
 pub(super) fn mounted_at(rdev: u64) -> Option<String> {
     let table = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    find(&table, rdev)
+    let device = format!("{}:{}", major(rdev), minor(rdev));
+    let partitions = partitions(&Path::new("/sys/dev/block").join(&device));
+    std::iter::once(&device)
+        .chain(&partitions)
+        .find_map(|device| find(&table, device))
 }
 
-fn find(table: &str, rdev: u64) -> Option<String> {
-    let wanted = format!("{}:{}", major(rdev), minor(rdev));
+/// The numbers of the partitions of a device, from its folder in sysfs.
+fn partitions(folder: &Path) -> Vec<String> {
+    fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.path().join("partition").exists())
+        .filter_map(|entry| fs::read_to_string(entry.path().join("dev")).ok())
+        .map(|number| number.trim().to_string())
+        .collect()
+}
+
+fn find(table: &str, wanted: &str) -> Option<String> {
     table.lines().find_map(|line| {
         let mut fields = line.split(' ').skip(2);
         (fields.next()? == wanted).then_some(())?;
@@ -37,8 +52,6 @@ fn unescape(field: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use nix::sys::stat::makedev;
-
     use super::*;
 
     const TABLE: &str = "\
@@ -49,17 +62,27 @@ mod tests {
 
     #[test]
     fn a_mounted_device_is_found_by_number() {
-        assert_eq!(find(TABLE, makedev(254, 0)).as_deref(), Some("/"));
-        assert_eq!(
-            find(TABLE, makedev(254, 16)).as_deref(),
-            Some("/mnt/with blank")
-        );
+        assert_eq!(find(TABLE, "254:0").as_deref(), Some("/"));
+        assert_eq!(find(TABLE, "254:16").as_deref(), Some("/mnt/with blank"));
     }
 
     #[test]
     fn others_are_not() {
-        assert_eq!(find(TABLE, makedev(254, 1)), None);
-        assert_eq!(find(TABLE, makedev(25, 40)), None);
-        assert_eq!(find("", makedev(254, 0)), None);
+        assert_eq!(find(TABLE, "254:1"), None);
+        assert_eq!(find(TABLE, "25:40"), None);
+        assert_eq!(find("", "254:0"), None);
+    }
+
+    #[test]
+    fn partitions_are_what_sysfs_calls_so() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, file) in [("vda1", "partition"), ("vda2", "partition"), ("queue", "x")] {
+            let path = folder.path().join(name);
+            fs::create_dir(&path).unwrap();
+            fs::write(path.join(file), "1\n").unwrap();
+            fs::write(path.join("dev"), format!("254:{}\n", name.len())).unwrap();
+        }
+        assert_eq!(partitions(folder.path()), ["254:4", "254:4"]);
+        assert!(partitions(&folder.path().join("none")).is_empty());
     }
 }

@@ -78,8 +78,10 @@ fn an_interrupted_dump_is_gone_on_with() {
 #[test]
 fn a_dump_that_is_complete_is_not_written_again() {
     let bench = Bench::new((1 << 20) + 5);
-    bench.dump(&[]);
+    bench.dump(&["--digest", "crc32c"]);
+    let digest = bench.manifest()["digest"].clone();
     let (status, json) = bench.dump(&["--resume"]);
+    assert_eq!(bench.manifest()["digest"], digest);
     assert_eq!((status, json["resumed"].as_u64()), (0, Some((1 << 20) + 5)));
     assert_eq!(json["direct"], 0);
     assert_eq!(bench.out(), bench.bytes);

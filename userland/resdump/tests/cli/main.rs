@@ -12,5 +12,6 @@ mod engines;
 mod formats;
 mod messages;
 mod room;
+mod serial;
 mod show;
 mod streams;

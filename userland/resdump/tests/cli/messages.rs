@@ -18,7 +18,7 @@ fn help_of_the_program() {
 fn help_of_every_command_fits_a_terminal() {
     let bench = Bench::new(1);
     let commands = [
-        "list", "show", "dump", "load", "receive", "verify", "convert", "doctor",
+        "list", "show", "dump", "load", "send", "receive", "verify", "convert", "doctor",
     ];
     let all: Vec<String> = commands
         .iter()
@@ -91,7 +91,8 @@ fn every_error() {
         "verify ./old",
         "convert ./saved ./precious --to raw",
         "convert ./saved ./out --to lime",
-        "receive udp:1 ./out",
+        "receive ./none ./out",
+        "receive tcp:x:1 ./out",
     ];
     let all: Vec<String> = lines
         .iter()

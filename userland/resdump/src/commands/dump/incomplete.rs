@@ -89,6 +89,7 @@ mod tests {
             span,
             data_offset: 0x200,
             done: 0,
+            digest: None,
             plan: Plan {
                 span,
                 seek: 0x200,

@@ -8,6 +8,7 @@ use nix::errno::Errno;
 
 use super::args::Args;
 use crate::{
+    digest::Digest,
     engine::{self, Engine},
     error::{Error, Result},
     exit_codes::ExitCode,
@@ -32,6 +33,8 @@ pub(super) struct Layout {
     pub(super) data_offset: u64,
     /// Bytes that an earlier run has left there.
     pub(super) done: u64,
+    /// Digest of all of it, if all of it is there and an earlier run has computed it.
+    pub(super) digest: Option<Digest>,
     /// The rest.
     pub(super) plan: Plan,
     /// How much of the rest there is room for.
@@ -58,11 +61,12 @@ impl Layout {
             span,
             data_offset,
             done: 0,
+            digest: None,
             plan: plan(source, span, data_offset, alignment)?,
             room: span.length,
         };
         if args.resume {
-            layout.done = resume_at(args, source, &layout, target)?;
+            (layout.done, layout.digest) = resume_at(args, source, &layout, target)?;
             let rest = Span {
                 offset: span.offset + layout.done,
                 length: span.length - layout.done,
@@ -192,8 +196,13 @@ fn no_room(flag: std::fmt::Arguments<'_>, errno: Errno, wanted: u64, room: u64) 
     )
 }
 
-/// How many bytes of the dump are on the target and can be trusted.
-fn resume_at(args: &Args, source: &dyn Source, layout: &Layout, target: &Target) -> Result<u64> {
+/// How many bytes of the dump are on the target and can be trusted, and the digest if that is all.
+fn resume_at(
+    args: &Args,
+    source: &dyn Source,
+    layout: &Layout,
+    target: &Target,
+) -> Result<(u64, Option<Digest>)> {
     let cannot = |errno, advice: &str| {
         Error::new(
             ExitCode::Target,
@@ -211,7 +220,7 @@ fn resume_at(args: &Args, source: &dyn Source, layout: &Layout, target: &Target)
     };
     let Some(manifest) = Manifest::load(&path)? else {
         if target.is_empty() {
-            return Ok(0);
+            return Ok((0, None));
         }
         return Err(cannot(
             Errno::ENOENT,
@@ -231,6 +240,9 @@ fn resume_at(args: &Args, source: &dyn Source, layout: &Layout, target: &Target)
     if done < layout.span.length {
         done -= done % u64::from(target.alignment().offset).max(elf::DATA_OFFSET);
     }
+    let digest = manifest
+        .digest
+        .filter(|_| manifest.complete && done == layout.span.length);
     let last = done.min(LAST_PIECE);
     let from = (done - last).next_multiple_of(elf::DATA_OFFSET).min(done);
     let piece = Span {
@@ -242,5 +254,5 @@ fn resume_at(args: &Args, source: &dyn Source, layout: &Layout, target: &Target)
         "{done} bytes are there, the last {} of them verified",
         piece.length
     );
-    Ok(done)
+    Ok((done, digest))
 }

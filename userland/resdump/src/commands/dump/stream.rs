@@ -78,9 +78,15 @@ pub(super) fn run(args: &Args, place: &Place, output: &Output) -> Result<ExitCod
     let source = source::open(&args.region)?;
     let source = &*source;
     let span = Span::new(args.offset, args.length, source.size())?;
-    let failed = |error: &io::Error| Error {
-        code: ExitCode::Target,
-        ..Error::io("cannot open target", &name, error)
+    let failed = |error: &io::Error| {
+        let errno = error.raw_os_error().map(Errno::from_raw);
+        Error::new(
+            ExitCode::Target,
+            "cannot open target",
+            &name,
+            errno.unwrap_or(Errno::EADDRNOTAVAIL),
+            "start 'resdump receive' there first, and check address and port",
+        )
     };
     let out = place.open().map_err(|error| failed(&error))?;
     let is_pipe = out.metadata().is_ok_and(|it| it.file_type().is_fifo());

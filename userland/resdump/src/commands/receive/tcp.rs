@@ -1,61 +1,32 @@
 // SPDX-License-Identifier: MIT
 
-//! `resdump receive`: the other end of `resdump dump REGION tcp:HOST:PORT`.
+//! The other end of `resdump dump REGION tcp:HOST:PORT`.
 
 use std::{
     fs::{File, OpenOptions},
     io::{self, BufReader, Read, Write},
     net::TcpListener,
     os::unix::fs::OpenOptionsExt,
-    path::PathBuf,
 };
 
 use nix::errno::Errno;
-use serde::Serialize;
 
+use super::{Args, Received, cannot_create, record, say};
 use crate::{
-    digest::{Algorithm, Digest, Hasher},
+    digest::{Algorithm, Hasher},
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
     journal::Journal,
-    manifest::{self, Manifest},
+    manifest,
     output::Output,
     progress::Progress,
     stream::wire,
 };
 
-/// Arguments of `receive`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// Where to wait: tcp:PORT or tcp:ADDRESS:PORT; port 0 takes any
-    from: String,
-
-    /// File to make, its manifest beside it
-    file: PathBuf,
-
-    /// Overwrite the file
-    #[arg(long)]
-    force: bool,
-
-    /// No progress, no final line
-    #[arg(short, long)]
-    quiet: bool,
-}
-
-#[derive(Serialize)]
-struct Received<'a> {
-    file: &'a str,
-    region: String,
-    length: u64,
-    bytes: u64,
-    complete: bool,
-    digest: Option<Digest>,
-}
-
-/// Runs `receive`.
-pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
+/// Runs it, waiting at `place`.
+pub(super) fn run(args: &Args, place: &str, output: &Output) -> Result<ExitCode> {
     let name = args.file.display().to_string();
-    let mut connection = BufReader::new(accept(args)?);
+    let mut connection = BufReader::new(accept(args, place)?);
     let header = wire::read_header(&mut connection).map_err(|error| {
         Error::new(
             ExitCode::Io,
@@ -92,7 +63,7 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
         Ok(digest) => (digest, None),
         Err(error) => (None, Some(error)),
     };
-    journal.finish(|manifest| finish(manifest, bytes, digest.clone(), error.as_ref()))?;
+    journal.finish(|manifest| record(manifest, bytes, digest.clone(), error.as_ref()))?;
 
     let received = Received {
         file: &name,
@@ -102,35 +73,21 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
         complete: error.is_none(),
         digest,
     };
-    if output.is_json() {
-        output.object(&received, error.as_ref())?;
-    } else if !args.quiet {
-        output.text(|out| writeln!(out, "{bytes} of {length} bytes of {}", received.region))?;
-    }
-    Ok(error.map_or(ExitCode::Ok, |error| output.complain(&error)))
-}
-
-fn finish(manifest: &mut Manifest, bytes: u64, digest: Option<Digest>, error: Option<&Error>) {
-    manifest.complete = error.is_none();
-    manifest.bytes = bytes;
-    manifest.copied = bytes;
-    manifest.engine = "receive".into();
-    manifest.digest = digest;
-    manifest.error = error.map(ToString::to_string);
+    say(&received, args, output, error)
 }
 
 /// Waits for somebody who sends.
-fn accept(args: &Args) -> Result<impl Read> {
-    let failed = |error: io::Error| Error::io("cannot listen", &args.from, &error);
-    let place = args.from.strip_prefix("tcp:").ok_or_else(|| {
+fn accept(args: &Args, place: &str) -> Result<impl Read> {
+    let failed = |error: io::Error| {
+        let errno = error.raw_os_error().map(Errno::from_raw);
         Error::new(
-            ExitCode::Usage,
-            "no such place",
+            ExitCode::Other,
+            "cannot listen",
             &args.from,
-            Errno::EINVAL,
-            "give tcp:PORT or tcp:ADDRESS:PORT",
+            errno.unwrap_or(Errno::EADDRNOTAVAIL),
+            "give an address of this machine and a free port",
         )
-    })?;
+    };
     let place = if place.contains(':') {
         place.to_string()
     } else {
@@ -153,16 +110,7 @@ fn create(args: &Args) -> Result<File> {
         .truncate(args.force)
         .mode(0o600)
         .open(&args.file)
-        .map_err(|error| match errno_of(&error) {
-            Errno::EEXIST => Error::new(
-                ExitCode::Target,
-                "target exists",
-                args.file.display(),
-                Errno::EEXIST,
-                "--force overwrites it",
-            ),
-            errno => Error::system("cannot open target", args.file.display(), errno),
-        })
+        .map_err(|error| cannot_create(args, &error))
 }
 
 /// Gives each block to `store`, and returns what the sender says at the end.

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: MIT
+
+//! A dump on its way: the bytes, their digest, what is durable, and whether it is what it should be.
+
+use std::{path::Path, thread};
+
+use nix::errno::Errno;
+
+use super::{args::Args, incomplete::incomplete, layout::Layout};
+use crate::{
+    digest::{self, Digest},
+    engine::{self, Engine, Moved, Piece, Sparse},
+    error::{Error, Result},
+    exit_codes::ExitCode,
+    format::{Format, elf},
+    journal::Journal,
+    manifest::Manifest,
+    progress::Progress,
+    readback::ReadBack,
+    report::{Clock, Report},
+    signals::{self, Stop},
+    source::{Region, Source},
+    span::Span,
+    target::Target,
+    transfer,
+};
+
+/// A dump on its way.
+pub(super) struct Job<'a> {
+    pub(super) args: &'a Args,
+    pub(super) source: &'a dyn Source,
+    pub(super) target: &'a Target,
+    pub(super) layout: &'a Layout,
+    pub(super) stop: &'a Stop,
+}
+
+impl Job<'_> {
+    /// Writes everything and makes it durable, the digest being computed meanwhile.
+    pub(super) fn run(
+        &self,
+        engine: &mut dyn Engine,
+        mut journal: Option<&mut Journal>,
+        show: bool,
+        report: &mut Report<'_>,
+    ) -> (Moved, Option<Digest>, Option<Error>) {
+        let abort = Stop::default();
+        let cancelled = || self.stop.requested() || abort.requested();
+        thread::scope(|scope| {
+            // A signal is for the thread that waits for the disk.
+            let hasher = signals::blocked(|| {
+                self.args.digest.map(|algorithm| {
+                    let cancelled = &cancelled;
+                    scope.spawn(move || {
+                        digest::of(self.source, self.layout.span, algorithm, cancelled)
+                    })
+                })
+            });
+            let clock = Clock::start();
+            let mut progress = Progress::new(self.layout.plan.span.length, show);
+            let moved = self.write(engine, &mut |bytes| {
+                progress.at(bytes);
+                if let Some(journal) = &mut journal {
+                    journal.at(self.layout.done + bytes, self.target.file());
+                }
+            });
+            drop(progress);
+            let finished = self.finish(&moved);
+            let done = self.layout.done + moved.bytes;
+            report.moved(&moved, self.layout.done);
+            report.time(&clock, finished.sync_seconds);
+            report.synced = finished.synced;
+
+            if done < self.layout.span.length {
+                abort.request();
+            }
+            let mut error = moved
+                .error
+                .map(|errno| {
+                    let kind = self.target.kind();
+                    incomplete(self.args, kind, &moved, self.layout, errno)
+                })
+                .or(finished.error)
+                .or_else(|| self.check_strict(&moved));
+            let digest = match hasher.map(thread::ScopedJoinHandle::join) {
+                Some(Ok(Ok(None))) => {
+                    error = error.or_else(|| Some(self.no_digest()));
+                    None
+                }
+                Some(Ok(Ok(digest))) => digest,
+                Some(Ok(Err(failed))) => {
+                    error = error.or(Some(failed));
+                    None
+                }
+                Some(Err(panic)) => std::panic::resume_unwind(panic),
+                None => None,
+            };
+            (moved, digest, error)
+        })
+    }
+
+    /// Body by the engine, tail through the page cache.
+    fn write(&self, engine: &mut dyn Engine, progress: &mut dyn FnMut(u64)) -> Moved {
+        let plan = &self.layout.plan;
+        let room = self.layout.room;
+        let mut moved = Moved::default();
+        let align = u64::from(self.target.alignment().offset);
+        let body = plan.body.min(room - room % align);
+        if body > 0 {
+            let piece = Piece {
+                offset: plan.span.offset,
+                length: body,
+                position: plan.seek,
+            };
+            let file = self.target.file();
+            moved = if self.args.zero_skip {
+                let mut sparse = Sparse::new(engine, self.source);
+                transfer::run(&mut sparse, file, piece, self.stop, progress)
+            } else {
+                transfer::run(engine, file, piece, self.stop, progress)
+            };
+        }
+        if moved.direct > 0 && self.target.copies() {
+            log::warn!("the target is in memory: nothing went by direct I/O");
+            moved.copied += moved.direct;
+            moved.direct = 0;
+        }
+        if moved.error.is_none() && room < plan.span.length {
+            moved.error = Some(Errno::ENOSPC);
+        }
+        let tail = plan.tail();
+        if moved.error.is_none() && tail > 0 {
+            // Less than one block.
+            let mut bytes = vec![0; tail as usize];
+            let written = self
+                .source
+                .read_at(&mut bytes, plan.span.offset + plan.body)
+                .map_err(|error| error.errno)
+                .and_then(|()| self.target.write_tail(&bytes, plan.seek + plan.body));
+            match written {
+                Ok(()) => {
+                    moved.bytes += tail;
+                    moved.copied += tail;
+                }
+                Err(errno) => moved.error = Some(errno),
+            }
+        }
+        moved
+    }
+
+    /// Leaves exactly what was moved on the target, describes it, and makes it durable.
+    fn finish(&self, moved: &Moved) -> Finished {
+        let plan = &self.layout.plan;
+        let cut = if moved.bytes < plan.span.length {
+            self.target.truncate(plan.seek + moved.bytes)
+        } else {
+            Ok(())
+        };
+        let described = cut.and_then(|()| self.describe(moved));
+        let clock = Clock::start();
+        let sync = !self.args.no_sync;
+        let synced = if sync { self.target.sync() } else { Ok(()) };
+        Finished {
+            synced: sync && synced.is_ok(),
+            sync_seconds: clock.seconds(),
+            error: described.and(synced).err(),
+        }
+    }
+
+    /// The headers of a format that has some: last, so that they never promise what is not there.
+    fn describe(&self, moved: &Moved) -> Result<()> {
+        let stored = self.layout.done + moved.bytes;
+        if self.args.format != Format::Elf || stored == 0 {
+            return Ok(());
+        }
+        let abi = self.source.region().map_or(0, Region::abi);
+        let origin = self.layout.origin(self.source);
+        let note = Manifest::begin(origin, Format::Elf, self.layout.data_offset, abi).note();
+        let header = elf::header(&elf::Image {
+            endian: elf::native_endian(),
+            machine: elf::native_machine(),
+            base: self.source.base().unwrap_or(0) + self.layout.span.offset,
+            length: self.layout.span.length,
+            stored,
+            data_offset: self.layout.data_offset - self.args.seek,
+            note,
+        });
+        self.target
+            .write_tail(&header, self.args.seek)
+            .map_err(|errno| {
+                Error::system("cannot write header", self.args.target.display(), errno)
+            })
+    }
+
+    /// Somebody did not want to wait for it.
+    fn no_digest(&self) -> Error {
+        Error::new(
+            ExitCode::Interrupted,
+            "no digest",
+            self.args.target.display(),
+            Errno::EINTR,
+            "stopped by a signal; all bytes are on the target",
+        )
+    }
+
+    fn check_strict(&self, moved: &Moved) -> Option<Error> {
+        (self.args.strict && moved.copied > 0).then(|| {
+            engine::would_copy(
+                &self.args.target.to_string_lossy(),
+                "it is complete, but bytes have been copied",
+            )
+        })
+    }
+
+    /// `--verify`: what is on the target, against the digest or the region.
+    pub(super) fn verify(
+        &self,
+        moved: &Moved,
+        digest: Option<&Digest>,
+        report: &mut Report<'_>,
+    ) -> Result<()> {
+        let length = self.layout.done + moved.bytes;
+        if !self.args.verify || length == 0 {
+            return Ok(());
+        }
+        let path: &Path = &self.args.target;
+        let data = Span {
+            offset: self.layout.data_offset,
+            length,
+        };
+        let mut read_back = ReadBack::open(path, data)?;
+        match digest {
+            Some(digest) if length == self.layout.span.length => read_back.expect_digest(digest)?,
+            _ => read_back.expect_bytes(self.source, self.layout.span.offset)?,
+        }
+        report.verified = true;
+        Ok(())
+    }
+}
+
+/// How a dump was brought to an end after the last byte.
+struct Finished {
+    synced: bool,
+    sync_seconds: f64,
+    error: Option<Error>,
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+
+//! `resdump receive`: the other end of `resdump dump REGION tcp:HOST:PORT` and of `resdump send`.
+
+use std::{io, path::PathBuf};
+
+use nix::errno::Errno;
+use serde::Serialize;
+
+use crate::{
+    digest::Digest,
+    error::{Error, Result, errno_of},
+    exit_codes::ExitCode,
+    manifest::Manifest,
+    output::Output,
+};
+
+mod serial;
+mod tcp;
+
+/// Arguments of `receive`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// tcp:[ADDRESS:]PORT (0: any), a serial device, or '-' for this terminal
+    from: String,
+
+    /// File to make, its manifest beside it
+    file: PathBuf,
+
+    /// Go on with what came over a serial device before
+    #[arg(long)]
+    resume: bool,
+
+    /// Overwrite the file
+    #[arg(long)]
+    force: bool,
+
+    /// No progress, no final line
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+#[derive(Serialize)]
+struct Received<'a> {
+    file: &'a str,
+    region: String,
+    length: u64,
+    bytes: u64,
+    complete: bool,
+    digest: Option<Digest>,
+}
+
+/// Runs `receive`.
+pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
+    match args.from.strip_prefix("tcp:") {
+        Some(place) => tcp::run(args, place, output),
+        None => serial::run(args, output),
+    }
+}
+
+fn record(manifest: &mut Manifest, bytes: u64, digest: Option<Digest>, error: Option<&Error>) {
+    manifest.complete = error.is_none();
+    manifest.bytes = bytes;
+    manifest.copied = bytes;
+    manifest.engine = "receive".into();
+    manifest.digest = digest;
+    manifest.error = error.map(ToString::to_string);
+}
+
+/// What has come, for a person or a program.
+fn say(
+    received: &Received<'_>,
+    args: &Args,
+    output: &Output,
+    error: Option<Error>,
+) -> Result<ExitCode> {
+    if output.is_json() {
+        output.object(received, error.as_ref())?;
+    } else if !args.quiet {
+        output.text(|out| {
+            writeln!(
+                out,
+                "{} of {} bytes of {}",
+                received.bytes, received.length, received.region
+            )
+        })?;
+    }
+    Ok(error.map_or(ExitCode::Ok, |error| output.complain(&error)))
+}
+
+fn cannot_create(args: &Args, error: &io::Error) -> Error {
+    match errno_of(error) {
+        Errno::EEXIST => Error::new(
+            ExitCode::Target,
+            "target exists",
+            args.file.display(),
+            Errno::EEXIST,
+            "--force overwrites it",
+        ),
+        errno => Error::system("cannot open target", args.file.display(), errno),
+    }
+}

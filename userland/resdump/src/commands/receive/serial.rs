@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT
+
+//! The other end of `resdump send`: a serial device, or standard input and output.
+
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    path::Path,
+};
+
+use nix::errno::Errno;
+
+use super::{Args, Received};
+use crate::{
+    digest::Algorithm,
+    error::{Error, Result, errno_of},
+    exit_codes::ExitCode,
+    journal::Journal,
+    manifest::{self, Manifest, Origin},
+    output::Output,
+    progress::Progress,
+    readback::ReadBack,
+    signals::Stop,
+    stream::{
+        link::Line,
+        pack::Compression,
+        rescue::{self, BLOCK, Patience, Sink},
+        wire::{Header, Trailer},
+    },
+};
+
+/// Runs it.
+pub(super) fn run(args: &Args, output: &Output) -> Result<ExitCode> {
+    // Standard output may be the line.
+    let aside = output.aside();
+    let output = if args.from == "-" { &aside } else { output };
+    let name = args.file.display().to_string();
+    let stop = Stop::on_signals()
+        .map_err(|error| Error::io("cannot handle", "SIGINT and SIGTERM", &error))?;
+    let mut store = Store::open(args, !args.quiet && !output.is_json())?;
+    let line = match args.from.as_str() {
+        "-" => Line::standard(),
+        path => Line::open(Path::new(path)),
+    };
+    let mut line = line.map_err(|error| Error::io("cannot open", &args.from, &error))?;
+    let taken = rescue::receive(&mut line, &mut store, Patience::default(), &stop);
+    drop(line);
+    store.finish(&name, taken, output)
+}
+
+/// The file that is made.
+struct Store<'a> {
+    args: &'a Args,
+    file: File,
+    /// Of an interrupted transfer.
+    before: Option<Manifest>,
+    /// Since a sender has said what comes.
+    coming: Option<Coming>,
+    show: bool,
+}
+
+struct Coming {
+    origin: Origin,
+    journal: Journal,
+    compression: Option<Compression>,
+    progress: Progress,
+    bytes: u64,
+}
+
+impl<'a> Store<'a> {
+    fn open(args: &'a Args, show: bool) -> Result<Self> {
+        let before = match args.resume {
+            true => Manifest::load(&manifest::beside(&args.file))?,
+            false => None,
+        };
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .create_new(!args.force && before.is_none())
+            .truncate(args.force && before.is_none())
+            .mode(0o600)
+            .open(&args.file)
+            .map_err(|error| super::cannot_create(args, &error))?;
+        Ok(Self {
+            args,
+            file,
+            before,
+            coming: None,
+            show,
+        })
+    }
+
+    fn finish(self, name: &str, taken: io::Result<()>, output: &Output) -> Result<ExitCode> {
+        let Some(coming) = self.coming else {
+            let errno = taken.err().map_or(Errno::ENODATA, |error| errno_of(&error));
+            if self.before.is_none() {
+                // Nothing is in it.
+                let _ = std::fs::remove_file(&self.args.file);
+            }
+            return Err(ended(name, 0, 0, errno));
+        };
+        drop(coming.progress);
+        self.file
+            .sync_all()
+            .map_err(|error| Error::io("cannot sync", name, &error))?;
+        let (bytes, length) = (coming.bytes, coming.origin.length);
+        let error = taken
+            .err()
+            .map(|error| ended(name, bytes, length, errno_of(&error)));
+        let mut digest = None;
+        coming.journal.finish(|manifest| {
+            super::record(manifest, bytes, manifest.digest.clone(), error.as_ref());
+            digest.clone_from(&manifest.digest);
+        })?;
+        let received = Received {
+            file: name,
+            region: coming.origin.region,
+            length,
+            bytes,
+            complete: error.is_none(),
+            digest,
+        };
+        super::say(&received, self.args, output, error)
+    }
+}
+
+impl Sink for Store<'_> {
+    fn begin(&mut self, header: Header, blocks: u64) -> io::Result<u64> {
+        let mut manifest = header.manifest;
+        let origin = manifest.origin.clone();
+        if blocks != origin.length.div_ceil(BLOCK) {
+            return Err(Errno::EPROTO.into());
+        }
+        // The sender was started again: what is here stays.
+        if let Some(coming) = &mut self.coming {
+            if coming.origin != origin {
+                return Err(Errno::ESTALE.into());
+            }
+            coming.compression = header.compression;
+            return Ok(coming.bytes.div_ceil(BLOCK));
+        }
+        let bytes = match &self.before {
+            Some(before) if before.origin != origin => return Err(Errno::ESTALE.into()),
+            Some(before) if before.bytes < origin.length => before.bytes - before.bytes % BLOCK,
+            Some(_) => origin.length,
+            None => 0,
+        };
+        self.file.set_len(bytes)?;
+        // Nothing that a stranger says is believed.
+        (manifest.complete, manifest.data_offset) = (false, 0);
+        (manifest.bytes, manifest.resumed) = (bytes, bytes);
+        let path = manifest::beside(&self.args.file);
+        let journal = Journal::begin(&path, manifest).map_err(|error| error.errno)?;
+        self.coming = Some(Coming {
+            progress: Progress::new(origin.length, self.show),
+            origin,
+            journal,
+            compression: header.compression,
+            bytes,
+        });
+        Ok(bytes.div_ceil(BLOCK))
+    }
+
+    fn block(&mut self, payload: &[u8]) -> io::Result<()> {
+        let coming = self.coming.as_mut().ok_or(Errno::EPROTO)?;
+        let length = (coming.origin.length - coming.bytes).min(BLOCK) as usize;
+        let unpacked = match coming.compression {
+            Some(compression) => compression.unpack(payload, length)?,
+            None if payload.len() == length => payload.to_vec(),
+            None => return Err(Errno::EPROTO.into()),
+        };
+        self.file.write_all_at(&unpacked, coming.bytes)?;
+        coming.bytes += unpacked.len() as u64;
+        coming.progress.at(coming.bytes);
+        coming.journal.at(coming.bytes, &self.file);
+        Ok(())
+    }
+
+    fn end(&mut self, trailer: &Trailer) -> io::Result<()> {
+        let coming = self.coming.as_mut().ok_or(Errno::EPROTO)?;
+        if coming.bytes != coming.origin.length || trailer.bytes != coming.bytes {
+            return Err(Errno::ENODATA.into());
+        }
+        self.file.sync_all()?;
+        let algorithm = trailer.digest.as_ref().map(|digest| digest.algorithm);
+        let data = crate::span::Span {
+            offset: 0,
+            length: coming.bytes,
+        };
+        let found = algorithm
+            .map(|algorithm: Algorithm| ReadBack::open(&self.args.file, data)?.digest(algorithm))
+            .transpose()
+            .map_err(|error| error.errno)?;
+        if found != trailer.digest {
+            return Err(Errno::EBADMSG.into());
+        }
+        coming.journal.digest(found);
+        Ok(())
+    }
+}
+
+fn ended(name: &str, bytes: u64, length: u64, errno: Errno) -> Error {
+    let (code, reason) = match errno {
+        Errno::EINTR => (ExitCode::Interrupted, "stopped by a signal"),
+        Errno::EBADMSG => (
+            ExitCode::Mismatch,
+            "its digest is not the sender's: the region has changed, receive it anew",
+        ),
+        Errno::ESTALE => (
+            ExitCode::Target,
+            "the sender offers another dump than the one that was begun",
+        ),
+        Errno::ETIMEDOUT => (ExitCode::Incomplete, "the sender is silent"),
+        _ => (ExitCode::Incomplete, "the line is gone"),
+    };
+    Error::new(
+        code,
+        "transfer incomplete",
+        name,
+        errno,
+        format!("{reason}; {bytes} of {length} bytes are here, go on with --resume"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_that_differs_has_its_own_status() {
+        assert_eq!(ended("a", 1, 1, Errno::EBADMSG).code, ExitCode::Mismatch);
+        assert_eq!(ended("a", 1, 2, Errno::EIO).code, ExitCode::Incomplete);
+    }
+}

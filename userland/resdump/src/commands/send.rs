@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+
+//! `resdump send`: a region over the console itself, when there is no disk and no network.
+
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+
+use crate::{
+    digest::{self, Algorithm},
+    error::{Error, Result, errno_of},
+    exit_codes::ExitCode,
+    format::Format,
+    manifest::{Manifest, Origin},
+    output::Output,
+    signals::Stop,
+    size,
+    source::{self, Region, Source},
+    span::Span,
+    stream::{
+        link::Line,
+        pack::Compression,
+        rescue::{self, BLOCK, Patience},
+        wire::{Header, Trailer},
+    },
+};
+
+/// Arguments of `send`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Label, node below /dev/resmem, or a saved file
+    region: String,
+
+    /// Serial device [default: this terminal]
+    #[arg(long, value_name = "PATH")]
+    line: Option<PathBuf>,
+
+    /// First byte, from the start of the region: 4096, 0x1000, 4K
+    #[arg(long, value_name = "BYTES", default_value = "0", value_parser = size::parse)]
+    offset: u64,
+
+    /// Number of bytes [default: to the end of the region]
+    #[arg(long, value_name = "BYTES", value_parser = size::parse)]
+    length: Option<u64>,
+
+    /// How to compress
+    #[arg(long, value_enum, value_name = "METHOD", default_value = "zstd")]
+    compress: Compression,
+}
+
+/// Runs `send`. It says nothing while the line is in use.
+pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
+    let output = output.aside();
+    let source = source::open(&args.region)?;
+    let source = &*source;
+    let span = Span::new(args.offset, args.length, source.size())?;
+    let stop = Stop::on_signals()
+        .map_err(|error| Error::io("cannot handle", "SIGINT and SIGTERM", &error))?;
+    let name = args.line.as_ref().map_or_else(
+        || "standard input and output".into(),
+        |path| path.display().to_string(),
+    );
+    let line = match &args.line {
+        Some(path) => Line::open(path),
+        None => Line::standard(),
+    };
+    let mut line = line.map_err(|error| Error::io("cannot open", &name, &error))?;
+
+    let sent = rescue::send(
+        &mut line,
+        &header(args, source, span),
+        span.length.div_ceil(BLOCK),
+        &mut |number| {
+            let offset = number * BLOCK;
+            let mut bytes = vec![0; BLOCK.min(span.length - offset) as usize];
+            source
+                .read_at(&mut bytes, span.offset + offset)
+                .map_err(|error| error.errno)?;
+            args.compress.pack(&bytes)
+        },
+        &mut || {
+            let digest = digest::of(source, span, Algorithm::Crc32c, &|| stop.requested());
+            Ok(Trailer {
+                bytes: span.length,
+                digest: digest.map_err(|error| error.errno)?,
+                error: None,
+            })
+        },
+        Patience::default(),
+        &stop,
+    );
+    drop(line);
+    let error = sent.err().map(|error| incomplete(&name, errno_of(&error)));
+    if output.is_json() {
+        output.object(&serde_json::json!({"bytes": span.length}), error.as_ref())?;
+    }
+    Ok(error.map_or(ExitCode::Ok, |error| output.complain(&error)))
+}
+
+fn header(args: &Args, source: &dyn Source, span: Span) -> Header {
+    let origin = Origin {
+        region: source.name().into(),
+        base: source.base(),
+        offset: span.offset,
+        length: span.length,
+    };
+    let abi = source.region().map_or(0, Region::abi);
+    Header {
+        manifest: Manifest::begin(origin, Format::Raw, 0, abi),
+        compression: Some(args.compress),
+        digest: Some(Algorithm::Crc32c),
+    }
+}
+
+fn incomplete(name: &str, errno: Errno) -> Error {
+    let (code, reason) = match errno {
+        Errno::EINTR => (ExitCode::Interrupted, "stopped by a signal"),
+        Errno::ETIMEDOUT => (
+            ExitCode::Io,
+            "nobody answers: start 'resdump receive' on the host",
+        ),
+        _ => (ExitCode::Io, "the line is gone"),
+    };
+    Error::new(
+        code,
+        "cannot send",
+        name,
+        errno,
+        format!("{reason}; send again to go on where the receiver is"),
+    )
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+
+//! `resdump send` to `resdump receive`, over a line that may be noisy.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    process::{Child, Command, Stdio},
+    thread,
+};
+
+use crate::bench::Bench;
+
+fn start(bench: &Bench, args: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_resdump"))
+        .args(args)
+        .current_dir(bench.folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Passes on what comes, line by line, as `hurt` leaves the line with that number. Ends with either
+/// end; what was passed on.
+fn wire(
+    from: impl Read + Send + 'static,
+    mut to: impl Write + Send + 'static,
+    hurt: impl Fn(usize, &mut Vec<u8>) + Send + 'static,
+) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        let mut from = BufReader::new(from);
+        for number in 0.. {
+            let mut line = Vec::new();
+            if from.read_until(b'\n', &mut line).unwrap_or(0) == 0 {
+                return;
+            }
+            hurt(number, &mut line);
+            if to.write_all(&line).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// Status of the sender and of the receiver.
+fn transfer(
+    bench: &Bench,
+    receive: &[&str],
+    hurt: impl Fn(usize, &mut Vec<u8>) + Send + 'static,
+) -> (Option<i32>, Option<i32>) {
+    let mut sender = start(bench, &["send", "./saved"]);
+    let mut receiver = start(bench, &[&["receive", "-", "./out"], receive].concat());
+    let there = wire(
+        sender.stdout.take().unwrap(),
+        receiver.stdin.take().unwrap(),
+        hurt,
+    );
+    let back = wire(
+        receiver.stdout.take().unwrap(),
+        sender.stdin.take().unwrap(),
+        |_, _| {},
+    );
+    let statuses = (
+        sender.wait().unwrap().code(),
+        receiver.wait().unwrap().code(),
+    );
+    there.join().unwrap();
+    back.join().unwrap();
+    statuses
+}
+
+#[test]
+fn a_noisy_line_delivers_every_byte() {
+    let bench = Bench::new(300_001);
+    let statuses = transfer(&bench, &[], |number, line| match number % 13 {
+        3 => line.clear(),
+        5 => drop(line.remove(line.len() / 2)),
+        7 => line[4] ^= 1,
+        9 => line.splice(0..0, *b"[ 12.3] usb #1: noise ").for_each(drop),
+        11 => line.extend(line.clone()),
+        _ => {}
+    });
+    assert_eq!(statuses, (Some(0), Some(0)));
+    assert_eq!(bench.out(), bench.bytes);
+    let manifest = bench.manifest();
+    assert_eq!(manifest["complete"], true);
+    assert_eq!(manifest["digest"]["algorithm"], "crc32c");
+    assert!(bench.run(&["verify", "./out"]).status.success());
+}
+
+#[test]
+fn an_interrupted_transfer_is_gone_on_with() {
+    let bench = Bench::new(100_000);
+    assert_eq!(transfer(&bench, &[], |_, _| {}), (Some(0), Some(0)));
+    // As if it had ended after 10 blocks.
+    let mut manifest = bench.manifest();
+    manifest["complete"] = false.into();
+    manifest["bytes"] = 40_960.into();
+    fs::write(bench.path("out.json"), manifest.to_string()).unwrap();
+    let mut out = bench.out();
+    out[40_960..].fill(0);
+    fs::write(bench.path("out"), out).unwrap();
+
+    assert_eq!(
+        transfer(&bench, &["--resume"], |_, _| {}),
+        (Some(0), Some(0))
+    );
+    assert_eq!(bench.out(), bench.bytes);
+    let manifest = bench.manifest();
+    assert_eq!(manifest["resumed"], 40_960);
+    assert_eq!(manifest["complete"], true);
+}
