@@ -6,7 +6,7 @@ BOARD ?= qemu-ppce500
 # One toolchain for everything: the distribution's where it is installed, else what is on the PATH.
 export PATH := /usr/bin:$(PATH)
 CACHE := $(or $(RESDUMP_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/resdump)
-CARGO = CARGO_TARGET_DIR=$(CACHE)/target/$(1) cargo
+CARGO = CARGO_TARGET_DIR=$(CURDIR)/out/target/$(1) cargo
 HARNESS = $(call CARGO,qemu) run --quiet --release --locked --manifest-path qemu/Cargo.toml -- --board $(BOARD)
 
 .DEFAULT_GOAL := help

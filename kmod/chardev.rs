@@ -32,6 +32,7 @@ use crate::{
         self,
         OpenRegion, //
     },
+    labels::Claim,
     region::Region, //
 };
 
@@ -49,6 +50,7 @@ pub(crate) struct CharDevice {
     name: CString,
     node: CString,
     region: Arc<Region>,
+    _label: Claim,
 }
 
 // SAFETY: `misc_deregister()` may be called on any thread, and there are no `&self` methods that
@@ -58,9 +60,10 @@ unsafe impl Send for CharDevice {}
 unsafe impl Sync for CharDevice {}
 
 impl CharDevice {
-    /// Registers a device for `region`. May sleep. The label must not be in use.
+    /// Registers a device for `region`. May sleep. `EEXIST` when its label is in use.
     pub(crate) fn register(region: Arc<Region>) -> Result<impl PinInit<Self, Error>> {
         let label = region.label();
+        let claim = Claim::new(label)?;
         let name = CString::try_from_fmt(fmt!("resmem-{label}"))?;
         let node = CString::try_from_fmt(fmt!("resmem/{label}"))?;
         // The strings are heap memory: they stay where they are when the `CString`s are moved.
@@ -70,6 +73,7 @@ impl CharDevice {
             name,
             node,
             region,
+            _label: claim,
             // Last: from here on the device can be opened.
             misc <- Opaque::try_ffi_init(move |slot: *mut bindings::miscdevice| {
                 let misc = bindings::miscdevice {

@@ -64,10 +64,11 @@ impl platform::Driver for Driver {
             let (first, last) = (memory.base(), memory.base() + (memory.size() - 1));
             dev_info!(dev, "{}: [mem {first:#x}-{last:#x}]\n", region.label());
             let region = Arc::new(region, GFP_KERNEL)?;
-            devices.push(
-                KBox::try_pin_init(CharDevice::register(region)?, GFP_KERNEL)?,
-                GFP_KERNEL,
-            )?;
+            let label = region.clone();
+            let device = CharDevice::register(region)
+                .and_then(|device| KBox::try_pin_init(device, GFP_KERNEL))
+                .inspect_err(|error| dev_err!(dev, "{}: no device: {error:?}\n", label.label()))?;
+            devices.push(device, GFP_KERNEL)?;
         }
         Ok(Self { _devices: devices })
     }

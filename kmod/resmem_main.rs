@@ -6,6 +6,14 @@
 
 #![crate_name = "resmem"]
 
+use kernel::{
+    driver::Registration,
+    platform::Adapter,
+    prelude::*,
+    InPlaceModule,
+    ModuleMetadata, //
+};
+
 #[expect(unreachable_pub)] // shared with userland
 mod abi;
 mod chardev;
@@ -14,6 +22,7 @@ mod eventfd;
 mod ffi;
 mod fops;
 mod frames;
+mod labels;
 mod memory;
 mod pinned;
 #[expect(unreachable_pub)] // shared with userland
@@ -24,8 +33,25 @@ mod snapshot;
 mod target;
 mod transfer;
 
-kernel::module_platform_driver! {
-    type: driver::Driver,
+/// The module: the registration of its driver.
+#[pin_data]
+struct Module {
+    #[pin]
+    _driver: Registration<Adapter<driver::Driver>>,
+}
+
+impl InPlaceModule for Module {
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        // SAFETY: Once, and before there is a driver to claim labels.
+        unsafe { labels::init() };
+        try_pin_init!(Self {
+            _driver <- Registration::new(<Self as ModuleMetadata>::NAME, module),
+        })
+    }
+}
+
+module! {
+    type: Module,
     name: "resmem",
     authors: ["The resdump authors"],
     description: "Reserved physical memory to disk by direct I/O, without a copy",

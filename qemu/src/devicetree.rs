@@ -13,7 +13,7 @@ use crate::step::output_of;
 /// A reserved region of a test's own making.
 #[derive(Clone, Debug)]
 pub struct Region {
-    /// Name of the region's node, and the label unless `named`.
+    /// Name of the region's node, and the label unless `name` is given.
     pub label: String,
     /// Physical address.
     pub base: u64,
@@ -23,8 +23,8 @@ pub struct Region {
     pub writable: bool,
     /// Whether the region's node carries `no-map`.
     pub no_map: bool,
-    /// Whether `memory-region-names` gives the label.
-    pub named: bool,
+    /// What `memory-region-names` says, if it is there.
+    pub name: Option<String>,
 }
 
 impl Region {
@@ -36,8 +36,14 @@ impl Region {
             size,
             writable: false,
             no_map: false,
-            named: false,
+            name: None,
         }
+    }
+
+    /// The same, with a label other than the name of its node.
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = Some(name.to_owned());
+        self
     }
 
     /// The same, without a mapping by the kernel.
@@ -67,10 +73,9 @@ pub fn overlay(regions: &[Region]) -> String {
             cells(region.size),
             if region.no_map { "no-map;" } else { "" }
         );
-        let names = if region.named {
-            format!("memory-region-names = \"{}\";", region.label)
-        } else {
-            String::new()
+        let names = match &region.name {
+            Some(name) => format!("memory-region-names = \"{name}\";"),
+            None => String::new(),
         };
         let _ = writeln!(
             drivers,

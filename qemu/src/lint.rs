@@ -26,10 +26,7 @@ pub fn lint(paths: &Paths, tools: &Toolchain, board: &Board) -> Result<()> {
             cargo
                 .args(arguments)
                 .current_dir(paths.root.join(workspace))
-                .env(
-                    "CARGO_TARGET_DIR",
-                    paths.cache.join("target").join(workspace),
-                );
+                .env("CARGO_TARGET_DIR", paths.out.join("target").join(workspace));
             cargo
         };
         step.run(&mut cargo(&["fmt", "--all", "--check"]))?;

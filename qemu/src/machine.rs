@@ -163,7 +163,10 @@ impl<'a> Machine<'a> {
             .args(self.arguments()?)
             .arg("-dtb")
             .arg(tree)
-            .args(["-display", "none", "-monitor", "none", "-serial", "stdio"]);
+            .args(["-display", "none", "-monitor", "none"])
+            // Ctrl-C is for the guest.
+            .args(["-chardev", "stdio,id=console,signal=off"])
+            .args(["-serial", "chardev:console"]);
         let words: Vec<String> = std::iter::once(command.get_program())
             .chain(command.get_args())
             .map(|word| quote(&word.to_string_lossy()))

@@ -46,7 +46,9 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            println!("FAIL: {error:#}");
+            let whole = format!("{error:#}");
+            println!("{whole}");
+            println!("FAIL: {}", whole.lines().next().unwrap_or_default());
             ExitCode::FAILURE
         }
     }

@@ -49,7 +49,7 @@ impl Step {
             let lines: Vec<&str> = text.lines().collect();
             let tail = lines[lines.len().saturating_sub(25)..].join("\n");
             bail!(
-                "{tail}\nstep {} failed: {:?} ended with {status}; the whole log is {}",
+                "step {} failed: {:?} ended with {status}; the whole log is {}, its end:\n{tail}",
                 self.name,
                 command.get_program(),
                 self.log.display()

@@ -13,7 +13,9 @@ use crate::step::{Key, Step, unless_built};
 pub fn build(builder: &Builder<'_>, workspace: &str, program: &str) -> Result<PathBuf> {
     let target = builder.board.get("RUST_TARGET")?;
     let linker = format!("{}gcc", builder.board.get("CROSS_COMPILE")?);
-    let folder = builder.paths.cache.join(program).join(target);
+    // Of this checkout alone: cargo takes sources of another one, of the same names and older, for
+    // its own.
+    let folder = builder.paths.out.join("target").join(program);
     let root = &builder.paths.root;
     let key = Key::new("cross 2")
         .text(program)

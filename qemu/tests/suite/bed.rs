@@ -104,15 +104,11 @@ pub const RAGGED: u64 = (1 << 20) + 77;
 
 fn regions(bed: Bed) -> Option<Vec<Region>> {
     match bed {
-        Bed::Low => {
-            let mut capture = Region::new("capture", 0x1000_0000, 64 << 20);
-            capture.named = true;
-            Some(vec![
-                capture,
-                Region::new("odd", 0x0e00_0000, ODD),
-                Region::new("scratch", 0x0f00_0000, 1 << 20).writable(),
-            ])
-        }
+        Bed::Low => Some(vec![
+            Region::new("named", 0x1000_0000, 64 << 20).named("capture"),
+            Region::new("odd", 0x0e00_0000, ODD),
+            Region::new("scratch", 0x0f00_0000, 1 << 20).writable(),
+        ]),
         Bed::High => Some(vec![
             Region::new("high", 0x6000_0000, 64 << 20),
             Region::new("highscratch", 0x6800_0000, 1 << 20).writable(),
@@ -122,6 +118,7 @@ fn regions(bed: Bed) -> Option<Vec<Region>> {
             Region::new("straddle", 0x0ff0_0000, 2 << 20),
             Region::new("nomap", 0x0e00_0000, 1 << 20).no_map(),
             Region::new("ragged", RAGGED_BASE, RAGGED).writable(),
+            Region::new("double", 0x0c00_0000, 1 << 20).named("nomap"),
         ]),
         Bed::Lab | Bed::Kunit | Bed::Readme => None,
     }
@@ -203,7 +200,10 @@ fn start(bed: Bed) -> Result<Running> {
     let filled: Vec<(String, u64, u64)> = match &machine.regions {
         Some(regions) => regions
             .iter()
-            .map(|region| (region.label.clone(), region.base, region.size))
+            .map(|region| {
+                let label = region.name.as_ref().unwrap_or(&region.label);
+                (label.clone(), region.base, region.size)
+            })
             .collect(),
         None => {
             let tree = machine.device_tree()?;
@@ -213,9 +213,10 @@ fn start(bed: Bed) -> Result<Running> {
     };
     let mut content = BTreeMap::new();
     for (label, base, size) in filled {
-        let file = folder.join(format!("{label}.bin"));
+        let file = folder.join(format!("{base:x}.bin"));
         fill_with_random(&file, size)?;
-        content.insert(label, fs::read(&file)?);
+        // Of two regions of one label the driver takes the first.
+        content.entry(label).or_insert(fs::read(&file)?);
         machine.loads.push((file, base));
     }
     let mut guest = machine.start()?;

@@ -53,6 +53,14 @@ pub fn cases() -> Vec<Case> {
         case("memory_without_pages_cannot_be_mapped", |bed| {
             bed.says("map /dev/resmem/outside", "ENXIO")
         }),
+        case("a_label_that_is_in_use_is_refused", |bed| {
+            let log = bed.check("dmesg | grep 'nomap: no device'")?;
+            ensure!(log.contains("EEXIST"), "{log}");
+            bed.says(
+                "info /dev/resmem/nomap",
+                "ok abi=1 flags=0x2 base=0xe000000 size=0x100000 page=4096 label=nomap zero=true",
+            )
+        }),
         case("a_ragged_region_cannot_be_mapped", |bed| {
             bed.says("map /dev/resmem/ragged", "EINVAL")
         }),
