@@ -58,17 +58,16 @@ impl platform::Driver for Driver {
             let region = node.region(index, writable).inspect_err(|error| {
                 dev_err!(dev, "memory-region {index}: not usable: {error:?}\n")
             })?;
+            let region = Arc::new(region, GFP_KERNEL)?;
+            let device = CharDevice::register(region.clone())
+                .and_then(|device| KBox::try_pin_init(device, GFP_KERNEL))
+                .inspect_err(|error| dev_err!(dev, "{}: no device: {error:?}\n", region.label()))?;
+            devices.push(device, GFP_KERNEL)?;
             // In hexadecimal only: on 32-bit machines the kernel's Rust has no 64-bit division, and
             // printing a u64 in decimal is a panic.
             let memory = region.memory();
             let (first, last) = (memory.base(), memory.base() + (memory.size() - 1));
             dev_info!(dev, "{}: [mem {first:#x}-{last:#x}]\n", region.label());
-            let region = Arc::new(region, GFP_KERNEL)?;
-            let label = region.clone();
-            let device = CharDevice::register(region)
-                .and_then(|device| KBox::try_pin_init(device, GFP_KERNEL))
-                .inspect_err(|error| dev_err!(dev, "{}: no device: {error:?}\n", label.label()))?;
-            devices.push(device, GFP_KERNEL)?;
         }
         Ok(Self { _devices: devices })
     }

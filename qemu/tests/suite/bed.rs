@@ -118,7 +118,8 @@ fn regions(bed: Bed) -> Option<Vec<Region>> {
             Region::new("straddle", 0x0ff0_0000, 2 << 20),
             Region::new("nomap", 0x0e00_0000, 1 << 20).no_map(),
             Region::new("ragged", RAGGED_BASE, RAGGED).writable(),
-            Region::new("double", 0x0c00_0000, 1 << 20).named("nomap"),
+            Region::new("twin", 0x0c00_0000, 1 << 20),
+            Region::new("double", 0x0c10_0000, 1 << 20).named("twin"),
         ]),
         Bed::Lab | Bed::Kunit | Bed::Readme => None,
     }
@@ -215,8 +216,7 @@ fn start(bed: Bed) -> Result<Running> {
     for (label, base, size) in filled {
         let file = folder.join(format!("{base:x}.bin"));
         fill_with_random(&file, size)?;
-        // Of two regions of one label the driver takes the first.
-        content.entry(label).or_insert(fs::read(&file)?);
+        content.insert(label, fs::read(&file)?);
         machine.loads.push((file, base));
     }
     let mut guest = machine.start()?;
