@@ -31,6 +31,7 @@ fn transcripts(bed: &mut Running) -> Result<()> {
             let command = lines[*start].strip_prefix(PROMPT).context("a prompt")?;
             let said = bed.guest.run(command)?;
             let said: Vec<String> = said.text.lines().map(shape).collect();
+            ensure!(!said.is_empty(), "{command} says nothing");
             let shown: Vec<String> = lines[start + 1..].iter().map(|line| shape(line)).collect();
             ensure!(
                 shown.starts_with(&said),

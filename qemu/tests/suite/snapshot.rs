@@ -83,6 +83,10 @@ fn ends_early(bed: &mut Running, how: &str) -> Result<()> {
     // The counters are kept by processor, and summed up when asked.
     let pinned = "echo 1 > /proc/sys/vm/stat_refresh; awk '/nr_foll_pin/ { sum += ($1 ~ /acquired/ ? $2 : -$2) } END { print sum }' /proc/vmstat";
     let before = bed.check(pinned)?;
+    ensure!(
+        before.trim().parse::<i64>().is_ok(),
+        "no counters of pinned pages: {before:?}"
+    );
     bed.check(&format!(
         "probe snapshot /dev/resmem/capture --length 0x4000000 --wait {how}"
     ))?;
