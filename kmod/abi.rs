@@ -12,7 +12,7 @@
 //! that is not zero is `EINVAL`, and nothing has happened.
 
 /// Revision of this ABI, reported in [`RegionInfo::abi`]. Grows with every addition.
-pub const ABI_REVISION: u32 = 1;
+pub const ABI_REVISION: u32 = 2;
 
 /// `_IOC` type of all commands.
 pub const IOC_TYPE: u8 = b'R';
@@ -24,20 +24,26 @@ pub const IOC_INFO: u8 = 0x01;
 /// direct I/O from the region's own pages. Blocks until nothing is in flight.
 ///
 /// What the device cannot get at itself (memory without a `struct page`, an address that is not
-/// aligned as direct I/O wants it) goes through bounce buffers that are written by direct I/O too,
-/// and is counted in [`Transfer::copied`]; [`TRANSFER_STRICT`] refuses that.
+/// aligned as direct I/O wants it) goes through bounce buffers that are written by direct I/O too.
+/// A first or last block of the target that the range covers in part goes through the target's page
+/// cache and is on the medium when the command returns. Both are counted in [`Transfer::copied`];
+/// [`TRANSFER_STRICT`] refuses them.
+///
+/// A region that a device writes is first made the processors' ([`SYNC_FOR_CPU`]), unless
+/// [`TRANSFER_NO_SYNC`] says that the caller has done so.
 ///
 /// The descriptor must be open for writing (`EBADF`) with `O_DIRECT` and without `O_APPEND`
 /// (`EINVAL`), and be a regular file or a block device (`ESPIPE` for what cannot seek, `EINVAL` for
 /// anything else, other character devices and `/dev/resmem/*` included). Its file system must
 /// support direct I/O (`EOPNOTSUPP`). A range that leaves the region is `ERANGE`, one that wraps
-/// 64 bits `EOVERFLOW`, one that the target's direct I/O alignment forbids `EINVAL`.
+/// 64 bits `EOVERFLOW`.
 pub const IOC_DUMP: u8 = 0x02;
 
 /// `_IOWR(IOC_TYPE, IOC_LOAD, Transfer)`: the way back, file descriptor to region.
 ///
 /// As [`IOC_DUMP`], with the descriptor open for reading, and the device node for writing
-/// (`EBADF`); the region must be writable (`EPERM`).
+/// (`EBADF`); the region must be writable (`EPERM`). Afterwards a region that a device writes is the
+/// device's again ([`SYNC_FOR_DEVICE`]).
 pub const IOC_LOAD: u8 = 0x03;
 
 /// `_IOW(IOC_TYPE, IOC_SNAPSHOT, Snapshot)`: start to fill a buffer of the caller from the region
@@ -53,6 +59,23 @@ pub const IOC_SNAPSHOT: u8 = 0x04;
 /// `_IOR(IOC_TYPE, IOC_SNAPSHOT_STATUS, SnapshotStatus)`: what became of the last snapshot that was
 /// started on this file.
 pub const IOC_SNAPSHOT_STATUS: u8 = 0x05;
+
+/// `_IOW(IOC_TYPE, IOC_SYNC, RegionSync)`: hand a range over between device and processors, on a machine
+/// whose caches do not see what devices do ([`REGION_NONCOHERENT`]); elsewhere nothing needs to be
+/// done, nor is. For those who map the region or read `/dev/mem`: all other commands do it themselves
+/// where the node says that a device writes the region.
+///
+/// Errors: `EINVAL` for a direction other than those two; `ERANGE`, `EOVERFLOW` as for [`IOC_DUMP`];
+/// `EOPNOTSUPP` where no mapping for DMA could be made (not all memory has a `struct page`, or no
+/// device-tree node stands for a device); `ENODEV` when the driver was unbound meanwhile.
+pub const IOC_SYNC: u8 = 0x06;
+
+/// [`RegionSync::direction`]: what the device wrote is what processors read from now on. What processors
+/// wrote and did not hand over may be lost.
+pub const SYNC_FOR_CPU: u32 = 0;
+/// [`RegionSync::direction`]: what processors wrote is in memory from now on, and will not overwrite what
+/// the device writes.
+pub const SYNC_FOR_DEVICE: u32 = 1;
 
 /// Longest snapshot in bytes: what a caller can have pinned at a time through one open file.
 pub const SNAPSHOT_MAX: u64 = 64 << 20;
@@ -75,9 +98,22 @@ pub const REGION_WRITABLE: u32 = 1 << 0;
 /// and mappings of it move data without a copy.
 pub const REGION_PAGES: u32 = 1 << 1;
 
+/// [`RegionInfo::flags`]: the node says that a device writes the region.
+pub const REGION_DEVICE_WRITES: u32 = 1 << 2;
+
+/// [`RegionInfo::flags`]: processors' caches do not see what that device does.
+pub const REGION_NONCOHERENT: u32 = 1 << 3;
+
+/// [`RegionInfo::flags`]: some page frames of the region, but not all, have a `struct page`.
+pub const REGION_SOME_PAGES: u32 = 1 << 4;
+
 /// [`Transfer::flags`]: refuse instead of copying, with `ENXIO` where memory of the range has no
-/// `struct page` and `EINVAL` where its address is not aligned as the target's direct I/O wants it.
+/// `struct page` and `EINVAL` where its address, `file_offset` or `length` is not aligned as the
+/// target's direct I/O wants it.
 pub const TRANSFER_STRICT: u32 = 1 << 0;
+
+/// [`Transfer::flags`]: leave caches alone; see [`IOC_SYNC`].
+pub const TRANSFER_NO_SYNC: u32 = 1 << 1;
 
 /// Smallest chunk in bytes, one page of the largest size that PowerPC Linux offers.
 pub const CHUNK_MIN: u32 = 64 << 10;
@@ -180,6 +216,22 @@ pub struct SnapshotStatus {
     pub reserved: [u64; 2],
 }
 
+/// Argument of [`IOC_SYNC`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RegionSync {
+    /// First byte within the region.
+    pub region_offset: u64,
+    /// Bytes; not zero.
+    pub length: u64,
+    /// `SYNC_FOR_*`.
+    pub direction: u32,
+    /// Zero.
+    pub flags: u32,
+    /// Zero.
+    pub reserved: [u64; 2],
+}
+
 const _: () = {
     use core::mem::{align_of, offset_of, size_of};
 
@@ -209,4 +261,8 @@ const _: () = {
     assert!(size_of::<SnapshotStatus>() == 32 && align_of::<SnapshotStatus>() == 8);
     assert!(offset_of!(SnapshotStatus, state) == 8);
     assert!(offset_of!(SnapshotStatus, reserved) == 16);
+
+    assert!(size_of::<RegionSync>() == 40 && align_of::<RegionSync>() == 8);
+    assert!(offset_of!(RegionSync, direction) == 16);
+    assert!(offset_of!(RegionSync, reserved) == 24);
 };

@@ -33,6 +33,7 @@ use crate::{
         OpenRegion, //
     },
     labels::Claim,
+    mmap,
     region::Region, //
 };
 
@@ -98,6 +99,7 @@ impl PinnedDrop for CharDevice {
     fn drop(self: Pin<&mut Self>) {
         // SAFETY: By the type invariants it is registered, and this happens once.
         unsafe { bindings::misc_deregister(self.misc.get()) };
+        self.region.unbind();
     }
 }
 
@@ -204,7 +206,7 @@ unsafe extern "C" fn read_iter(
 unsafe extern "C" fn mmap(file: *mut bindings::file, vma: *mut bindings::vm_area_struct) -> c_int {
     // SAFETY: The file is open during the call; the caller provides a vma under construction.
     let (open, vma) = unsafe { (opened(file), VmaNew::from_raw(vma)) };
-    match fops::mmap(open.region(), vma) {
+    match mmap::map(open.region(), vma) {
         Ok(()) => 0,
         Err(error) => error.to_errno(),
     }

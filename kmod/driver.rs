@@ -6,7 +6,10 @@ use core::ffi::c_char;
 
 use kernel::{
     bindings,
-    device::Core,
+    device::{
+        Core,
+        Device, //
+    },
     error::to_result,
     of,
     platform,
@@ -46,19 +49,21 @@ impl platform::Driver for Driver {
     ) -> impl PinInit<Self, Error> + 'bound {
         let dev = pdev.as_ref();
         let node = Node::of(pdev).ok_or(ENODEV)?;
-        let writable = dev
-            .fwnode()
-            .is_some_and(|fwnode| fwnode.property_read_bool(c"writable"));
+        let has = |name| {
+            dev.fwnode()
+                .is_some_and(|fwnode| fwnode.property_read_bool(name))
+        };
+        let writable = has(c"writable");
+        let writer = has(c"device-writes").then_some(dev);
 
         let mut devices = KVec::new();
         let count = node
             .region_count()
             .inspect_err(|_| dev_err!(dev, "no usable memory-region property\n"))?;
         for index in 0..count {
-            let region = node.region(index, writable).inspect_err(|error| {
+            let region = node.region(index, writable, writer).inspect_err(|error| {
                 dev_err!(dev, "memory-region {index}: not usable: {error:?}\n")
             })?;
-            let region = Arc::new(region, GFP_KERNEL)?;
             let device = CharDevice::register(region.clone())
                 .and_then(|device| KBox::try_pin_init(device, GFP_KERNEL))
                 .inspect_err(|error| dev_err!(dev, "{}: no device: {error:?}\n", region.label()))?;
@@ -107,12 +112,17 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The region that entry `index` of `memory-region` names.
+    /// The region that entry `index` of `memory-region` names, which `writer` writes.
     #[allow(
         clippy::useless_conversion,
         reason = "physical addresses have 32 bits on some machines"
     )]
-    fn region(&self, index: u32, writable: bool) -> Result<Region> {
+    fn region(
+        &self,
+        index: u32,
+        writable: bool,
+        writer: Option<&Device<Core<'_>>>,
+    ) -> Result<Arc<Region>> {
         let mut resource: bindings::resource = pin_init::zeroed();
         // SAFETY: The node is valid by the type invariants, `resource` is ours.
         to_result(unsafe {
@@ -128,11 +138,10 @@ impl<'a> Node<'a> {
             .checked_sub(resource.start)
             .and_then(|last| last.checked_add(1))
             .ok_or(EINVAL)?;
-        Region::new(
-            self.label(index)?,
-            resource.start.into(),
-            size.into(),
-            writable,
+        let label = self.label(index)?;
+        Arc::pin_init(
+            Region::new(label, resource.start.into(), size.into(), writable, writer)?,
+            GFP_KERNEL,
         )
     }
 

@@ -14,15 +14,8 @@ use kernel::{
         _IOWR, //
     },
     iov::IovIterDest,
-    mm::virt::{
-        flags as vm_flags,
-        VmaNew, //
-    },
     new_mutex,
-    page::{
-        PAGE_SHIFT,
-        PAGE_SIZE, //
-    },
+    page::PAGE_SIZE,
     prelude::*,
     sync::{
         poll::PollTable,
@@ -41,6 +34,7 @@ use kernel::{
 
 use crate::{
     abi,
+    dma::Owner,
     ffi,
     region::Region,
     snapshot::Snapshot,
@@ -52,6 +46,7 @@ const INFO: u32 = _IOR::<abi::RegionInfo>(abi::IOC_TYPE as u32, abi::IOC_INFO as
 const DUMP: u32 = _IOWR::<abi::Transfer>(abi::IOC_TYPE as u32, abi::IOC_DUMP as u32);
 const LOAD: u32 = _IOWR::<abi::Transfer>(abi::IOC_TYPE as u32, abi::IOC_LOAD as u32);
 
+const SYNC: u32 = _IOW::<abi::RegionSync>(abi::IOC_TYPE as u32, abi::IOC_SYNC as u32);
 const SNAPSHOT: u32 = _IOW::<abi::Snapshot>(abi::IOC_TYPE as u32, abi::IOC_SNAPSHOT as u32);
 const SNAPSHOT_STATUS: u32 =
     _IOR::<abi::SnapshotStatus>(abi::IOC_TYPE as u32, abi::IOC_SNAPSHOT_STATUS as u32);
@@ -136,6 +131,7 @@ pub(crate) fn read(
         let left = usize::try_from(memory.size() - offset).unwrap_or(usize::MAX);
         let bytes = PAGE_SIZE.min(left).min(iter.len());
         let buffer = buffer.get_mut(..bytes).ok_or(EINVAL)?;
+        region.hand_over(offset, bytes as u64, Owner::Cpu)?;
         memory.copy_out(offset, buffer)?;
         let done = iter.copy_to_iter(buffer);
         copied += done;
@@ -149,38 +145,6 @@ pub(crate) fn read(
     }
     *position = offset as bindings::loff_t;
     Ok(copied)
-}
-
-/// Maps whole pages of the region, all of them at once, so that they can be pinned: the target of
-/// `O_DIRECT`, `vmsplice` and io_uring on the mapping.
-///
-/// Errors: `EINVAL` for a mapping that leaves the region, or where the region does not begin with a
-/// page; `EACCES` for a writable mapping of a region that is not, or a private one that could become
-/// writable; `ENXIO` where memory has no `struct page`.
-pub(crate) fn mmap(region: &Region, vma: &VmaNew) -> Result {
-    // SAFETY: The vma is being set up, nobody else changes it.
-    let first = unsafe { (*vma.as_ptr()).vm_pgoff };
-    let count = (vma.end() - vma.start()) / PAGE_SIZE;
-    let end = first.checked_add(count).ok_or(EINVAL)?;
-    let memory = region.memory();
-    let pages = memory.size() >> PAGE_SHIFT;
-    if end as u64 > pages || memory.base() % PAGE_SIZE as u64 != 0 {
-        return Err(EINVAL);
-    }
-    let shared = vma.flags() & vm_flags::SHARED != 0;
-    if !region.writable() || !shared {
-        vma.try_clear_maywrite().map_err(|_| EACCES)?;
-    }
-    vma.try_clear_mayexec().map_err(|_| EACCES)?;
-    vma.set_dontexpand();
-    vma.set_dontdump();
-
-    let mixed = vma.set_mixedmap();
-    for index in 0..count {
-        let page = memory.frames().page(first + index)?;
-        mixed.vm_insert_page(vma.start() + index * PAGE_SIZE, &page)?;
-    }
-    Ok(())
 }
 
 /// `ENOTTY` for an unknown command; see [`abi`] for the known ones.
@@ -200,6 +164,19 @@ pub(crate) fn ioctl(open: &OpenRegion, file: &LocalFile, command: u32, argument:
                 return Err(EBADF);
             }
             transfer(region, argument, Direction::Load)
+        }
+        SYNC => {
+            let asked = UserSlice::new(argument, size_of::<abi::RegionSync>())
+                .reader()
+                .read::<abi::RegionSync>()?;
+            if asked.flags != 0 || asked.reserved != [0; 2] {
+                return Err(EINVAL);
+            }
+            region.sync(
+                asked.region_offset,
+                asked.length,
+                asked.direction.try_into()?,
+            )
         }
         SNAPSHOT => {
             let mut reader = UserSlice::new(argument, size_of::<abi::Snapshot>()).reader();
@@ -234,6 +211,15 @@ fn transfer(region: &Region, argument: UserPtr, direction: Direction) -> Result 
         UserSlice::new(argument, size_of::<abi::Transfer>()).reader_writer();
     let mut answer = reader.read::<abi::Transfer>()?;
     let outcome = Transfer::new(region, &answer, direction)?.run();
+    // SAFETY: May be asked at any time.
+    if outcome.error.is_some() && unsafe { ffi::resmem_fatal_signal_pending() } {
+        // The process will not read the answer.
+        let (label, moved) = (region.label(), outcome.moved);
+        pr_notice!(
+            "{label}: killed, {moved:#x} bytes of {:#x} are moved\n",
+            answer.length
+        );
+    }
 
     answer.moved = outcome.moved;
     answer.direct = outcome.moved - outcome.copied;
@@ -252,6 +238,8 @@ fn transfer(region: &Region, argument: UserPtr, direction: Direction) -> Result 
 unsafe impl FromBytes for abi::Transfer {}
 // SAFETY: As above.
 unsafe impl FromBytes for abi::Snapshot {}
+// SAFETY: As above.
+unsafe impl FromBytes for abi::RegionSync {}
 // SAFETY: `repr(C)`, and abi.rs asserts offsets and size that leave no room for padding.
 unsafe impl AsBytes for abi::Transfer {}
 // SAFETY: As above.

@@ -79,6 +79,11 @@ impl Frames {
         self.runs.len() == 1 && self.pages_from(0) == self.count
     }
 
+    /// Whether any frame has a `struct page`.
+    pub(crate) fn some_have_pages(&self) -> bool {
+        !self.runs.is_empty()
+    }
+
     /// How many consecutive frames from `index` on have a `struct page`; 0 when that one has none.
     pub(crate) fn pages_from(&self, index: usize) -> usize {
         self.runs

@@ -8,6 +8,15 @@
 #error "resmem walks struct page as one array per region; this memory model has none"
 #endif
 
+static char *reserve_mem;
+module_param(reserve_mem, charp, 0444);
+MODULE_PARM_DESC(reserve_mem, "regions reserved by the kernel's reserve_mem=: name[:rw],...");
+
+const char *resmem_reserve_mem_parameter(void)
+{
+	return reserve_mem;
+}
+
 bool resmem_frame_has_page(unsigned long pfn)
 {
 	return pfn_valid(pfn);
@@ -74,4 +83,48 @@ int resmem_region_node_name(const struct device_node *np, unsigned int idx, char
 int resmem_region_label(const struct device_node *np, unsigned int idx, const char **label)
 {
 	return of_property_read_string_index(np, "memory-region-names", idx, label);
+}
+
+static enum dma_data_direction resmem_dma_direction(bool writable)
+{
+	return writable ? DMA_BIDIRECTIONAL : DMA_FROM_DEVICE;
+}
+
+int resmem_dma_map(struct device *dev, u64 start, size_t size, bool writable, u64 *address)
+{
+	dma_addr_t mapped;
+	int ret = dma_set_mask_and_coherent(dev, DMA_BIT_MASK(64));
+
+	if (ret)
+		return ret;
+	mapped = dma_map_phys(dev, start, size, resmem_dma_direction(writable),
+			      DMA_ATTR_SKIP_CPU_SYNC);
+	if (dma_mapping_error(dev, mapped))
+		return -ENOMEM;
+	*address = mapped;
+	return 0;
+}
+
+void resmem_dma_unmap(struct device *dev, u64 address, size_t size, bool writable)
+{
+	dma_unmap_phys(dev, address, size, resmem_dma_direction(writable),
+		       DMA_ATTR_SKIP_CPU_SYNC);
+}
+
+bool resmem_dma_need_sync(struct device *dev, u64 address)
+{
+	return dma_need_sync(dev, address);
+}
+
+void resmem_dma_sync(struct device *dev, u64 address, size_t length, bool for_cpu, bool writable)
+{
+	if (for_cpu)
+		dma_sync_single_for_cpu(dev, address, length, resmem_dma_direction(writable));
+	else
+		dma_sync_single_for_device(dev, address, length, resmem_dma_direction(writable));
+}
+
+bool resmem_fatal_signal_pending(void)
+{
+	return fatal_signal_pending(current);
 }

@@ -7,11 +7,13 @@
 #ifndef RESMEM_HELPERS_H
 #define RESMEM_HELPERS_H
 
+#include <linux/dma-mapping.h>
 #include <linux/eventfd.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/of.h>
 #include <linux/of_reserved_mem.h>
+#include <linux/sched/signal.h>
 #include <linux/security.h>
 
 /* The pages of a reserved region: is there one for this frame, is it ours for good, and which? */
@@ -32,7 +34,19 @@ bool resmem_region_is_reusable(const struct device_node *np, unsigned int idx);
 int resmem_region_node_name(const struct device_node *np, unsigned int idx, char *buf, size_t len);
 int resmem_region_label(const struct device_node *np, unsigned int idx, const char **label);
 
+/* The module's parameter reserve_mem, or NULL. */
+const char *resmem_reserve_mem_parameter(void);
+
+/* A streaming mapping of a region that a device writes. */
+int resmem_dma_map(struct device *dev, u64 start, size_t size, bool writable, u64 *address);
+void resmem_dma_unmap(struct device *dev, u64 address, size_t size, bool writable);
+bool resmem_dma_need_sync(struct device *dev, u64 address);
+void resmem_dma_sync(struct device *dev, u64 address, size_t length, bool for_cpu, bool writable);
+
+bool resmem_fatal_signal_pending(void);
+
 #ifdef __BINDGEN__
+static const u32 RESMEM_IOCB_DSYNC = (__force u32)IOCB_DSYNC;
 static const u32 RESMEM_FMODE_READ = (__force u32)FMODE_READ;
 static const u32 RESMEM_FMODE_WRITE = (__force u32)FMODE_WRITE;
 static const u32 RESMEM_FMODE_LSEEK = (__force u32)FMODE_LSEEK;

@@ -72,13 +72,33 @@ pub struct Limits {
     pub align: u32,
 }
 
+/// How bytes get to the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The device gets at the memory itself.
+    Direct,
+    /// A processor copies to a buffer that the device gets at.
+    Bounced,
+    /// A processor copies to the target's page cache: a part of a block.
+    Cached,
+}
+
 /// One request's share of a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Piece {
     /// Bytes; not zero.
     pub length: u32,
-    /// Whether the device can get at the memory itself; else a processor copies.
-    pub direct: bool,
+    /// How they go.
+    pub way: Way,
+}
+
+/// Where a transfer of `length` bytes to `position` crosses into whole blocks of `align` bytes, a
+/// power of two, and out of them again: the ends of its head, its body and its tail, in bytes from
+/// its begin. Each may be empty; the range must not wrap.
+pub fn edges(position: u64, length: u64, align: u64) -> [u64; 3] {
+    let head = (position.wrapping_neg() & (align - 1)).min(length);
+    let tail = (position + length) & (align - 1);
+    [head, length.saturating_sub(tail).max(head), length]
 }
 
 /// The next piece, of at most `left` bytes. From here on, `direct` bytes can be moved directly, or,
@@ -96,7 +116,7 @@ pub fn next_piece(left: u64, direct: u64, hole: u64, limits: Limits) -> Option<P
     if length > 0 {
         return Some(Piece {
             length: u32::try_from(length).ok()?,
-            direct: true,
+            way: Way::Direct,
         });
     }
     // A hole ends within a block of the target: the rest of the block is copied with it.
@@ -104,7 +124,7 @@ pub fn next_piece(left: u64, direct: u64, hole: u64, limits: Limits) -> Option<P
     let length = cut(hole.min(limits.bounce.into()));
     (length > 0).then_some(Piece {
         length: u32::try_from(length).ok()?,
-        direct: false,
+        way: Way::Bounced,
     })
 }
 
@@ -195,7 +215,29 @@ mod tests {
     };
 
     fn piece(length: u32, direct: bool) -> Option<Piece> {
-        Some(Piece { length, direct })
+        let way = if direct { Way::Direct } else { Way::Bounced };
+        Some(Piece { length, way })
+    }
+
+    #[test]
+    fn whole_blocks_have_no_edges() {
+        assert_eq!(edges(1024, 4096, 512), [0, 4096, 4096]);
+        assert_eq!(edges(1, GIB, 1), [0, GIB, GIB]);
+    }
+
+    #[test]
+    fn parts_of_blocks_are_head_and_tail() {
+        assert_eq!(edges(0, 1, 512), [0, 0, 1]);
+        assert_eq!(edges(0, 511, 512), [0, 0, 511]);
+        assert_eq!(edges(0, 5 * 512 + 1, 512), [0, 2560, 2561]);
+        assert_eq!(edges(100, 4096, 512), [412, 412 + 3584, 4096]);
+        assert_eq!(edges(100, 412, 512), [412, 412, 412]);
+    }
+
+    #[test]
+    fn a_range_within_one_block_is_all_head() {
+        assert_eq!(edges(100, 10, 512), [10, 10, 10]);
+        assert_eq!(edges(511, 2, 512), [1, 1, 2]);
     }
 
     #[test]
@@ -249,8 +291,11 @@ mod tests {
             let Some(piece) = next_piece(end - at, direct, hole, LIMITS) else {
                 break;
             };
-            assert!(piece.direct == (direct >= 512));
-            copied += if piece.direct { 0 } else { piece.length };
+            assert!((piece.way == Way::Direct) == (direct >= 512));
+            copied += match piece.way {
+                Way::Direct => 0,
+                _ => piece.length,
+            };
             at += u64::from(piece.length);
         }
         assert_eq!(at, end);

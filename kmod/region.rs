@@ -3,36 +3,72 @@
 //! A reserved region: where it is, what it is called, what may be done with it.
 
 use kernel::{
+    device::{
+        Core,
+        Device, //
+    },
+    new_mutex,
     page::PAGE_SIZE,
     prelude::*,
-    str::CString, //
+    str::CString,
+    sync::Mutex, //
 };
 
 use crate::{
     abi,
-    memory::Memory, //
+    dma::{
+        Mapping,
+        Owner, //
+    },
+    memory::Memory,
+    range, //
 };
 
 /// A reserved region of physical memory. Its content is never touched by creating or dropping one.
+///
+/// Lock order: `mapping` is taken alone.
+#[pin_data]
 pub(crate) struct Region {
     label: CString,
     writable: bool,
     memory: Memory,
+    device_writes: bool,
+    noncoherent: bool,
+    /// Of a region that a device writes, while the driver is bound.
+    #[pin]
+    mapping: Mutex<Option<Mapping>>,
 }
 
 impl Region {
-    /// Describes the region of `size` bytes at physical address `base`.
+    /// Describes the region of `size` bytes at physical address `base`, which `device` writes if
+    /// there is one.
     ///
-    /// Errors: `EINVAL` for a label that cannot be a file name; otherwise those of [`Memory::new`].
-    pub(crate) fn new(label: CString, base: u64, size: u64, writable: bool) -> Result<Self> {
+    /// Errors: `EINVAL` for a label that cannot be a file name; `EOPNOTSUPP` for a region that a
+    /// device writes, but that cannot be mapped for it; otherwise those of [`Memory::new`].
+    pub(crate) fn new(
+        label: CString,
+        base: u64,
+        size: u64,
+        writable: bool,
+        device: Option<&Device<Core<'_>>>,
+    ) -> Result<impl PinInit<Self, Error>> {
         if !label_is_usable(label.to_bytes()) {
             return Err(EINVAL);
         }
-        Ok(Self {
+        let memory = Memory::new(base, size)?;
+        let mapping = match device {
+            Some(_) if !memory.frames().all_have_pages() => return Err(EOPNOTSUPP),
+            Some(device) => Some(Mapping::new(device, base, size, writable)?),
+            None => None,
+        };
+        Ok(try_pin_init!(Self {
             label,
             writable,
-            memory: Memory::new(base, size)?,
-        })
+            memory,
+            device_writes: mapping.is_some(),
+            noncoherent: mapping.as_ref().is_some_and(Mapping::noncoherent),
+            mapping <- new_mutex!(mapping),
+        }? Error))
     }
 
     pub(crate) fn label(&self) -> &CStr {
@@ -45,6 +81,30 @@ impl Region {
 
     pub(crate) fn memory(&self) -> &Memory {
         &self.memory
+    }
+
+    /// Makes `owner` the owner of `length` bytes from `offset` on: see [`abi::IOC_SYNC`], also for
+    /// the errors. May sleep.
+    pub(crate) fn sync(&self, offset: u64, length: u64, owner: Owner) -> Result {
+        range::within(offset, length, self.memory.size())?;
+        if !self.device_writes {
+            return Err(EOPNOTSUPP);
+        }
+        self.hand_over(offset, length, owner)
+    }
+
+    /// As [`Self::sync`], of a range within the region, and nothing where nothing needs to be done.
+    pub(crate) fn hand_over(&self, offset: u64, length: u64, owner: Owner) -> Result {
+        if self.noncoherent {
+            let mapping = self.mapping.lock();
+            mapping.as_ref().ok_or(ENODEV)?.sync(offset, length, owner);
+        }
+        Ok(())
+    }
+
+    /// The driver is unbound: the device is not ours any more.
+    pub(crate) fn unbind(&self) {
+        *self.mapping.lock() = None;
     }
 
     /// The answer to [`abi::IOC_INFO`].
@@ -60,6 +120,14 @@ impl Region {
         }
         if self.memory.frames().all_have_pages() {
             flags |= abi::REGION_PAGES;
+        } else if self.memory.frames().some_have_pages() {
+            flags |= abi::REGION_SOME_PAGES;
+        }
+        if self.device_writes {
+            flags |= abi::REGION_DEVICE_WRITES;
+        }
+        if self.noncoherent {
+            flags |= abi::REGION_NONCOHERENT;
         }
         abi::RegionInfo {
             abi: abi::ABI_REVISION,

@@ -26,7 +26,10 @@ use kernel::{
 use crate::{
     ffi,
     memory::Memory,
-    range::Piece,
+    range::{
+        Piece,
+        Way, //
+    },
     target::{
         Direction,
         Target, //
@@ -79,6 +82,7 @@ impl Request {
     }
 
     /// Starts moving a piece of the region, from byte `offset` on, to (from) `position` of `target`.
+    /// A cached piece is on the medium when it ends.
     ///
     /// May sleep until the block layer has room. The result, an error included, is what
     /// [`Self::wait`] returns. Errors: `EBUSY` when a request is in flight, `ENXIO` when a direct
@@ -95,7 +99,7 @@ impl Request {
             return Err(EBUSY);
         }
         let length = piece.length as usize;
-        let (page, bv_offset) = if piece.direct {
+        let (page, bv_offset) = if piece.way == Way::Direct {
             let (index, within) = memory.locate(offset);
             let count = (within + length).div_ceil(PAGE_SIZE);
             if memory.frames().pages_from(index) < count {
@@ -120,16 +124,24 @@ impl Request {
         let this = self.project();
         let file = target.file().clone();
         let (kiocb, bvec) = (this.kiocb.get(), this.bvec.get());
-        let (callback, iov_direction, write_flag) = match target.direction() {
-            Direction::Dump => (
-                finish_dump as unsafe extern "C" fn(_, _),
-                bindings::ITER_SOURCE,
-                bindings::IOCB_WRITE,
-            ),
+        let mut flags = 0;
+        if piece.way != Way::Cached {
+            flags |= bindings::IOCB_DIRECT;
+        }
+        let (callback, iov_direction) = match target.direction() {
+            Direction::Dump => {
+                flags |= bindings::IOCB_WRITE;
+                if piece.way == Way::Cached {
+                    flags |= ffi::RESMEM_IOCB_DSYNC;
+                }
+                (
+                    finish_dump as unsafe extern "C" fn(_, _),
+                    bindings::ITER_SOURCE,
+                )
+            }
             Direction::Load => (
                 finish_load as unsafe extern "C" fn(_, _),
                 bindings::ITER_DEST,
-                0,
             ),
         };
 
@@ -147,15 +159,15 @@ impl Request {
             (*kiocb).ki_filp = file.as_ptr();
             (*kiocb).ki_pos = position;
             (*kiocb).ki_complete = Some(callback);
-            (*kiocb).ki_flags =
-                ((*file.as_ptr()).f_iocb_flags | bindings::IOCB_DIRECT | write_flag) as i32;
+            let own = (*file.as_ptr()).f_iocb_flags & !bindings::IOCB_DIRECT;
+            (*kiocb).ki_flags = (own | flags) as i32;
             // `reinit_completion()` is inline in C.
             (*this.done.get()).done = 0;
         }
         // INVARIANT: From here on the request counts as in flight: either the call below queues it
         // and the callback ends it, or we end it at once.
         *this.file = Some(file);
-        let loads = target.direction() == Direction::Load && !piece.direct;
+        let loads = target.direction() == Direction::Load && piece.way != Way::Direct;
         *this.loads_to = loads.then_some(offset);
 
         let iter = Opaque::<bindings::iov_iter>::uninit();

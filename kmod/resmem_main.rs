@@ -17,6 +17,7 @@ use kernel::{
 #[expect(unreachable_pub)] // shared with userland
 mod abi;
 mod chardev;
+mod dma;
 mod driver;
 mod eventfd;
 mod ffi;
@@ -24,6 +25,8 @@ mod fops;
 mod frames;
 mod labels;
 mod memory;
+mod mmap;
+mod named;
 mod pinned;
 #[expect(unreachable_pub)] // shared with userland
 mod range;
@@ -33,9 +36,10 @@ mod snapshot;
 mod target;
 mod transfer;
 
-/// The module: the registration of its driver.
+/// The module: regions by name, and the registration of its driver.
 #[pin_data]
 struct Module {
+    _named: KVec<Pin<KBox<chardev::CharDevice>>>,
     #[pin]
     _driver: Registration<Adapter<driver::Driver>>,
 }
@@ -45,6 +49,7 @@ impl InPlaceModule for Module {
         // SAFETY: Once, and before there is a driver to claim labels.
         unsafe { labels::init() };
         try_pin_init!(Self {
+            _named: named::register()?,
             _driver <- Registration::new(<Self as ModuleMetadata>::NAME, module),
         })
     }

@@ -33,6 +33,7 @@ use kernel::{
 
 use crate::{
     abi,
+    dma::Owner,
     eventfd::EventFd,
     pinned::PinnedBuffer,
     range,
@@ -133,6 +134,8 @@ impl Snapshot {
     }
 
     fn fill(&self, buffer: &PinnedBuffer) -> Result {
+        self.region
+            .hand_over(self.region_offset, buffer.len() as u64, Owner::Cpu)?;
         let mut at = 0;
         while at < buffer.len() {
             if self.cancelled.load(Relaxed) {

@@ -14,11 +14,13 @@ use kernel::{
 
 use crate::{
     abi,
+    dma::Owner,
     range::{
         self,
         Limits,
         Piece,
-        RangeError, //
+        RangeError,
+        Way, //
     },
     region::Region,
     request::{
@@ -41,10 +43,14 @@ pub(crate) struct Transfer<'a> {
     region_offset: u64,
     length: u64,
     file_offset: u64,
+    /// Ends of head, body and tail; head and tail are parts of a block of the target.
+    edges: [u64; 3],
     limits: Limits,
     depth: usize,
     /// The region's addresses are aligned as the target wants them.
     aligned: bool,
+    /// The range changes hands between a device that writes it and the processors.
+    sync: bool,
 }
 
 /// How a transfer ended: the contiguous prefix that was moved, how much of it a processor copied,
@@ -79,7 +85,8 @@ impl<'a> Transfer<'a> {
         asked: &abi::Transfer,
         direction: Direction,
     ) -> Result<Self> {
-        if asked.flags & !abi::TRANSFER_STRICT != 0
+        let strict = asked.flags & abi::TRANSFER_STRICT != 0;
+        if asked.flags & !(abi::TRANSFER_STRICT | abi::TRANSFER_NO_SYNC) != 0
             || asked.reserved0 != 0
             || asked.reserved != [0; 4]
         {
@@ -104,17 +111,20 @@ impl<'a> Transfer<'a> {
 
         let target = Target::new(asked.fd, direction)?;
         let align = target.offset_align();
-        range::aligned(&[asked.file_offset, asked.length], align.into())?;
+        if strict {
+            range::aligned(&[asked.file_offset, asked.length], align.into())?;
+        }
         if align > BOUNCE {
             return Err(EINVAL);
         }
         let memory = region.memory();
-        let address = memory.base() + asked.region_offset;
+        let edges = range::edges(asked.file_offset, asked.length, align.into());
+        let address = memory.base() + asked.region_offset + edges[0];
         let aligned = range::aligned(&[address], target.memory_align().into());
         let (index, within) = memory.locate(asked.region_offset);
         let pages = memory.frames().pages_from(index) as u64 * PAGE_SIZE as u64;
         let all_pages = pages >= within as u64 + asked.length;
-        if asked.flags & abi::TRANSFER_STRICT != 0 {
+        if strict {
             aligned?;
             if !all_pages {
                 return Err(ENXIO);
@@ -127,6 +137,7 @@ impl<'a> Transfer<'a> {
             region_offset: asked.region_offset,
             length: asked.length,
             file_offset: asked.file_offset,
+            edges,
             limits: Limits {
                 chunk,
                 bounce: BOUNCE,
@@ -138,6 +149,7 @@ impl<'a> Transfer<'a> {
                 depth.min(BOUNCE_DEPTH)
             },
             aligned: aligned.is_ok(),
+            sync: asked.flags & abi::TRANSFER_NO_SYNC == 0,
         })
     }
 
@@ -148,26 +160,41 @@ impl<'a> Transfer<'a> {
             copied: 0,
             error: None,
         };
+        if self.sync {
+            let taken = self
+                .region
+                .hand_over(self.region_offset, self.length, Owner::Cpu);
+            outcome.error = taken.err();
+        }
         let mut slots = KVec::new();
-        // A short result is not yet an error: asking for the rest tells what it is.
-        while outcome.moved < self.length && outcome.error.is_none() {
-            self.pipeline(&mut slots, &mut outcome);
+        // Head and tail share pages of the target's page cache with the body: one after the other.
+        for end in self.edges {
+            // A short result is not yet an error: asking for the rest tells what it is.
+            while outcome.moved < end && outcome.error.is_none() {
+                self.pipeline(&mut slots, &mut outcome, end);
+            }
+        }
+        if self.sync && self.target.direction() == Direction::Load && outcome.moved > 0 {
+            let given = self
+                .region
+                .hand_over(self.region_offset, outcome.moved, Owner::Device);
+            outcome.error = outcome.error.or(given.err());
         }
         outcome
     }
 
-    /// Submits from `outcome.moved` on, until the end, an error, a short result or a signal. When
-    /// it returns nothing is in flight.
-    fn pipeline(&self, slots: &mut KVec<Slot>, outcome: &mut Outcome) {
+    /// Submits from `outcome.moved` on, until `end`, an error, a short result or a signal. When it
+    /// returns nothing is in flight.
+    fn pipeline(&self, slots: &mut KVec<Slot>, outcome: &mut Outcome, end: u64) {
         let mut next = outcome.moved;
         let (mut submitted, mut retired) = (0, 0);
         let mut stop = false;
 
         loop {
-            while !stop && next < self.length && submitted - retired < self.depth {
-                match self.submit(slots, submitted % self.depth, next) {
-                    Ok(end) => {
-                        next = end;
+            while !stop && next < end && submitted - retired < self.depth {
+                match self.submit(slots, submitted % self.depth, next, end) {
+                    Ok(after) => {
+                        next = after;
                         submitted += 1;
                     }
                     Err(error) => {
@@ -196,12 +223,12 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    /// Starts the piece at `offset` of the transfer; returns where the next one begins.
-    fn submit(&self, slots: &mut KVec<Slot>, index: usize, offset: u64) -> Result<u64> {
+    /// Starts the piece at `offset` of the transfer, before `end`; returns where the next begins.
+    fn submit(&self, slots: &mut KVec<Slot>, index: usize, offset: u64, end: u64) -> Result<u64> {
         if current!().signal_pending() {
             return Err(EINTR);
         }
-        let piece = self.piece(offset).ok_or(EINVAL)?;
+        let piece = self.piece(offset, end).ok_or(EINVAL)?;
         let position = i64::try_from(self.file_offset + offset).map_err(|_| EOVERFLOW)?;
         if index == slots.len() {
             let request = KBox::pin_init(Request::new(), GFP_KERNEL)?;
@@ -220,9 +247,16 @@ impl<'a> Transfer<'a> {
         Ok(offset + u64::from(piece.length))
     }
 
-    /// What is moved by one request from `offset` of the transfer on.
-    fn piece(&self, offset: u64) -> Option<Piece> {
-        let left = self.length - offset;
+    /// What is moved by one request from `offset` of the transfer on, before `end`.
+    fn piece(&self, offset: u64, end: u64) -> Option<Piece> {
+        let left = end - offset;
+        let [head, body, _] = self.edges;
+        if offset < head || offset >= body {
+            return Some(Piece {
+                length: u32::try_from(left).ok()?,
+                way: Way::Cached,
+            });
+        }
         if !self.aligned {
             return range::next_piece(left, 0, left, self.limits);
         }
@@ -259,7 +293,7 @@ impl Outcome {
             }
             Ok(bytes) => {
                 self.moved += bytes as u64;
-                if !flight.piece.direct {
+                if flight.piece.way != Way::Direct {
                     self.copied += bytes as u64;
                 }
                 bytes == flight.piece.length as usize

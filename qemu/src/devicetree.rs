@@ -23,6 +23,8 @@ pub struct Region {
     pub writable: bool,
     /// Whether the region's node carries `no-map`.
     pub no_map: bool,
+    /// Whether the driver's node carries `device-writes`.
+    pub device_writes: bool,
     /// What `memory-region-names` says, if it is there.
     pub name: Option<String>,
 }
@@ -36,6 +38,7 @@ impl Region {
             size,
             writable: false,
             no_map: false,
+            device_writes: false,
             name: None,
         }
     }
@@ -49,6 +52,12 @@ impl Region {
     /// The same, without a mapping by the kernel.
     pub fn no_map(mut self) -> Self {
         self.no_map = true;
+        self
+    }
+
+    /// The same, written by a device.
+    pub fn device_writes(mut self) -> Self {
+        self.device_writes = true;
         self
     }
 
@@ -79,8 +88,13 @@ pub fn overlay(regions: &[Region]) -> String {
         };
         let _ = writeln!(
             drivers,
-            "resmem-{index} {{ compatible = \"resdump,resmem\"; memory-region = <&r{index}>; {names} {} }};",
-            if region.writable { "writable;" } else { "" }
+            "resmem-{index} {{ compatible = \"resdump,resmem\"; memory-region = <&r{index}>; {names} {} {} }};",
+            if region.writable { "writable;" } else { "" },
+            if region.device_writes {
+                "device-writes;"
+            } else {
+                ""
+            }
         );
     }
     format!(

@@ -38,6 +38,13 @@ impl Disk {
         self
     }
 
+    /// The same disk, that takes no more than `rate` bytes per second.
+    pub fn throttled(mut self, rate: u64) -> Self {
+        self.options
+            .push_str(&format!(",throttling.bps-write={rate}"));
+        self
+    }
+
     /// A disk of `bytes` with an ext4 file system.
     pub fn ext4(path: &Path, bytes: u64) -> Result<Self> {
         let disk = Self::empty(path, bytes)?;

@@ -128,7 +128,12 @@ impl Guest {
 
     /// Runs a command that must succeed, and returns what it printed.
     pub fn check(&mut self, command: &str) -> Result<String> {
-        let output = self.run(command)?;
+        self.check_within(command, 120)
+    }
+
+    /// The same, for a command that may take up to `limit` seconds.
+    pub fn check_within(&mut self, command: &str, limit: u64) -> Result<String> {
+        let output = self.run_within(command, limit)?;
         if output.status != 0 {
             bail!(
                 "{command:?} ended with {}: {}",

@@ -2,6 +2,8 @@
 //! Makes one raw call on a `/dev/resmem` node and prints how it ended, `ok` or an errno name first.
 //! What `resdump` refuses before it asks the kernel, this asks.
 
+mod clock;
+mod held;
 mod map;
 mod meter;
 mod snapshot;
@@ -36,6 +38,18 @@ enum Call {
     },
     /// Describe the region.
     Info { node: PathBuf },
+    /// Hand a range over between device (1) and processors (0).
+    Sync {
+        node: PathBuf,
+        #[arg(long, value_parser = number, default_value = "0")]
+        region_offset: u64,
+        #[arg(long, value_parser = number)]
+        length: u64,
+        #[arg(long, default_value_t = 0)]
+        direction: u32,
+        #[arg(long, default_value_t = 0)]
+        flags: u32,
+    },
     /// The dump or the load command.
     Transfer(transfer::Transfer),
     /// Status of a snapshot that was never started.
@@ -44,6 +58,10 @@ enum Call {
     Snapshot(snapshot::Snapshot),
     /// What a command costs the processor, in instructions (under -icount).
     Meter(meter::Meter),
+    /// Nanoseconds since power-on, and those without work.
+    Clock,
+    /// Memory that the kernel holds while a dump runs.
+    Held(held::Held),
     /// A mapping, and what can be done with it.
     Map(map::Map),
 }
@@ -53,7 +71,25 @@ fn main() {
         Call::Open { node, write } => open(&node, write).map(|_| String::new()),
         Call::Ioctl { node, command } => ioctl(&node, command),
         Call::Info { node } => info(&node),
+        Call::Sync {
+            node,
+            region_offset,
+            length,
+            direction,
+            flags,
+        } => sync(
+            &node,
+            &resmem_abi::abi::RegionSync {
+                region_offset,
+                length,
+                direction,
+                flags,
+                ..Default::default()
+            },
+        ),
         Call::Transfer(call) => call.run(),
+        Call::Clock => clock::run(),
+        Call::Held(call) => call.run(),
         Call::Map(call) => call.run(),
         Call::Meter(call) => call.run(),
         Call::Idle { node } => snapshot::idle(&node),
@@ -93,6 +129,12 @@ fn ioctl(node: &Path, command: u64) -> Result<String, Errno> {
     // arguments are below that.
     let ret = unsafe { libc::ioctl(file.as_raw_fd(), command as _, page.as_mut_ptr()) };
     Errno::result(ret).map(|ret| ret.to_string())
+}
+
+fn sync(node: &Path, argument: &resmem_abi::abi::RegionSync) -> Result<String, Errno> {
+    let file = open(node, false)?;
+    // SAFETY: The file is a node of the driver, the argument is valid.
+    unsafe { resmem_abi::ioctl::sync(file.as_raw_fd(), argument) }.map(|_| String::new())
 }
 
 fn info(node: &Path) -> Result<String, Errno> {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use nix::errno::Errno;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
 use crate::{errno_of, number, open};
 
@@ -51,6 +52,13 @@ pub struct Transfer {
 
 impl Transfer {
     pub fn run(&self) -> Result<String, Errno> {
+        let ignore = SigAction::new(
+            SigHandler::Handler(nothing),
+            SaFlags::empty(),
+            SigSet::empty(),
+        );
+        // SAFETY: The handler does nothing.
+        unsafe { sigaction(Signal::SIGUSR1, &ignore) }?;
         let node = open(&self.node, self.node_write)?;
         let target = self.target()?;
         let mut argument = resmem_abi::Transfer {
@@ -125,6 +133,9 @@ impl Transfer {
         })
     }
 }
+
+/// A signal that ends what it interrupts, and nothing else: SIGUSR1.
+extern "C" fn nothing(_signal: i32) {}
 
 /// A descriptor and what keeps it open.
 struct Target {

@@ -12,52 +12,103 @@ use serde::Serialize;
 use super::{LABEL, ORDINARY};
 use crate::guest::Guest;
 
-/// What is measured: name, source, engine, chunk in bytes, depth.
-const WAYS: [(&str, &str, &str, u32, u32); 6] = [
-    ("kernel", LABEL, "kernel", 16 << 20, 4),
-    ("kernel_64k", LABEL, "kernel", 64 << 10, 16),
-    ("mmap", LABEL, "mmap", 4 << 20, 4),
-    ("anon", ORDINARY, "mmap", 4 << 20, 4),
-    ("read", LABEL, "read", 4 << 20, 1),
-    ("devmem", LABEL, "devmem", 4 << 20, 1),
+/// A way to dump, with its settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Way {
+    /// What the report calls it.
+    pub name: &'static str,
+    /// What it dumps.
+    pub source: &'static str,
+    /// The dumper's engine.
+    pub engine: &'static str,
+    /// Bytes a request.
+    pub chunk: u32,
+    /// Requests in flight.
+    pub depth: u32,
+}
+
+impl Way {
+    /// A way with its settings.
+    pub const fn new(
+        name: &'static str,
+        source: &'static str,
+        engine: &'static str,
+        chunk: u32,
+        depth: u32,
+    ) -> Self {
+        Self {
+            name,
+            source,
+            engine,
+            chunk,
+            depth,
+        }
+    }
+
+    /// The arguments of `resdump dump` for it.
+    pub fn arguments(&self) -> String {
+        format!(
+            "{} /dev/vda --engine {} --chunk {} --depth {} --force --quiet",
+            self.source, self.engine, self.chunk, self.depth
+        )
+    }
+}
+
+/// What is measured.
+pub const WAYS: [Way; 7] = [
+    Way::new("kernel", LABEL, "kernel", 16 << 20, 4),
+    Way::new("kernel_1m", LABEL, "kernel", 1 << 20, 4),
+    Way::new("kernel_64k", LABEL, "kernel", 64 << 10, 16),
+    Way::new("mmap", LABEL, "mmap", 4 << 20, 4),
+    Way::new("anon", ORDINARY, "mmap", 4 << 20, 4),
+    Way::new("read", LABEL, "read", 4 << 20, 1),
+    Way::new("devmem", LABEL, "devmem", 4 << 20, 1),
 ];
 
 /// What a way costs.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Cost {
-    /// Instructions for each MiB of a 64 MiB region.
+    /// Instructions for each MiB of the region.
     pub per_mib: f64,
     /// Instructions for the first page, program start and end included.
     pub fixed: f64,
 }
 
-/// Measures every way.
-pub fn costs(guest: &mut Guest, size: u64) -> Result<BTreeMap<String, Cost>> {
-    WAYS.iter()
-        .map(|way| Ok((way.0.to_owned(), cost(guest, *way, size)?)))
+/// Measures `ways` on a region of `size` bytes.
+pub fn costs(guest: &mut Guest, size: u64, ways: &[Way]) -> Result<BTreeMap<String, Cost>> {
+    if ways.iter().any(|way| way.source == ORDINARY) {
+        guest.check(&format!("cat /dev/resmem/{LABEL} > {ORDINARY}"))?;
+    }
+    ways.iter()
+        .map(|way| {
+            let fixed = meter(guest, way, PAGE)?;
+            let whole = meter(guest, way, size)?;
+            let cost = Cost {
+                per_mib: (whole - fixed) / mib(size - PAGE),
+                fixed,
+            };
+            Ok((way.name.to_owned(), cost))
+        })
         .collect()
 }
 
-fn cost(
-    guest: &mut Guest,
-    (_, source, engine, chunk, depth): (&str, &str, &str, u32, u32),
-    size: u64,
-) -> Result<Cost> {
-    const PAGE: u64 = 4096;
-    let mut meter = |length: u64| -> Result<f64> {
-        let said = guest.check(&format!(
-            "probe meter -- resdump dump {source} /dev/vda --engine {engine} --chunk {chunk} \
-             --depth {depth} --length {length} --force --quiet"
-        ))?;
-        said.trim()
-            .strip_prefix("ok instructions=")
-            .and_then(|count| count.parse().ok())
-            .with_context(|| format!("the meter said {said:?}"))
-    };
-    let fixed = meter(PAGE)?;
-    let whole = meter(size)?;
-    Ok(Cost {
-        per_mib: (whole - fixed) / ((size - PAGE) as f64 / f64::from(1 << 20)),
-        fixed,
-    })
+pub(super) const PAGE: u64 = 4096;
+
+pub(super) fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+/// What a dump of the first `length` bytes costs, program start and end included.
+pub(super) fn meter(guest: &mut Guest, way: &Way, length: u64) -> Result<f64> {
+    let said = guest.check_within(
+        &format!(
+            "probe meter -- resdump dump {} --length {length}",
+            way.arguments()
+        ),
+        600,
+    )?;
+    said.trim()
+        .strip_prefix("ok instructions=")
+        .and_then(|count| count.parse().ok())
+        .with_context(|| format!("the meter said {said:?}"))
 }

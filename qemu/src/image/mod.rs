@@ -90,6 +90,7 @@ impl Builder<'_> {
             .path(&module)?
             .path(&dumper)?
             .path(&probe)?
+            .path(&self.paths.root.join("qemu/probe/boot-clock.sh"))?
             .path(&busybox.program)?
             .path(&self.board.folder)?
             .path(&self.board.common.join("overlay"))?

@@ -55,7 +55,11 @@ pub fn assemble(builder: &Builder<'_>, folder: &Path, parts: &Parts<'_>) -> Resu
     cpio("rootfs", cpio_list(builder, parts, &dependencies)?)?;
     cpio(
         "tools",
-        format!("file /usr/bin/probe {} 755 0 0\n", parts.probe.display()),
+        format!(
+            "file /usr/bin/probe {} 755 0 0\nfile /usr/bin/boot-clock.sh {} 644 0 0\n",
+            parts.probe.display(),
+            builder.paths.root.join("qemu/probe/boot-clock.sh").display()
+        ),
     )?;
     step.run(
         Command::new("dtc")

@@ -35,6 +35,10 @@ pub enum Bed {
     /// The product's kernel, told to use half of the memory; regions beyond that, across its end,
     /// without a mapping, and with ragged bounds.
     Holes,
+    /// The product's kernel with a raw disk that is slow.
+    Slow,
+    /// The product's kernel with regions by `reserve_mem=`, and none in the device tree.
+    Named,
 }
 
 impl Bed {
@@ -47,13 +51,15 @@ impl Bed {
             Bed::Kunit => "kunit",
             Bed::Readme => "readme",
             Bed::Holes => "holes",
+            Bed::Slow => "slow",
+            Bed::Named => "named",
         }
     }
 
     fn flavour(self) -> &'static str {
         match self {
-            Bed::Low | Bed::High | Bed::Readme | Bed::Holes => "appliance",
             Bed::Lab | Bed::Kunit => "lab",
+            _ => "appliance",
         }
     }
 
@@ -61,7 +67,8 @@ impl Bed {
         match self {
             Bed::Kunit => "kunit.enable=1 kunit.autorun=1 kunit.filter_glob=resmem*",
             Bed::Holes => "mem=256M",
-            Bed::Low | Bed::High | Bed::Lab | Bed::Readme => "",
+            Bed::Named => crate::named::COMMAND_LINE,
+            _ => "",
         }
     }
 
@@ -108,6 +115,9 @@ fn regions(bed: Bed) -> Option<Vec<Region>> {
             Region::new("named", 0x1000_0000, 64 << 20).named("capture"),
             Region::new("odd", 0x0e00_0000, ODD),
             Region::new("scratch", 0x0f00_0000, 1 << 20).writable(),
+            Region::new("ring", 0x0f80_0000, 1 << 20)
+                .writable()
+                .device_writes(),
         ]),
         Bed::High => Some(vec![
             Region::new("high", 0x6000_0000, 64 << 20),
@@ -121,7 +131,8 @@ fn regions(bed: Bed) -> Option<Vec<Region>> {
             Region::new("twin", 0x0c00_0000, 1 << 20),
             Region::new("double", 0x0c10_0000, 1 << 20).named("twin"),
         ]),
-        Bed::Lab | Bed::Kunit | Bed::Readme => None,
+        Bed::Named => Some(Vec::new()),
+        Bed::Lab | Bed::Kunit | Bed::Readme | Bed::Slow => None,
     }
 }
 
@@ -139,6 +150,8 @@ impl Beds {
             Bed::Kunit,
             Bed::Readme,
             Bed::Holes,
+            Bed::Slow,
+            Bed::Named,
         ];
         Self {
             running: beds.map(|bed| (bed, Mutex::new(None))).into(),
@@ -187,7 +200,10 @@ fn start(bed: Bed) -> Result<Running> {
     let image = image(&paths, &board, bed.flavour())?;
     let folder = paths.fresh_out(&format!("suite/{}", bed.name()))?;
 
-    let raw = Disk::empty(&folder.join("raw.img"), 160 << 20)?;
+    let mut raw = Disk::empty(&folder.join("raw.img"), 160 << 20)?;
+    if bed == Bed::Slow {
+        raw = raw.throttled(40_000_000);
+    }
     let ext4 = Disk::ext4(&folder.join("ext4.img"), 256 << 20)?;
     let small = Disk::empty(&folder.join("small.img"), SMALL)?;
     let mut machine = Machine::new(&board, &image, &folder);

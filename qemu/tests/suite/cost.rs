@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 
-use harness::bench::{costs, in_guest};
+use harness::bench::{Baseline, Stage, WAYS, costs};
 use harness::board::Board;
 use harness::paths::Paths;
 
@@ -11,15 +11,19 @@ use crate::bed;
 
 /// Instructions for each MiB that the kernel engine may cost, everything counted.
 const KERNEL_MOST: f64 = 4_000.0;
-/// How many times that a user-space program costs at least.
+/// How many times that direct I/O from ordinary memory costs at least.
 const ORDINARY_LEAST: f64 = 50.0;
 
 /// Runs in a machine of its own, in which a guest instruction is a nanosecond.
-pub fn the_kernel_engine_costs_next_to_nothing() -> Result<()> {
+pub fn a_dump_is_as_cheap_as_it_was() -> Result<()> {
     let paths = Paths::discover()?;
     let board = Board::load(&paths.root, "qemu-ppce500")?;
     let image = bed::image(&paths, &board, "lab")?;
-    let costs = in_guest(&paths, &board, &image, "suite/cost", true, costs)?;
+    let stage = Stage {
+        icount: true,
+        ..Stage::new(&paths, &board, &image)
+    };
+    let costs = stage.run("suite/cost", |guest, size| costs(guest, size, &WAYS))?;
     let of = |way: &str| -> Result<f64> {
         Ok(costs.get(way).with_context(|| format!("no {way}"))?.per_mib)
     };
@@ -32,5 +36,5 @@ pub fn the_kernel_engine_costs_next_to_nothing() -> Result<()> {
         anon >= ORDINARY_LEAST * kernel.max(1.0),
         "direct I/O from ordinary memory costs {anon:.0}, not {ORDINARY_LEAST} times {kernel:.0}"
     );
-    Ok(())
+    Baseline::load(&paths.root)?.check(&costs)
 }

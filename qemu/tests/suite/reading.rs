@@ -60,7 +60,7 @@ pub fn cases() -> Vec<Case> {
 
 fn info(bed: &mut Running, label: &str, expected: &str) -> Result<()> {
     let said = bed.probe(&format!("info /dev/resmem/{label}"))?;
-    ensure!(said == format!("ok abi=1 {expected} zero=true"), "{said}");
+    ensure!(said == format!("ok abi=2 {expected} zero=true"), "{said}");
     Ok(())
 }
 
@@ -70,7 +70,7 @@ fn nodes_are_private_to_root(bed: &mut Running) -> Result<()> {
         modes
             .lines()
             .all(|line| line == "600 0 character special file")
-            && modes.lines().count() == 3,
+            && modes.lines().count() == 4,
         "{modes}"
     );
     Ok(())
@@ -97,12 +97,12 @@ fn reading_ends_at_the_end(bed: &mut Running) -> Result<()> {
 
 fn list_names_every_region(bed: &mut Running) -> Result<()> {
     let text = bed.check("resdump list")?;
-    for label in ["capture", "odd", "scratch"] {
+    for label in ["capture", "odd", "ring", "scratch"] {
         ensure!(text.contains(label), "no {label} in {text}");
     }
     let json: serde_json::Value = serde_json::from_str(&bed.check("resdump list --json")?)?;
     let regions = json["regions"].as_array().map_or(0, Vec::len);
-    ensure!(regions == 3, "{json}");
+    ensure!(regions == 4, "{json}");
     Ok(())
 }
 

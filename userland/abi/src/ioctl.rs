@@ -16,8 +16,8 @@
 )]
 
 use crate::abi::{
-    IOC_DUMP, IOC_INFO, IOC_LOAD, IOC_SNAPSHOT, IOC_SNAPSHOT_STATUS, IOC_TYPE, RegionInfo,
-    Snapshot, SnapshotStatus, Transfer,
+    IOC_DUMP, IOC_INFO, IOC_LOAD, IOC_SNAPSHOT, IOC_SNAPSHOT_STATUS, IOC_SYNC, IOC_TYPE,
+    RegionInfo, RegionSync, Snapshot, SnapshotStatus, Transfer,
 };
 
 nix::ioctl_read!(
@@ -40,6 +40,13 @@ nix::ioctl_readwrite!(
     IOC_TYPE,
     IOC_LOAD,
     Transfer
+);
+nix::ioctl_write_ptr!(
+    /// See [`IOC_SYNC`] and the safety section of the module.
+    sync,
+    IOC_TYPE,
+    IOC_SYNC,
+    RegionSync
 );
 nix::ioctl_write_ptr!(
     /// See [`IOC_SNAPSHOT`] and the safety section of the module; the buffer must stay where it is,
@@ -76,6 +83,8 @@ mod tests {
         let snapshot = nix::request_code_write!(IOC_TYPE, IOC_SNAPSHOT, size_of::<Snapshot>());
         let write: u64 = if powerpc { 0x8000_0000 } else { 0x4000_0000 };
         assert_eq!(snapshot as u64, write | 0x0040_5204);
+        let sync = nix::request_code_write!(IOC_TYPE, IOC_SYNC, size_of::<RegionSync>());
+        assert_eq!(sync as u64, write | 0x0028_5206);
         assert_eq!(dump as u64, 0xc068_5202);
         assert_eq!(load as u64, 0xc068_5203);
     }

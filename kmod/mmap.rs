@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A region in the address space of a process.
+
+use kernel::{
+    bindings,
+    error::to_result,
+    mm::virt::{
+        flags as vm_flags,
+        VmaNew, //
+    },
+    page::{
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
+    prelude::*, //
+};
+
+use crate::{
+    dma::Owner,
+    region::Region, //
+};
+
+/// Pages that are mapped with one call.
+const BATCH: usize = 512;
+
+/// Maps whole pages of the region, all of them at once, so that they can be pinned: the target of
+/// `O_DIRECT`, `vmsplice` and io_uring on the mapping.
+///
+/// Errors: `EINVAL` for a mapping that leaves the region, or where the region does not begin with a
+/// page; `EACCES` for a writable mapping of a region that is not, or a private one that could become
+/// writable; `ENXIO` where memory has no `struct page`.
+pub(crate) fn map(region: &Region, vma: &VmaNew) -> Result {
+    // SAFETY: The vma is being set up, nobody else changes it.
+    let first = unsafe { (*vma.as_ptr()).vm_pgoff };
+    let count = (vma.end() - vma.start()) / PAGE_SIZE;
+    let end = first.checked_add(count).ok_or(EINVAL)?;
+    let memory = region.memory();
+    let pages = memory.size() >> PAGE_SHIFT;
+    if end as u64 > pages || memory.base() % PAGE_SIZE as u64 != 0 {
+        return Err(EINVAL);
+    }
+    let shared = vma.flags() & vm_flags::SHARED != 0;
+    if !region.writable() || !shared {
+        vma.try_clear_maywrite().map_err(|_| EACCES)?;
+    }
+    vma.try_clear_mayexec().map_err(|_| EACCES)?;
+    vma.set_dontexpand();
+    vma.set_dontdump();
+
+    if count > 0 {
+        let bytes = |pages: usize| pages as u64 * PAGE_SIZE as u64;
+        region.hand_over(bytes(first), bytes(count), Owner::Cpu)?;
+    }
+    vma.set_mixedmap();
+    let mut pages: KVec<*mut bindings::page> = KVec::with_capacity(BATCH.min(count), GFP_KERNEL)?;
+    for start in (0..count).step_by(BATCH) {
+        pages.clear();
+        for index in start..count.min(start + BATCH) {
+            pages.push(memory.frames().page(first + index)?.as_ptr(), GFP_KERNEL)?;
+        }
+        let mut left = pages.len();
+        // SAFETY: The vma is being set up and is a mixed map, the addresses are in it; the pages are
+        // valid, and reserved for good.
+        to_result(unsafe {
+            bindings::vm_insert_pages(
+                vma.as_ptr(),
+                vma.start() + start * PAGE_SIZE,
+                pages.as_mut_ptr(),
+                &mut left,
+            )
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Regions that the kernel's own parameter `reserve_mem=size:align:name` reserved, for machines
+//! whose device tree cannot be changed: `resmem.reserve_mem=name[:rw][,name[:rw]...]`.
+
+use kernel::{
+    bindings,
+    prelude::*,
+    str::CString,
+    sync::Arc, //
+};
+
+use crate::{
+    chardev::CharDevice,
+    ffi,
+    region::Region, //
+};
+
+/// Most regions of one list.
+const MOST: usize = 16;
+
+/// Registers a device for each region that the module's parameter names. One that cannot be is
+/// said in the log, and left out.
+pub(crate) fn register() -> Result<KVec<Pin<KBox<CharDevice>>>> {
+    let mut devices = KVec::new();
+    // SAFETY: Parameters are set before the module is initialised, and cannot be changed later.
+    let list = unsafe { ffi::resmem_reserve_mem_parameter() };
+    if list.is_null() {
+        return Ok(devices);
+    }
+    // SAFETY: A parameter is NUL-terminated and stays as long as the module.
+    let list = unsafe { CStr::from_char_ptr(list) };
+    for (index, entry) in list.to_bytes().split(|byte| *byte == b',').enumerate() {
+        if index == MOST {
+            pr_err!("reserve_mem: more than {MOST} names, the rest is left out\n");
+            break;
+        }
+        let (name, writable) = parse(entry);
+        let name = CString::try_from_fmt(fmt!("{}", kernel::str::BStr::from_bytes(name)))?;
+        let name: &CStr = &name;
+        match device(name, writable) {
+            Ok(device) => devices.push(device, GFP_KERNEL)?,
+            Err(ENOENT) => pr_err!("reserve_mem: nothing is reserved under the name {name}\n"),
+            Err(error) => pr_err!("reserve_mem: {name}: not usable: {error:?}\n"),
+        }
+    }
+    Ok(devices)
+}
+
+fn device(name: &CStr, writable: bool) -> Result<Pin<KBox<CharDevice>>> {
+    let (mut start, mut size): (bindings::phys_addr_t, bindings::phys_addr_t) = (0, 0);
+    // SAFETY: The name is NUL-terminated, the rest is ours.
+    if unsafe { ffi::reserve_mem_find_by_name(name.as_char_ptr(), &mut start, &mut size) } == 0 {
+        return Err(ENOENT);
+    }
+    let label = CString::try_from(name)?;
+    #[allow(
+        clippy::useless_conversion,
+        reason = "physical addresses have 32 bits on some machines"
+    )]
+    let (start, size) = (u64::from(start), u64::from(size));
+    let region = Arc::pin_init(Region::new(label, start, size, writable, None)?, GFP_KERNEL)?;
+    let device = KBox::try_pin_init(CharDevice::register(region)?, GFP_KERNEL)?;
+    let last = start + (size - 1);
+    pr_info!("{name}: [mem {start:#x}-{last:#x}] by reserve_mem\n");
+    Ok(device)
+}
+
+/// `name` or `name:rw`.
+fn parse(entry: &[u8]) -> (&[u8], bool) {
+    match entry.strip_suffix(b":rw") {
+        Some(name) => (name, true),
+        None => (entry, false),
+    }
+}
+
+#[kunit_tests(resmem_named)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_ask_for_writing() {
+        assert!(parse(b"capture") == (&b"capture"[..], false));
+        assert!(parse(b"capture:rw") == (&b"capture"[..], true));
+        assert!(parse(b"capture:ro") == (&b"capture:ro"[..], false));
+        assert!(parse(b":rw") == (&b""[..], true));
+    }
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+//! Regions that a device writes change hands between the device and the processors.
+
+use anyhow::{Result, ensure};
+
+use crate::bed::{Bed, Case, Running};
+
+const NODE: &str = "/dev/resmem/ring";
+
+pub fn cases() -> Vec<Case> {
+    let case = |name, run| Case {
+        bed: Bed::Low,
+        name,
+        run,
+    };
+    vec![
+        case("info_says_that_a_device_writes", |bed| {
+            let said = bed.probe(&format!("info {NODE}"))?;
+            ensure!(said.contains(" flags=0x7 "), "{said}");
+            Ok(())
+        }),
+        case("a_range_changes_hands", |bed| {
+            for direction in [0, 1] {
+                bed.says(
+                    &format!("sync {NODE} --region-offset 1 --length 4097 --direction {direction}"),
+                    "ok",
+                )?;
+            }
+            Ok(())
+        }),
+        case("a_sync_beyond_the_end", |bed| {
+            bed.says(&format!("sync {NODE} --length 0x100001"), "ERANGE")
+        }),
+        case("a_sync_that_wraps", |bed| {
+            bed.says(
+                &format!("sync {NODE} --region-offset 0xffffffffffffffff --length 2"),
+                "EOVERFLOW",
+            )
+        }),
+        case("an_empty_sync", |bed| {
+            bed.says(&format!("sync {NODE} --length 0"), "EINVAL")
+        }),
+        case("a_sync_in_no_known_direction", |bed| {
+            bed.says(&format!("sync {NODE} --length 1 --direction 2"), "EINVAL")
+        }),
+        case("a_sync_with_an_unknown_flag", |bed| {
+            bed.says(&format!("sync {NODE} --length 1 --flags 1"), "EINVAL")
+        }),
+        case("a_sync_of_a_region_that_no_device_writes", |bed| {
+            bed.says("sync /dev/resmem/capture --length 4096", "EOPNOTSUPP")
+        }),
+        case("a_dump_of_it_is_complete", a_dump_of_it_is_complete),
+    ]
+}
+
+fn a_dump_of_it_is_complete(bed: &mut Running) -> Result<()> {
+    for flags in [0, 2] {
+        bed.check("dd if=/dev/zero of=/dev/vda bs=1M count=1 conv=fsync")?;
+        bed.says(
+            &format!("transfer dump {NODE} /dev/vda --length 0x100000 --flags {flags}"),
+            "ok moved=1048576 direct=1048576 copied=0 error=UnknownErrno",
+        )?;
+        bed.same_on(&bed.raw.clone(), 0, "ring")?;
+    }
+    Ok(())
+}

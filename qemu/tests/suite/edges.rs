@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+//! Ranges that begin or end within a block of the target arrive to the byte, and touch nothing else.
+
+use anyhow::{Result, ensure};
+
+use crate::bed::{Bed, Case, Running, same};
+
+const NODE: &str = "/dev/resmem/capture";
+/// Direct I/O to the disks is in multiples of this.
+const BLOCK: usize = 512;
+
+pub fn cases() -> Vec<Case> {
+    let case = |name, run| Case {
+        bed: Bed::Low,
+        name,
+        run,
+    };
+    vec![
+        case("a_file_of_one_byte", |bed| file(bed, 1)),
+        case("a_file_one_byte_short_of_a_block", |bed| {
+            file(bed, BLOCK - 1)
+        }),
+        case("a_file_one_byte_longer_than_blocks", |bed| {
+            file(bed, 9000 * BLOCK + 1)
+        }),
+        case("a_file_one_byte_short_of_pages", |bed| {
+            file(bed, (5 << 20) - 1)
+        }),
+        case("a_disk_range_within_one_block", |bed| disk(bed, 100, 10)),
+        case("a_disk_range_across_two_blocks", |bed| {
+            disk(bed, BLOCK - 1, 2)
+        }),
+        case("a_disk_range_with_head_and_tail", |bed| {
+            disk(bed, 4096 + 77, (3 << 20) + 5)
+        }),
+        case("a_disk_range_with_a_head_only", |bed| {
+            disk(bed, 4096 + 77, (1 << 20) - 77)
+        }),
+        case("a_load_with_head_and_tail", a_load_with_head_and_tail),
+    ]
+}
+
+/// What is said of a complete transfer of `length` bytes, `copied` of them through a bounce buffer.
+fn said(length: usize, copied: usize) -> String {
+    let direct = length - copied;
+    format!("ok moved={length} direct={direct} copied={copied} error=UnknownErrno")
+}
+
+fn file(bed: &mut Running, length: usize) -> Result<()> {
+    bed.mounted(|bed| {
+        bed.says(
+            &format!("transfer dump {NODE} /mnt/edge --mode wcd --length {length}"),
+            &said(length, length % BLOCK),
+        )
+    })?;
+    same(
+        &bed.ext4.read_ext4("edge")?,
+        &bed.expected("capture")?[..length],
+    )?;
+    bed.mounted(|bed| bed.check("rm /mnt/edge"))?;
+    Ok(())
+}
+
+fn disk(bed: &mut Running, at: usize, length: usize) -> Result<()> {
+    const AREA: usize = 8 << 20;
+    // Not a value that an empty disk has.
+    bed.check(
+        "tr '\\0' '\\252' < /dev/zero | dd of=/dev/vda bs=1M count=8 iflag=fullblock conv=fsync",
+    )?;
+    let head = (at.next_multiple_of(BLOCK) - at).min(length);
+    let tail = (at + length) % BLOCK;
+    let copied = if head == length { head } else { head + tail };
+    // The head shifts the body within the region: its addresses suit a disk that asks for no more
+    // than a multiple of 4, or are copied as well.
+    let answer = bed.probe(&format!(
+        "transfer dump {NODE} /dev/vda --file-offset {at} --length {length}"
+    ))?;
+    ensure!(
+        answer == said(length, copied) || answer == said(length, length),
+        "{answer}"
+    );
+    let disk = bed.raw.read(0, AREA as u64)?;
+    let (before, rest) = disk.split_at(at);
+    let (body, after) = rest.split_at(length);
+    same(body, &bed.expected("capture")?[..length])?;
+    ensure!(
+        before.iter().chain(after).all(|byte| *byte == 0o252),
+        "bytes beside the range have changed"
+    );
+    Ok(())
+}
+
+fn a_load_with_head_and_tail(bed: &mut Running) -> Result<()> {
+    let (at, offset, length) = (1000, 4097, 100_003);
+    bed.check("resdump dump capture /dev/vda --engine kernel --force --quiet")?;
+    bed.check("probe transfer load /dev/resmem/scratch /dev/vda --mode rd --node-write --length 0x100000 --file-offset 0x200000")?;
+    bed.says(
+        &format!(
+            "transfer load /dev/resmem/scratch /dev/vda --mode rd --node-write \
+             --file-offset {at} --region-offset {offset} --length {length}"
+        ),
+        &said(length, length),
+    )?;
+    bed.check("resdump dump scratch /dev/vda --seek 64M --engine kernel --force --quiet")?;
+    let capture = bed.expected("capture")?;
+    let mut expected = capture[2 << 20..3 << 20].to_vec();
+    expected[offset..offset + length].copy_from_slice(&capture[at..at + length]);
+    same(&bed.raw.read(64 << 20, 1 << 20)?, &expected)
+}

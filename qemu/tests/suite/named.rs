@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+//! Regions that the kernel reserved by `reserve_mem=`, without a device tree that knows of them.
+
+use anyhow::{Result, ensure};
+
+use crate::bed::{Bed, Case, Running, same};
+
+/// Two regions, a name that is not there, and one that is no file name.
+pub const COMMAND_LINE: &str = "reserve_mem=16M:1M:keep reserve_mem=1M:4096:log \
+                                resmem.reserve_mem=keep:rw,nosuch,log,a/b";
+
+pub fn cases() -> Vec<Case> {
+    let case = |name, run| Case {
+        bed: Bed::Named,
+        name,
+        run,
+    };
+    vec![
+        case("each_name_is_a_region", |bed| {
+            let said = bed.probe("info /dev/resmem/keep")?;
+            ensure!(
+                said.contains("flags=0x3 ") && said.contains("size=0x1000000 "),
+                "{said}"
+            );
+            let said = bed.probe("info /dev/resmem/log")?;
+            ensure!(
+                said.contains("flags=0x2 ") && said.contains("size=0x100000 "),
+                "{said}"
+            );
+            Ok(())
+        }),
+        case("a_name_without_a_region_is_said", |bed| {
+            bed.check("dmesg | grep 'nothing is reserved under the name nosuch'")?;
+            bed.check("test ! -e /dev/resmem/nosuch -a ! -e /dev/resmem/a")?;
+            Ok(())
+        }),
+        case("one_is_read_only_unless_told", |bed| {
+            bed.says("open /dev/resmem/log --write", "EACCES")
+        }),
+        case("load_and_dump_are_direct_and_identical", load_and_dump),
+        case("no_device_writes_it", |bed| {
+            bed.says("sync /dev/resmem/keep --length 4096", "EOPNOTSUPP")
+        }),
+    ]
+}
+
+fn load_and_dump(bed: &mut Running) -> Result<()> {
+    bed.check("dd if=/dev/urandom of=/dev/vda bs=1M count=16 conv=fsync")?;
+    bed.check("resdump load /dev/vda keep --length 16M --quiet")?;
+    let answer = bed.dump("keep /dev/vda --seek 32M --engine kernel --strict")?;
+    ensure!(answer["direct"] == 16 << 20, "{answer}");
+    same(
+        &bed.raw.read(32 << 20, 16 << 20)?,
+        &bed.raw.read(0, 16 << 20)?,
+    )
+}
