@@ -4,5 +4,4 @@
 # first prompt.
 unset ENV
 probe clock >/tmp/clock.prompt
-resdump dump capture /dev/vda --engine kernel --force --quiet
-probe clock >/tmp/clock.dump
+probe meter --rounds 1 -- resdump dump capture /dev/vda --engine kernel --force --quiet >/tmp/clock.dump

@@ -24,8 +24,8 @@ impl Baseline {
     /// Reads the committed one.
     pub fn load(root: &Path) -> Result<Self> {
         let file = root.join("qemu/bench-baseline.json");
-        let text = fs::read_to_string(&file)
-            .with_context(|| format!("cannot read {}", file.display()))?;
+        let text =
+            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
         serde_json::from_str(&text).with_context(|| file.display().to_string())
     }
 

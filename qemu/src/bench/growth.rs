@@ -40,6 +40,16 @@ pub struct Growth {
     pub per_mib: f64,
 }
 
+impl Growth {
+    /// The points from [`Self::from`] on.
+    pub fn fitted(&self) -> impl Iterator<Item = (u64, f64)> {
+        self.points
+            .iter()
+            .copied()
+            .filter(|(size, _)| *size >= self.from)
+    }
+}
+
 /// Measures each way at each size.
 pub fn growth(guest: &mut Guest, _size: u64) -> Result<BTreeMap<String, Growth>> {
     WAYS.iter()
@@ -50,18 +60,18 @@ pub fn growth(guest: &mut Guest, _size: u64) -> Result<BTreeMap<String, Growth>>
                 points.push((size, meter(guest, way, size)? - fixed));
             }
             let from = u64::from(way.chunk) + 1;
-            let fitted: Vec<(u64, f64)> = points
-                .iter()
-                .copied()
-                .filter(|(size, _)| *size >= from)
-                .collect();
-            let per_mib = points.last().map_or(f64::NAN, |(size, cost)| cost / mib(*size));
-            let growth = Growth {
-                exponent: exponent(&fitted),
-                from: fitted.first().map_or(0, |(size, _)| *size),
+            let per_mib = points
+                .last()
+                .map_or(f64::NAN, |(size, cost)| cost / mib(*size));
+            let mut growth = Growth {
+                exponent: f64::NAN,
+                from,
                 points,
                 per_mib,
             };
+            let fitted: Vec<(u64, f64)> = growth.fitted().collect();
+            growth.from = fitted.first().map_or(from, |(size, _)| *size);
+            growth.exponent = exponent(&fitted);
             Ok((way.name.to_owned(), growth))
         })
         .collect()

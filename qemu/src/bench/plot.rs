@@ -8,6 +8,7 @@ use anyhow::{Result, anyhow};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
+use super::growth::Growth;
 use super::report::{Report, size};
 use super::throughput::best;
 
@@ -50,7 +51,10 @@ fn cost(report: &Report, area: &Area<'_>) -> Drawn {
         .margin(12)
         .x_label_area_size(36)
         .y_label_area_size(90)
-        .build_cartesian_2d((100.0..10e6).log_scale(), (0..bars.len()).into_segmented())?;
+        .build_cartesian_2d(
+            (100.0..20e6).log_scale(),
+            (0..bars.len() - 1).into_segmented(),
+        )?;
     chart
         .configure_mesh()
         .disable_y_mesh()
@@ -61,7 +65,11 @@ fn cost(report: &Report, area: &Area<'_>) -> Drawn {
         })
         .draw()?;
     for (index, (name, count)) in bars.iter().enumerate() {
-        let color = if name.starts_with("kernel") { BLUE } else { RGBColor(150, 150, 150) };
+        let color = if name.starts_with("kernel") {
+            BLUE
+        } else {
+            RGBColor(150, 150, 150)
+        };
         let mut bar = Rectangle::new(
             [
                 (100.0, SegmentValue::Exact(index)),
@@ -82,9 +90,9 @@ fn cost(report: &Report, area: &Area<'_>) -> Drawn {
 
 /// Instructions over the region's size, both logarithmic: straight lines of slope 1.
 fn growth(report: &Report, area: &Area<'_>) -> Drawn {
-    let points = report.growth.values().flat_map(|growth| &growth.points);
-    let least = points.clone().map(|point| point.1).fold(1e6, f64::min);
-    let most = points.map(|point| point.1).fold(1e6, f64::max);
+    let points = || report.growth.values().flat_map(Growth::fitted);
+    let least = points().map(|point| point.1).fold(1e6, f64::min);
+    let most = points().map(|point| point.1).fold(1e6, f64::max);
     let mut chart = ChartBuilder::on(area)
         .caption("Guest instructions of a dump, by size of the region", FONT)
         .margin(12)
@@ -102,9 +110,8 @@ fn growth(report: &Report, area: &Area<'_>) -> Drawn {
     for (index, (name, growth)) in report.growth.iter().enumerate() {
         let color = Palette99::pick(index).to_rgba();
         let line = growth
-            .points
-            .iter()
-            .map(|(size, count)| (*size as f64, count.max(1.0)));
+            .fitted()
+            .map(|(size, count)| (size as f64, count.max(1.0)));
         chart
             .draw_series(LineSeries::new(line, color.stroke_width(2)).point_size(3))?
             .label(format!("{name}, exponent {:.2}", growth.exponent))
@@ -122,11 +129,13 @@ fn throughput(report: &Report, area: &Area<'_>) -> Drawn {
         .margin(12)
         .x_label_area_size(36)
         .y_label_area_size(70)
-        .build_cartesian_2d((60e3..20e6).log_scale(), 0.0..most * 1.1)?;
+        .build_cartesian_2d(15.8..24.2, 0.0..most * 1.1)?;
     chart
         .configure_mesh()
         .x_desc("bytes a request")
-        .x_label_formatter(&|bytes| size(*bytes as u64))
+        .x_labels(9)
+        .x_label_formatter(&|power| size(1 << (*power as u32)))
+        .y_label_formatter(&|rate| format!("{rate:.0}"))
         .draw()?;
     for (index, (name, rates)) in report.throughput.iter().enumerate() {
         let color = Palette99::pick(index).to_rgba();
@@ -137,12 +146,12 @@ fn throughput(report: &Report, area: &Area<'_>) -> Drawn {
             .filter_map(|chunk| {
                 let of_chunk: Vec<_> = rates.iter().filter(|rate| rate.chunk == *chunk).collect();
                 let of_chunk: Vec<_> = of_chunk.into_iter().cloned().collect();
-                Some((f64::from(*chunk), best(&of_chunk)?.median))
+                Some((f64::from(*chunk).log2(), best(&of_chunk)?.median))
             })
             .collect();
         if let [(_, rate)] = line[..] {
             // It has no choice of chunks: a level line.
-            line = vec![(60e3, rate), (20e6, rate)];
+            line = vec![(15.8, rate), (24.2, rate)];
         }
         chart
             .draw_series(LineSeries::new(line, color.stroke_width(2)).point_size(3))?

@@ -57,7 +57,12 @@ impl Report {
         Ok(Self {
             schema: 2,
             throughput_ratio: ["anon", "mmap", "dd_direct", "devmem"]
-                .map(|other| (format!("kernel_vs_{other}"), median("kernel") / median(other)))
+                .map(|other| {
+                    (
+                        format!("kernel_vs_{other}"),
+                        median("kernel") / median(other),
+                    )
+                })
                 .into(),
             insn_per_mib: cost
                 .iter()
@@ -140,8 +145,8 @@ impl Report {
         format!(
             "# Benchmark\n\n## Cost, in guest instructions (repeats)\n\n{costs}\n\n\
              Growth with the region's size:\n\n{growth}\n\n\
-             Power-on to prompt: {:.0} million instructions; to the end of the first dump: {:.0} \
-             million.\n\n\
+             Power-on to prompt: {:.0} million instructions; from there to the end of the first dump: \
+             {:.1} million.\n\n\
              ## Throughput within one boot (only ratios mean anything)\n\n\
              Each way at its best:\n\n{at_best}\n\n{}\n\n\
              ## A disk that takes {:.0} MB/s\n\n\

@@ -58,7 +58,11 @@ pub fn assemble(builder: &Builder<'_>, folder: &Path, parts: &Parts<'_>) -> Resu
         format!(
             "file /usr/bin/probe {} 755 0 0\nfile /usr/bin/boot-clock.sh {} 644 0 0\n",
             parts.probe.display(),
-            builder.paths.root.join("qemu/probe/boot-clock.sh").display()
+            builder
+                .paths
+                .root
+                .join("qemu/probe/boot-clock.sh")
+                .display()
         ),
     )?;
     step.run(
