@@ -92,6 +92,8 @@ fn disk(bed: &mut Running, at: usize, length: usize) -> Result<()> {
 
 fn a_load_with_head_and_tail(bed: &mut Running) -> Result<()> {
     let (at, offset, length) = (1000, 4097, 100_003);
+    // For the way back, so that other tests find the region as it was.
+    bed.check("resdump dump scratch /dev/vda --seek 80M --engine kernel --force --quiet")?;
     bed.check("resdump dump capture /dev/vda --engine kernel --force --quiet")?;
     bed.check("probe transfer load /dev/resmem/scratch /dev/vda --mode rd --node-write --length 0x100000 --file-offset 0x200000")?;
     bed.says(
@@ -105,5 +107,6 @@ fn a_load_with_head_and_tail(bed: &mut Running) -> Result<()> {
     let capture = bed.expected("capture")?;
     let mut expected = capture[2 << 20..3 << 20].to_vec();
     expected[offset..offset + length].copy_from_slice(&capture[at..at + length]);
+    bed.check("probe transfer load /dev/resmem/scratch /dev/vda --mode rd --node-write --length 0x100000 --file-offset 0x5000000")?;
     same(&bed.raw.read(64 << 20, 1 << 20)?, &expected)
 }
