@@ -26,6 +26,7 @@ setup: ## install what is missing (Debian 12; done by the others when needed)
 run: setup ## the main job: memory to disk by each engine, compared on the host
 	@$(HARNESS) run
 
+test: export RESDUMP_BOARD := $(BOARD)
 test: setup ## everything: unit tests on the host, then the suite in QEMU
 	@$(call CARGO,userland) test --quiet --locked --manifest-path userland/Cargo.toml --workspace
 	@$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --lib

@@ -5,20 +5,21 @@ set -eu
 
 # A Rust toolchain of the distribution's, newer than what Linux asks for, and its library source;
 # the cross compiler; a libclang that is new enough for bindgen; what Linux and busybox are built
-# with; what runs and inspects a guest; what lint uses.
+# with; what runs and inspects a guest; what disk images are made with; what lint uses.
 packages="
 rustc-web cargo-web rustfmt-web rust-web-clippy rust-web-src
 gcc libc6-dev gcc-powerpc-linux-gnu libc6-dev-powerpc-cross
 libclang-19-dev
 make flex bison bc libssl-dev libelf-dev patch tar xz-utils bzip2 u-boot-tools gawk git
 ca-certificates debian-archive-keyring
-qemu-system-ppc device-tree-compiler e2fsprogs
+qemu-system-ppc u-boot-qemu device-tree-compiler e2fsprogs
+squashfs-tools genimage
 shellcheck python3 python3-venv
 "
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     # A machine that has the tools under other names gets on without apt.
-    for tool in cargo rustc powerpc-linux-gnu-gcc qemu-system-ppc dtc fdtoverlay mkimage; do
+    for tool in cargo rustc powerpc-linux-gnu-gcc qemu-system-ppc dtc fdtoverlay mkimage genimage; do
         command -v "$tool" >/dev/null && continue
         echo "setup: no apt on this machine, and no $tool. What Debian calls it is one of:" >&2
         echo "$packages" >&2

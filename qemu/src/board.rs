@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
-//! A board as data: the key=value file `board/<name>/board.conf` and the files beside it.
+//! A board as data: the key=value file `board/<name>/board.conf` and the files beside it. What a
+//! board does not have, it takes from the board that its `BASE` names, if there is one, and then from
+//! `board/common`.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 
@@ -12,27 +15,66 @@ use anyhow::{Context, Result, bail};
 pub struct Board {
     /// Name of its folder.
     pub name: String,
-    /// Its folder.
-    pub folder: PathBuf,
+    /// Its folder and those that it takes files from, nearest first, `board/common` last.
+    pub folders: Vec<PathBuf>,
     /// The folder that boards share.
     pub common: PathBuf,
     values: BTreeMap<String, String>,
 }
 
+/// Where a machine's device tree comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TreeSource {
+    /// QEMU generates it for its arguments, and takes another one with `-dtb`.
+    Generated,
+    /// QEMU reads a compiled tree of this name from its data folders, and completes it.
+    File(String),
+    /// The firmware makes it while it starts: nothing can be added.
+    Firmware,
+}
+
 impl Board {
-    /// Reads `board/<name>`.
+    /// Reads `board/<name>`, and its base.
     pub fn load(root: &Path, name: &str) -> Result<Self> {
-        let folder = root.join("board").join(name);
-        let file = folder.join("board.conf");
-        let text = fs::read_to_string(&file)
-            .with_context(|| format!("no board {name}: cannot read {}", file.display()))?;
-        let values = parse(&text).with_context(|| file.display().to_string())?;
+        let common = root.join("board/common");
+        let mut folders = Vec::new();
+        let mut values = BTreeMap::new();
+        let mut next = Some(name.to_owned());
+        while let Some(name) = next {
+            let folder = root.join("board").join(&name);
+            if folders.contains(&folder) {
+                bail!("board {name} is its own BASE");
+            }
+            let file = folder.join("board.conf");
+            let text = fs::read_to_string(&file)
+                .with_context(|| format!("no board {name}: cannot read {}", file.display()))?;
+            let mut more = parse(&text).with_context(|| file.display().to_string())?;
+            next = more.remove("BASE");
+            for (key, value) in more {
+                values.entry(key).or_insert(value);
+            }
+            folders.push(folder);
+        }
+        folders.push(common.clone());
         Ok(Self {
             name: name.to_owned(),
-            common: root.join("board/common"),
-            folder,
+            folders,
+            common,
             values,
         })
+    }
+
+    /// Names of all boards below `root`, in alphabetical order.
+    pub fn names(root: &Path) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(root.join("board"))? {
+            let entry = entry?;
+            if entry.path().join("board.conf").is_file() {
+                names.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        names.sort();
+        Ok(names)
     }
 
     /// The value of a key that every board must have.
@@ -40,6 +82,38 @@ impl Board {
         match self.values.get(key) {
             Some(value) => Ok(value),
             None => bail!("board {}: board.conf lacks {key}", self.name),
+        }
+    }
+
+    /// The value of a key that a board may have.
+    pub fn find(&self, key: &str) -> Option<&str> {
+        self.values.get(key).map(String::as_str)
+    }
+
+    /// The number that a key must have.
+    pub fn number<T: FromStr>(&self, key: &str) -> Result<T> {
+        let value = self.get(key)?;
+        match value.parse() {
+            Ok(number) => Ok(number),
+            Err(_) => bail!("board {}: {key}={value} is not a number", self.name),
+        }
+    }
+
+    /// Where the device tree of the machine comes from.
+    pub fn tree_source(&self) -> Result<TreeSource> {
+        Ok(match self.get("QEMU_DEVICE_TREE")? {
+            "generated" => TreeSource::Generated,
+            "firmware" => TreeSource::Firmware,
+            name => TreeSource::File(name.to_owned()),
+        })
+    }
+
+    /// A file of the board, or of the nearest folder that it takes files from.
+    pub fn file(&self, name: &str) -> Result<PathBuf> {
+        let mut files = self.folders.iter().map(|folder| folder.join(name));
+        match files.find(|file| file.is_file()) {
+            Some(file) => Ok(file),
+            None => bail!("board {} has no {name}", self.name),
         }
     }
 
@@ -51,7 +125,7 @@ impl Board {
             .chain([flavour])
             .map(|name| fragments.join(format!("{name}.config")))
             .collect();
-        files.push(self.folder.join("linux.config"));
+        files.push(self.file("linux.config")?);
         Ok(files)
     }
 }
@@ -92,5 +166,39 @@ mod tests {
     #[test]
     fn a_line_without_a_value_is_refused() {
         assert!(parse("CPU").is_err());
+    }
+
+    fn boards(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = root.path().join("board").join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        root
+    }
+
+    #[test]
+    fn a_board_takes_from_its_base_what_it_does_not_have() {
+        let root = boards(&[
+            ("old/board.conf", "CPU=440\nRAM=512\n"),
+            ("old/linux.config", ""),
+            ("new/board.conf", "BASE=old\nCPU=464\n"),
+            ("common/boot.cmd", ""),
+        ]);
+        let board = Board::load(root.path(), "new").unwrap();
+        assert_eq!(board.get("CPU").unwrap(), "464");
+        assert_eq!(board.number::<u64>("RAM").unwrap(), 512);
+        let at = |name: &str| root.path().join("board").join(name);
+        assert_eq!(board.file("linux.config").unwrap(), at("old/linux.config"));
+        assert_eq!(board.file("boot.cmd").unwrap(), at("common/boot.cmd"));
+        assert!(board.file("resmem.dtso").is_err());
+        assert_eq!(Board::names(root.path()).unwrap(), ["new", "old"]);
+    }
+
+    #[test]
+    fn a_board_that_is_its_own_base_is_refused() {
+        let root = boards(&[("a/board.conf", "BASE=b\n"), ("b/board.conf", "BASE=a\n")]);
+        assert!(Board::load(root.path(), "a").is_err());
     }
 }

@@ -68,18 +68,54 @@ impl Region {
     }
 }
 
+/// How many 32-bit cells the numbers of a `reg` property take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cells {
+    /// Cells of an address.
+    pub address: usize,
+    /// Cells of a size.
+    pub size: usize,
+}
+
+impl Cells {
+    /// What the root of a compiled tree says. The kernel wants the same of /reserved-memory.
+    pub fn of_root(tree: &Path) -> Result<Self> {
+        with_tree(tree, |tree| Self::of(tree, "/"))
+    }
+
+    fn of(tree: &fdt::Fdt<'_>, path: &str) -> Result<Self> {
+        let cells = |property| -> Result<usize> {
+            tree.find_node(path)
+                .and_then(|node| node.property(property))
+                .and_then(|property| property.as_usize())
+                .with_context(|| format!("the device tree has no {property} at {path}"))
+        };
+        Ok(Self {
+            address: cells("#address-cells")?,
+            size: cells("#size-cells")?,
+        })
+    }
+
+    fn number(count: usize, value: u64) -> String {
+        let words = (0..count).rev().map(|cell| match cell {
+            0 | 1 => format!("{:#x}", (value >> (32 * cell)) & 0xffff_ffff),
+            _ => "0x0".to_owned(),
+        });
+        words.collect::<Vec<_>>().join(" ")
+    }
+}
+
 /// Source of an overlay that reserves `regions` and gives each a driver's node.
-pub fn overlay(regions: &[Region]) -> String {
+pub fn overlay(regions: &[Region], cells: Cells) -> String {
     let (mut memory, mut drivers) = (String::new(), String::new());
     for (index, region) in regions.iter().enumerate() {
-        let cells = |value: u64| format!("{:#x} {:#x}", value >> 32, value & 0xffff_ffff);
         let _ = writeln!(
             memory,
             "r{index}: {}@{:x} {{ reg = <{} {}>; {} }};",
             region.label,
             region.base,
-            cells(region.base),
-            cells(region.size),
+            Cells::number(cells.address, region.base),
+            Cells::number(cells.size, region.size),
             if region.no_map { "no-map;" } else { "" }
         );
         let names = match &region.name {
@@ -98,9 +134,10 @@ pub fn overlay(regions: &[Region]) -> String {
         );
     }
     format!(
-        "/dts-v1/;\n/plugin/;\n&{{/}} {{\nreserved-memory {{ #address-cells = <2>; #size-cells = <2>; \
+        "/dts-v1/;\n/plugin/;\n&{{/}} {{\nreserved-memory {{ #address-cells = <{}>; #size-cells = <{}>; \
          ranges;\n{memory}}};\nresmem-bus {{ compatible = \"simple-bus\"; #address-cells = <1>; \
-         #size-cells = <1>; ranges;\n{drivers}}};\n}};\n"
+         #size-cells = <1>; ranges;\n{drivers}}};\n}};\n",
+        cells.address, cells.size
     )
 }
 
@@ -133,23 +170,33 @@ pub fn apply(base: &Path, overlay: &Path, target: &Path) -> Result<()> {
 /// Physical address and size of the node of /reserved-memory whose name, without its address, is
 /// `label`.
 pub fn reserved_region(tree: &Path, label: &str) -> Result<(u64, u64)> {
-    let blob = fs::read(tree).with_context(|| format!("cannot read {}", tree.display()))?;
-    let tree = fdt::Fdt::new(&blob).map_err(|error| anyhow!("{}: {error}", tree.display()))?;
-    let cells = tree
-        .find_node("/reserved-memory")
-        .into_iter()
-        .flat_map(|node| node.children())
-        .find(|node| node.name.split('@').next() == Some(label))
-        .and_then(|node| node.property("reg"))
-        .with_context(|| format!("the device tree reserves no region {label}"))?;
-    let number = |range: std::ops::Range<usize>| -> Result<u64> {
-        let bytes = cells
+    with_tree(tree, |tree| {
+        let cells = Cells::of(tree, "/reserved-memory")?;
+        let reg = tree
+            .find_node("/reserved-memory")
+            .into_iter()
+            .flat_map(|node| node.children())
+            .find(|node| node.name.split('@').next() == Some(label))
+            .and_then(|node| node.property("reg"))
+            .with_context(|| format!("the device tree reserves no region {label}"))?;
+        let (base, size) = reg
             .value
-            .get(range)
-            .context("reg is not two 64-bit numbers")?;
-        Ok(u64::from_be_bytes(bytes.try_into()?))
-    };
-    Ok((number(0..8)?, number(8..16)?))
+            .split_at_checked(4 * cells.address)
+            .filter(|(_, size)| size.len() == 4 * cells.size)
+            .with_context(|| format!("reg of {label} is not an address and a size"))?;
+        let number = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+        };
+        Ok((number(base), number(size)))
+    })
+}
+
+fn with_tree<T>(path: &Path, read: impl FnOnce(&fdt::Fdt<'_>) -> Result<T>) -> Result<T> {
+    let blob = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let tree = fdt::Fdt::new(&blob).map_err(|error| anyhow!("{}: {error}", path.display()))?;
+    read(&tree).with_context(|| path.display().to_string())
 }
 
 #[cfg(test)]
@@ -158,13 +205,36 @@ mod tests {
 
     #[test]
     fn an_overlay_names_every_region_and_gives_each_a_driver() {
-        let source = overlay(&[
+        let cells = Cells {
+            address: 2,
+            size: 2,
+        };
+        let regions = [
             Region::new("low", 0x1000_0000, 0x10_0000),
             Region::new("high", 0x1_2000_0000, 0x1000).writable(),
-        ]);
+        ];
+        let source = overlay(&regions, cells);
         assert!(source.contains("low@10000000 { reg = <0x0 0x10000000 0x0 0x100000>;"));
         assert!(source.contains("high@120000000 { reg = <0x1 0x20000000 0x0 0x1000>;"));
         assert_eq!(source.matches("resdump,resmem").count(), 2);
         assert_eq!(source.matches("writable;").count(), 1);
+    }
+
+    #[test]
+    fn numbers_take_the_cells_that_the_tree_gives_them() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (base, over, tree) = ("base.dtb", "over.dtbo", "tree.dtb");
+        let at = |name: &str| scratch.path().join(name);
+        for (address, size) in [(2, 1), (2, 2), (1, 1)] {
+            let root = format!("#address-cells = <{address}>; #size-cells = <{size}>;");
+            compile(&format!("/dts-v1/; / {{ {root} }};"), &at(base)).unwrap();
+            let cells = Cells::of_root(&at(base)).unwrap();
+            assert_eq!(cells, Cells { address, size });
+            let regions = [Region::new("one", 0x1000_0000, 0x30_3000)];
+            compile(&overlay(&regions, cells), &at(over)).unwrap();
+            apply(&at(base), &at(over), &at(tree)).unwrap();
+            let found = reserved_region(&at(tree), "one").unwrap();
+            assert_eq!(found, (0x1000_0000, 0x30_3000));
+        }
     }
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 //! Disks of a guest: sparse files on the host, empty or with an ext4 file system.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::step::output_of;
 
@@ -15,6 +15,8 @@ use crate::step::output_of;
 pub struct Disk {
     /// The file that holds it, raw.
     pub path: PathBuf,
+    /// Where in the file it begins: not 0 for a partition.
+    pub offset: u64,
     /// More options of QEMU's `-drive`, each with a leading comma.
     pub options: String,
 }
@@ -27,8 +29,48 @@ impl Disk {
             .with_context(|| format!("cannot create {}", path.display()))?;
         Ok(Self {
             path: path.to_path_buf(),
+            offset: 0,
             options: String::new(),
         })
+    }
+
+    /// A copy of a disk image on a larger medium of `bytes`.
+    pub fn image(path: &Path, image: &Path, bytes: u64) -> Result<Self> {
+        fs::copy(image, path).with_context(|| format!("cannot copy {}", image.display()))?;
+        File::options().write(true).open(path)?.set_len(bytes)?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            offset: 0,
+            options: String::new(),
+        })
+    }
+
+    /// A partition of the disk, from 1, as its master boot record has it now.
+    pub fn partition(&self, number: usize) -> Result<Self> {
+        let record = self.read(0, 512)?;
+        let entry = record
+            .get(446 + 16 * (number - 1)..446 + 16 * number)
+            .context("the disk is shorter than a master boot record")?;
+        let first = u32::from_le_bytes([entry[8], entry[9], entry[10], entry[11]]);
+        ensure!(
+            first != 0,
+            "{} has no partition {number}",
+            self.path.display()
+        );
+        Ok(Self {
+            offset: u64::from(first) * 512,
+            ..self.clone()
+        })
+    }
+
+    /// The disk signature of its master boot record, as in `PARTUUID=<signature>-<partition>`.
+    pub fn signature(&self) -> Result<String> {
+        let bytes = self.read(440, 4)?;
+        Ok(bytes
+            .iter()
+            .rev()
+            .map(|byte| format!("{byte:02x}"))
+            .collect())
     }
 
     /// The same disk, its flushes ignored by the emulator: what is measured then is the guest and
@@ -62,7 +104,7 @@ impl Disk {
     /// `length` bytes from `offset` of the disk.
     pub fn read(&self, offset: u64, length: u64) -> Result<Vec<u8>> {
         let mut file = File::open(&self.path)?;
-        file.seek(SeekFrom::Start(offset))?;
+        file.seek(SeekFrom::Start(self.offset + offset))?;
         let mut bytes = Vec::new();
         file.take(length).read_to_end(&mut bytes)?;
         Ok(bytes)
@@ -75,9 +117,31 @@ impl Disk {
             Command::new("debugfs")
                 .arg("-R")
                 .arg(format!("dump {name} {}", copy.path().display()))
-                .arg(&self.path)
+                .arg(format!("{}?offset={}", self.path.display(), self.offset))
                 .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin"),
         )?;
-        Ok(std::fs::read(copy.path())?)
+        Ok(fs::read(copy.path())?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_is_where_the_record_says() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("disk.img");
+        let mut bytes = vec![0; 8192];
+        bytes[440..444].copy_from_slice(&0x5245_0001_u32.to_le_bytes());
+        bytes[446 + 16 + 8] = 9;
+        bytes[9 * 512..][..5].copy_from_slice(b"hello");
+        fs::write(&path, bytes).unwrap();
+        let disk = Disk::image(&scratch.path().join("copy.img"), &path, 16384).unwrap();
+        assert_eq!(disk.signature().unwrap(), "52450001");
+        let second = disk.partition(2).unwrap();
+        assert_eq!(second.read(0, 5).unwrap(), b"hello");
+        assert!(disk.partition(1).is_err());
+        assert_eq!(disk.read(0, 1 << 20).unwrap().len(), 16384);
     }
 }

@@ -43,14 +43,15 @@ pub struct Output {
 /// A guest that runs.
 pub struct Guest {
     child: Child,
-    console: Console,
+    pub(crate) console: Console,
     folder: PathBuf,
+    power_off: String,
     commands: u32,
     started: Instant,
 }
 
 /// Limits are for a slow machine; `RESDUMP_TIMEOUT_SCALE` stretches all of them.
-fn seconds(limit: u64) -> Duration {
+pub(crate) fn seconds(limit: u64) -> Duration {
     let scale = env::var("RESDUMP_TIMEOUT_SCALE")
         .ok()
         .and_then(|scale| scale.parse().ok())
@@ -59,11 +60,12 @@ fn seconds(limit: u64) -> Duration {
 }
 
 impl Guest {
-    pub(crate) fn new(child: Child, console: Console, folder: &Path) -> Self {
+    pub(crate) fn new(child: Child, console: Console, folder: &Path, power_off: &str) -> Self {
         Self {
             child,
             console,
             folder: folder.to_path_buf(),
+            power_off: power_off.to_owned(),
             commands: 0,
             started: Instant::now(),
         }
@@ -162,7 +164,7 @@ impl Guest {
 
     /// Powers off and waits for the end of the machine.
     pub fn power_off(mut self) -> Result<ExitStatus> {
-        self.console.send_line("poweroff")?;
+        self.console.send_line(&self.power_off)?;
         let deadline = Instant::now() + seconds(60);
         loop {
             if let Some(status) = self.child.try_wait()? {

@@ -9,6 +9,7 @@ pub mod disk;
 pub mod guest;
 pub mod image;
 pub mod lint;
+pub mod loader;
 pub mod machine;
 pub mod paths;
 pub mod report;

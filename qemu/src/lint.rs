@@ -109,7 +109,7 @@ fn binding(paths: &Paths, board: &Board) -> Result<()> {
     )?;
     for (source, target) in [
         (at("base.dts"), at("base.dtb")),
-        (board.folder.join("resmem.dtso"), at("board.dtbo")),
+        (board.file("resmem.dtso")?, at("board.dtbo")),
     ] {
         step.run(
             Command::new("dtc")

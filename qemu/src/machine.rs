@@ -5,15 +5,26 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
-use crate::board::Board;
+use crate::board::{Board, TreeSource};
 use crate::console::Console;
-use crate::devicetree::{self, Region};
+use crate::devicetree::{self, Cells, Region};
 use crate::disk::Disk;
 use crate::guest::Guest;
 use crate::image::Image;
 use crate::step::output_of;
+
+/// How a machine starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Boot {
+    /// QEMU puts the kernel, its command line and the root file system into memory.
+    Memory,
+    /// QEMU puts the kernel and its command line into memory; the root is on the first disk.
+    Disk,
+    /// The board's boot loader finds all of it on the first disk.
+    Loader,
+}
 
 /// What a machine is made of. Files of a run go to `folder`.
 pub struct Machine<'a> {
@@ -23,6 +34,8 @@ pub struct Machine<'a> {
     pub image: &'a Image,
     /// Where the device tree, the console log and the command line go.
     pub folder: &'a Path,
+    /// How it starts.
+    pub boot: Boot,
     /// Processors.
     pub cpus: u32,
     /// Memory in MiB; `None` is the board's default.
@@ -49,6 +62,7 @@ impl<'a> Machine<'a> {
             board,
             image,
             folder,
+            boot: Boot::Memory,
             cpus: 1,
             memory_mib: None,
             regions: None,
@@ -61,29 +75,69 @@ impl<'a> Machine<'a> {
     }
 
     /// Writes the machine's device tree and returns its path: what QEMU generates for exactly these
-    /// arguments, with the regions in it.
+    /// arguments, or what it would read, with the regions in it.
     pub fn device_tree(&self) -> Result<PathBuf> {
         let base = self.folder.join("qemu.dtb");
-        let tree = self.folder.join("machine.dtb");
-        let mut dump = Command::new(self.board.get("QEMU")?);
-        let machine = format!(
-            "{},dumpdtb={}",
-            self.board.get("QEMU_MACHINE")?,
-            base.display()
-        );
-        dump.args(["-machine", &machine]).args(self.arguments()?);
-        dump.args(["-display", "none", "-serial", "null", "-monitor", "none"]);
-        output_of(&mut dump).context("QEMU did not write its device tree")?;
+        let tree = match self.board.tree_source()? {
+            TreeSource::Generated => {
+                self.generate_tree(&base)?;
+                self.folder.join("machine.dtb")
+            }
+            TreeSource::File(name) => {
+                fs::copy(self.qemu_data(&name)?, &base)?;
+                self.folder.join(name)
+            }
+            TreeSource::Firmware => bail!(
+                "board {}: the firmware makes the device tree, nothing can be added to it",
+                self.board.name
+            ),
+        };
         let overlay = match &self.regions {
             None => self.image.file("resmem.dtbo"),
             Some(regions) => {
                 let overlay = self.folder.join("regions.dtbo");
-                devicetree::compile(&devicetree::overlay(regions), &overlay)?;
+                let cells = Cells::of_root(&base)?;
+                devicetree::compile(&devicetree::overlay(regions, cells), &overlay)?;
                 overlay
             }
         };
         devicetree::apply(&base, &overlay, &tree)?;
         Ok(tree)
+    }
+
+    fn generate_tree(&self, target: &Path) -> Result<()> {
+        let mut dump = Command::new(self.board.get("QEMU")?);
+        let machine = self.board.get("QEMU_MACHINE")?;
+        dump.args([
+            "-machine",
+            &format!("{machine},dumpdtb={}", target.display()),
+        ])
+        .args(self.arguments()?)
+        .args(["-display", "none", "-serial", "null", "-monitor", "none"]);
+        output_of(&mut dump).context("QEMU did not write its device tree")?;
+        Ok(())
+    }
+
+    /// A file of QEMU's own data folders.
+    fn qemu_data(&self, name: &str) -> Result<PathBuf> {
+        let folders = output_of(Command::new(self.board.get("QEMU")?).args(["-L", "help"]))?;
+        let mut files = folders.lines().map(|folder| Path::new(folder).join(name));
+        files
+            .find(|file| file.is_file())
+            .with_context(|| format!("QEMU's data folders hold no {name}: {folders}"))
+    }
+
+    /// Arguments that make the machine use its device tree.
+    fn tree_arguments(&self) -> Result<Vec<String>> {
+        if self.boot == Boot::Loader {
+            return Ok(Vec::new());
+        }
+        let tree = self.device_tree()?.display().to_string();
+        Ok(match self.board.tree_source()? {
+            // The folder in which QEMU looks first.
+            TreeSource::File(_) => vec!["-L".to_owned(), self.folder.display().to_string()],
+            _ => vec!["-dtb".to_owned(), tree],
+        })
     }
 
     /// Arguments that shape the machine and its device tree, the machine type excepted.
@@ -93,9 +147,6 @@ impl<'a> Machine<'a> {
             Some(memory) => memory.to_string(),
             None => board.get("QEMU_MEMORY_MIB")?.to_owned(),
         };
-        let console = board.get("CONSOLE")?;
-        let append = format!("console={console} {}", self.append);
-        let path = |name| self.image.file(name).display().to_string();
         let mut arguments: Vec<String> = [
             "-cpu",
             board.get("QEMU_CPU")?,
@@ -107,15 +158,10 @@ impl<'a> Machine<'a> {
             "-nic",
             "none",
             "-no-reboot",
-            "-kernel",
-            &path("uImage"),
-            "-initrd",
-            &self.initrd()?.display().to_string(),
-            "-append",
-            append.trim_end(),
         ]
         .map(str::to_owned)
         .to_vec();
+        arguments.extend(self.boot_arguments()?);
         for (index, disk) in self.disks.iter().enumerate() {
             arguments.push("-drive".to_owned());
             arguments.push(format!(
@@ -140,6 +186,31 @@ impl<'a> Machine<'a> {
         Ok(arguments)
     }
 
+    /// Arguments that say what is started.
+    fn boot_arguments(&self) -> Result<Vec<String>> {
+        let board = self.board;
+        if self.boot == Boot::Loader {
+            return Ok(["-bios", board.get("QEMU_LOADER")?]
+                .map(str::to_owned)
+                .into());
+        }
+        let kernel = self.image.file(board.get("LINUX_IMAGE")?);
+        let mut append = format!("console={}", board.get("CONSOLE")?);
+        let mut arguments = ["-kernel", &kernel.display().to_string()]
+            .map(str::to_owned)
+            .to_vec();
+        if self.boot == Boot::Disk {
+            let disk = self.disks.first().context("a root needs a disk")?;
+            append += &format!(" root=PARTUUID={}-02 ro rootwait", disk.signature()?);
+        } else {
+            let initrd = self.initrd()?.display().to_string();
+            arguments.extend(["-initrd".to_owned(), initrd]);
+        }
+        append += &format!(" {}", self.append);
+        arguments.extend(["-append".to_owned(), append.trim_end().to_owned()]);
+        Ok(arguments)
+    }
+
     /// The initial file system; the kernel unpacks concatenated archives one after the other.
     fn initrd(&self) -> Result<PathBuf> {
         let rootfs = self.image.file("rootfs.cpio");
@@ -156,13 +227,11 @@ impl<'a> Machine<'a> {
     /// The command that starts the machine with its serial line on standard input and output. It
     /// is also left in `<folder>/qemu.sh`, to be run by hand.
     pub fn command(&self) -> Result<Command> {
-        let tree = self.device_tree()?;
         let mut command = Command::new(self.board.get("QEMU")?);
         command
             .args(["-machine", self.board.get("QEMU_MACHINE")?])
             .args(self.arguments()?)
-            .arg("-dtb")
-            .arg(tree)
+            .args(self.tree_arguments()?)
             .args(["-display", "none", "-monitor", "none"])
             // Ctrl-C is for the guest.
             .args(["-chardev", "stdio,id=console,signal=off"])
@@ -172,7 +241,8 @@ impl<'a> Machine<'a> {
             .map(|word| quote(&word.to_string_lossy()))
             .collect();
         let script = format!(
-            "#!/bin/sh\n# Ends with `poweroff` in the guest.\nexec {}\n",
+            "#!/bin/sh\n# Ends with `{}` in the guest.\nexec {}\n",
+            self.board.get("POWER_OFF")?,
             words.join(" ")
         );
         fs::write(self.folder.join("qemu.sh"), script)?;
@@ -192,7 +262,12 @@ impl<'a> Machine<'a> {
             unreachable!("both are pipes");
         };
         let console = Console::new(input, output, &self.folder.join("console.log"))?;
-        Ok(Guest::new(child, console, self.folder))
+        Ok(Guest::new(
+            child,
+            console,
+            self.folder,
+            self.board.get("POWER_OFF")?,
+        ))
     }
 }
 

@@ -209,7 +209,8 @@ pub fn console(paths: &Paths, board: &Board, image: &Image) -> Result<()> {
     ];
     machine.loads = vec![(data, base)];
     println!(
-        "/dev/vda is an empty disk, /dev/vdb has an ext4 file system. `poweroff` ends the guest."
+        "/dev/vda is an empty disk, /dev/vdb has an ext4 file system. `{}` ends the guest.",
+        board.get("POWER_OFF")?
     );
     let status = machine.command()?.status()?;
     if !status.success() {

@@ -8,17 +8,22 @@ use anyhow::Result;
 use super::Builder;
 use crate::step::{Key, Step, unless_built};
 
-/// Builds `program`, a package of the cargo workspace in folder `workspace` of the checkout, and
-/// returns its path.
-pub fn build(builder: &Builder<'_>, workspace: &str, program: &str) -> Result<PathBuf> {
+/// Builds `programs`, packages of the cargo workspace in folder `workspace` of the checkout, and
+/// returns their paths.
+pub fn build<const N: usize>(
+    builder: &Builder<'_>,
+    workspace: &str,
+    programs: [&str; N],
+) -> Result<[PathBuf; N]> {
     let target = builder.board.get("RUST_TARGET")?;
     let linker = format!("{}gcc", builder.board.get("CROSS_COMPILE")?);
+    let name = programs[0];
     // Of this checkout alone: cargo takes sources of another one, of the same names and older, for
     // its own.
-    let folder = builder.paths.out.join("target").join(program);
+    let folder = builder.paths.out.join("target").join(name);
     let root = &builder.paths.root;
     let key = Key::new("cross 2")
-        .text(program)
+        .text(&programs.join(" "))
         .path(&root.join(workspace))?
         .path(&root.join("userland"))?
         .path(&root.join("kmod/abi.rs"))?
@@ -26,7 +31,8 @@ pub fn build(builder: &Builder<'_>, workspace: &str, program: &str) -> Result<Pa
         .text(&builder.tools.version)
         .finish();
     unless_built(&folder, &key, || {
-        let step = Step::start(&builder.logs(), program, &format!("cross-build {program}"))?;
+        let what = format!("cross-build {}", programs.join(", "));
+        let step = Step::start(&builder.logs(), name, &what)?;
         let variable = format!(
             "CARGO_TARGET_{}_LINKER",
             target.to_uppercase().replace('-', "_")
@@ -36,7 +42,8 @@ pub fn build(builder: &Builder<'_>, workspace: &str, program: &str) -> Result<Pa
                 .tools
                 .command(builder.tools.tool("cargo"))
                 .current_dir(root.join(workspace))
-                .args(["build", "--release", "--locked", "--package", program])
+                .args(["build", "--release", "--locked"])
+                .args(programs.map(|program| format!("--package={program}")))
                 .args(["--target", target, "-Zbuild-std=std,panic_abort"])
                 .arg("-Zbuild-std-features=optimize_for_size")
                 .env("RUSTC_BOOTSTRAP", "1")
@@ -52,5 +59,6 @@ pub fn build(builder: &Builder<'_>, workspace: &str, program: &str) -> Result<Pa
         step.done();
         Ok(())
     })?;
-    Ok(folder.join(target).join("release").join(program))
+    let built = folder.join(target).join("release");
+    Ok(programs.map(|program| built.join(program)))
 }

@@ -45,12 +45,15 @@ impl Manifest {
         let root = &builder.paths.root;
         let mut files = BTreeMap::new();
         for name in [
+            "boot.scr",
             "linux.config",
             "resdump",
             "resmem.dtbo",
             "resmem.ko",
             "rootfs.cpio",
-            "uImage",
+            "rootfs.squashfs",
+            "sdcard.img",
+            builder.board.get("LINUX_IMAGE")?,
         ] {
             files.insert(name.to_owned(), sha256_file(&folder.join(name))?);
         }

@@ -6,6 +6,7 @@ mod apt;
 mod bindgen;
 mod busybox;
 mod cross;
+mod disk;
 pub mod linux;
 mod manifest;
 mod module;
@@ -37,8 +38,9 @@ pub struct Builder<'a> {
     pub flavour: &'a str,
 }
 
-/// A finished image: a folder with `uImage`, `rootfs.cpio`, `resmem.dtbo`, `resmem.ko`, `resdump`,
-/// `linux.config` and `manifest.json`. `tools.cpio` beside them holds what the tests want in the
+/// A finished image: a folder with the kernel, the root file system for memory (`rootfs.cpio`) and
+/// for a partition (`rootfs.squashfs`), `resmem.dtbo`, `boot.scr`, the disk image `sdcard.img`,
+/// `resmem.ko`, `resdump`, `linux.config` and `manifest.json`. `tools.cpio` beside them holds what the tests want in the
 /// guest on top, and is not part of the image.
 #[derive(Clone, Debug)]
 pub struct Image {
@@ -74,13 +76,14 @@ impl Builder<'_> {
         let source = linux::source(self)?;
         let kernel = linux::build(self, &source, &bindgen)?;
         let module = module::build(self, &source, &kernel, &bindgen)?;
-        let dumper = cross::build(self, "userland", "resdump")?;
-        let probe = cross::build(self, "qemu/probe", "probe")?;
+        let [dumper, growdata] = cross::build(self, "userland", ["resdump", "growdata"])?;
+        let [probe] = cross::build(self, "qemu/probe", ["probe"])?;
         let busybox = busybox::build(self)?;
         let parts = rootfs::Parts {
             kernel: &kernel,
             module: &module,
             dumper: &dumper,
+            growdata: &growdata,
             probe: &probe,
             busybox: &busybox,
         };
@@ -89,16 +92,16 @@ impl Builder<'_> {
             .path(&kernel.image)?
             .path(&module)?
             .path(&dumper)?
+            .path(&growdata)?
             .path(&probe)?
             .path(&self.paths.root.join("qemu/probe/boot-clock.sh"))?
             .path(&busybox.program)?
-            .path(&self.board.folder)?
-            .path(&self.board.common.join("overlay"))?
-            .finish();
+            .path(&self.board.common.join("overlay"))?;
+        let key = disk::key(self, key)?.finish();
         unless_built(&folder, &key, || {
             rootfs::assemble(self, &folder, &parts)?;
             for (from, to) in [
-                (&kernel.image, "uImage"),
+                (&kernel.image, self.board.get("LINUX_IMAGE")?),
                 (&kernel.config, "linux.config"),
                 (&module, "resmem.ko"),
                 (&dumper, "resdump"),
@@ -106,6 +109,7 @@ impl Builder<'_> {
                 fs::copy(from, folder.join(to))
                     .with_context(|| format!("cannot copy {}", from.display()))?;
             }
+            disk::assemble(self, &folder)?;
             Manifest::describe(self, &source, &busybox, &folder)?.write(&folder)
         })?;
         println!(

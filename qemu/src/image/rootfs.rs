@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-//! The root file system: an initramfs made by the kernel's own `gen_init_cpio`, so that nothing
-//! depends on who builds it, or where, or when.
+//! The root file system, as an initramfs and as a squashfs with the same content. Nothing in them
+//! depends on who builds them, or where, or when.
 
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use walkdir::WalkDir;
 
 use super::Builder;
@@ -20,6 +20,7 @@ pub struct Parts<'a> {
     pub kernel: &'a Kernel,
     pub module: &'a Path,
     pub dumper: &'a Path,
+    pub growdata: &'a Path,
     pub probe: &'a Path,
     pub busybox: &'a Busybox,
 }
@@ -45,103 +46,154 @@ const FOLDERS: [&str; 18] = [
     "var/log",
 ];
 
-/// Writes `rootfs.cpio` and the compiled device-tree overlay into `folder`.
+/// Something in a root file system, owned by root.
+enum Entry {
+    Folder(u32),
+    File(PathBuf, u32),
+    Link(String),
+    /// A character device: major and minor number.
+    Device(u32, u32),
+}
+
+/// What is in a root file system: absolute paths, folders before what is in them.
+type Content = Vec<(String, Entry)>;
+
+/// Writes `rootfs.cpio`, `rootfs.squashfs` and the compiled device-tree overlay into `folder`.
 pub fn assemble(builder: &Builder<'_>, folder: &Path, parts: &Parts<'_>) -> Result<()> {
     let name = format!("rootfs-{}", builder.flavour);
     let step = Step::start(&builder.logs(), &name, "put the root file system together")?;
     let dependencies = folder.join("modules.dep");
     fs::write(&dependencies, "resmem.ko:\n")?;
-    let cpio = |name: &str, list: String| write_cpio(parts.kernel, folder, name, &list);
-    cpio("rootfs", cpio_list(builder, parts, &dependencies)?)?;
-    cpio(
-        "tools",
-        format!(
-            "file /usr/bin/probe {} 755 0 0\nfile /usr/bin/boot-clock.sh {} 644 0 0\n",
-            parts.probe.display(),
-            builder
-                .paths
-                .root
-                .join("qemu/probe/boot-clock.sh")
-                .display()
+    let root = content(builder, parts, &dependencies)?;
+    write_cpio(&step, parts.kernel, folder, "rootfs", &root)?;
+    write_squashfs(&step, folder, &root)?;
+    let probe = Entry::File(parts.probe.to_path_buf(), 0o755);
+    let clock = builder.paths.root.join("qemu/probe/boot-clock.sh");
+    let tools = [
+        ("/usr/bin/probe".to_owned(), probe),
+        (
+            "/usr/bin/boot-clock.sh".to_owned(),
+            Entry::File(clock, 0o644),
         ),
-    )?;
+    ];
+    write_cpio(&step, parts.kernel, folder, "tools", &tools)?;
     step.run(
         Command::new("dtc")
             .args(["-@", "-I", "dts", "-O", "dtb", "-o"])
             .arg(folder.join("resmem.dtbo"))
-            .arg(builder.board.folder.join("resmem.dtso")),
+            .arg(builder.board.file("resmem.dtso")?),
     )?;
     step.done();
     Ok(())
 }
 
-fn write_cpio(kernel: &Kernel, folder: &Path, name: &str, list: &str) -> Result<()> {
+/// An initramfs, by the kernel's own `gen_init_cpio`.
+fn write_cpio(
+    step: &Step,
+    kernel: &Kernel,
+    folder: &Path,
+    name: &str,
+    content: &[(String, Entry)],
+) -> Result<()> {
+    let mut list = String::new();
+    for (path, entry) in content {
+        let line = match entry {
+            Entry::Folder(mode) => format!("dir {path} {mode:o} 0 0"),
+            Entry::File(source, mode) => format!("file {path} {} {mode:o} 0 0", source.display()),
+            Entry::Link(target) => format!("slink {path} {target} 777 0 0"),
+            Entry::Device(major, minor) => format!("nod {path} 600 0 0 c {major} {minor}"),
+        };
+        list += &line;
+        list.push('\n');
+    }
     let file = folder.join(format!("{name}.list"));
     fs::write(&file, list)?;
-    let cpio = File::create(folder.join(format!("{name}.cpio")))?;
-    let program = kernel.build.join("usr/gen_init_cpio");
-    let status = Command::new(&program)
-        .args(["-t", "0"])
-        .arg(&file)
-        .stdout(Stdio::from(cpio))
-        .status()
-        .with_context(|| format!("cannot run {}", program.display()))?;
-    if !status.success() {
-        bail!(
-            "{} {} ended with {status}",
-            program.display(),
-            file.display()
-        );
-    }
+    let archive = folder.join(format!("{name}.cpio"));
+    step.run(
+        Command::new(kernel.build.join("usr/gen_init_cpio"))
+            .args(["-t", "0", "-o"])
+            .arg(&archive)
+            .arg(&file),
+    )?;
+    // The tool makes a file that only its owner can read.
+    fs::set_permissions(&archive, fs::Permissions::from_mode(0o644))?;
     Ok(())
 }
 
-fn cpio_list(builder: &Builder<'_>, parts: &Parts<'_>, dependencies: &Path) -> Result<String> {
+/// The same for a partition. Everything comes from the list, nothing from the disk: owners, devices
+/// and times do not depend on who builds it.
+fn write_squashfs(step: &Step, folder: &Path, content: &[(String, Entry)]) -> Result<()> {
+    let mut list = String::new();
+    for (path, entry) in content {
+        let line = match entry {
+            Entry::Folder(mode) => format!("{path} d {mode:o} 0 0"),
+            Entry::File(source, mode) => {
+                format!("{path} f {mode:o} 0 0 cat '{}'", source.display())
+            }
+            Entry::Link(target) => format!("{path} s 777 0 0 {target}"),
+            Entry::Device(major, minor) => format!("{path} c 600 0 0 {major} {minor}"),
+        };
+        list += &line;
+        list.push('\n');
+    }
+    let file = folder.join("rootfs.squashfs.list");
+    fs::write(&file, list)?;
+    let empty = tempfile::tempdir()?;
+    step.run(
+        Command::new("mksquashfs")
+            .arg(empty.path())
+            .arg(folder.join("rootfs.squashfs"))
+            .args(["-noappend", "-no-progress", "-comp", "gzip", "-b", "256K"])
+            .args(["-mkfs-time", "0", "-all-time", "0", "-all-root"])
+            .args(["-p", "/ d 755 0 0", "-pf"])
+            .arg(&file),
+    )
+}
+
+fn content(builder: &Builder<'_>, parts: &Parts<'_>, dependencies: &Path) -> Result<Content> {
     let overlay = builder.board.common.join("overlay");
-    let modules = format!("lib/modules/{}", release(parts.kernel)?);
-    let mut lines = Vec::new();
+    let modules = format!("/lib/modules/{}", release(parts.kernel)?);
+    let mut content = Vec::new();
     for name in FOLDERS {
-        let mode = if name == "tmp" { "1777" } else { "755" };
-        lines.push(format!("dir /{name} {mode} 0 0"));
+        let mode = if name == "tmp" { 0o1777 } else { 0o755 };
+        content.push((format!("/{name}"), Entry::Folder(mode)));
     }
     for entry in WalkDir::new(&overlay).min_depth(1).sort_by_file_name() {
         let entry = entry?;
         let name = entry.path().strip_prefix(&overlay)?.display().to_string();
         if entry.file_type().is_dir() {
             if !FOLDERS.contains(&name.as_str()) {
-                lines.push(format!("dir /{name} 755 0 0"));
+                content.push((format!("/{name}"), Entry::Folder(0o755)));
             }
         } else {
             let executable = entry.metadata()?.permissions().mode() & 0o100 != 0;
-            let mode = if executable { 755 } else { 644 };
-            lines.push(format!(
-                "file /{name} {} {mode} 0 0",
-                entry.path().display()
-            ));
+            let mode = if executable { 0o755 } else { 0o644 };
+            let file = Entry::File(entry.path().to_path_buf(), mode);
+            content.push((format!("/{name}"), file));
         }
     }
-    lines.push("nod /dev/console 600 0 0 c 5 1".to_owned());
-    lines.push("slink /init sbin/init 777 0 0".to_owned());
-    lines.push(format!("dir /{modules} 755 0 0"));
+    content.push(("/dev/console".to_owned(), Entry::Device(5, 1)));
+    content.push(("/init".to_owned(), Entry::Link("sbin/init".to_owned())));
+    content.push((modules.clone(), Entry::Folder(0o755)));
     for (path, file, mode) in [
-        (format!("{modules}/resmem.ko"), parts.module, 644),
-        (format!("{modules}/modules.dep"), dependencies, 644),
-        ("usr/bin/resdump".to_owned(), parts.dumper, 755),
+        (format!("{modules}/resmem.ko"), parts.module, 0o644),
+        (format!("{modules}/modules.dep"), dependencies, 0o644),
+        ("/usr/bin/resdump".to_owned(), parts.dumper, 0o755),
+        ("/usr/sbin/growdata".to_owned(), parts.growdata, 0o755),
         (
-            "bin/busybox".to_owned(),
+            "/bin/busybox".to_owned(),
             parts.busybox.program.as_path(),
-            755,
+            0o755,
         ),
     ] {
-        lines.push(format!("file /{path} {} {mode} 0 0", file.display()));
+        content.push((path, Entry::File(file.to_path_buf(), mode)));
     }
     for link in fs::read_to_string(&parts.busybox.links)?.lines() {
         if link != "/bin/busybox" {
-            lines.push(format!("slink {link} /bin/busybox 777 0 0"));
+            content.push((link.to_owned(), Entry::Link("/bin/busybox".to_owned())));
         }
     }
-    lines.push(String::new());
-    Ok(lines.join("\n"))
+    Ok(content)
 }
 
 /// The release of a built kernel, as `uname -r` prints it.

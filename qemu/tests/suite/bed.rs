@@ -14,7 +14,7 @@ use harness::devicetree::Region;
 use harness::disk::Disk;
 use harness::guest::{Guest, Output, TAINT_OUT_OF_TREE, TAINT_TEST};
 use harness::image::{Builder, Image};
-use harness::machine::Machine;
+use harness::machine::{Boot, Machine};
 use harness::paths::Paths;
 use harness::run::fill_with_random;
 use harness::toolchain::Toolchain;
@@ -32,6 +32,8 @@ pub enum Bed {
     Kunit,
     /// The product's kernel with the board's own device tree, as a user finds it.
     Readme,
+    /// The disk image on a larger disk, started by the board's boot loader where QEMU has it.
+    Disk,
     /// The product's kernel, told to use half of the memory; regions beyond that, across its end,
     /// without a mapping, and with ragged bounds.
     Holes,
@@ -50,6 +52,7 @@ impl Bed {
             Bed::Lab => "lab",
             Bed::Kunit => "kunit",
             Bed::Readme => "readme",
+            Bed::Disk => "disk",
             Bed::Holes => "holes",
             Bed::Slow => "slow",
             Bed::Named => "named",
@@ -72,6 +75,22 @@ impl Bed {
         }
     }
 
+    /// Memory that its regions need, where that is more than the board's own.
+    fn memory_mib(self) -> Option<u64> {
+        (self == Bed::High).then_some(2048)
+    }
+
+    /// Why a board cannot play this bed, if so.
+    pub fn excluded(self, board: &Board) -> Result<Option<String>> {
+        let most: u64 = board.number("QEMU_MEMORY_MIB_MAX")?;
+        Ok(match self.memory_mib() {
+            Some(needed) if needed > most => Some(format!(
+                "needs {needed} MiB of memory, the machine has {most} at most"
+            )),
+            _ => None,
+        })
+    }
+
     fn taint(self) -> u32 {
         match self {
             Bed::Kunit => TAINT_OUT_OF_TREE | TAINT_TEST,
@@ -90,12 +109,14 @@ pub struct Case {
 /// A machine that runs, with its disks and what the host put into its regions.
 pub struct Running {
     pub guest: Guest,
-    /// `/dev/vda`, empty.
+    /// `/dev/vda`, empty; with a system disk `/dev/vdb`, and so on.
     pub raw: Disk,
     /// `/dev/vdb`, ext4.
     pub ext4: Disk,
     /// `/dev/vdc`, empty, [`SMALL`] bytes.
     pub small: Disk,
+    /// The disk that the system was started from, `/dev/vda`.
+    pub system: Option<Disk>,
     /// What each region held when the processor started.
     pub content: BTreeMap<String, Vec<u8>>,
 }
@@ -132,7 +153,7 @@ fn regions(bed: Bed) -> Option<Vec<Region>> {
             Region::new("double", 0x0c10_0000, 1 << 20).named("twin"),
         ]),
         Bed::Named => Some(Vec::new()),
-        Bed::Lab | Bed::Kunit | Bed::Readme | Bed::Slow => None,
+        Bed::Lab | Bed::Kunit | Bed::Readme | Bed::Disk | Bed::Slow => None,
     }
 }
 
@@ -149,6 +170,7 @@ impl Beds {
             Bed::Lab,
             Bed::Kunit,
             Bed::Readme,
+            Bed::Disk,
             Bed::Holes,
             Bed::Slow,
             Bed::Named,
@@ -196,7 +218,7 @@ impl Beds {
 
 fn start(bed: Bed) -> Result<Running> {
     let paths = Paths::discover()?;
-    let board = Board::load(&paths.root, "qemu-ppce500")?;
+    let board = board(&paths)?;
     let image = image(&paths, &board, bed.flavour())?;
     let folder = paths.fresh_out(&format!("suite/{}", bed.name()))?;
 
@@ -209,10 +231,17 @@ fn start(bed: Bed) -> Result<Running> {
     let mut machine = Machine::new(&board, &image, &folder);
     machine.tools = true;
     machine.append = bed.append().to_owned();
-    machine.cpus = if bed == Bed::Low { 2 } else { 1 };
-    machine.memory_mib = (bed == Bed::High).then_some(2048);
+    machine.cpus = match bed {
+        Bed::Low => board.number::<u32>("QEMU_CPUS_MAX")?.min(2),
+        _ => 1,
+    };
+    machine.memory_mib = bed.memory_mib();
     machine.regions = regions(bed);
     machine.disks = vec![raw.clone(), ext4.clone(), small.clone()];
+    let system = match bed {
+        Bed::Disk => Some(system_disk(&mut machine)?),
+        _ => None,
+    };
 
     let filled: Vec<(String, u64, u64)> = match &machine.regions {
         Some(regions) => regions
@@ -236,7 +265,11 @@ fn start(bed: Bed) -> Result<Running> {
         machine.loads.push((file, base));
     }
     let mut guest = machine.start()?;
-    if let Err(error) = guest.wait_for_shell() {
+    let shell = match machine.boot {
+        Boot::Loader => through_the_loader(&mut guest, &board),
+        _ => guest.wait_for_shell(),
+    };
+    if let Err(error) = shell {
         bail!("{error:#}\n{}", guest.report());
     }
     Ok(Running {
@@ -244,8 +277,37 @@ fn start(bed: Bed) -> Result<Running> {
         raw,
         ext4,
         small,
+        system,
         content,
     })
+}
+
+/// Size of the medium that the system disk is written to.
+pub const MEDIUM: u64 = 512 << 20;
+
+/// Puts the image's disk before the others, and makes the machine start from it.
+fn system_disk(machine: &mut Machine<'_>) -> Result<Disk> {
+    let path = machine.folder.join("system.img");
+    let disk = Disk::image(&path, &machine.image.file("sdcard.img"), MEDIUM)?;
+    machine.disks.insert(0, disk.clone());
+    machine.boot = match machine.board.find("QEMU_LOADER") {
+        Some(_) => Boot::Loader,
+        None => Boot::Disk,
+    };
+    machine.tools = false;
+    Ok(disk)
+}
+
+fn through_the_loader(guest: &mut Guest, board: &Board) -> Result<f64> {
+    guest.stop_boot_loader()?;
+    guest.leave_boot_loader(board.get("LOADER_BOOT")?)?;
+    guest.wait_for_shell()
+}
+
+/// The board under test: the one that `RESDUMP_BOARD` names, else the reference.
+pub fn board(paths: &Paths) -> Result<Board> {
+    let name = std::env::var("RESDUMP_BOARD").unwrap_or_else(|_| "qemu-ppce500".to_owned());
+    Board::load(&paths.root, &name)
 }
 
 /// The image under test: the quick one, or the folder that `RESDUMP_IMAGES` names, with one folder

@@ -4,7 +4,6 @@
 use anyhow::{Context, Result, ensure};
 
 use harness::bench::{Baseline, Stage, WAYS, costs};
-use harness::board::Board;
 use harness::paths::Paths;
 
 use crate::bed;
@@ -17,7 +16,7 @@ const ORDINARY_LEAST: f64 = 50.0;
 /// Runs in a machine of its own, in which a guest instruction is a nanosecond.
 pub fn a_dump_is_as_cheap_as_it_was() -> Result<()> {
     let paths = Paths::discover()?;
-    let board = Board::load(&paths.root, "qemu-ppce500")?;
+    let board = bed::board(&paths)?;
     let image = bed::image(&paths, &board, "lab")?;
     let stage = Stage {
         icount: true,

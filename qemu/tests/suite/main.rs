@@ -8,6 +8,7 @@
 mod bed;
 mod coherency;
 mod cost;
+mod disk;
 mod edges;
 mod holes;
 mod identity;
@@ -22,17 +23,31 @@ mod signals;
 mod snapshot;
 mod tool;
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use harness::paths::Paths;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use bed::{Beds, Case};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    match suite(&Arguments::from_args()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn suite(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let board = bed::board(&Paths::discover()?)?;
+    println!("board {}", board.name);
     let beds = Arc::new(Beds::new());
     let cases = [
+        disk::cases(),
         holes::cases(),
         coherency::cases(),
         edges::cases(),
@@ -48,29 +63,32 @@ fn main() -> ExitCode {
         lifecycle::cases(),
         tool::cases(),
     ];
-    let trials = cases
-        .into_iter()
-        .flatten()
-        .map(|Case { bed, name, run }| {
-            let beds = Arc::clone(&beds);
-            Trial::test(format!("{}::{name}", bed.name()), move || {
-                beds.with(bed, name, run).map_err(failed)
-            })
-        })
-        .chain([Trial::test("cost::a_dump_is_as_cheap_as_it_was", || {
-            cost::a_dump_is_as_cheap_as_it_was().map_err(failed)
-        })])
-        .collect();
-    let conclusion = libtest_mimic::run(&arguments, trials);
+    let mut trials = vec![Trial::test("cost::a_dump_is_as_cheap_as_it_was", || {
+        cost::a_dump_is_as_cheap_as_it_was().map_err(failed)
+    })];
+    let mut reasons = BTreeSet::new();
+    for Case { bed, name, run } in cases.into_iter().flatten() {
+        let excluded = bed.excluded(&board)?;
+        let beds = Arc::clone(&beds);
+        let trial = Trial::test(format!("{}::{name}", bed.name()), move || {
+            beds.with(bed, name, run).map_err(failed)
+        });
+        trials.push(trial.with_ignored_flag(excluded.is_some()));
+        reasons.extend(excluded.map(|why| format!("{}::*: {why}", bed.name())));
+    }
+    for reason in reasons {
+        println!("excluded: {reason}");
+    }
+    let conclusion = libtest_mimic::run(arguments, trials);
     let ended = beds.power_off();
     if let Err(error) = &ended {
         eprintln!("a machine did not end cleanly: {error:#}");
     }
-    if conclusion.has_failed() || ended.is_err() {
+    Ok(if conclusion.has_failed() || ended.is_err() {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
-    }
+    })
 }
 
 fn failed(error: anyhow::Error) -> Failed {

@@ -1,0 +1,65 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Makes a board's boot script and disk image. Both image builders call it; it needs no root.
+#
+#   make-disk.sh BOARD IMAGES
+#
+# BOARD is a folder with a board.conf. IMAGES holds the kernel, rootfs.squashfs, the compiled overlay
+# resmem.dtbo, and board.dtb if the board's tree does not come from its boot loader; boot.scr and
+# sdcard.img are put there.
+set -eu
+
+common=$(cd "$(dirname "$0")/.." && pwd)
+board=$(cd "$1" && pwd)
+images=$(cd "$2" && pwd)
+scratch=$(mktemp -d "$images/.disk.XXXXXX")
+trap 'rm -rf "$scratch"' EXIT
+
+# The board's folder, then those of its bases, then the common one.
+folders=
+folder=$board
+while [ -n "$folder" ]; do
+    folders="$folders $folder"
+    base=$(sed -n 's/^BASE=//p' "$folder/board.conf")
+    folder=${base:+$(dirname "$board")/$base}
+done
+folders="$folders $common $common/disk"
+
+file() { # name
+    for folder in $folders; do
+        if [ -f "$folder/$1" ]; then
+            echo "$folder/$1"
+            return
+        fi
+    done
+    echo "make-disk: no $1 in:$folders" >&2
+    return 1
+}
+
+setting() { # key
+    for folder in $folders; do
+        [ -f "$folder/board.conf" ] || continue
+        sed -n "s/^$1=\"\{0,1\}\([^\"]*\)\"\{0,1\}\$/\1/p" "$folder/board.conf"
+    done | head -n 1
+}
+
+kernel=$(setting LINUX_IMAGE)
+mkdir -p "$scratch/root/boot" "$scratch/root/data"
+cp "$images/$kernel" "$scratch/root/boot/"
+: >"$scratch/resmem.cmd"
+if [ -f "$images/board.dtb" ]; then
+    fdtoverlay -i "$images/board.dtb" -o "$scratch/root/boot/board.dtb" "$images/resmem.dtbo"
+else
+    "$common/disk/boot-commands.sh" "$images/resmem.dtbo" >"$scratch/resmem.cmd"
+fi
+sed -e "s|@CONSOLE@|$(setting CONSOLE)|; s|@KERNEL@|$kernel|" \
+    -e "/^@RESMEM@/ { r $scratch/resmem.cmd
+d }" "$(file boot.cmd)" >"$scratch/boot.cmd"
+SOURCE_DATE_EPOCH=0 mkimage -A ppc -O linux -T script -C none -n "resdump" \
+    -d "$scratch/boot.cmd" "$images/boot.scr" >/dev/null
+cp "$images/boot.scr" "$scratch/root/boot/"
+
+PATH="$PATH:/usr/sbin:/sbin" genimage --config "$(file genimage.cfg)" \
+    --rootpath "$scratch/root" --tmppath "$scratch/tmp" \
+    --inputpath "$images" --outputpath "$scratch/out"
+mv "$scratch/out/sdcard.img" "$images/sdcard.img"

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+//! The disk image: what a board boots by itself.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::Builder;
+use crate::step::{Key, Step};
+
+/// The scripts and layouts that both image builders share, below `board/common`.
+const SHARED: &str = "disk";
+
+/// Adds to `key` what a disk image depends on beside the root file system.
+pub fn key(builder: &Builder<'_>, key: Key) -> Result<Key> {
+    let board = builder.board;
+    let mut key = key
+        .path(&board.common.join(SHARED))?
+        .path(&board.file("boot.cmd")?)?
+        .path(&board.file("resmem.dtso")?)?;
+    for folder in &board.folders {
+        for name in ["board.conf", "genimage.cfg"] {
+            let file = folder.join(name);
+            if file.is_file() {
+                key = key.path(&file)?;
+            }
+        }
+    }
+    Ok(key)
+}
+
+/// Makes `boot.scr` and `sdcard.img` from what is in `folder`.
+pub fn assemble(builder: &Builder<'_>, folder: &Path) -> Result<()> {
+    let board = builder.board;
+    let name = format!("disk-{}", builder.flavour);
+    let step = Step::start(&builder.logs(), &name, "put the disk image together")?;
+    let own = board.folders.first().context("a board has a folder")?;
+    step.run(
+        Command::new(board.common.join(SHARED).join("make-disk.sh"))
+            .arg(own)
+            .arg(folder),
+    )?;
+    step.done();
+    Ok(())
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+//! The boot loader's command line (U-Boot), on the same serial line as the system's that follows. What
+//! does not come in time is an error that shows the end of the transcript; all of it is in
+//! [`Guest::report`].
+
+use anyhow::{Context, Result, ensure};
+
+use crate::guest::{Guest, seconds};
+
+/// What U-Boot prints when it waits for a command.
+const PROMPT: &str = "\n=> ";
+
+impl Guest {
+    /// Stops the countdown of the boot loader and waits for its prompt.
+    pub fn stop_boot_loader(&mut self) -> Result<()> {
+        self.console
+            .wait_for("Hit any key to stop autoboot", seconds(60))?;
+        self.console.send(b" ")?;
+        self.console.wait_for(PROMPT, seconds(30))?;
+        Ok(())
+    }
+
+    /// Runs a command of the boot loader that must succeed, and returns what it printed.
+    pub fn boot_loader(&mut self, command: &str) -> Result<String> {
+        let text = self.boot_loader_line(command)?;
+        let status = self.boot_loader_line("echo status $?")?;
+        ensure!(
+            status.trim() == "status 0",
+            "the boot loader's {command:?} failed ({}): {text}",
+            status.trim()
+        );
+        Ok(text)
+    }
+
+    /// Types the line that starts the system; the shell's prompt is to be waited for next.
+    pub fn leave_boot_loader(&mut self, line: &str) -> Result<()> {
+        self.type_bytes(format!("{line}\r").as_bytes())
+    }
+
+    fn boot_loader_line(&mut self, line: &str) -> Result<String> {
+        self.type_bytes(format!("{line}\r").as_bytes())?;
+        let text = self.console.wait_for(PROMPT, seconds(60))?;
+        // It echoes the line first.
+        let (_, said) = text
+            .split_once('\n')
+            .with_context(|| format!("the boot loader did not echo {line:?}: {text:?}"))?;
+        Ok(said.to_owned())
+    }
+}
