@@ -10,7 +10,7 @@ CARGO = CARGO_TARGET_DIR=$(CURDIR)/out/target/$(1) cargo
 HARNESS = $(call CARGO,qemu) run --quiet --release --locked --manifest-path qemu/Cargo.toml -- --board $(BOARD)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench console quick-image lint clean
+.PHONY: help setup run test bench console quick-image flash lint clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,7 @@ help: ## what can be made
 	@echo "  BOARD=$(BOARD)   a folder below board/"
 	@echo "  TEST=           only suite tests whose names contain this"
 	@echo "  LINUX_SRC=      an unpacked Linux 7.3 tree instead of the distribution's package"
+	@echo "  DEV= FORCE=1 YES=1  for flash: the disk; one that is not removable; no question"
 	@echo "  RESDUMP_CACHE=  downloads and builds that are kept, now $(CACHE)"
 
 setup: ## install what is missing (Debian 12; done by the others when needed)
@@ -40,6 +41,10 @@ console: setup ## an interactive guest on this terminal
 
 quick-image: setup ## the image of the product's kernel, from distribution packages
 	@$(HARNESS) image appliance
+
+flash: setup ## the disk image onto a medium: make flash DEV=/dev/sdX
+	@test -n "$(DEV)" || { echo "make flash DEV=/dev/sdX: which disk?" >&2; exit 2; }
+	@$(HARNESS) flash $(if $(filter 1,$(FORCE)),--force) $(if $(filter 1,$(YES)),--yes) $(DEV)
 
 lint: setup ## formatters, linters, device-tree binding, kernel configuration
 	@$(HARNESS) lint

@@ -6,6 +6,7 @@ pub mod board;
 pub mod console;
 pub mod devicetree;
 pub mod disk;
+pub mod flash;
 pub mod guest;
 pub mod image;
 pub mod lint;

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 //! The project's front door behind the Makefile: builds, runs and checks.
 
+use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use harness::board::Board;
+use harness::flash::{self, Consent};
 use harness::image::Builder;
 use harness::paths::Paths;
 use harness::toolchain::Toolchain;
@@ -37,6 +40,17 @@ enum Task {
     Bench,
     /// An interactive guest on this terminal.
     Console,
+    /// Write the board's disk image to a medium, read it back and compare.
+    Flash {
+        /// A whole disk, /dev/sdX (or a plain file in its place, which must exist).
+        device: PathBuf,
+        /// A disk that is not removable is meant.
+        #[arg(long)]
+        force: bool,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Formatters, linters, binding and configuration checks.
     Lint,
 }
@@ -72,6 +86,14 @@ fn work(arguments: &Arguments) -> Result<bool> {
         Task::Run => run::run(&paths, &board, &image("lab")?),
         Task::Bench => bench::bench(&paths, &board, &image("lab")?).map(|()| true),
         Task::Console => run::console(&paths, &board, &image("appliance")?).map(|()| true),
+        Task::Flash { device, force, yes } => {
+            let image = image("appliance")?.file("sdcard.img");
+            let consent = Consent {
+                force: *force,
+                yes: *yes,
+            };
+            flash::flash(&image, device, consent, &mut io::stdin().lock()).map(|()| true)
+        }
         Task::Lint => lint::lint(&paths, &tools, &board).map(|()| true),
     }
 }
