@@ -10,7 +10,7 @@ CARGO = CARGO_TARGET_DIR=$(CURDIR)/out/target/$(1) cargo
 HARNESS = $(call CARGO,qemu) run --quiet --release --locked --manifest-path qemu/Cargo.toml -- --board $(BOARD)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench console quick-image flash lint clean
+.PHONY: help setup run test bench console quick-image check-board flash lint clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ console: setup ## an interactive guest on this terminal
 
 quick-image: setup ## the image of the product's kernel, from distribution packages
 	@$(HARNESS) image appliance
+
+check-board: setup ## what can be judged about BOARD without compiling a kernel
+	@$(HARNESS) check-board
 
 flash: setup ## the disk image onto a medium: make flash DEV=/dev/sdX
 	@test -n "$(DEV)" || { echo "make flash DEV=/dev/sdX: which disk?" >&2; exit 2; }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //! A board as data: the key=value file `board/<name>/board.conf` and the files beside it. What a
 //! board does not have, it takes from the board that its `BASE` names, if there is one, and then from
-//! `board/common`.
+//! `board/common/disk`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 pub struct Board {
     /// Name of its folder.
     pub name: String,
-    /// Its folder and those that it takes files from, nearest first, `board/common` last.
+    /// Its folder and those that it takes files from, nearest first, `board/common/disk` last.
     pub folders: Vec<PathBuf>,
     /// The folder that boards share.
     pub common: PathBuf,
@@ -55,7 +55,7 @@ impl Board {
             }
             folders.push(folder);
         }
-        folders.push(common.clone());
+        folders.push(common.join("disk"));
         Ok(Self {
             name: name.to_owned(),
             folders,
@@ -115,6 +115,30 @@ impl Board {
             Some(file) => Ok(file),
             None => bail!("board {} has no {name}", self.name),
         }
+    }
+
+    /// The device-tree overlay with the board's regions; none where the firmware makes the tree.
+    pub fn overlay(&self) -> Result<Option<PathBuf>> {
+        if self.find("QEMU_DEVICE_TREE") == Some("firmware") {
+            return Ok(None);
+        }
+        self.file("resmem.dtso").map(Some)
+    }
+
+    /// Tests that this board cannot run: how their names begin, and why. From `excluded-tests`, a line
+    /// each: `prefix: reason`.
+    pub fn excluded_tests(&self) -> Result<Vec<(String, String)>> {
+        let Ok(file) = self.file("excluded-tests") else {
+            return Ok(Vec::new());
+        };
+        let text = fs::read_to_string(&file)?;
+        text.lines()
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .map(|line| match line.split_once(": ") {
+                Some((prefix, reason)) => Ok((prefix.to_owned(), reason.to_owned())),
+                None => bail!("{}: not `prefix: reason`: {line:?}", file.display()),
+            })
+            .collect()
     }
 
     /// The Kconfig files of a kernel flavour, in the order in which they apply.
@@ -184,14 +208,14 @@ mod tests {
             ("old/board.conf", "CPU=440\nRAM=512\n"),
             ("old/linux.config", ""),
             ("new/board.conf", "BASE=old\nCPU=464\n"),
-            ("common/boot.cmd", ""),
+            ("common/disk/boot.cmd", ""),
         ]);
         let board = Board::load(root.path(), "new").unwrap();
         assert_eq!(board.get("CPU").unwrap(), "464");
         assert_eq!(board.number::<u64>("RAM").unwrap(), 512);
         let at = |name: &str| root.path().join("board").join(name);
         assert_eq!(board.file("linux.config").unwrap(), at("old/linux.config"));
-        assert_eq!(board.file("boot.cmd").unwrap(), at("common/boot.cmd"));
+        assert_eq!(board.file("boot.cmd").unwrap(), at("common/disk/boot.cmd"));
         assert!(board.file("resmem.dtso").is_err());
         assert_eq!(Board::names(root.path()).unwrap(), ["new", "old"]);
     }

@@ -2,7 +2,7 @@
 //! Disks of a guest: sparse files on the host, empty or with an ext4 file system.
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -108,6 +108,14 @@ impl Disk {
         let mut bytes = Vec::new();
         file.take(length).read_to_end(&mut bytes)?;
         Ok(bytes)
+    }
+
+    /// Writes from `offset` of the disk, which no guest may have.
+    pub fn write(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        let mut file = File::options().write(true).open(&self.path)?;
+        file.seek(SeekFrom::Start(self.offset + offset))?;
+        file.write_all(bytes)?;
+        Ok(())
     }
 
     /// Content of a file of the disk's ext4 file system. The guest must have unmounted it.

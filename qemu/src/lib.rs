@@ -2,6 +2,7 @@
 //! Host side of the project: builds the quick image, runs it under QEMU, drives its serial console.
 
 pub mod bench;
+pub mod binding;
 pub mod board;
 pub mod console;
 pub mod devicetree;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::board::{Board, TreeSource};
 use crate::console::Console;
@@ -105,6 +105,25 @@ impl<'a> Machine<'a> {
         Ok(tree)
     }
 
+    /// Where the board's own region is, if that is known before it runs, and its size.
+    pub fn own_region(&self, label: &str) -> Result<(Option<u64>, u64)> {
+        if self.board.tree_source()? != TreeSource::Firmware {
+            let (base, size) = devicetree::reserved_region(&self.device_tree()?, label)?;
+            return Ok((Some(base), size));
+        }
+        // reserve_mem=64M:4096:capture
+        let line = self.board.get("CMDLINE")?;
+        let mib = line
+            .split_whitespace()
+            .filter_map(|word| word.strip_prefix("reserve_mem="))
+            .find_map(|word| match word.split(':').collect::<Vec<_>>()[..] {
+                [size, _, name] if name == label => size.strip_suffix('M')?.parse::<u64>().ok(),
+                _ => None,
+            });
+        let mib = mib.with_context(|| format!("CMDLINE reserves no MiB for {label}: {line}"))?;
+        Ok((None, mib << 20))
+    }
+
     fn generate_tree(&self, target: &Path) -> Result<()> {
         let mut dump = Command::new(self.board.get("QEMU")?);
         let machine = self.board.get("QEMU_MACHINE")?;
@@ -132,8 +151,17 @@ impl<'a> Machine<'a> {
         if self.boot == Boot::Loader {
             return Ok(Vec::new());
         }
+        let source = self.board.tree_source()?;
+        if source == TreeSource::Firmware {
+            ensure!(
+                self.regions.as_ref().is_none_or(Vec::is_empty),
+                "board {}: regions in a device tree that the firmware makes",
+                self.board.name
+            );
+            return Ok(Vec::new());
+        }
         let tree = self.device_tree()?.display().to_string();
-        Ok(match self.board.tree_source()? {
+        Ok(match source {
             // The folder in which QEMU looks first.
             TreeSource::File(_) => vec!["-L".to_owned(), self.folder.display().to_string()],
             _ => vec!["-dtb".to_owned(), tree],
@@ -205,6 +233,9 @@ impl<'a> Machine<'a> {
         } else {
             let initrd = self.initrd()?.display().to_string();
             arguments.extend(["-initrd".to_owned(), initrd]);
+        }
+        if let (None, Some(line)) = (&self.regions, board.find("CMDLINE")) {
+            append += &format!(" {line}");
         }
         append += &format!(" {}", self.append);
         arguments.extend(["-append".to_owned(), append.trim_end().to_owned()]);

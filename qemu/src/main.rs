@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 
 use harness::board::Board;
 use harness::flash::{self, Consent};
-use harness::image::Builder;
+use harness::image::{Builder, check};
 use harness::paths::Paths;
 use harness::toolchain::Toolchain;
 use harness::{bench, lint, run};
@@ -51,6 +51,8 @@ enum Task {
         #[arg(long)]
         yes: bool,
     },
+    /// What can be judged about a board without compiling a kernel; prints its boot script.
+    CheckBoard,
     /// Formatters, linters, binding and configuration checks.
     Lint,
 }
@@ -72,15 +74,13 @@ fn work(arguments: &Arguments) -> Result<bool> {
     let paths = Paths::discover()?;
     let tools = Toolchain::discover()?;
     let board = Board::load(&paths.root, &arguments.board)?;
-    let image = |flavour| {
-        Builder {
-            paths: &paths,
-            tools: &tools,
-            board: &board,
-            flavour,
-        }
-        .build()
+    let builder = |flavour| Builder {
+        paths: &paths,
+        tools: &tools,
+        board: &board,
+        flavour,
     };
+    let image = |flavour| builder(flavour).build();
     match &arguments.task {
         Task::Image { flavour } => image(flavour).map(|_| true),
         Task::Run => run::run(&paths, &board, &image("lab")?),
@@ -93,6 +93,11 @@ fn work(arguments: &Arguments) -> Result<bool> {
                 yes: *yes,
             };
             flash::flash(&image, device, consent, &mut io::stdin().lock()).map(|()| true)
+        }
+        Task::CheckBoard => {
+            let script = check::board(&builder("appliance"))?;
+            print!("{script}");
+            Ok(true)
         }
         Task::Lint => lint::lint(&paths, &tools, &board).map(|()| true),
     }

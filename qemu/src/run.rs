@@ -10,7 +10,6 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::board::Board;
-use crate::devicetree;
 use crate::disk::Disk;
 use crate::guest::{Guest, TAINT_OUT_OF_TREE};
 use crate::image::Image;
@@ -28,11 +27,7 @@ const ROUNDS: usize = 5;
 /// Runs the main job and prints its table. `Ok(false)` when a byte differs.
 pub fn run(paths: &Paths, board: &Board, image: &Image) -> Result<bool> {
     let folder = paths.fresh_out("run")?;
-    let overlay_tree = {
-        let machine = Machine::new(board, image, &folder);
-        machine.device_tree()?
-    };
-    let (base, size) = devicetree::reserved_region(&overlay_tree, LABEL)?;
+    let (base, size) = Machine::new(board, image, &folder).own_region(LABEL)?;
     let data = folder.join("capture.bin");
     fill_with_random(&data, size)?;
 
@@ -42,14 +37,20 @@ pub fn run(paths: &Paths, board: &Board, image: &Image) -> Result<bool> {
     let raw_disk = Disk::empty(&folder.join("raw.img"), slots * size)?.unflushed();
     let mut machine = Machine::new(board, image, &folder);
     machine.disks = vec![file_disk.clone(), raw_disk.clone()];
-    machine.loads = vec![(data.clone(), base)];
+    // A region whose place only the running kernel knows is filled by a command, from the raw disk.
+    let load = format!("resdump load /dev/vdb {LABEL} --length {size} --quiet");
+    match base {
+        Some(base) => machine.loads = vec![(data.clone(), base)],
+        None => raw_disk.write(0, &fs::read(&data)?)?,
+    }
 
     println!(
-        "==> run: {size} bytes of random data at {base:#x}, guest console in {}",
+        "==> run: {size} bytes of random data, guest console in {}",
         folder.join("console.log").display()
     );
     let mut guest = machine.start()?;
-    let result = dump_all(&mut guest, size);
+    let fill = base.is_none().then_some(load.as_str());
+    let result = dump_all(&mut guest, size, fill);
     let (mut rows, first) = match result {
         Ok(result) => result,
         Err(error) => bail!("{error:#}\n{}", guest.report()),
@@ -86,9 +87,12 @@ pub fn run(paths: &Paths, board: &Board, image: &Image) -> Result<bool> {
 }
 
 /// All engines onto both targets; also returns the seconds from power-on to the end of the first.
-fn dump_all(guest: &mut Guest, size: u64) -> Result<(Vec<Row>, f64)> {
+fn dump_all(guest: &mut Guest, size: u64, fill: Option<&str>) -> Result<(Vec<Row>, f64)> {
     let boot = guest.wait_for_shell()?;
     println!("    shell after {boot:.1} s");
+    if let Some(command) = fill {
+        guest.check(command)?;
+    }
     guest.check("mount -t ext4 /dev/vda /mnt")?;
     let mut first = None;
     let mut rounds: Vec<Vec<Row>> = Vec::new();
@@ -198,8 +202,7 @@ pub fn fill_with_random(path: &Path, bytes: u64) -> Result<()> {
 /// `make console`: the guest's serial line on this terminal, with two empty disks to try things on.
 pub fn console(paths: &Paths, board: &Board, image: &Image) -> Result<()> {
     let folder = paths.fresh_out("console")?;
-    let tree = Machine::new(board, image, &folder).device_tree()?;
-    let (base, size) = devicetree::reserved_region(&tree, LABEL)?;
+    let (base, size) = Machine::new(board, image, &folder).own_region(LABEL)?;
     let data = folder.join("capture.bin");
     fill_with_random(&data, size)?;
     let mut machine = Machine::new(board, image, &folder);
@@ -207,7 +210,7 @@ pub fn console(paths: &Paths, board: &Board, image: &Image) -> Result<()> {
         Disk::empty(&folder.join("raw.img"), 2 * size)?,
         Disk::ext4(&folder.join("ext4.img"), 4 * size)?,
     ];
-    machine.loads = vec![(data, base)];
+    machine.loads = base.map(|base| (data, base)).into_iter().collect();
     println!(
         "/dev/vda is an empty disk, /dev/vdb has an ext4 file system. `{}` ends the guest.",
         board.get("POWER_OFF")?

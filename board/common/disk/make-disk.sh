@@ -5,8 +5,8 @@
 #   make-disk.sh BOARD IMAGES
 #
 # BOARD is a folder with a board.conf. IMAGES holds the kernel, rootfs.squashfs, the compiled overlay
-# resmem.dtbo, and board.dtb if the board's tree does not come from its boot loader; boot.scr and
-# sdcard.img are put there.
+# resmem.dtbo (unless the firmware makes the device tree), and board.dtb if the board's tree does not come
+# from its boot loader; boot.scr and sdcard.img are put there.
 set -eu
 
 common=$(cd "$(dirname "$0")/.." && pwd)
@@ -15,7 +15,7 @@ images=$(cd "$2" && pwd)
 scratch=$(mktemp -d "$images/.disk.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 
-# The board's folder, then those of its bases, then the common one.
+# The board's folder, then those of its bases, then this one.
 folders=
 folder=$board
 while [ -n "$folder" ]; do
@@ -23,7 +23,7 @@ while [ -n "$folder" ]; do
     base=$(sed -n 's/^BASE=//p' "$folder/board.conf")
     folder=${base:+$(dirname "$board")/$base}
 done
-folders="$folders $common $common/disk"
+folders="$folders $common/disk"
 
 file() { # name
     for folder in $folders; do
@@ -49,10 +49,10 @@ cp "$images/$kernel" "$scratch/root/boot/"
 : >"$scratch/resmem.cmd"
 if [ -f "$images/board.dtb" ]; then
     fdtoverlay -i "$images/board.dtb" -o "$scratch/root/boot/board.dtb" "$images/resmem.dtbo"
-else
+elif [ -f "$images/resmem.dtbo" ]; then
     "$common/disk/boot-commands.sh" "$images/resmem.dtbo" >"$scratch/resmem.cmd"
 fi
-sed -e "s|@CONSOLE@|$(setting CONSOLE)|; s|@KERNEL@|$kernel|" \
+sed -e "s|@CONSOLE@|$(setting CONSOLE)|; s|@CMDLINE@|$(setting CMDLINE)|; s|@KERNEL@|$kernel|" \
     -e "/^@RESMEM@/ { r $scratch/resmem.cmd
 d }" "$(file boot.cmd)" >"$scratch/boot.cmd"
 SOURCE_DATE_EPOCH=0 mkimage -A ppc -O linux -T script -C none -n "resdump" \

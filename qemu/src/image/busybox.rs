@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use super::linux::{dropped_lines, option_of};
+use super::kconfig::{dropped_lines, option_of};
 use super::{Builder, apt};
 use crate::step::{Key, Step, output_of, unless_built};
 

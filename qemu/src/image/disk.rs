@@ -17,8 +17,10 @@ pub fn key(builder: &Builder<'_>, key: Key) -> Result<Key> {
     let board = builder.board;
     let mut key = key
         .path(&board.common.join(SHARED))?
-        .path(&board.file("boot.cmd")?)?
-        .path(&board.file("resmem.dtso")?)?;
+        .path(&board.file("boot.cmd")?)?;
+    if let Some(overlay) = board.overlay()? {
+        key = key.path(&overlay)?;
+    }
     for folder in &board.folders {
         for name in ["board.conf", "genimage.cfg"] {
             let file = folder.join(name);
@@ -32,15 +34,20 @@ pub fn key(builder: &Builder<'_>, key: Key) -> Result<Key> {
 
 /// Makes `boot.scr` and `sdcard.img` from what is in `folder`.
 pub fn assemble(builder: &Builder<'_>, folder: &Path) -> Result<()> {
-    let board = builder.board;
     let name = format!("disk-{}", builder.flavour);
     let step = Step::start(&builder.logs(), &name, "put the disk image together")?;
+    make(builder, &step, folder)?;
+    step.done();
+    Ok(())
+}
+
+/// The same as part of another step.
+pub(super) fn make(builder: &Builder<'_>, step: &Step, folder: &Path) -> Result<()> {
+    let board = builder.board;
     let own = board.folders.first().context("a board has a folder")?;
     step.run(
         Command::new(board.common.join(SHARED).join("make-disk.sh"))
             .arg(own)
             .arg(folder),
-    )?;
-    step.done();
-    Ok(())
+    )
 }

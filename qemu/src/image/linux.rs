@@ -7,14 +7,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use super::{Builder, apt};
+use super::{Builder, apt, kconfig};
+use crate::board::Board;
 use crate::step::{Key, Step, output_of, unless_built};
 
 /// The distribution package that carries the source, and its suite.
 const PACKAGE: &str = "linux-source-7.3";
 const SUITE: &str = "trixie-backports";
+/// The kernels that a board has, each with a fragment of its own.
+pub(super) const FLAVOURS: [&str; 2] = ["appliance", "lab"];
 
 /// A patched source tree.
 pub struct Source {
@@ -32,6 +35,8 @@ pub struct Kernel {
     pub image: PathBuf,
     /// The final configuration.
     pub config: PathBuf,
+    /// The board's compiled device tree, where the kernel's sources have it.
+    pub tree: Option<PathBuf>,
 }
 
 /// Unpacks and patches the kernel source.
@@ -172,32 +177,29 @@ fn jobs() -> usize {
 pub fn build(builder: &Builder<'_>, source: &Source, bindgen: &Path) -> Result<Kernel> {
     let board = builder.board;
     let target = board.get("LINUX_IMAGE")?;
+    let tree = board.find("LINUX_DTB");
     let build = builder
         .paths
         .cache
         .join("linux-build")
         .join(format!("{}-{}", board.name, builder.flavour));
-    let fragments = board.kconfig(builder.flavour)?;
-    let wanted = fragments
-        .iter()
-        .map(|file| {
-            fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
-        })
-        .collect::<Result<String>>()?;
+    let wanted = kconfig::wanted(board, builder.flavour)?;
     let compiler = format!("{}gcc", board.get("CROSS_COMPILE")?);
     let key = Key::new("linux build 1")
         .text(&fs::read_to_string(source.tree.join("../.built"))?)
         .text(&wanted)
+        .text(tree.unwrap_or_default())
         .text(&builder.tools.version)
         .text(&output_of(Command::new(compiler).arg("--version"))?)
         .path(bindgen)?
         .finish();
+    let arch = build.join("arch").join(board.get("LINUX_ARCH")?);
     let kernel = Kernel {
-        image: build
-            .join("arch")
-            .join(board.get("LINUX_ARCH")?)
-            .join("boot")
-            .join(target),
+        image: match target {
+            "vmlinux" => build.join(target),
+            _ => arch.join("boot").join(target),
+        },
+        tree: tree.map(|tree| arch.join("boot/dts").join(tree)),
         config: build.join(".config"),
         build: build.clone(),
     };
@@ -205,91 +207,37 @@ pub fn build(builder: &Builder<'_>, source: &Source, bindgen: &Path) -> Result<K
         let name = format!("linux-{}", builder.flavour);
         let what = format!("configure and build Linux for {}", board.name);
         let step = Step::start(&builder.logs(), &name, &what)?;
-        let all = build.join("wanted.config");
-        fs::write(&all, &wanted)?;
-        step.run(
-            make(builder, source, &build, bindgen)?
-                .arg("allnoconfig")
-                .arg(format!("KCONFIG_ALLCONFIG={}", all.display())),
-        )?;
-        let dropped = dropped_lines(&wanted, &fs::read_to_string(&kernel.config)?);
-        if !dropped.is_empty() {
-            bail!(
-                "Kconfig dropped lines of the fragments of board {}: {}\n\
-                 an option's dependencies are not met, or a tool is missing (`make rustavailable` \
-                 in the kernel tree tells for CONFIG_RUST)",
-                board.name,
-                dropped.join(", ")
-            );
-        }
-        step.run(make(builder, source, &build, bindgen)?.args([target, "modules"]))?;
+        begin_with_a_sibling(&step, board, &build)?;
+        let configure = make(builder, source, &build, bindgen)?;
+        kconfig::configure(&step, board, &wanted, configure, &build)?;
+        let targets = [target, "modules"].into_iter().chain(tree);
+        step.run(make(builder, source, &build, bindgen)?.args(targets))?;
         step.done();
         Ok(())
     })?;
     Ok(kernel)
 }
 
-/// The lines of the fragments that the final configuration does not honour. Of several lines for
-/// one option the last counts, as for Kconfig.
-pub fn dropped_lines(wanted: &str, config: &str) -> Vec<String> {
-    let mut lines: Vec<(&str, &str)> = Vec::new();
-    for line in wanted.lines().map(str::trim) {
-        let Some(option) = option_of(line) else {
-            continue;
-        };
-        lines.retain(|(known, _)| *known != option);
-        lines.push((option, line));
+/// Flavours of a board differ in few options: the first build of one begins with a copy of another
+/// that is there, and compiles what the options touch.
+fn begin_with_a_sibling(step: &Step, board: &Board, build: &Path) -> Result<()> {
+    if build.join(".config").exists() {
+        return Ok(());
     }
-    let honoured = |option: &str, line: &str| {
-        if line.starts_with('#') {
-            let set = format!("{option}=");
-            !config.lines().any(|have| have.starts_with(&set))
-        } else {
-            config.lines().any(|have| have == line)
+    let folder = build.parent().context("a build folder has a parent")?;
+    for flavour in FLAVOURS {
+        let sibling = folder.join(format!("{}-{flavour}", board.name));
+        if sibling.join(".built").exists() {
+            step.run(
+                Command::new("cp")
+                    .args(["-a", "--reflink=auto", "-T"])
+                    .arg(&sibling)
+                    .arg(build),
+            )?;
+            // What is copied is complete for the other flavour, not for this one.
+            fs::remove_file(build.join(".built"))?;
+            return Ok(());
         }
-    };
-    lines
-        .into_iter()
-        .filter(|(option, line)| !honoured(option, line))
-        .map(|(_, line)| line.to_owned())
-        .collect()
-}
-
-/// `CONFIG_X=…` and `# CONFIG_X is not set` -> `CONFIG_X`.
-pub(super) fn option_of(line: &str) -> Option<&str> {
-    if let Some(rest) = line.strip_prefix("# ") {
-        return rest
-            .strip_suffix(" is not set")
-            .filter(|o| o.starts_with("CONFIG_"));
     }
-    let (option, _) = line.split_once('=')?;
-    option.starts_with("CONFIG_").then_some(option)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_that_kconfig_dropped_is_reported() {
-        let dropped = dropped_lines("CONFIG_RUST=y\nCONFIG_EXT4_FS=y\n", "CONFIG_EXT4_FS=y\n");
-        assert_eq!(dropped, ["CONFIG_RUST=y"]);
-    }
-
-    #[test]
-    fn an_option_that_came_back_is_reported() {
-        let dropped = dropped_lines("# CONFIG_VT is not set\n", "CONFIG_VT=y\n");
-        assert_eq!(dropped, ["# CONFIG_VT is not set"]);
-    }
-
-    #[test]
-    fn the_last_line_for_an_option_counts() {
-        let wanted = "CONFIG_KUNIT=y\n# CONFIG_KUNIT is not set\n";
-        assert!(dropped_lines(wanted, "# CONFIG_KUNIT is not set\n").is_empty());
-    }
-
-    #[test]
-    fn comments_are_not_wanted_lines() {
-        assert!(dropped_lines("# a comment\n\n", "").is_empty());
-    }
+    Ok(())
 }

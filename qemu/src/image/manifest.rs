@@ -45,6 +45,7 @@ impl Manifest {
         let root = &builder.paths.root;
         let mut files = BTreeMap::new();
         for name in [
+            "board.dtb",
             "boot.scr",
             "linux.config",
             "resdump",
@@ -55,7 +56,11 @@ impl Manifest {
             "sdcard.img",
             builder.board.get("LINUX_IMAGE")?,
         ] {
-            files.insert(name.to_owned(), sha256_file(&folder.join(name))?);
+            let file = folder.join(name);
+            // Not every board's tree is known before it runs.
+            if file.exists() || !name.contains(".dtb") {
+                files.insert(name.to_owned(), sha256_file(&file)?);
+            }
         }
         let mut sources = BTreeMap::new();
         for (name, path) in [

@@ -5,8 +5,10 @@
 mod apt;
 mod bindgen;
 mod busybox;
+pub mod check;
 mod cross;
 mod disk;
+mod kconfig;
 pub mod linux;
 mod manifest;
 mod module;
@@ -99,6 +101,10 @@ impl Builder<'_> {
             .path(&self.board.common.join("overlay"))?;
         let key = disk::key(self, key)?.finish();
         unless_built(&folder, &key, || {
+            if let Some(tree) = &kernel.tree {
+                fs::copy(tree, folder.join("board.dtb"))
+                    .with_context(|| format!("cannot copy {}", tree.display()))?;
+            }
             rootfs::assemble(self, &folder, &parts)?;
             for (from, to) in [
                 (&kernel.image, self.board.get("LINUX_IMAGE")?),

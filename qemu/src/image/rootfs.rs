@@ -13,6 +13,7 @@ use walkdir::WalkDir;
 use super::Builder;
 use super::busybox::Busybox;
 use super::linux::Kernel;
+use crate::devicetree;
 use crate::step::Step;
 
 /// What goes in beside the overlay.
@@ -77,12 +78,9 @@ pub fn assemble(builder: &Builder<'_>, folder: &Path, parts: &Parts<'_>) -> Resu
         ),
     ];
     write_cpio(&step, parts.kernel, folder, "tools", &tools)?;
-    step.run(
-        Command::new("dtc")
-            .args(["-@", "-I", "dts", "-O", "dtb", "-o"])
-            .arg(folder.join("resmem.dtbo"))
-            .arg(builder.board.file("resmem.dtso")?),
-    )?;
+    if let Some(overlay) = builder.board.overlay()? {
+        devicetree::compile(&fs::read_to_string(overlay)?, &folder.join("resmem.dtbo"))?;
+    }
     step.done();
     Ok(())
 }

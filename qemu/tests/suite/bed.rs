@@ -2,14 +2,14 @@
 //! The machines that tests run in, and what is on and in them.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use harness::board::Board;
+use harness::board::{Board, TreeSource};
 use harness::devicetree::Region;
 use harness::disk::Disk;
 use harness::guest::{Guest, Output, TAINT_OUT_OF_TREE, TAINT_TEST};
@@ -83,10 +83,14 @@ impl Bed {
     /// Why a board cannot play this bed, if so.
     pub fn excluded(self, board: &Board) -> Result<Option<String>> {
         let most: u64 = board.number("QEMU_MEMORY_MIB_MAX")?;
+        let regions = regions(self).is_some_and(|regions| !regions.is_empty());
         Ok(match self.memory_mib() {
             Some(needed) if needed > most => Some(format!(
                 "needs {needed} MiB of memory, the machine has {most} at most"
             )),
+            _ if regions && board.tree_source()? == TreeSource::Firmware => {
+                Some("its regions are in a device tree that the firmware makes".to_owned())
+            }
             _ => None,
         })
     }
@@ -121,6 +125,8 @@ pub struct Running {
     pub content: BTreeMap<String, Vec<u8>>,
 }
 
+/// Size of the raw disk.
+const RAW: u64 = 160 << 20;
 /// Size of the small disk: not a multiple of the default chunk.
 pub const SMALL: u64 = (5 << 20) + 4096;
 /// Size of a region that is not a power of two, nor a multiple of 64 KiB.
@@ -222,7 +228,7 @@ fn start(bed: Bed) -> Result<Running> {
     let image = image(&paths, &board, bed.flavour())?;
     let folder = paths.fresh_out(&format!("suite/{}", bed.name()))?;
 
-    let mut raw = Disk::empty(&folder.join("raw.img"), 160 << 20)?;
+    let mut raw = Disk::empty(&folder.join("raw.img"), RAW)?;
     if bed == Bed::Slow {
         raw = raw.throttled(40_000_000);
     }
@@ -243,6 +249,8 @@ fn start(bed: Bed) -> Result<Running> {
         _ => None,
     };
 
+    // A region whose place only the running kernel knows is filled by a command, from the raw disk.
+    let mut by_command = None;
     let filled: Vec<(String, u64, u64)> = match &machine.regions {
         Some(regions) => regions
             .iter()
@@ -251,11 +259,13 @@ fn start(bed: Bed) -> Result<Running> {
                 (label.clone(), region.base, region.size)
             })
             .collect(),
-        None => {
-            let tree = machine.device_tree()?;
-            let (base, size) = harness::devicetree::reserved_region(&tree, "capture")?;
-            vec![("capture".to_owned(), base, size)]
-        }
+        None => match machine.own_region("capture")? {
+            (Some(base), size) => vec![("capture".to_owned(), base, size)],
+            (None, size) => {
+                by_command = Some(size);
+                Vec::new()
+            }
+        },
     };
     let mut content = BTreeMap::new();
     for (label, base, size) in filled {
@@ -264,12 +274,25 @@ fn start(bed: Bed) -> Result<Running> {
         content.insert(label, fs::read(&file)?);
         machine.loads.push((file, base));
     }
+    if let Some(size) = by_command {
+        fill_with_random(&raw.path, size)?;
+        content.insert("capture".to_owned(), fs::read(&raw.path)?);
+        File::options().write(true).open(&raw.path)?.set_len(RAW)?;
+    }
     let mut guest = machine.start()?;
     let shell = match machine.boot {
         Boot::Loader => through_the_loader(&mut guest, &board),
-        _ => guest.wait_for_shell(),
+        _ => guest.wait_for_shell().map(|_| ()),
     };
-    if let Err(error) = shell {
+    let filled = shell.and_then(|()| match by_command {
+        Some(size) => guest
+            .check(&format!(
+                "resdump load /dev/vda capture --length {size} --quiet"
+            ))
+            .map(|_| ()),
+        None => Ok(()),
+    });
+    if let Err(error) = filled {
         bail!("{error:#}\n{}", guest.report());
     }
     Ok(Running {
@@ -298,10 +321,12 @@ fn system_disk(machine: &mut Machine<'_>) -> Result<Disk> {
     Ok(disk)
 }
 
-fn through_the_loader(guest: &mut Guest, board: &Board) -> Result<f64> {
+fn through_the_loader(guest: &mut Guest, board: &Board) -> Result<()> {
     guest.stop_boot_loader()?;
+    guest.boot_loader("version")?;
     guest.leave_boot_loader(board.get("LOADER_BOOT")?)?;
-    guest.wait_for_shell()
+    guest.wait_for_shell()?;
+    Ok(())
 }
 
 /// The board under test: the one that `RESDUMP_BOARD` names, else the reference.

@@ -45,16 +45,12 @@ fn to_data(bed: &mut Running) -> Result<()> {
 
 /// MiB of the partition and of its file system.
 fn sizes(bed: &mut Running) -> Result<(u64, u64)> {
-    let text = bed.check("cat /sys/class/block/vda3/size; stat -f -c '%b %S' /data")?;
-    let numbers: Vec<u64> = text
-        .split_whitespace()
-        .map(str::parse)
-        .collect::<Result<_, _>>()
-        .with_context(|| text.clone())?;
-    let [sectors, blocks, size] = numbers[..] else {
+    let text = bed.check("cat /sys/class/block/vda3/size; df -k /data | sed -n 2p")?;
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [sectors, _, kib, ..] = words[..] else {
         anyhow::bail!("{text}");
     };
-    Ok((sectors >> 11, (blocks * size) >> 20))
+    Ok((sectors.parse::<u64>()? >> 11, kib.parse::<u64>()? >> 10))
 }
 
 fn reaches_end(bed: &mut Running) -> Result<()> {

@@ -10,6 +10,7 @@ mod coherency;
 mod cost;
 mod disk;
 mod edges;
+mod guide;
 mod holes;
 mod identity;
 mod lab;
@@ -23,10 +24,10 @@ mod signals;
 mod snapshot;
 mod tool;
 
-use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use harness::board::Board;
 use harness::paths::Paths;
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -63,21 +64,20 @@ fn suite(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         lifecycle::cases(),
         tool::cases(),
     ];
-    let mut trials = vec![Trial::test("cost::a_dump_is_as_cheap_as_it_was", || {
-        cost::a_dump_is_as_cheap_as_it_was().map_err(failed)
+    let mut trials = vec![Trial::test("guide::the_guide_makes_a_board", || {
+        guide::the_guide_makes_a_board().map_err(failed)
     })];
-    let mut reasons = BTreeSet::new();
+    trials.push(trial(
+        &board,
+        "cost::a_dump_is_as_cheap_as_it_was",
+        None,
+        cost::a_dump_is_as_cheap_as_it_was,
+    )?);
     for Case { bed, name, run } in cases.into_iter().flatten() {
-        let excluded = bed.excluded(&board)?;
         let beds = Arc::clone(&beds);
-        let trial = Trial::test(format!("{}::{name}", bed.name()), move || {
-            beds.with(bed, name, run).map_err(failed)
-        });
-        trials.push(trial.with_ignored_flag(excluded.is_some()));
-        reasons.extend(excluded.map(|why| format!("{}::*: {why}", bed.name())));
-    }
-    for reason in reasons {
-        println!("excluded: {reason}");
+        let whole = format!("{}::{name}", bed.name());
+        let run = move || beds.with(bed, name, run);
+        trials.push(trial(&board, &whole, bed.excluded(&board)?, run)?);
     }
     let conclusion = libtest_mimic::run(arguments, trials);
     let ended = beds.power_off();
@@ -89,6 +89,23 @@ fn suite(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// A test, ignored with a word about it where the board cannot run it.
+fn trial(
+    board: &Board,
+    name: &str,
+    excluded: Option<String>,
+    run: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
+) -> anyhow::Result<Trial> {
+    let listed = board.excluded_tests()?.into_iter();
+    let mut listed = listed.filter(|(prefix, _)| name.starts_with(prefix.as_str()));
+    let reason = excluded.or_else(|| listed.next().map(|(_, reason)| reason));
+    if let Some(reason) = &reason {
+        println!("excluded: {name}: {reason}");
+    }
+    let trial = Trial::test(name, move || run().map_err(failed));
+    Ok(trial.with_ignored_flag(reason.is_some()))
 }
 
 fn failed(error: anyhow::Error) -> Failed {

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+//! `make check-board`: everything about a board that can be judged without compiling a kernel.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::{Builder, bindgen, disk, kconfig, linux};
+use crate::binding;
+use crate::devicetree;
+use crate::step::{Step, output_of};
+
+/// Keys that every board has.
+const KEYS: [&str; 6] = [
+    "LINUX_ARCH",
+    "CROSS_COMPILE",
+    "RUST_TARGET",
+    "LINUX_FRAGMENTS",
+    "LINUX_IMAGE",
+    "CONSOLE",
+];
+
+/// Checks the board's keys, its kernel configuration in each flavour, its device tree against the
+/// binding, and makes a disk image around a kernel that is none. Returns the boot script.
+pub fn board(builder: &Builder<'_>) -> Result<String> {
+    let board = builder.board;
+    let name = format!("check-{}", board.name);
+    let step = Step::start(
+        &builder.logs(),
+        &name,
+        "configuration, device tree, boot script, disk layout",
+    )?;
+    for key in KEYS {
+        board.get(key)?;
+    }
+    board.excluded_tests()?;
+    let scratch = tempfile::tempdir()?;
+    configurations(builder, &step, scratch.path())?;
+    binding::board_tree(&step, builder.paths, board)?;
+    let script = disk_image(builder, &step, scratch.path())?;
+    step.done();
+    Ok(script)
+}
+
+fn configurations(builder: &Builder<'_>, step: &Step, scratch: &Path) -> Result<()> {
+    let _lock = builder.paths.lock_cache()?;
+    let bindgen = bindgen::build(builder)?;
+    let source = linux::source(builder)?;
+    for flavour in linux::FLAVOURS {
+        let wanted = kconfig::wanted(builder.board, flavour)?;
+        let make = linux::make(builder, &source, scratch, &bindgen)?;
+        kconfig::configure(step, builder.board, &wanted, make, scratch)?;
+    }
+    if let Some(tree) = builder.board.find("LINUX_DTB") {
+        step.run(linux::make(builder, &source, scratch, &bindgen)?.arg(tree))?;
+        let built = scratch
+            .join("arch")
+            .join(builder.board.get("LINUX_ARCH")?)
+            .join("boot/dts")
+            .join(tree);
+        fs::copy(built, scratch.join("board.dtb"))?;
+    }
+    Ok(())
+}
+
+fn disk_image(builder: &Builder<'_>, step: &Step, scratch: &Path) -> Result<String> {
+    let board = builder.board;
+    for name in [board.get("LINUX_IMAGE")?, "rootfs.squashfs"] {
+        fs::write(scratch.join(name), "stands in for what is not built\n")?;
+    }
+    if let Some(overlay) = board.overlay()? {
+        devicetree::compile(&fs::read_to_string(overlay)?, &scratch.join("resmem.dtbo"))?;
+    }
+    disk::make(builder, step, scratch)?;
+    let script = scratch.join("boot.txt");
+    output_of(
+        Command::new("dumpimage")
+            .args(["-T", "script", "-p", "0", "-o"])
+            .arg(&script)
+            .arg(scratch.join("boot.scr")),
+    )?;
+    let text = fs::read(&script)?;
+    // A table of lengths, ended by 0, stands before the text.
+    let start = text
+        .chunks(4)
+        .position(|word| word == [0; 4])
+        .context("a boot script begins with its length")?;
+    Ok(String::from_utf8_lossy(&text[4 * (start + 1)..]).into_owned())
+}
