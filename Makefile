@@ -10,7 +10,7 @@ CARGO = CARGO_TARGET_DIR=$(CURDIR)/out/target/$(1) cargo
 HARNESS = $(call CARGO,qemu) run --quiet --release --locked --manifest-path qemu/Cargo.toml -- --board $(BOARD)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench console quick-image check-board flash lint clean
+.PHONY: help setup run test test-boards bench console quick-image check-board flash lint clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ test: setup ## everything: unit tests on the host, then the suite in QEMU
 	@$(call CARGO,userland) test --quiet --locked --manifest-path userland/Cargo.toml --workspace
 	@$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --lib
 	@$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --test suite -- $(TEST)
+
+test-boards: setup ## the suite on every board that QEMU plays
+	@for board in $(notdir $(wildcard board/qemu-*)); do \
+		$(MAKE) --no-print-directory test BOARD=$$board TEST=$(TEST) || exit 1; done
 
 bench: setup ## what a dump costs in instructions, and how fast it is beside the other ways
 	@$(HARNESS) bench

@@ -185,14 +185,16 @@ pub fn build(builder: &Builder<'_>, source: &Source, bindgen: &Path) -> Result<K
         .join(format!("{}-{}", board.name, builder.flavour));
     let wanted = kconfig::wanted(board, builder.flavour)?;
     let compiler = format!("{}gcc", board.get("CROSS_COMPILE")?);
-    let key = Key::new("linux build 1")
+    let mut key = Key::new("linux build 1")
         .text(&fs::read_to_string(source.tree.join("../.built"))?)
         .text(&wanted)
-        .text(tree.unwrap_or_default())
         .text(&builder.tools.version)
         .text(&output_of(Command::new(compiler).arg("--version"))?)
-        .path(bindgen)?
-        .finish();
+        .path(bindgen)?;
+    if let Some(tree) = tree {
+        key = key.text(tree);
+    }
+    let key = key.finish();
     let arch = build.join("arch").join(board.get("LINUX_ARCH")?);
     let kernel = Kernel {
         image: match target {

@@ -10,6 +10,7 @@ mod coherency;
 mod cost;
 mod disk;
 mod edges;
+mod flash;
 mod guide;
 mod holes;
 mod identity;
@@ -64,9 +65,14 @@ fn suite(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         lifecycle::cases(),
         tool::cases(),
     ];
-    let mut trials = vec![Trial::test("guide::the_guide_makes_a_board", || {
-        guide::the_guide_makes_a_board().map_err(failed)
-    })];
+    let mut trials = vec![
+        Trial::test("guide::the_guide_makes_a_board", || {
+            guide::the_guide_makes_a_board().map_err(failed)
+        }),
+        Trial::test("flash::an_image_arrives_on_a_disk_that_nobody_uses", || {
+            flash::an_image_arrives_on_a_disk_that_nobody_uses().map_err(failed)
+        }),
+    ];
     trials.push(trial(
         &board,
         "cost::a_dump_is_as_cheap_as_it_was",
@@ -102,7 +108,7 @@ fn trial(
     let mut listed = listed.filter(|(prefix, _)| name.starts_with(prefix.as_str()));
     let reason = excluded.or_else(|| listed.next().map(|(_, reason)| reason));
     if let Some(reason) = &reason {
-        println!("excluded: {name}: {reason}");
+        println!("{name} is left out: {reason}");
     }
     let trial = Trial::test(name, move || run().map_err(failed));
     Ok(trial.with_ignored_flag(reason.is_some()))
