@@ -15,7 +15,13 @@ use serde::Serialize;
 use crate::{
     digest::Digest,
     engine::{Engine, Moved, Name},
+    error::{Error, Result},
+    exit_codes::ExitCode,
+    output::Output,
+    source::Source,
     span::Span,
+    stream::pack::Compression,
+    system::Taken,
     target::Kind,
 };
 
@@ -91,6 +97,12 @@ pub struct Report<'a> {
     pub direct: u64,
     /// Bytes that the CPU copied.
     pub copied: u64,
+    /// How the bytes were compressed on their way.
+    pub compression: Option<Compression>,
+    /// What they came to, in bytes, if they were.
+    pub stored: Option<u64>,
+    /// Of a snapshot: when it was taken.
+    pub snapshot: Option<Taken>,
     /// Bytes that were left out as holes, because they are zero.
     pub skipped: u64,
     /// Wall time in seconds from the first request until everything was durable.
@@ -132,6 +144,9 @@ impl<'a> Report<'a> {
             resumed: 0,
             direct: 0,
             copied: 0,
+            compression: None,
+            stored: None,
+            snapshot: None,
             skipped: 0,
             seconds: 0.0,
             sync_seconds: 0.0,
@@ -142,6 +157,14 @@ impl<'a> Report<'a> {
             verified: false,
             manifest: None,
             complete: false,
+        }
+    }
+
+    /// A report on `span` of `source` with nothing moved yet.
+    pub fn of(source: &'a dyn Source, span: Span) -> Self {
+        Self {
+            snapshot: source.taken(),
+            ..Self::new(source.name(), source.base(), span)
         }
     }
 
@@ -182,6 +205,18 @@ impl<'a> Report<'a> {
     }
 }
 
+impl Report<'_> {
+    /// Says what it came to, and `error` if there was one; with which status to end.
+    pub fn tell(&self, quiet: bool, output: &Output, error: Option<Error>) -> Result<ExitCode> {
+        if output.is_json() {
+            output.object(self, error.as_ref())?;
+        } else if !quiet {
+            output.text(|out| writeln!(out, "{self}"))?;
+        }
+        Ok(error.map_or(ExitCode::Ok, |error| output.complain(&error)))
+    }
+}
+
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.complete {
@@ -202,6 +237,12 @@ impl fmt::Display for Report<'_> {
             if bytes > 0 {
                 write!(f, ", {bytes} {what}")?;
             }
+        }
+        if let (Some(compression), Some(stored)) = (self.compression, self.stored) {
+            write!(f, ", {compression} {stored} bytes")?;
+        }
+        if let Some(taken) = &self.snapshot {
+            write!(f, ", snapshot taken in {:.6} s", taken.micros as f64 / 1e6)?;
         }
         f.write_str(if self.synced {
             ", synced"

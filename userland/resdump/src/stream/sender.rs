@@ -33,6 +33,8 @@ pub struct Sender<'a> {
     pub direct: u64,
     /// Bytes that the CPU copied.
     pub copied: u64,
+    /// What was compressed came to so many bytes.
+    pub stored: u64,
 }
 
 enum Way {
@@ -66,6 +68,7 @@ impl<'a> Sender<'a> {
             way,
             direct: 0,
             copied: 0,
+            stored: 0,
         })
     }
 
@@ -97,8 +100,10 @@ impl<'a> Sender<'a> {
     /// The bytes of `span`, compressed.
     pub fn pack(&mut self, span: Span, compression: Compression) -> io::Result<Vec<u8>> {
         let bytes = self.read(span)?;
+        let packed = compression.pack(&bytes)?;
         self.copied += span.length;
-        compression.pack(&bytes)
+        self.stored += packed.len() as u64;
+        Ok(packed)
     }
 
     fn read(&self, span: Span) -> io::Result<Vec<u8>> {

@@ -11,6 +11,7 @@ mod durable;
 mod engines;
 mod formats;
 mod messages;
+mod packed;
 mod room;
 mod serial;
 mod show;

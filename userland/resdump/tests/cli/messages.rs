@@ -60,6 +60,9 @@ fn every_error() {
             .replace("\"schema\": 1", "\"schema\": 9"),
     )
     .unwrap();
+    bench.dump(&["--compress", "lz4"]);
+    fs::rename(bench.path("out"), bench.path("packed")).unwrap();
+    fs::rename(bench.path("out.json"), bench.path("packed.json")).unwrap();
     let lines = [
         "show ./none",
         "show /dev/null",
@@ -79,7 +82,8 @@ fn every_error() {
         "dump ./saved ./out --engine read --strict",
         "dump ./saved ./out --length 4097 --strict",
         "dump ./saved ./out --max-size 4096",
-        "dump ./saved ./out --compress lz4",
+        "dump ./saved ./out --compress lz4 --strict",
+        "show ./packed",
         "dump ./saved ./precious --resume",
         "dump ./saved ./broken --resume",
         "dump ./saved - --verify",

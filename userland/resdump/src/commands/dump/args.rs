@@ -6,11 +6,15 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
+use nix::errno::Errno;
 use resmem_abi::abi::{CHUNK_DEFAULT, DEPTH_DEFAULT, DEPTH_MAX};
 
+use super::stream::Place;
 use crate::{
     digest::Algorithm,
     engine::{Name, Settings},
+    error::{Error, Result},
+    exit_codes::ExitCode,
     format::Format,
     manifest, size,
     stream::pack::Compression,
@@ -59,7 +63,7 @@ pub struct Args {
           value_parser = PossibleValuesParser::new(["raw", "elf"]).map(format_named))]
     pub(super) format: Format,
 
-    /// Compress what goes to '-' or tcp: (never to a file or device)
+    /// Compress: it costs the CPU all that direct I/O saves
     #[arg(long, value_enum, value_name = "METHOD")]
     pub(super) compress: Option<Compression>,
 
@@ -133,6 +137,45 @@ impl Args {
             force: self.force,
             partial: self.partial,
             resume: self.resume,
+        }
+    }
+
+    /// The stream that the target names, if it does.
+    pub(super) fn place(&self) -> Option<Place> {
+        Place::of(&self.target)
+    }
+
+    /// Refuses what does not go together.
+    pub(in crate::commands) fn check(&self) -> Result<()> {
+        let stream = self.place().is_some();
+        let (what, errno, advice) = match (stream, self.compress.is_some()) {
+            (true, _) => (
+                "not for a stream",
+                Errno::ESPIPE,
+                "leave it out, or dump to a file or device",
+            ),
+            (false, true) => (
+                "not for a compressed file",
+                Errno::EINVAL,
+                "leave it out, or --compress",
+            ),
+            (false, false) => return Ok(()),
+        };
+        let flags = [
+            (self.resume, "--resume"),
+            (self.verify && stream, "--verify"),
+            (self.zero_skip, "--zero-skip"),
+            (self.seek > 0, "--seek"),
+            (self.manifest.is_some() && stream, "--manifest"),
+            (self.format != Format::Raw, "--format"),
+            (self.strict && self.compress.is_some(), "--strict"),
+            (self.partial && !stream, "--partial"),
+            (self.keep_free > 0 && !stream, "--keep-free"),
+            (self.max_size.is_some() && !stream, "--max-size"),
+        ];
+        match flags.iter().find(|(given, _)| *given) {
+            Some((_, flag)) => Err(Error::new(ExitCode::Usage, what, flag, errno, advice)),
+            None => Ok(()),
         }
     }
 

@@ -36,8 +36,7 @@ pub(super) fn run(args: &Args, output: &Output) -> Result<ExitCode> {
     let aside = output.aside();
     let output = if args.from == "-" { &aside } else { output };
     let name = args.file.display().to_string();
-    let stop = Stop::on_signals()
-        .map_err(|error| Error::io("cannot handle", "SIGINT and SIGTERM", &error))?;
+    let stop = Stop::on_signals()?;
     let mut store = Store::open(args, !args.quiet && !output.is_json())?;
     let line = match args.from.as_str() {
         "-" => Line::standard(),
