@@ -17,6 +17,7 @@ use crate::{
     engine::{Engine, Moved, Name},
     error::{Error, Result},
     exit_codes::ExitCode,
+    logging,
     output::Output,
     source::Source,
     span::Span,
@@ -213,6 +214,10 @@ impl Report<'_> {
         } else if !quiet {
             output.text(|out| writeln!(out, "{self}"))?;
         }
+        logging::to_system(
+            log::Level::Info,
+            &format!("{} to {}: {self}", self.region, self.target),
+        );
         Ok(error.map_or(ExitCode::Ok, |error| output.complain(&error)))
     }
 }

@@ -19,9 +19,11 @@ use crate::{
     system::Taken,
 };
 
+mod held;
 mod region;
 mod saved;
 
+pub use held::Held;
 pub use region::{DIRECTORY, Region, labels, none_found};
 pub use saved::Saved;
 

@@ -12,6 +12,7 @@ mod engines;
 mod formats;
 mod messages;
 mod packed;
+mod rates;
 mod room;
 mod serial;
 mod show;

@@ -18,7 +18,8 @@ fn help_of_the_program() {
 fn help_of_every_command_fits_a_terminal() {
     let bench = Bench::new(1);
     let commands = [
-        "list", "show", "dump", "load", "send", "receive", "verify", "convert", "doctor",
+        "list", "show", "dump", "snapshot", "load", "verify", "convert", "send", "receive",
+        "doctor", "bench",
     ];
     let all: Vec<String> = commands
         .iter()
@@ -85,6 +86,11 @@ fn every_error() {
         "dump ./saved ./out --compress lz4 --strict",
         "show ./packed",
         "dump ./saved ./precious --resume",
+        "snapshot ./saved ./out",
+        "snapshot no-such-region ./out",
+        "snapshot ./saved ./out --resume",
+        "snapshot ./saved ./out --engine kernel",
+        "bench ./precious --region ./saved",
         "dump ./saved ./broken --resume",
         "dump ./saved - --verify",
         "dump ./saved tcp:127.0.0.1:1",

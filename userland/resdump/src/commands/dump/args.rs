@@ -2,7 +2,10 @@
 
 //! Arguments of `dump`.
 
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
@@ -16,7 +19,9 @@ use crate::{
     error::{Error, Result},
     exit_codes::ExitCode,
     format::Format,
-    manifest, size,
+    journal::Journal,
+    manifest::{self, Manifest},
+    size,
     stream::pack::Compression,
     target::{Kind, Permit},
 };
@@ -25,26 +30,26 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Label, node below /dev/resmem, or a saved file
-    pub(super) region: String,
+    pub(in crate::commands) region: String,
 
     /// File (made if there is none), block device, '-' or tcp:HOST:PORT
     pub(super) target: PathBuf,
 
     /// How the bytes move
     #[arg(long, value_enum, default_value = "auto")]
-    pub(super) engine: Name,
+    pub(in crate::commands) engine: Name,
 
     /// Refuse to copy: fail unless every byte goes by direct I/O
     #[arg(long)]
-    pub(super) strict: bool,
+    pub(in crate::commands) strict: bool,
 
     /// First byte, from the start of the region: 4096, 0x1000, 4K
     #[arg(long, value_name = "BYTES", default_value = "0", value_parser = size::parse)]
-    pub(super) offset: u64,
+    pub(in crate::commands) offset: u64,
 
     /// Number of bytes [default: to the end of the region]
     #[arg(long, value_name = "BYTES", value_parser = size::parse)]
-    pub(super) length: Option<u64>,
+    pub(in crate::commands) length: Option<u64>,
 
     /// Where the first byte goes to in the target; a file keeps what is before
     #[arg(long, value_name = "BYTES", default_value = "0", value_parser = size::parse)]
@@ -77,7 +82,12 @@ pub struct Args {
 
     /// Go on with a dump that was interrupted, as its manifest says
     #[arg(long)]
-    pub(super) resume: bool,
+    pub(in crate::commands) resume: bool,
+
+    /// Seconds between two checkpoints of the manifest
+    #[arg(long, value_name = "SECONDS", default_value = "10",
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) checkpoint: u64,
 
     /// Where the manifest goes to [default: TARGET.json beside a file]
     #[arg(long, value_name = "PATH")]
@@ -130,6 +140,10 @@ impl Args {
             chunk: self.chunk.unwrap_or(CHUNK_DEFAULT),
             depth: self.depth.unwrap_or(DEPTH_DEFAULT),
         }
+    }
+
+    pub(super) fn journal(&self, path: &Path, manifest: Manifest) -> Result<Journal> {
+        Journal::begin(path, manifest, Duration::from_secs(self.checkpoint))
     }
 
     pub(super) fn permit(&self) -> Permit {

@@ -100,7 +100,7 @@ fn prepare(
             manifest.bytes = layout.done;
             manifest.resumed = layout.done;
             manifest.digest.clone_from(&layout.digest);
-            Some(Journal::begin(&path, manifest)?)
+            Some(args.journal(&path, manifest)?)
         }
         None => {
             forget(args, target)?;

@@ -137,7 +137,7 @@ fn prepare(
             let mut manifest = Manifest::of(source, span, args.format, 0);
             manifest.compression = Some(compression);
             manifest.stored = Some(0);
-            Some(Journal::begin(&path, manifest)?)
+            Some(args.journal(&path, manifest)?)
         }
         None => {
             forget(args, target)?;

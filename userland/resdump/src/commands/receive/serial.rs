@@ -16,7 +16,7 @@ use crate::{
     digest::Algorithm,
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
-    journal::Journal,
+    journal::{Journal, PERIOD},
     manifest::{self, Manifest, Origin},
     output::Output,
     progress::Progress,
@@ -150,7 +150,7 @@ impl Sink for Store<'_> {
         (manifest.complete, manifest.data_offset) = (false, 0);
         (manifest.bytes, manifest.resumed) = (bytes, bytes);
         let path = manifest::beside(&self.args.file);
-        let journal = Journal::begin(&path, manifest).map_err(|error| error.errno)?;
+        let journal = Journal::begin(&path, manifest, PERIOD).map_err(|error| error.errno)?;
         self.coming = Some(Coming {
             progress: Progress::new(origin.length, self.show),
             origin,
