@@ -3,6 +3,7 @@
 //! packages and this checkout.
 
 mod apt;
+mod assets;
 mod bindgen;
 mod busybox;
 mod cross;
@@ -75,12 +76,14 @@ impl Builder<'_> {
         let kernel = linux::build(self, &source, &bindgen)?;
         let module = module::build(self, &source, &kernel, &bindgen)?;
         let dumper = cross::build(self, "userland", "resdump")?;
+        let assets = assets::build(self)?;
         let probe = cross::build(self, "qemu/probe", "probe")?;
         let busybox = busybox::build(self)?;
         let parts = rootfs::Parts {
             kernel: &kernel,
             module: &module,
             dumper: &dumper,
+            assets: &assets,
             probe: &probe,
             busybox: &busybox,
         };
@@ -89,6 +92,7 @@ impl Builder<'_> {
             .path(&kernel.image)?
             .path(&module)?
             .path(&dumper)?
+            .path(&assets)?
             .path(&probe)?
             .path(&self.paths.root.join("qemu/probe/boot-clock.sh"))?
             .path(&busybox.program)?

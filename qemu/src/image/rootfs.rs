@@ -20,6 +20,7 @@ pub struct Parts<'a> {
     pub kernel: &'a Kernel,
     pub module: &'a Path,
     pub dumper: &'a Path,
+    pub assets: &'a Path,
     pub probe: &'a Path,
     pub busybox: &'a Busybox,
 }
@@ -135,6 +136,7 @@ fn cpio_list(builder: &Builder<'_>, parts: &Parts<'_>, dependencies: &Path) -> R
     ] {
         lines.push(format!("file /{path} {} {mode} 0 0", file.display()));
     }
+    share(parts.assets, &mut lines)?;
     for link in fs::read_to_string(&parts.busybox.links)?.lines() {
         if link != "/bin/busybox" {
             lines.push(format!("slink {link} /bin/busybox 777 0 0"));
@@ -142,6 +144,24 @@ fn cpio_list(builder: &Builder<'_>, parts: &Parts<'_>, dependencies: &Path) -> R
     }
     lines.push(String::new());
     Ok(lines.join("\n"))
+}
+
+/// What the shells and readers of man pages look for; of the shells, an image has at most bash.
+const SHARED: [&str; 2] = ["man", "bash-completion"];
+
+fn share(assets: &Path, lines: &mut Vec<String>) -> Result<()> {
+    lines.push("dir /usr/share 755 0 0".to_owned());
+    for part in SHARED {
+        for entry in WalkDir::new(assets.join(part)).sort_by_file_name() {
+            let entry = entry?;
+            let name = entry.path().strip_prefix(assets)?.display();
+            lines.push(match entry.file_type().is_dir() {
+                true => format!("dir /usr/share/{name} 755 0 0"),
+                false => format!("file /usr/share/{name} {} 644 0 0", entry.path().display()),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The release of a built kernel, as `uname -r` prints it.

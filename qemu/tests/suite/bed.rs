@@ -32,6 +32,8 @@ pub enum Bed {
     Kunit,
     /// The product's kernel with the board's own device tree, as a user finds it.
     Readme,
+    /// The same with a small region beside it that may be written to, for docs/resdump.md.
+    Docs,
     /// The product's kernel, told to use half of the memory; regions beyond that, across its end,
     /// without a mapping, and with ragged bounds.
     Holes,
@@ -50,6 +52,7 @@ impl Bed {
             Bed::Lab => "lab",
             Bed::Kunit => "kunit",
             Bed::Readme => "readme",
+            Bed::Docs => "docs",
             Bed::Holes => "holes",
             Bed::Slow => "slow",
             Bed::Named => "named",
@@ -123,6 +126,10 @@ fn regions(bed: Bed) -> Option<Vec<Region>> {
             Region::new("high", 0x6000_0000, 64 << 20),
             Region::new("highscratch", 0x6800_0000, 1 << 20).writable(),
         ]),
+        Bed::Docs => Some(vec![
+            Region::new("capture", 0x1000_0000, 64 << 20),
+            Region::new("scratch", 0x0f00_0000, 1 << 20).writable(),
+        ]),
         Bed::Holes => Some(vec![
             Region::new("outside", 0x1800_0000, 4 << 20).writable(),
             Region::new("straddle", 0x0ff0_0000, 2 << 20),
@@ -149,6 +156,7 @@ impl Beds {
             Bed::Lab,
             Bed::Kunit,
             Bed::Readme,
+            Bed::Docs,
             Bed::Holes,
             Bed::Slow,
             Bed::Named,

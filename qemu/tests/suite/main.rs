@@ -5,29 +5,53 @@
 //! its tests wants it and serves them one after the other; after each the kernel must have nothing
 //! to complain about. When all tests have run, the machines are powered off.
 
+mod autodump;
 mod bed;
 mod coherency;
 mod cost;
+mod cut;
 mod edges;
 mod holes;
 mod identity;
 mod lab;
 mod lifecycle;
 mod mapping;
+mod messages;
 mod named;
 mod reading;
 mod readme;
 mod refusals;
+mod rescue;
 mod signals;
 mod snapshot;
+mod snapshots;
 mod tool;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::Result;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use bed::{Beds, Case};
+
+/// A test in machines of its own.
+type Alone = (&'static str, fn() -> Result<()>);
+
+const ALONE: [Alone; 3] = [
+    (
+        "autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt",
+        autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt,
+    ),
+    (
+        "cost::a_dump_is_as_cheap_as_it_was",
+        cost::a_dump_is_as_cheap_as_it_was,
+    ),
+    (
+        "cut::a_dump_goes_on_after_ctrl_c_and_after_a_power_cut",
+        cut::a_dump_goes_on_after_ctrl_c_and_after_a_power_cut,
+    ),
+];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -42,8 +66,11 @@ fn main() -> ExitCode {
         reading::cases(),
         readme::cases(),
         refusals::cases(),
+        rescue::cases(),
         snapshot::cases(),
+        snapshots::cases(),
         mapping::cases(),
+        messages::cases(),
         lab::cases(),
         lifecycle::cases(),
         tool::cases(),
@@ -57,9 +84,7 @@ fn main() -> ExitCode {
                 beds.with(bed, name, run).map_err(failed)
             })
         })
-        .chain([Trial::test("cost::a_dump_is_as_cheap_as_it_was", || {
-            cost::a_dump_is_as_cheap_as_it_was().map_err(failed)
-        })])
+        .chain(ALONE.map(|(name, run)| Trial::test(name, move || run().map_err(failed))))
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     let ended = beds.power_off();

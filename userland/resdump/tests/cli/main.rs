@@ -10,6 +10,7 @@ mod dump;
 mod durable;
 mod engines;
 mod formats;
+mod json;
 mod messages;
 mod packed;
 mod rates;

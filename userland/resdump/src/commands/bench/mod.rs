@@ -4,8 +4,8 @@
 //!
 //! ```text
 //! WAY     CHUNK            DEPTH  MB/s  LEAST  MOST  CPU us/MiB  ALL us/MiB
-//! kernel  4194304 (4 MiB)  8      38.9  38.7   39.0  9           61
-//! anon    4194304 (4 MiB)  8      35.2  34.9   35.4  1420        1610
+//! kernel  4194304 (4 MiB)  8      38.9  38.7   39.0  9.1         61.3
+//! anon    4194304 (4 MiB)  8      35.2  34.9   35.4  1420.7      1610.0
 //! kernel / anon: 1.1 x
 //! ```
 

@@ -187,10 +187,10 @@ impl Report {
                     format!("{:.1}", rate.median),
                     format!("{:.1}", rate.min),
                     format!("{:.1}", rate.max),
-                    format!("{:.0}", found.cpu_us_per_mib.median),
+                    format!("{:.1}", found.cpu_us_per_mib.median),
                     found
                         .machine_us_per_mib
-                        .map_or("-".into(), |all| format!("{all:.0}")),
+                        .map_or("-".into(), |all| format!("{all:.1}")),
                 ]
             })
             .collect();

@@ -218,7 +218,10 @@ fn ended(name: &str, bytes: u64, length: u64, errno: Errno) -> Error {
         "transfer incomplete",
         name,
         errno,
-        format!("{reason}; {bytes} of {length} bytes are here, go on with --resume"),
+        match bytes {
+            0 => format!("{reason}; nothing is here"),
+            _ => format!("{reason}; {bytes} of {length} bytes are here, go on with --resume"),
+        },
     )
 }
 
