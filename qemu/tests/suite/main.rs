@@ -7,6 +7,7 @@
 
 mod autodump;
 mod bed;
+mod broken;
 mod coherency;
 mod cost;
 mod cut;
@@ -38,10 +39,14 @@ use bed::{Beds, Case};
 /// A test in machines of its own.
 type Alone = (&'static str, fn() -> Result<()>);
 
-const ALONE: [Alone; 3] = [
+const ALONE: [Alone; 4] = [
     (
         "autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt",
         autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt,
+    ),
+    (
+        "broken::a_bad_sector_leaves_an_exact_prefix_that_is_described",
+        broken::a_bad_sector_leaves_an_exact_prefix_that_is_described,
     ),
     (
         "cost::a_dump_is_as_cheap_as_it_was",

@@ -12,10 +12,9 @@ use anyhow::{Result, ensure};
 use crate::bed::{Bed, Case, Running};
 
 /// With the ext4 disk on /mnt.
-const LINES: [&str; 18] = [
+const LINES: [&str; 17] = [
     "resdump dump nosuch /dev/vda",
     "resdump load /dev/vda capture",
-    "resdump load /dev/vdc scratch --length 1M --skip 1",
     "resdump load /dev/vdc scratch --length 2M",
     "resdump dump capture /dev/vdb",
     "resdump dump capture /dev/vdc",

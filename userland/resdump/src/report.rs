@@ -114,8 +114,8 @@ pub struct Report<'a> {
     pub cpu_seconds: f64,
     /// 10^6 bytes a second of wall time.
     pub mb_per_s: f64,
-    /// Whether what was moved is durable.
-    pub synced: bool,
+    /// Whether what was moved is durable; null where it is in memory.
+    pub synced: Option<bool>,
     /// Digest of the region's bytes.
     pub digest: Option<Digest>,
     /// Whether the target was read back and found to be the same.
@@ -153,7 +153,7 @@ impl<'a> Report<'a> {
             sync_seconds: 0.0,
             cpu_seconds: 0.0,
             mb_per_s: 0.0,
-            synced: false,
+            synced: Some(false),
             digest: None,
             verified: false,
             manifest: None,
@@ -249,10 +249,10 @@ impl fmt::Display for Report<'_> {
         if let Some(taken) = &self.snapshot {
             write!(f, ", snapshot taken in {:.6} s", taken.micros as f64 / 1e6)?;
         }
-        f.write_str(if self.synced {
-            ", synced"
-        } else {
-            ", not synced"
+        f.write_str(match self.synced {
+            Some(true) => ", synced",
+            Some(false) => ", not synced",
+            None => "",
         })?;
         if self.verified {
             f.write_str(", verified")?;
@@ -287,7 +287,7 @@ mod tests {
         );
         report.seconds = 2.0;
         report.mb_per_s = 2684.35456;
-        report.synced = true;
+        report.synced = Some(true);
         report
     }
 

@@ -87,6 +87,7 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
     report.target(&name, kind, args.skip);
     report.engine(&engine);
     report.moved(&moved, 0);
+    report.synced = None;
     report.time(&clock, 0.0);
     let error = moved
         .error

@@ -58,7 +58,7 @@ impl Job<'_> {
             let finished = self.finish(&moved);
             report.moved(&moved, self.layout.done);
             report.time(&clock, finished.sync_seconds);
-            report.synced = finished.synced;
+            report.synced = Some(finished.synced);
             if report.bytes < self.layout.span.length {
                 abort.request();
             }

@@ -132,9 +132,10 @@ fn abandon(args: &Args, target: Target) {
 
 /// The last word on a dump.
 fn record(manifest: &mut Manifest, report: &Report<'_>, error: Option<&Error>) {
-    manifest.complete = report.complete && report.synced;
+    let synced = report.synced == Some(true);
+    manifest.complete = report.complete && synced;
     // Without a sync that worked, what was known before is all that is known.
-    if report.synced {
+    if synced {
         manifest.bytes = report.bytes;
     }
     manifest.direct = report.direct;

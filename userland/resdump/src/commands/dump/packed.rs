@@ -95,7 +95,7 @@ pub(super) fn run(
         true => Ok(()),
         false => target.sync(),
     });
-    report.synced = synced.is_ok() && !args.no_sync;
+    report.synced = Some(synced.is_ok() && !args.no_sync);
     report.time(&clock, sync.seconds());
     report.digest = digest;
 
