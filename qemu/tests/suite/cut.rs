@@ -86,6 +86,19 @@ fn interrupted(guest: &mut Guest) -> Result<()> {
         "{ended:?}"
     );
     let before = durable(guest)?;
+    // A benchmark takes its file away.
+    guest.start("resdump -v bench /mnt/rates --length 64M")?;
+    guest.wait_for("engine kernel", 60)?;
+    guest.type_bytes(b"\x03")?;
+    let ended = guest.finish(60)?;
+    ensure!(
+        ended.status == 9
+            && ended
+                .text
+                .contains("benchmark interrupted: /mnt/rates: EINTR (4)"),
+        "{ended:?}"
+    );
+    guest.check("! test -e /mnt/rates")?;
     let output = guest.run("resdump snapshot capture /mnt/snapshot")?;
     ensure!(
         output.status == 5

@@ -95,6 +95,7 @@ impl Bench<'_> {
             Some(errno @ (Errno::EFAULT | Errno::ENOTTY | Errno::ENODEV)) => {
                 return Ok(Err(failed(errno)));
             }
+            Some(Errno::EINTR) => return Err(super::interrupted(self.path)),
             Some(errno) => return Err(failed(errno)),
         }
         synced.map_err(|error| failed(errno_of(&error)))?;

@@ -9,7 +9,7 @@
 //! kernel / anon: 1.1 x
 //! ```
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use resmem_abi::abi::DEPTH_MAX;
@@ -177,13 +177,7 @@ fn rounds(args: &Args, bench: &Bench<'_>, report: &mut Report, output: &Output) 
         let mut refused: Vec<&str> = Vec::new();
         for (way, samples) in &mut ways {
             if bench.stop.requested() {
-                return Err(Error::new(
-                    ExitCode::Interrupted,
-                    "benchmark interrupted",
-                    args.target.display(),
-                    Errno::EINTR,
-                    "stopped by a signal; run it again, with less --rounds",
-                ));
+                return Err(interrupted(&args.target));
             }
             match bench.measure(way)? {
                 Ok(sample) if round > 0 => samples.push(sample),
@@ -203,6 +197,16 @@ fn rounds(args: &Args, bench: &Bench<'_>, report: &mut Report, output: &Output) 
         report.add(way, samples, bench.span);
     }
     Ok(())
+}
+
+fn interrupted(target: &Path) -> Error {
+    Error::new(
+        ExitCode::Interrupted,
+        "benchmark interrupted",
+        target.display(),
+        Errno::EINTR,
+        "stopped by a signal; fewer --rounds or a smaller --length take less time",
+    )
 }
 
 #[cfg(test)]
