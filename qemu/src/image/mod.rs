@@ -3,6 +3,7 @@
 //! packages and this checkout.
 
 mod apt;
+mod assets;
 mod bindgen;
 mod busybox;
 pub mod check;
@@ -79,6 +80,7 @@ impl Builder<'_> {
         let kernel = linux::build(self, &source, &bindgen)?;
         let module = module::build(self, &source, &kernel, &bindgen)?;
         let [dumper, growdata] = cross::build(self, "userland", ["resdump", "growdata"])?;
+        let assets = assets::build(self)?;
         let [probe] = cross::build(self, "qemu/probe", ["probe"])?;
         let busybox = busybox::build(self)?;
         let parts = rootfs::Parts {
@@ -86,6 +88,7 @@ impl Builder<'_> {
             module: &module,
             dumper: &dumper,
             growdata: &growdata,
+            assets: &assets,
             probe: &probe,
             busybox: &busybox,
         };
@@ -95,6 +98,7 @@ impl Builder<'_> {
             .path(&module)?
             .path(&dumper)?
             .path(&growdata)?
+            .path(&assets)?
             .path(&probe)?
             .path(&self.paths.root.join("qemu/probe/boot-clock.sh"))?
             .path(&busybox.program)?

@@ -49,6 +49,19 @@ pub fn cases() -> Vec<Case> {
             "strict_refuses_a_target_in_memory",
             strict_refuses_a_target_in_memory,
         ),
+        case(
+            Bed::Low,
+            "man_pages_and_a_completion_are_installed",
+            |bed| {
+                for command in ["", "-dump", "-snapshot", "-bench"] {
+                    bed.check(&format!(
+                        "test -s /usr/share/man/man1/resdump{command}.1.gz"
+                    ))?;
+                }
+                bed.check("grep -q snapshot /usr/share/bash-completion/completions/resdump")?;
+                Ok(())
+            },
+        ),
         case(Bed::Low, "doctor_finds_the_way", |bed| {
             doctor_finds_the_way(bed, "EPERM")
         }),
