@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //! Man pages and completions of the dumper, written by a program of its own workspace.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -14,7 +15,7 @@ use crate::step::{Key, Step, unless_built};
 pub fn build(builder: &Builder<'_>) -> Result<PathBuf> {
     let folder = builder.paths.out.join("target/assets");
     let root = &builder.paths.root;
-    let key = Key::new("assets 1")
+    let key = Key::new("assets 2")
         .path(&root.join("userland"))?
         .path(&root.join("kmod/abi.rs"))?
         .path(&root.join("kmod/range.rs"))?
@@ -22,6 +23,11 @@ pub fn build(builder: &Builder<'_>) -> Result<PathBuf> {
         .finish();
     unless_built(&folder, &key, || {
         let step = Step::start(&builder.logs(), "assets", "man pages and completions")?;
+        let share = folder.join("share");
+        if share.exists() {
+            // What an earlier version made, and its compressed pages.
+            fs::remove_dir_all(&share)?;
+        }
         step.run(
             builder
                 .tools
@@ -30,13 +36,13 @@ pub fn build(builder: &Builder<'_>) -> Result<PathBuf> {
                 .arg("--manifest-path")
                 .arg(root.join("userland/Cargo.toml"))
                 .args(["--example", "assets", "--"])
-                .arg(folder.join("share"))
+                .arg(&share)
                 .env(
                     "CARGO_TARGET_DIR",
                     builder.paths.out.join("target/userland"),
                 ),
         )?;
-        for entry in WalkDir::new(folder.join("share/man")) {
+        for entry in WalkDir::new(share.join("man")) {
             let entry = entry?;
             if entry.file_type().is_file() {
                 step.run(

@@ -58,6 +58,9 @@ pub fn cases() -> Vec<Case> {
                         "test -s /usr/share/man/man1/resdump{command}.1.gz"
                     ))?;
                 }
+                let pages = bed.check("ls /usr/share/man/man1 | wc -l")?;
+                // One for the program, one for each command.
+                ensure!(pages.trim() == "12", "{pages} man pages");
                 bed.check("grep -q snapshot /usr/share/bash-completion/completions/resdump")?;
                 Ok(())
             },
