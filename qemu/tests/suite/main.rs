@@ -44,7 +44,7 @@ use bed::{Beds, Case};
 /// A test in machines of its own, or in none.
 type Alone = (&'static str, fn() -> Result<()>);
 
-const ALONE: [Alone; 6] = [
+const ALONE: [Alone; 7] = [
     (
         "autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt",
         autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt,
@@ -56,6 +56,10 @@ const ALONE: [Alone; 6] = [
     (
         "cost::a_dump_is_as_cheap_as_it_was",
         cost::a_dump_is_as_cheap_as_it_was,
+    ),
+    (
+        "cost::a_sync_touches_every_cache_line_that_it_must",
+        cost::a_sync_touches_every_cache_line_that_it_must,
     ),
     (
         "cut::a_dump_goes_on_after_ctrl_c_and_after_a_power_cut",
