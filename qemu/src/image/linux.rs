@@ -163,6 +163,7 @@ pub fn make(
         .arg(format!("-j{}", jobs()))
         .env("RUST_LIB_SRC", &tools.library)
         .env("KBUILD_BUILD_TIMESTAMP", "1970-01-01")
+        .env("SOURCE_DATE_EPOCH", "0")
         .env("KBUILD_BUILD_USER", "resdump")
         .env("KBUILD_BUILD_HOST", "resdump")
         .env("KBUILD_BUILD_VERSION", "1");
@@ -206,7 +207,7 @@ pub fn build(builder: &Builder<'_>, source: &Source, bindgen: &Path) -> Result<K
         build: build.clone(),
     };
     unless_built(&build, &key, || {
-        let name = format!("linux-{}", builder.flavour);
+        let name = format!("linux-{}-{}", board.name, builder.flavour);
         let what = format!("configure and build Linux for {}", board.name);
         let step = Step::start(&builder.logs(), &name, &what)?;
         begin_with_a_sibling(&step, board, &build)?;
