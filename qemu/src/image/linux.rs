@@ -7,10 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::{Builder, apt, kconfig};
-use crate::board::Board;
 use crate::step::{Key, Step, output_of, unless_built};
 
 /// The distribution package that carries the source, and its suite.
@@ -210,7 +209,6 @@ pub fn build(builder: &Builder<'_>, source: &Source, bindgen: &Path) -> Result<K
         let name = format!("linux-{}-{}", board.name, builder.flavour);
         let what = format!("configure and build Linux for {}", board.name);
         let step = Step::start(&builder.logs(), &name, &what)?;
-        begin_with_a_sibling(&step, board, &build)?;
         let configure = make(builder, source, &build, bindgen)?;
         kconfig::configure(&step, board, &wanted, configure, &build)?;
         let targets = [target, "modules"].into_iter().chain(tree);
@@ -219,28 +217,4 @@ pub fn build(builder: &Builder<'_>, source: &Source, bindgen: &Path) -> Result<K
         Ok(())
     })?;
     Ok(kernel)
-}
-
-/// Flavours of a board differ in few options: the first build of one begins with a copy of another
-/// that is there, and compiles what the options touch.
-fn begin_with_a_sibling(step: &Step, board: &Board, build: &Path) -> Result<()> {
-    if build.join(".config").exists() {
-        return Ok(());
-    }
-    let folder = build.parent().context("a build folder has a parent")?;
-    for flavour in FLAVOURS {
-        let sibling = folder.join(format!("{}-{flavour}", board.name));
-        if sibling.join(".built").exists() {
-            step.run(
-                Command::new("cp")
-                    .args(["-a", "--reflink=auto", "-T"])
-                    .arg(&sibling)
-                    .arg(build),
-            )?;
-            // What is copied is complete for the other flavour, not for this one.
-            fs::remove_file(build.join(".built"))?;
-            return Ok(());
-        }
-    }
-    Ok(())
 }
