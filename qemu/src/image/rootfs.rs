@@ -62,7 +62,7 @@ type Content = Vec<(String, Entry)>;
 
 /// Writes `rootfs.cpio`, `rootfs.squashfs` and the compiled device-tree overlay into `folder`.
 pub fn assemble(builder: &Builder<'_>, folder: &Path, parts: &Parts<'_>) -> Result<()> {
-    let name = format!("rootfs-{}", builder.flavour);
+    let name = format!("rootfs-{}-{}", builder.board.name, builder.flavour);
     let step = Step::start(&builder.logs(), &name, "put the root file system together")?;
     let dependencies = folder.join("modules.dep");
     fs::write(&dependencies, "resmem.ko:\n")?;
