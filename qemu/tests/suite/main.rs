@@ -18,6 +18,7 @@ mod lab;
 mod lifecycle;
 mod mapping;
 mod named;
+mod parity;
 mod reading;
 mod readme;
 mod refusals;
@@ -79,6 +80,7 @@ fn suite(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         None,
         cost::a_dump_is_as_cheap_as_it_was,
     )?);
+    trials.extend(parity::trials(&board));
     for Case { bed, name, run } in cases.into_iter().flatten() {
         let beds = Arc::clone(&beds);
         let whole = format!("{}::{name}", bed.name());
