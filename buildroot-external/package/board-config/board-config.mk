@@ -9,16 +9,19 @@
 # whatever nobody mentions would be what Kconfig defaults to.
 
 BOARD_CONFIG_TOP = $(abspath $(BR2_EXTERNAL_RESDUMP_PATH)/..)
-BOARD_CONFIG_BOARD = $(BOARD_CONFIG_TOP)/board/$(call qstrip,$(BR2_RESDUMP_BOARD))
+BOARD_CONFIG_ASK = $(BOARD_CONFIG_TOP)/board/common/board.sh \
+	$(BOARD_CONFIG_TOP)/board/$(call qstrip,$(BR2_RESDUMP_BOARD))
 BOARD_CONFIG_CHECK = $(BR2_EXTERNAL_RESDUMP_PATH)/package/board-config/check-config
 
 # The fragments in one file.
 BOARD_CONFIG_LINUX = $(BUILD_DIR)/board-config/linux.config
-BOARD_CONFIG_FRAGMENTS := $(patsubst %,$(BOARD_CONFIG_TOP)/board/common/linux/fragments/%.config, \
-	$(shell . $(BOARD_CONFIG_BOARD)/board.conf && echo $$LINUX_FRAGMENTS) \
-	$(call qstrip,$(BR2_RESDUMP_FLAVOUR)))
+BOARD_CONFIG_FRAGMENTS := \
+	$(patsubst %,$(BOARD_CONFIG_TOP)/board/common/linux/fragments/%.config, \
+		$(shell $(BOARD_CONFIG_ASK) setting LINUX_FRAGMENTS) \
+		$(call qstrip,$(BR2_RESDUMP_FLAVOUR))) \
+	$(shell $(BOARD_CONFIG_ASK) file linux.config)
 
-$(BOARD_CONFIG_LINUX): $(BOARD_CONFIG_FRAGMENTS) $(BOARD_CONFIG_BOARD)/linux.config
+$(BOARD_CONFIG_LINUX): $(BOARD_CONFIG_FRAGMENTS)
 	mkdir -p $(@D)
 	cat $^ > $@
 

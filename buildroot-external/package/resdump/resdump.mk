@@ -9,7 +9,7 @@ RESDUMP_SITE = $(BUILD_DIR)/resdump-site
 RESDUMP_SITE_METHOD = local
 RESDUMP_LICENSE = MIT
 RESDUMP_LICENSE_FILES = LICENSES/MIT.txt
-RESDUMP_SUBDIR = userland/resdump
+RESDUMP_SUBDIR = userland
 
 # What of the checkout belongs to the package: the workspace and the files that
 # it shares with the module. The folder that is copied and that legal-info archives.
@@ -45,5 +45,14 @@ RESDUMP_CARGO_ENV = \
 	CARGO_TARGET_$(call UPPERCASE,$(RUSTC_TARGET_NAME))_RUSTFLAGS="--cfg=io_uring_skip_arch_check" \
 	env -u CARGO_PROFILE_RELEASE_LTO -u CARGO_PROFILE_RELEASE_CODEGEN_UNITS \
 	-u CARGO_PROFILE_RELEASE_OPT_LEVEL
+
+RESDUMP_BUILT = $(@D)/userland/target/$(RUSTC_TARGET_NAME)/$(if $(BR2_ENABLE_DEBUG),debug,release)
+
+# The workspace's programs, and where the data partition is mounted.
+define RESDUMP_INSTALL_TARGET_CMDS
+	$(INSTALL) -D -m 0755 $(RESDUMP_BUILT)/resdump $(TARGET_DIR)/usr/bin/resdump
+	$(INSTALL) -D -m 0755 $(RESDUMP_BUILT)/growdata $(TARGET_DIR)/usr/sbin/growdata
+	$(INSTALL) -d -m 0755 $(TARGET_DIR)/data
+endef
 
 $(eval $(cargo-package))
