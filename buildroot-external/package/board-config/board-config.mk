@@ -21,9 +21,15 @@ BOARD_CONFIG_FRAGMENTS := \
 		$(call qstrip,$(BR2_RESDUMP_FLAVOUR))) \
 	$(shell $(BOARD_CONFIG_ASK) file linux.config)
 
-$(BOARD_CONFIG_LINUX): $(BOARD_CONFIG_FRAGMENTS)
-	mkdir -p $(@D)
-	cat $^ > $@
+# Looked at each time, replaced when it is another: the list of fragments may have
+# changed, and not only their content.
+.PHONY: board-config-linux
+board-config-linux:
+
+$(BOARD_CONFIG_LINUX): $(BOARD_CONFIG_FRAGMENTS) board-config-linux
+	$(Q)mkdir -p $(@D)
+	$(Q)cat $(filter %.config,$^) > $@.new
+	$(Q)cmp -s $@.new $@ || mv $@.new $@
 
 $(LINUX_DIR)/.stamp_dotconfig: $(BOARD_CONFIG_LINUX)
 
