@@ -39,10 +39,10 @@ define RESDUMP_BUSYBOX_CONFIG_FIXUPS
 endef
 
 # The io-uring crate names 64-bit machines only, and works on this one too: see
-# docs/dependencies.md. How the program is optimised is said by its Cargo.toml,
-# and not by Buildroot.
+# docs/dependencies.md. Where it was built is no part of the program. How it is
+# optimised is said by its Cargo.toml, and not by Buildroot.
 RESDUMP_CARGO_ENV = \
-	CARGO_TARGET_$(call UPPERCASE,$(RUSTC_TARGET_NAME))_RUSTFLAGS="--cfg=io_uring_skip_arch_check" \
+	CARGO_TARGET_$(call UPPERCASE,$(RUSTC_TARGET_NAME))_RUSTFLAGS="--cfg=io_uring_skip_arch_check --remap-path-prefix=$(@D)=resdump" \
 	env -u CARGO_PROFILE_RELEASE_LTO -u CARGO_PROFILE_RELEASE_CODEGEN_UNITS \
 	-u CARGO_PROFILE_RELEASE_OPT_LEVEL
 

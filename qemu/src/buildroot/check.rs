@@ -64,3 +64,51 @@ pub fn lint(paths: &Paths) -> Result<()> {
 fn judged(file: &Path) -> bool {
     !file.starts_with("buildroot-external/package/bindgen-cli/source")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Output;
+
+    use super::*;
+
+    /// Runs the external tree's own check of a final configuration.
+    fn check_config(wanted: &str, config: &str) -> Output {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in [("wanted", wanted), ("config", config)] {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        Command::new(root.join("../buildroot-external/package/board-config/check-config"))
+            .args(["Linux", "wanted", "config"])
+            .current_dir(folder.path())
+            .output()
+            .unwrap()
+    }
+
+    #[test]
+    fn a_configuration_that_lost_a_line_stops_the_build() {
+        let output = check_config(
+            "CONFIG_RUST=y\nCONFIG_EXT4_FS=y\n",
+            "# CONFIG_RUST is not set\nCONFIG_EXT4_FS=y\n",
+        );
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success());
+        assert!(said.contains("\n  CONFIG_RUST=y\n"), "{said}");
+        assert!(!said.contains("EXT4"), "{said}");
+    }
+
+    #[test]
+    fn a_configuration_that_gained_an_option_stops_the_build() {
+        assert!(
+            !check_config("# CONFIG_VT is not set\n", "CONFIG_VT=y\n")
+                .status
+                .success()
+        );
+    }
+
+    #[test]
+    fn an_absent_option_is_not_set_and_the_last_line_counts() {
+        let wanted = "CONFIG_KUNIT=y\n# a comment\n# CONFIG_KUNIT is not set\n";
+        assert!(check_config(wanted, "CONFIG_SMP=y\n").status.success());
+    }
+}
