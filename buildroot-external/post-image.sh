@@ -17,5 +17,7 @@ cp "$TARGET_DIR"/lib/modules/*/updates/resmem.ko "$TARGET_DIR/usr/bin/resdump" "
 
 dtb=$(ask setting LINUX_DTB)
 [ -z "$dtb" ] || cp "$images/${dtb##*/}" "$images/board.dtb"
-dtc -@ -q -I dts -O dtb -o "$images/resmem.dtbo" "$(ask file resmem.dtso)"
+# Firmware that makes the device tree takes no overlay.
+[ "$(ask setting QEMU_DEVICE_TREE)" = firmware ] || dtc -@ -q -I dts -O dtb -o "$images/resmem.dtbo" \
+    "$(ask file resmem.dtso)"
 "$boards/common/disk/make-disk.sh" "$board" "$images"
