@@ -2,6 +2,8 @@
 # Front door. Everything is done by the harness in qemu/; `make help` tells what there is.
 
 BOARD ?= qemu-ppce500
+FLAVOUR ?= appliance
+IMAGE ?= quick
 
 # One toolchain for everything: the distribution's where it is installed, else what is on the PATH.
 export PATH := /usr/bin:$(PATH)
@@ -9,13 +11,23 @@ CACHE := $(or $(RESDUMP_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/resdump)
 CARGO = CARGO_TARGET_DIR=$(CURDIR)/out/target/$(1) cargo
 HARNESS = $(call CARGO,qemu) run --quiet --release --locked --manifest-path qemu/Cargo.toml -- --board $(BOARD)
 
+BUILDROOT = $(HARNESS) buildroot --flavour $(FLAVOUR)
+ifeq ($(IMAGE),buildroot)
+export RESDUMP_IMAGES := $(CURDIR)/out/buildroot/$(BOARD)
+endif
+
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-boards bench console quick-image check-board flash lint clean
+.PHONY: help setup run test test-boards bench console image sbom quick-image reproducible check-board \
+	flash lint clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
+	@echo "  Every other target goes to Buildroot: menuconfig, linux-menuconfig, savedefconfig, …"
+	@echo
 	@echo "  BOARD=$(BOARD)   a folder below board/"
+	@echo "  IMAGE=$(IMAGE)   for run, test, bench, console: quick, or buildroot (after make image)"
+	@echo "  BUILDROOT_DIR=  a Buildroot tree instead of the pinned release (docs/buildroot.md)"
 	@echo "  TEST=           only suite tests whose names contain this"
 	@echo "  LINUX_SRC=      an unpacked Linux 7.3 tree instead of the distribution's package"
 	@echo "  DEV= FORCE=1 YES=1  for flash: the disk; one that is not removable; no question"
@@ -43,6 +55,12 @@ bench: setup ## what a dump costs in instructions, and how fast it is beside the
 console: setup ## an interactive guest on this terminal
 	@$(HARNESS) console
 
+image: setup ## the product's image, by Buildroot (FLAVOUR=lab: the one for debugging)
+	@$(BUILDROOT) image
+
+sbom: setup ## the software bill of materials of Buildroot's image
+	@$(BUILDROOT) sbom
+
 quick-image: setup ## the image of the product's kernel, from distribution packages
 	@$(HARNESS) image appliance
 
@@ -53,8 +71,15 @@ flash: setup ## the disk image onto a medium: make flash DEV=/dev/sdX
 	@test -n "$(DEV)" || { echo "make flash DEV=/dev/sdX: which disk?" >&2; exit 2; }
 	@$(HARNESS) flash $(if $(filter 1,$(FORCE)),--force) $(if $(filter 1,$(YES)),--yes) $(DEV)
 
+reproducible: setup ## the image built twice, in different folders, is the same (IMAGE=quick or buildroot)
+	@$(HARNESS) reproducible $(if $(filter buildroot,$(IMAGE)),--buildroot)
+
 lint: setup ## formatters, linters, device-tree binding, kernel configuration
 	@$(HARNESS) lint
 
 clean: ## remove what was made in this checkout (the cache stays)
 	rm -rf out
+
+# Everything else is a target of Buildroot's.
+.DEFAULT:
+	@$(BUILDROOT) make $@

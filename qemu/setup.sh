@@ -5,12 +5,14 @@ set -eu
 
 # A Rust toolchain of the distribution's, newer than what Linux asks for, and its library source;
 # the cross compiler; a libclang that is new enough for bindgen; what Linux and busybox are built
-# with; what runs and inspects a guest; what disk images are made with; what lint uses.
+# with; what runs and inspects a guest; what disk images are made with; what Buildroot needs beside these;
+# what lint uses.
 packages="
 rustc-web cargo-web rustfmt-web rust-web-clippy rust-web-src
 gcc libc6-dev gcc-powerpc-linux-gnu libc6-dev-powerpc-cross
 libclang-19-dev
 make flex bison bc libssl-dev libelf-dev patch tar xz-utils bzip2 u-boot-tools gawk git
+g++ perl rsync cpio unzip wget file gpg
 ca-certificates debian-archive-keyring
 qemu-system-ppc u-boot-qemu device-tree-compiler e2fsprogs
 squashfs-tools genimage

@@ -4,6 +4,7 @@
 pub mod bench;
 pub mod binding;
 pub mod board;
+pub mod buildroot;
 pub mod console;
 pub mod devicetree;
 pub mod disk;
@@ -15,6 +16,7 @@ pub mod loader;
 pub mod machine;
 pub mod paths;
 pub mod report;
+pub mod reproducible;
 pub mod run;
 pub mod step;
 pub mod toolchain;

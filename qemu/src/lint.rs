@@ -60,6 +60,7 @@ pub fn lint(paths: &Paths, tools: &Toolchain, board: &Board) -> Result<()> {
     )?;
     step.done();
 
+    crate::buildroot::check::lint(paths)?;
     binding::check(paths)?;
     for name in Board::names(&paths.root)? {
         let board = Board::load(&paths.root, &name)?;

@@ -9,11 +9,12 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use harness::board::Board;
+use harness::buildroot::Buildroot;
 use harness::flash::{self, Consent};
-use harness::image::{Builder, check};
+use harness::image::{Builder, Image, check};
 use harness::paths::Paths;
 use harness::toolchain::Toolchain;
-use harness::{bench, lint, run};
+use harness::{bench, lint, reproducible, run};
 
 #[derive(Parser)]
 #[command(about, max_term_width = 90)]
@@ -32,6 +33,20 @@ enum Task {
         /// A fragment of board/common/linux/fragments: appliance or lab.
         #[arg(default_value = "appliance")]
         flavour: String,
+    },
+    /// The product's image, by Buildroot.
+    Buildroot {
+        /// Kernel flavour: appliance (the minimal configuration) or lab (the one for debugging).
+        #[arg(long, default_value = "appliance")]
+        flavour: String,
+        #[command(subcommand)]
+        job: Job,
+    },
+    /// Build the appliance once more in another folder, and compare.
+    Reproducible {
+        /// Buildroot's image instead of the quick one.
+        #[arg(long)]
+        buildroot: bool,
     },
     /// Memory to disk by each engine, compared on the host (boots the lab flavour, whose /dev/mem
     /// is open for the comparison).
@@ -57,6 +72,20 @@ enum Task {
     Lint,
 }
 
+#[derive(Subcommand)]
+enum Job {
+    /// Build kernel, module, dumper, image and SDK.
+    Image,
+    /// Write the software bill of materials beside the image.
+    Sbom,
+    /// Hand targets to Buildroot's make.
+    Make {
+        /// menuconfig, linux-menuconfig, savedefconfig, legal-info, …
+        #[arg(required = true)]
+        targets: Vec<String>,
+    },
+}
+
 fn main() -> ExitCode {
     match work(&Arguments::parse()) {
         Ok(true) => ExitCode::SUCCESS,
@@ -80,9 +109,28 @@ fn work(arguments: &Arguments) -> Result<bool> {
         board: &board,
         flavour,
     };
-    let image = |flavour| builder(flavour).build();
+    let image = |flavour| match Image::given(flavour)? {
+        Some(image) => Ok(image),
+        None => builder(flavour).build(),
+    };
     match &arguments.task {
-        Task::Image { flavour } => image(flavour).map(|_| true),
+        Task::Image { flavour } => builder(flavour).build().map(|_| true),
+        Task::Buildroot { flavour, job } => {
+            let buildroot = Buildroot::prepare(&paths, &tools, &board, flavour)?;
+            match job {
+                Job::Image => buildroot.image().map(|_| true),
+                Job::Sbom => buildroot.sbom().map(|()| true),
+                Job::Make { targets } => buildroot.pass(targets).map(|()| true),
+            }
+        }
+        Task::Reproducible { buildroot: false } => {
+            let first = builder("appliance").build()?;
+            reproducible::check(&paths, &tools, &board, &first, "quick-image", "quick")
+        }
+        Task::Reproducible { buildroot: true } => {
+            let first = Buildroot::prepare(&paths, &tools, &board, "appliance")?.image()?;
+            reproducible::check(&paths, &tools, &board, &first, "image", "buildroot")
+        }
         Task::Run => run::run(&paths, &board, &image("lab")?),
         Task::Bench => bench::bench(&paths, &board, &image("lab")?).map(|()| true),
         Task::Console => run::console(&paths, &board, &image("appliance")?).map(|()| true),

@@ -15,33 +15,8 @@ images=$(cd "$2" && pwd)
 scratch=$(mktemp -d "$images/.disk.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 
-# The board's folder, then those of its bases, then this one.
-folders=
-folder=$board
-while [ -n "$folder" ]; do
-    folders="$folders $folder"
-    base=$(sed -n 's/^BASE=//p' "$folder/board.conf")
-    folder=${base:+$(dirname "$board")/$base}
-done
-folders="$folders $common/disk"
-
-file() { # name
-    for folder in $folders; do
-        if [ -f "$folder/$1" ]; then
-            echo "$folder/$1"
-            return
-        fi
-    done
-    echo "make-disk: no $1 in:$folders" >&2
-    return 1
-}
-
-setting() { # key
-    for folder in $folders; do
-        [ -f "$folder/board.conf" ] || continue
-        sed -n "s/^$1=\"\{0,1\}\([^\"]*\)\"\{0,1\}\$/\1/p" "$folder/board.conf"
-    done | head -n 1
-}
+file() { "$common/board.sh" "$board" file "$1"; }
+setting() { "$common/board.sh" "$board" setting "$1"; }
 
 kernel=$(setting LINUX_IMAGE)
 mkdir -p "$scratch/root/boot" "$scratch/root/data"

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::Builder;
 use super::busybox::Busybox;
 use super::linux::Source;
+use crate::board::Board;
 use crate::step::{Key, output_of, sha256_file};
 
 /// The content of `manifest.json`.
@@ -42,37 +43,7 @@ impl Manifest {
     ) -> Result<Self> {
         let compiler = format!("{}gcc", builder.board.get("CROSS_COMPILE")?);
         let compiler = output_of(Command::new(compiler).arg("--version"))?;
-        let root = &builder.paths.root;
-        let mut files = BTreeMap::new();
-        for name in [
-            "board.dtb",
-            "boot.scr",
-            "linux.config",
-            "resdump",
-            "resmem.dtbo",
-            "resmem.ko",
-            "rootfs.cpio",
-            "rootfs.squashfs",
-            "sdcard.img",
-            builder.board.get("LINUX_IMAGE")?,
-        ] {
-            let file = folder.join(name);
-            // Not every board's tree is known before it runs.
-            if file.exists() || !name.contains(".dtb") {
-                files.insert(name.to_owned(), sha256_file(&file)?);
-            }
-        }
-        let mut sources = BTreeMap::new();
-        for (name, path) in [
-            ("kmod", "kmod"),
-            ("userland", "userland"),
-            ("overlay", "board/common/overlay"),
-        ] {
-            sources.insert(
-                name.to_owned(),
-                Key::new(name).path(&root.join(path))?.finish(),
-            );
-        }
+        let files = hashes(folder, &files(builder.board)?)?;
         let versions = [
             ("linux", source.origin.as_str()),
             ("busybox", &busybox.origin),
@@ -87,16 +58,59 @@ impl Manifest {
             versions: versions
                 .map(|(name, version)| (name.to_owned(), version.to_owned()))
                 .into(),
-            sources,
+            sources: sources(&builder.paths.root)?,
             files,
         })
     }
 
-    pub(super) fn write(&self, folder: &Path) -> Result<()> {
+    /// Writes it into the image's folder.
+    pub fn write(&self, folder: &Path) -> Result<()> {
         fs::write(
             folder.join("manifest.json"),
             serde_json::to_string_pretty(self)? + "\n",
         )?;
         Ok(())
     }
+}
+
+/// Keys of the project's own sources that an image is made of.
+pub fn sources(root: &Path) -> Result<BTreeMap<String, String>> {
+    [
+        ("kmod", "kmod"),
+        ("userland", "userland"),
+        ("overlay", "board/common/overlay"),
+    ]
+    .into_iter()
+    .map(|(name, path)| {
+        let key = Key::new(name).path(&root.join(path))?.finish();
+        Ok((name.to_owned(), key))
+    })
+    .collect()
+}
+
+/// Files that a board's image may have. Not every board's tree is known before it runs: those of it may
+/// be missing.
+pub fn files(board: &Board) -> Result<[&str; 10]> {
+    Ok([
+        "board.dtb",
+        "boot.scr",
+        "linux.config",
+        "resdump",
+        "resmem.dtbo",
+        "resmem.ko",
+        "rootfs.cpio",
+        "rootfs.squashfs",
+        "sdcard.img",
+        board.get("LINUX_IMAGE")?,
+    ])
+}
+
+/// SHA-256 of files of an image.
+pub fn hashes(folder: &Path, names: &[&str]) -> Result<BTreeMap<String, String>> {
+    names
+        .iter()
+        .map(|name| (name, folder.join(name)))
+        .filter(|(name, file)| file.exists() || !name.contains(".dtb"))
+        .map(|(name, file)| Ok(((*name).to_owned(), sha256_file(&file)?)))
+        .collect()
 }

@@ -7,19 +7,20 @@ mod assets;
 mod bindgen;
 mod busybox;
 pub mod check;
-mod cross;
+pub mod cross;
 mod disk;
 mod kconfig;
 pub mod linux;
-mod manifest;
+pub mod manifest;
 mod module;
 mod rootfs;
 
+use std::env;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::board::Board;
 use crate::paths::Paths;
@@ -52,6 +53,22 @@ pub struct Image {
 }
 
 impl Image {
+    /// The image of a flavour below the folder that `RESDUMP_IMAGES` names; `None` when that is not
+    /// set.
+    pub fn given(flavour: &str) -> Result<Option<Self>> {
+        let Some(images) = env::var_os("RESDUMP_IMAGES") else {
+            return Ok(None);
+        };
+        let folder = PathBuf::from(images).join(flavour);
+        if !folder.join("manifest.json").is_file() {
+            bail!(
+                "no image in {}: Buildroot makes it with `make image FLAVOUR={flavour}`",
+                folder.display()
+            );
+        }
+        Ok(Some(Self { folder }))
+    }
+
     /// Path of one of its files.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -346,10 +345,8 @@ pub fn board(paths: &Paths) -> Result<Board> {
 /// The image under test: the quick one, or the folder that `RESDUMP_IMAGES` names, with one folder
 /// a flavour.
 pub fn image(paths: &Paths, board: &Board, flavour: &str) -> Result<Image> {
-    if let Some(images) = std::env::var_os("RESDUMP_IMAGES") {
-        return Ok(Image {
-            folder: PathBuf::from(images).join(flavour),
-        });
+    if let Some(image) = Image::given(flavour)? {
+        return Ok(image);
     }
     let tools = Toolchain::discover()?;
     Builder {

@@ -22,6 +22,7 @@ mod lifecycle;
 mod mapping;
 mod messages;
 mod named;
+mod parity;
 mod reading;
 mod readme;
 mod refusals;
@@ -113,6 +114,7 @@ fn suite(arguments: &Arguments) -> Result<ExitCode> {
     for (name, run) in ALONE {
         trials.push(trial(&board, name, None, run)?);
     }
+    trials.extend(parity::trials(&board));
     for Case { bed, name, run } in cases.into_iter().flatten() {
         let beds = Arc::clone(&beds);
         let whole = format!("{}::{name}", bed.name());

@@ -1,0 +1,58 @@
+################################################################################
+#
+# resdump
+#
+################################################################################
+
+RESDUMP_VERSION = 0.1.0
+RESDUMP_SITE = $(BUILD_DIR)/resdump-site
+RESDUMP_SITE_METHOD = local
+RESDUMP_LICENSE = MIT
+RESDUMP_LICENSE_FILES = LICENSES/MIT.txt
+RESDUMP_SUBDIR = userland
+
+# What of the checkout belongs to the package: the workspace and the files that
+# it shares with the module. The folder that is copied and that legal-info archives.
+define RESDUMP_MAKE_SITE
+	mkdir -p $(RESDUMP_SITE)
+	cd $(BOARD_CONFIG_TOP) && rsync -a --delete --delete-excluded --relative \
+		--exclude=/userland/target --exclude=/LICENSES/GPL* \
+		userland kmod/abi.rs kmod/range.rs LICENSES $(RESDUMP_SITE)/
+endef
+RESDUMP_PRE_RSYNC_HOOKS += RESDUMP_MAKE_SITE
+RESDUMP_PRE_LEGAL_INFO_HOOKS += RESDUMP_MAKE_SITE
+
+# The infrastructure vendors crates when it downloads, and a local package is
+# not downloaded. What is fetched is pinned by userland/Cargo.lock.
+define RESDUMP_VENDOR
+	mkdir -p $(@D)/.cargo
+	cd $(@D) && rm -rf VENDOR && \
+		$(HOST_MAKE_ENV) $(PKG_COMMON_CARGO_ENV) flock $(DL_DIR)/.br-cargo-lock \
+		cargo vendor --manifest-path userland/Cargo.toml --locked VENDOR \
+		> .cargo/config.toml
+endef
+RESDUMP_PRE_CONFIGURE_HOOKS += RESDUMP_VENDOR
+
+# busybox need not be static beside it.
+define RESDUMP_BUSYBOX_CONFIG_FIXUPS
+	$(call KCONFIG_DISABLE_OPT,CONFIG_STATIC)
+endef
+
+# The io-uring crate names 64-bit machines only, and works on this one too: see
+# docs/dependencies.md. Where it was built is no part of the program. How it is
+# optimised is said by its Cargo.toml, and not by Buildroot.
+RESDUMP_CARGO_ENV = \
+	CARGO_TARGET_$(call UPPERCASE,$(RUSTC_TARGET_NAME))_RUSTFLAGS="--cfg=io_uring_skip_arch_check --remap-path-prefix=$(@D)=resdump" \
+	env -u CARGO_PROFILE_RELEASE_LTO -u CARGO_PROFILE_RELEASE_CODEGEN_UNITS \
+	-u CARGO_PROFILE_RELEASE_OPT_LEVEL
+
+RESDUMP_BUILT = $(@D)/userland/target/$(RUSTC_TARGET_NAME)/$(if $(BR2_ENABLE_DEBUG),debug,release)
+
+# The workspace's programs, and where the data partition is mounted.
+define RESDUMP_INSTALL_TARGET_CMDS
+	$(INSTALL) -D -m 0755 $(RESDUMP_BUILT)/resdump $(TARGET_DIR)/usr/bin/resdump
+	$(INSTALL) -D -m 0755 $(RESDUMP_BUILT)/growdata $(TARGET_DIR)/usr/sbin/growdata
+	$(INSTALL) -d -m 0755 $(TARGET_DIR)/data
+endef
+
+$(eval $(cargo-package))

@@ -1,0 +1,27 @@
+################################################################################
+#
+# resmem
+#
+################################################################################
+
+RESMEM_VERSION = 0.1.0
+RESMEM_SITE = $(BUILD_DIR)/resmem-site
+RESMEM_SITE_METHOD = local
+RESMEM_LICENSE = GPL-2.0, GPL-2.0 or MIT (abi.rs, range.rs)
+RESMEM_LICENSE_FILES = LICENSES/GPL-2.0.txt LICENSES/MIT.txt
+RESMEM_MODULE_SUBDIRS = kmod
+
+# What of the checkout belongs to the package, without what a build left in it:
+# the folder that is copied, and that legal-info archives.
+define RESMEM_MAKE_SITE
+	mkdir -p $(RESMEM_SITE)
+	cd $(BOARD_CONFIG_TOP) && rsync -a --delete --relative \
+		--include='*/' --include='/kmod/Kbuild' --include='*.rs' --include='*.[ch]' \
+		--include='/LICENSES/*' --exclude=helpers.rs --exclude='*.mod.c' --exclude='*' \
+		kmod LICENSES $(RESMEM_SITE)/
+endef
+RESMEM_PRE_RSYNC_HOOKS += RESMEM_MAKE_SITE
+RESMEM_PRE_LEGAL_INFO_HOOKS += RESMEM_MAKE_SITE
+
+$(eval $(kernel-module))
+$(eval $(generic-package))
