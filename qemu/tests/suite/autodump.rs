@@ -43,11 +43,8 @@ pub fn a_region_that_survived_a_reset_is_on_disk_before_the_prompt() -> Result<(
         .to_owned();
     let mut guest = machine.start()?;
     match play(&mut guest, &target, &expected) {
-        Ok(()) => {
-            let status = guest.power_off()?;
-            ensure!(status.success(), "QEMU ended with {status}");
-            Ok(())
-        }
+        // Not every board can switch itself off, and a reset starts this one again.
+        Ok(()) => guest.kill(),
         Err(error) => bail!("{error:#}\n{}", guest.report()),
     }
 }

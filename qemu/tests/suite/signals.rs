@@ -55,7 +55,7 @@ fn prefix(bed: &mut Running, moved: usize) -> Result<()> {
 
 /// Continued at once, a process may never notice that it was stopped.
 const STOP_AND_GO: &str =
-    "kill -STOP $!; until grep -q 'State:.T' /proc/$!/status; do :; done; kill -CONT $!";
+    "kill -STOP $!; until grep -q State:.T /proc/$!/status; do :; done; kill -CONT $!";
 
 fn a_signal_ends_it_with_the_prefix_that_is_told(bed: &mut Running) -> Result<()> {
     let said = interrupted(bed, "kill -USR1 $!")?;
@@ -83,8 +83,9 @@ fn a_dump_that_was_stopped_and_continued_says_so(bed: &mut Running) -> Result<()
     // for the rest.
     let said = interrupted(bed, STOP_AND_GO)?;
     ensure!(said.contains("error=EINTR"), "{said}");
+    // An interactive shell would be told of the stop when it waits.
     bed.check(&format!(
-        "resdump dump capture /dev/vda --engine kernel --force --quiet & {STOP_AND_GO}; wait $!"
+        "sh -c 'resdump dump capture /dev/vda --engine kernel --force --quiet & {STOP_AND_GO}; wait $!'"
     ))?;
     bed.same_on(&bed.raw.clone(), 0, "capture")
 }
