@@ -38,6 +38,12 @@ define RESDUMP_BUSYBOX_CONFIG_FIXUPS
 	$(call KCONFIG_DISABLE_OPT,CONFIG_STATIC)
 endef
 
+# Buildroot makes busybox setuid root, and every user root by its applets. Packages'
+# tables are applied in alphabetical order, the last one counts.
+define RESDUMP_PERMISSIONS
+	/bin/busybox f 0755 0 0 - - - - -
+endef
+
 # The io-uring crate names 64-bit machines only, and works on this one too: see
 # docs/dependencies.md. Where it was built is no part of the program. How it is
 # optimised is said by its Cargo.toml, and not by Buildroot.
