@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -105,6 +106,30 @@ impl Console {
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
+    }
+
+    /// The keyboard's end of the line, for somebody else to type on.
+    pub fn keyboard(&self) -> Result<File> {
+        Ok(self.input.as_fd().try_clone_to_owned()?.into())
+    }
+
+    /// How many bytes have come so far.
+    pub fn position(&self) -> usize {
+        let received = self.received.0.lock();
+        received.unwrap_or_else(PoisonError::into_inner).bytes.len()
+    }
+
+    /// What has come after the first `position` bytes, as it came, once that is something; nothing
+    /// when `limit` has passed. [`Self::wait_for`] finds it all the same.
+    pub fn after(&self, position: usize, limit: Duration) -> Vec<u8> {
+        let (lock, arrived) = &*self.received;
+        let received = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let (received, _) = arrived
+            .wait_timeout_while(received, limit, |received| {
+                received.bytes.len() <= position && !received.closed
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        received.bytes.get(position..).unwrap_or_default().to_vec()
     }
 
     /// Everything that has come so far.

@@ -123,6 +123,16 @@ impl Guest {
         })
     }
 
+    /// Waits until something is said, and returns what was said before it.
+    pub fn wait_for(&mut self, text: &str, limit: u64) -> Result<String> {
+        self.console.wait_for(text, seconds(limit))
+    }
+
+    /// The serial line itself, for what is not a command and its answer.
+    pub fn console(&self) -> &Console {
+        &self.console
+    }
+
     /// Types something, such as a control character.
     pub fn type_bytes(&mut self, bytes: &[u8]) -> Result<()> {
         self.console.send(bytes)

@@ -51,6 +51,8 @@ pub struct Machine<'a> {
     pub append: String,
     /// Whether the guest has the tests' own tools (`probe`).
     pub tools: bool,
+    /// Whether a reset starts it again; else it ends.
+    pub resets: bool,
     /// One guest instruction is one nanosecond of guest time, so that CPU time counts instructions.
     pub icount: bool,
 }
@@ -70,6 +72,7 @@ impl<'a> Machine<'a> {
             loads: Vec::new(),
             append: String::new(),
             tools: false,
+            resets: false,
             icount: false,
         }
     }
@@ -185,7 +188,6 @@ impl<'a> Machine<'a> {
             // Without this QEMU looks for the boot ROM of a network card.
             "-nic",
             "none",
-            "-no-reboot",
         ]
         .map(str::to_owned)
         .to_vec();
@@ -206,6 +208,9 @@ impl<'a> Machine<'a> {
                 "loader,file={},addr={address:#x},force-raw=on",
                 file.display()
             ));
+        }
+        if !self.resets {
+            arguments.push("-no-reboot".to_owned());
         }
         if self.icount {
             arguments.push("-icount".to_owned());

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-//! The committed instruction counts that a change is held against: `qemu/bench-baseline.json`.
+//! The committed instruction counts that a change is held against: `bench-baseline.json` of a board.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::Cost;
+use crate::board::Board;
 
 /// How much more than the baseline a way may cost: what is above that is a regression.
 const TOLERANCE: f64 = 0.05;
@@ -21,12 +21,19 @@ pub struct Baseline {
 }
 
 impl Baseline {
-    /// Reads the committed one.
-    pub fn load(root: &Path) -> Result<Self> {
-        let file = root.join("qemu/bench-baseline.json");
+    /// Reads the board's own, if it has one.
+    pub fn load(board: &Board) -> Result<Option<Self>> {
+        let Some(folder) = board.folders.first() else {
+            return Ok(None);
+        };
+        let file = folder.join("bench-baseline.json");
+        if !file.exists() {
+            return Ok(None);
+        }
         let text =
             fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        serde_json::from_str(&text).with_context(|| file.display().to_string())
+        let baseline = serde_json::from_str(&text).with_context(|| file.display().to_string())?;
+        Ok(Some(baseline))
     }
 
     /// Fails when a way costs more than it did, naming all that do.
@@ -48,7 +55,7 @@ impl Baseline {
             return Ok(());
         }
         bail!(
-            "dumps have become dearer; if that is meant, change qemu/bench-baseline.json:\n{}",
+            "dumps have become dearer; if that is meant, change the board's bench-baseline.json:\n{}",
             worse.join("\n")
         )
     }

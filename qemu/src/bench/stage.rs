@@ -25,6 +25,8 @@ pub struct Stage<'a> {
     pub icount: bool,
     /// Bytes of the region, above the kernel's own memory, instead of the board's.
     pub size: Option<u64>,
+    /// That region is one that a device writes.
+    pub device_writes: bool,
     /// Bytes per second that the disk takes.
     pub rate: Option<u64>,
     /// More of the kernel command line.
@@ -40,6 +42,7 @@ impl<'a> Stage<'a> {
             image,
             icount: false,
             size: None,
+            device_writes: false,
             rate: None,
             append: "",
         }
@@ -59,7 +62,9 @@ impl<'a> Stage<'a> {
         if let Some(size) = self.size {
             // As much again for the kernel, below it.
             machine.memory_mib = Some((2 * size) >> 20);
-            machine.regions = Some(vec![Region::new(LABEL, size, size)]);
+            let mut region = Region::new(LABEL, size, size);
+            region.device_writes = self.device_writes;
+            machine.regions = Some(vec![region]);
         }
         let (base, size) = devicetree::reserved_region(&machine.device_tree()?, LABEL)?;
         let mut disk = Disk::empty(&folder.join("raw.img"), 2 * size)?.unflushed();

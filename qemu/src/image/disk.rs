@@ -34,7 +34,7 @@ pub fn key(builder: &Builder<'_>, key: Key) -> Result<Key> {
 
 /// Makes `boot.scr` and `sdcard.img` from what is in `folder`.
 pub fn assemble(builder: &Builder<'_>, folder: &Path) -> Result<()> {
-    let name = format!("disk-{}", builder.flavour);
+    let name = format!("disk-{}-{}", builder.board.name, builder.flavour);
     let step = Step::start(&builder.logs(), &name, "put the disk image together")?;
     make(builder, &step, folder)?;
     step.done();

@@ -7,10 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::{Builder, apt, kconfig};
-use crate::board::Board;
 use crate::step::{Key, Step, output_of, unless_built};
 
 /// The distribution package that carries the source, and its suite.
@@ -163,6 +162,7 @@ pub fn make(
         .arg(format!("-j{}", jobs()))
         .env("RUST_LIB_SRC", &tools.library)
         .env("KBUILD_BUILD_TIMESTAMP", "1970-01-01")
+        .env("SOURCE_DATE_EPOCH", "0")
         .env("KBUILD_BUILD_USER", "resdump")
         .env("KBUILD_BUILD_HOST", "resdump")
         .env("KBUILD_BUILD_VERSION", "1");
@@ -206,10 +206,9 @@ pub fn build(builder: &Builder<'_>, source: &Source, bindgen: &Path) -> Result<K
         build: build.clone(),
     };
     unless_built(&build, &key, || {
-        let name = format!("linux-{}", builder.flavour);
+        let name = format!("linux-{}-{}", board.name, builder.flavour);
         let what = format!("configure and build Linux for {}", board.name);
         let step = Step::start(&builder.logs(), &name, &what)?;
-        begin_with_a_sibling(&step, board, &build)?;
         let configure = make(builder, source, &build, bindgen)?;
         kconfig::configure(&step, board, &wanted, configure, &build)?;
         let targets = [target, "modules"].into_iter().chain(tree);
@@ -218,28 +217,4 @@ pub fn build(builder: &Builder<'_>, source: &Source, bindgen: &Path) -> Result<K
         Ok(())
     })?;
     Ok(kernel)
-}
-
-/// Flavours of a board differ in few options: the first build of one begins with a copy of another
-/// that is there, and compiles what the options touch.
-fn begin_with_a_sibling(step: &Step, board: &Board, build: &Path) -> Result<()> {
-    if build.join(".config").exists() {
-        return Ok(());
-    }
-    let folder = build.parent().context("a build folder has a parent")?;
-    for flavour in FLAVOURS {
-        let sibling = folder.join(format!("{}-{flavour}", board.name));
-        if sibling.join(".built").exists() {
-            step.run(
-                Command::new("cp")
-                    .args(["-a", "--reflink=auto", "-T"])
-                    .arg(&sibling)
-                    .arg(build),
-            )?;
-            // What is copied is complete for the other flavour, not for this one.
-            fs::remove_file(build.join(".built"))?;
-            return Ok(());
-        }
-    }
-    Ok(())
 }

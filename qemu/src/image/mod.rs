@@ -3,6 +3,7 @@
 //! packages and this checkout.
 
 mod apt;
+mod assets;
 mod bindgen;
 mod busybox;
 pub mod check;
@@ -96,6 +97,7 @@ impl Builder<'_> {
         let kernel = linux::build(self, &source, &bindgen)?;
         let module = module::build(self, &source, &kernel, &bindgen)?;
         let [dumper, growdata] = cross::build(self, "userland", ["resdump", "growdata"])?;
+        let assets = assets::build(self)?;
         let [probe] = cross::build(self, "qemu/probe", ["probe"])?;
         let busybox = busybox::build(self)?;
         let parts = rootfs::Parts {
@@ -103,6 +105,7 @@ impl Builder<'_> {
             module: &module,
             dumper: &dumper,
             growdata: &growdata,
+            assets: &assets,
             probe: &probe,
             busybox: &busybox,
         };
@@ -112,6 +115,7 @@ impl Builder<'_> {
             .path(&module)?
             .path(&dumper)?
             .path(&growdata)?
+            .path(&assets)?
             .path(&probe)?
             .path(&self.paths.root.join("qemu/probe/boot-clock.sh"))?
             .path(&busybox.program)?

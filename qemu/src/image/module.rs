@@ -26,7 +26,7 @@ pub fn build(
         .text(&fs::read_to_string(kernel.build.join(".built"))?)
         .finish();
     unless_built(&folder, &key, || {
-        let name = format!("resmem-{}", builder.flavour);
+        let name = format!("resmem-{}-{}", builder.board.name, builder.flavour);
         let step = Step::start(&builder.logs(), &name, "build the kernel module")?;
         copy_sources(&origin, &folder)?;
         step.run(

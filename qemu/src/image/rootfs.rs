@@ -22,6 +22,7 @@ pub struct Parts<'a> {
     pub module: &'a Path,
     pub dumper: &'a Path,
     pub growdata: &'a Path,
+    pub assets: &'a Path,
     pub probe: &'a Path,
     pub busybox: &'a Busybox,
 }
@@ -61,7 +62,7 @@ type Content = Vec<(String, Entry)>;
 
 /// Writes `rootfs.cpio`, `rootfs.squashfs` and the compiled device-tree overlay into `folder`.
 pub fn assemble(builder: &Builder<'_>, folder: &Path, parts: &Parts<'_>) -> Result<()> {
-    let name = format!("rootfs-{}", builder.flavour);
+    let name = format!("rootfs-{}-{}", builder.board.name, builder.flavour);
     let step = Step::start(&builder.logs(), &name, "put the root file system together")?;
     let dependencies = folder.join("modules.dep");
     fs::write(&dependencies, "resmem.ko:\n")?;
@@ -186,12 +187,32 @@ fn content(builder: &Builder<'_>, parts: &Parts<'_>, dependencies: &Path) -> Res
     ] {
         content.push((path, Entry::File(file.to_path_buf(), mode)));
     }
+    share(parts.assets, &mut content)?;
     for link in fs::read_to_string(&parts.busybox.links)?.lines() {
         if link != "/bin/busybox" {
             content.push((link.to_owned(), Entry::Link("/bin/busybox".to_owned())));
         }
     }
     Ok(content)
+}
+
+/// What the shells and readers of man pages look for; of the shells, an image has at most bash.
+const SHARED: [&str; 2] = ["man", "bash-completion"];
+
+fn share(assets: &Path, content: &mut Vec<(String, Entry)>) -> Result<()> {
+    content.push(("/usr/share".to_owned(), Entry::Folder(0o755)));
+    for part in SHARED {
+        for entry in WalkDir::new(assets.join(part)).sort_by_file_name() {
+            let entry = entry?;
+            let name = entry.path().strip_prefix(assets)?.display();
+            let what = match entry.file_type().is_dir() {
+                true => Entry::Folder(0o755),
+                false => Entry::File(entry.path().to_path_buf(), 0o644),
+            };
+            content.push((format!("/usr/share/{name}"), what));
+        }
+    }
+    Ok(())
 }
 
 /// The release of a built kernel, as `uname -r` prints it.

@@ -33,6 +33,8 @@ pub enum Bed {
     Readme,
     /// The disk image on a larger disk, started by the board's boot loader where QEMU has it.
     Disk,
+    /// The same with a small region beside it that may be written to, for docs/resdump.md.
+    Docs,
     /// The product's kernel, told to use half of the memory; regions beyond that, across its end,
     /// without a mapping, and with ragged bounds.
     Holes,
@@ -52,6 +54,7 @@ impl Bed {
             Bed::Kunit => "kunit",
             Bed::Readme => "readme",
             Bed::Disk => "disk",
+            Bed::Docs => "docs",
             Bed::Holes => "holes",
             Bed::Slow => "slow",
             Bed::Named => "named",
@@ -149,6 +152,10 @@ fn regions(bed: Bed) -> Option<Vec<Region>> {
             Region::new("high", 0x6000_0000, 64 << 20),
             Region::new("highscratch", 0x6800_0000, 1 << 20).writable(),
         ]),
+        Bed::Docs => Some(vec![
+            Region::new("capture", 0x1000_0000, 64 << 20),
+            Region::new("scratch", 0x0f00_0000, 1 << 20).writable(),
+        ]),
         Bed::Holes => Some(vec![
             Region::new("outside", 0x1800_0000, 4 << 20).writable(),
             Region::new("straddle", 0x0ff0_0000, 2 << 20),
@@ -176,6 +183,7 @@ impl Beds {
             Bed::Kunit,
             Bed::Readme,
             Bed::Disk,
+            Bed::Docs,
             Bed::Holes,
             Bed::Slow,
             Bed::Named,

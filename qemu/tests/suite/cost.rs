@@ -35,5 +35,41 @@ pub fn a_dump_is_as_cheap_as_it_was() -> Result<()> {
         anon >= ORDINARY_LEAST * kernel.max(1.0),
         "direct I/O from ordinary memory costs {anon:.0}, not {ORDINARY_LEAST} times {kernel:.0}"
     );
-    Baseline::load(&paths.root)?.check(&costs)
+    match Baseline::load(&board)? {
+        Some(baseline) => baseline.check(&costs),
+        None => Ok(()),
+    }
+}
+
+/// Handing a region over touches every line of the caches where they are not coherent, and nothing
+/// where they are.
+pub fn a_sync_touches_every_cache_line_that_it_must() -> Result<()> {
+    const LINE: f64 = 32.0;
+    const FEW: u64 = 4096;
+    let paths = Paths::discover()?;
+    let board = bed::board(&paths)?;
+    let image = bed::image(&paths, &board, "lab")?;
+    let stage = Stage {
+        icount: true,
+        size: Some(64 << 20),
+        device_writes: true,
+        ..Stage::new(&paths, &board, &image)
+    };
+    let per_line = stage.run("suite/sync", |guest, size| {
+        let mut meter = |length: u64| -> Result<f64> {
+            let said = guest.check(&format!(
+                "probe meter -- probe sync /dev/resmem/capture --length {length}"
+            ))?;
+            said.trim()
+                .strip_prefix("ok instructions=")
+                .and_then(|count| count.parse().ok())
+                .with_context(|| format!("the meter said {said:?}"))
+        };
+        Ok((meter(size)? - meter(FEW)?) / ((size - FEW) as f64 / LINE))
+    })?;
+    match board.find("DMA_COHERENT") {
+        Some("no") => ensure!(per_line >= 1.0, "{per_line:.2} instructions a line"),
+        _ => ensure!(per_line < 0.1, "{per_line:.2} instructions a line"),
+    }
+    Ok(())
 }

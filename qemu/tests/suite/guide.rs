@@ -29,7 +29,7 @@ fn steps(text: &str) -> Result<Vec<Step>> {
         .1;
     let chapter = chapter.split("\n## ").next().unwrap_or_default();
     let mut steps = Vec::new();
-    let mut path = None;
+    let (mut path, mut open) = (None, false);
     for line in chapter.lines() {
         let Some(line) = line.strip_prefix("    ") else {
             if let Some(named) = line.strip_prefix('`').and_then(|l| l.strip_suffix("`:")) {
@@ -37,16 +37,23 @@ fn steps(text: &str) -> Result<Vec<Step>> {
             } else if !line.is_empty() {
                 path = None;
             }
+            // An empty line belongs to the block around it.
+            open &= line.is_empty();
             continue;
         };
         if let Some(named) = path.take() {
             steps.push(Step::File(named, String::new()));
+            open = true;
         }
         match (line.strip_prefix("$ "), steps.last_mut()) {
-            (Some(command), _) => steps.push(Step::Command(command.to_owned(), Vec::new())),
-            (None, Some(Step::File(_, content))) => *content += &format!("{line}\n"),
-            (None, Some(Step::Command(_, said))) => said.push(line.to_owned()),
-            (None, None) => {}
+            (Some(command), _) => {
+                steps.push(Step::Command(command.to_owned(), Vec::new()));
+                open = true;
+            }
+            (None, Some(Step::File(_, content))) if open => *content += &format!("{line}\n"),
+            (None, Some(Step::Command(_, said))) if open => said.push(line.to_owned()),
+            // For the reader alone.
+            (None, _) => {}
         }
     }
     Ok(steps)

@@ -5,9 +5,12 @@
 //! its tests wants it and serves them one after the other; after each the kernel must have nothing
 //! to complain about. When all tests have run, the machines are powered off.
 
+mod autodump;
 mod bed;
+mod broken;
 mod coherency;
 mod cost;
+mod cut;
 mod disk;
 mod edges;
 mod flash;
@@ -17,23 +20,61 @@ mod identity;
 mod lab;
 mod lifecycle;
 mod mapping;
+mod messages;
 mod named;
 mod parity;
 mod reading;
 mod readme;
 mod refusals;
+mod rescue;
 mod signals;
 mod snapshot;
+mod snapshots;
 mod tool;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::Result;
 use harness::board::Board;
 use harness::paths::Paths;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use bed::{Beds, Case};
+
+/// A test in machines of its own, or in none.
+type Alone = (&'static str, fn() -> Result<()>);
+
+const ALONE: [Alone; 7] = [
+    (
+        "autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt",
+        autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt,
+    ),
+    (
+        "broken::a_bad_sector_leaves_an_exact_prefix_that_is_described",
+        broken::a_bad_sector_leaves_an_exact_prefix_that_is_described,
+    ),
+    (
+        "cost::a_dump_is_as_cheap_as_it_was",
+        cost::a_dump_is_as_cheap_as_it_was,
+    ),
+    (
+        "cost::a_sync_touches_every_cache_line_that_it_must",
+        cost::a_sync_touches_every_cache_line_that_it_must,
+    ),
+    (
+        "cut::a_dump_goes_on_after_ctrl_c_and_after_a_power_cut",
+        cut::a_dump_goes_on_after_ctrl_c_and_after_a_power_cut,
+    ),
+    (
+        "flash::an_image_arrives_on_a_disk_that_nobody_uses",
+        flash::an_image_arrives_on_a_disk_that_nobody_uses,
+    ),
+    (
+        "guide::the_guide_makes_a_board",
+        guide::the_guide_makes_a_board,
+    ),
+];
 
 fn main() -> ExitCode {
     match suite(&Arguments::from_args()) {
@@ -45,7 +86,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn suite(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+fn suite(arguments: &Arguments) -> Result<ExitCode> {
     let board = bed::board(&Paths::discover()?)?;
     println!("board {}", board.name);
     let beds = Arc::new(Beds::new());
@@ -60,26 +101,19 @@ fn suite(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         reading::cases(),
         readme::cases(),
         refusals::cases(),
+        rescue::cases(),
         snapshot::cases(),
+        snapshots::cases(),
         mapping::cases(),
+        messages::cases(),
         lab::cases(),
         lifecycle::cases(),
         tool::cases(),
     ];
-    let mut trials = vec![
-        Trial::test("guide::the_guide_makes_a_board", || {
-            guide::the_guide_makes_a_board().map_err(failed)
-        }),
-        Trial::test("flash::an_image_arrives_on_a_disk_that_nobody_uses", || {
-            flash::an_image_arrives_on_a_disk_that_nobody_uses().map_err(failed)
-        }),
-    ];
-    trials.push(trial(
-        &board,
-        "cost::a_dump_is_as_cheap_as_it_was",
-        None,
-        cost::a_dump_is_as_cheap_as_it_was,
-    )?);
+    let mut trials = Vec::new();
+    for (name, run) in ALONE {
+        trials.push(trial(&board, name, None, run)?);
+    }
     trials.extend(parity::trials(&board));
     for Case { bed, name, run } in cases.into_iter().flatten() {
         let beds = Arc::clone(&beds);
@@ -104,8 +138,8 @@ fn trial(
     board: &Board,
     name: &str,
     excluded: Option<String>,
-    run: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
-) -> anyhow::Result<Trial> {
+    run: impl FnOnce() -> Result<()> + Send + 'static,
+) -> Result<Trial> {
     let listed = board.excluded_tests()?.into_iter();
     let mut listed = listed.filter(|(prefix, _)| name.starts_with(prefix.as_str()));
     let reason = excluded.or_else(|| listed.next().map(|(_, reason)| reason));

@@ -31,9 +31,12 @@ const MAY_DIFFER: [&str; 12] = [
 /// The folders of a flavour's images: the quick one's, Buildroot's.
 type Folders = [PathBuf; 2];
 
+/// Compares the two.
+type Check = fn(&Folders) -> Result<()>;
+
 /// A test of each kind for each flavour, ignored unless both images exist.
 pub fn trials(board: &Board) -> Vec<Trial> {
-    let checks: [(&str, fn(&Folders) -> Result<()>); 3] = [
+    let checks: [(&str, Check); 3] = [
         ("the_kernels_are_configured_alike", kernels),
         ("both_are_made_of_the_same_sources", same_sources),
         ("both_consist_of_the_same_files", same_files),

@@ -1,60 +1,108 @@
 // SPDX-License-Identifier: MIT
-//! The README's transcripts, run again: the words must be the same, figures may differ.
+//! The transcripts of the documents, run again: the words must be the same, figures may differ.
+//! `UPDATE_EXPECT=1` takes over what the guest says.
+
+use std::env;
+use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
 use crate::bed::{Bed, Case, Running};
 
-/// What stands before a command in a transcript.
-const PROMPT: &str = "resdump:/root# ";
+/// What stands before a line of a transcript.
+const INDENT: &str = "    ";
+/// What stands before a command in one.
+const PROMPT: &str = "    resdump:/root# ";
 
 pub fn cases() -> Vec<Case> {
-    vec![Case {
-        bed: Bed::Readme,
-        name: "the_transcripts_are_what_the_guest_says",
-        run: transcripts,
-    }]
+    vec![
+        Case {
+            bed: Bed::Readme,
+            name: "the_transcripts_are_what_the_guest_says",
+            run: |bed| transcripts(bed, "README.md", 4),
+        },
+        Case {
+            bed: Bed::Docs,
+            name: "the_transcripts_are_what_the_guest_says",
+            run: |bed| transcripts(bed, "docs/resdump.md", 20),
+        },
+    ]
 }
 
-fn transcripts(bed: &mut Running) -> Result<()> {
-    let readme = include_str!("../../../README.md");
-    let lines: Vec<&str> = readme
-        .lines()
-        .filter_map(|line| line.strip_prefix("    "))
-        .collect();
-    let starts: Vec<usize> = (0..lines.len())
-        .filter(|at| lines[*at].starts_with(PROMPT))
-        .collect();
-    ensure!(!starts.is_empty(), "the README has no transcript");
+/// Runs all commands of a document, at least `least` of them, with the ext4 disk on /mnt.
+fn transcripts(bed: &mut Running, name: &str, least: usize) -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    let file = root.context("the checkout")?.join(name);
+    let text = fs::read_to_string(&file)?;
+    let (mut fresh, mut wrong) = (String::new(), Vec::new());
+    let mut lines = text.lines().peekable();
+    let mut commands = 0;
     bed.mounted(|bed| {
-        for start in &starts {
-            let command = lines[*start].strip_prefix(PROMPT).context("a prompt")?;
-            let said = bed.guest.run(command)?;
-            let said: Vec<String> = said.text.lines().map(shape).collect();
-            ensure!(!said.is_empty(), "{command} says nothing");
-            let shown: Vec<String> = lines[start + 1..].iter().map(|line| shape(line)).collect();
-            ensure!(
-                shown.starts_with(&said),
-                "{command} says\n{}\nand the README shows\n{}",
-                said.join("\n"),
-                shown[..said.len().min(shown.len())].join("\n")
-            );
+        while let Some(line) = lines.next() {
+            fresh += line;
+            fresh.push('\n');
+            let Some(command) = line.strip_prefix(PROMPT) else {
+                continue;
+            };
+            commands += 1;
+            let mut shown = Vec::new();
+            while let Some(line) =
+                lines.next_if(|line| line.starts_with(INDENT) && !line.starts_with(PROMPT))
+            {
+                shown.push(line[INDENT.len()..].to_owned());
+            }
+            let said = bed.run(command)?.text;
+            let said: Vec<String> = said.lines().map(visible).collect();
+            if !said
+                .iter()
+                .map(|line| shape(line))
+                .eq(shown.iter().map(|line| shape(line)))
+            {
+                wrong.push(format!(
+                    "{command} says\n{}\nand {name} shows\n{}",
+                    said.join("\n"),
+                    shown.join("\n")
+                ));
+            }
+            for line in said {
+                fresh += format!("{INDENT}{line}").trim_end();
+                fresh.push('\n');
+            }
         }
         Ok(())
-    })
+    })?;
+    if env::var_os("UPDATE_EXPECT").is_some() {
+        fs::write(&file, fresh)?;
+    }
+    ensure!(commands >= least, "{name} has {commands} commands");
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+/// What stays on the terminal of a line that was drawn over, as a progress bar is.
+fn visible(line: &str) -> String {
+    line.rsplit("\x1b[2K").next().unwrap_or_default().to_owned()
 }
 
 /// A line without its figures, and without the space that figures take.
 fn shape(line: &str) -> String {
-    let words: Vec<String> = line
-        .split_whitespace()
-        .map(|word| {
-            let number = word.trim_matches(|c: char| !c.is_ascii_digit());
-            match number.contains('.') && number.parse::<f64>().is_ok() {
-                true => word.replace(number, "#"),
-                false => word.to_owned(),
-            }
-        })
-        .collect();
+    let words: Vec<String> = line.split_whitespace().map(figureless).collect();
     words.join(" ")
+}
+
+/// A measured number, a version or a digest is a `#`; a whole number stays.
+fn figureless(word: &str) -> String {
+    let number = word.trim_matches(|c: char| !c.is_ascii_digit());
+    let core = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    if number.contains('.') && number.chars().all(|c| c.is_ascii_digit() || c == '.') {
+        word.replace(number, "#")
+    } else if core.len() >= 8
+        && core.chars().all(|c| c.is_ascii_hexdigit())
+        && core.contains(|c: char| c.is_ascii_alphabetic())
+    {
+        word.replace(core, "#")
+    } else {
+        word.to_owned()
+    }
 }

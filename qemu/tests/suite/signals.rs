@@ -53,6 +53,10 @@ fn prefix(bed: &mut Running, moved: usize) -> Result<()> {
     same(&bed.raw.read(0, moved as u64)?, &expected[..moved])
 }
 
+/// Continued at once, a process may never notice that it was stopped.
+const STOP_AND_GO: &str =
+    "kill -STOP $!; until grep -q 'State:.T' /proc/$!/status; do :; done; kill -CONT $!";
+
 fn a_signal_ends_it_with_the_prefix_that_is_told(bed: &mut Running) -> Result<()> {
     let said = interrupted(bed, "kill -USR1 $!")?;
     let moved = said
@@ -77,11 +81,10 @@ fn a_kill_ends_it_with_the_prefix_that_is_logged(bed: &mut Running) -> Result<()
 fn a_dump_that_was_stopped_and_continued_says_so(bed: &mut Running) -> Result<()> {
     // A process that is stopped gets a signal like any other: the call returns, and the tool asks
     // for the rest.
-    let said = interrupted(bed, "kill -STOP $!; kill -CONT $!")?;
+    let said = interrupted(bed, STOP_AND_GO)?;
     ensure!(said.contains("error=EINTR"), "{said}");
-    bed.check(
-        "resdump dump capture /dev/vda --engine kernel --force --quiet & \
-         kill -STOP $!; kill -CONT $!; wait $!",
-    )?;
+    bed.check(&format!(
+        "resdump dump capture /dev/vda --engine kernel --force --quiet & {STOP_AND_GO}; wait $!"
+    ))?;
     bed.same_on(&bed.raw.clone(), 0, "capture")
 }

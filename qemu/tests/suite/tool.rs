@@ -49,6 +49,22 @@ pub fn cases() -> Vec<Case> {
             "strict_refuses_a_target_in_memory",
             strict_refuses_a_target_in_memory,
         ),
+        case(
+            Bed::Low,
+            "man_pages_and_a_completion_are_installed",
+            |bed| {
+                for command in ["", "-dump", "-snapshot", "-bench"] {
+                    bed.check(&format!(
+                        "test -s /usr/share/man/man1/resdump{command}.1.gz"
+                    ))?;
+                }
+                let pages = bed.check("ls /usr/share/man/man1 | wc -l")?;
+                // One for the program, one for each command.
+                ensure!(pages.trim() == "12", "{pages} man pages");
+                bed.check("grep -q snapshot /usr/share/bash-completion/completions/resdump")?;
+                Ok(())
+            },
+        ),
         case(Bed::Low, "doctor_finds_the_way", |bed| {
             doctor_finds_the_way(bed, "EPERM")
         }),

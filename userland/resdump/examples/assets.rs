@@ -1,25 +1,35 @@
 // SPDX-License-Identifier: MIT
 
 //! Writes the man pages and the shell completions, made from the definition of the command line,
-//! into a folder: `cargo run --example assets -- FOLDER`.
+//! into a folder that is laid out as `/usr/share`: `cargo run --example assets -- FOLDER`.
 
 use std::{fs, io, path::PathBuf};
 
 use clap::CommandFactory;
-use clap_complete::{Shell, generate_to};
+use clap_complete::{Shell, generate};
 use resdump::cli::Cli;
+
+/// Where each shell looks.
+const COMPLETIONS: [(Shell, &str); 3] = [
+    (Shell::Bash, "bash-completion/completions/resdump"),
+    (Shell::Fish, "fish/vendor_completions.d/resdump.fish"),
+    (Shell::Zsh, "zsh/site-functions/_resdump"),
+];
 
 fn main() -> io::Result<()> {
     let Some(folder) = std::env::args_os().nth(1).map(PathBuf::from) else {
         return Err(io::Error::other("give a folder"));
     };
-    let man = folder.join("man1");
-    let completions = folder.join("completions");
-    fs::create_dir_all(&man)?;
-    fs::create_dir_all(&completions)?;
-    clap_mangen::generate_to(Cli::command(), &man)?;
-    for shell in [Shell::Bash, Shell::Fish, Shell::Zsh] {
-        generate_to(shell, &mut Cli::command(), "resdump", &completions)?;
+    let pages = folder.join("man/man1");
+    fs::create_dir_all(&pages)?;
+    clap_mangen::generate_to(Cli::command(), &pages)?;
+    for (shell, name) in COMPLETIONS {
+        let path = folder.join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        let mut file = fs::File::create(path)?;
+        generate(shell, &mut Cli::command(), "resdump", &mut file);
     }
     Ok(())
 }

@@ -7,14 +7,21 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{convert, doctor, dump, list, load, receive, send, show, verify},
+    commands::{bench, convert, doctor, dump, list, load, receive, send, show, snapshot, verify},
     exit_codes,
 };
 
+const EXAMPLE: &str = "Example: resdump dump capture /mnt/capture.raw";
+
 const EXAMPLES: &str = "\
 Examples:
-  resdump dump capture /mnt/capture.raw  save all of a region to a file
-  resdump dump capture /dev/vdb          or to a raw disk";
+  resdump list                                which regions there are
+  resdump show capture                        look at the first bytes
+  resdump dump capture /mnt/capture.raw       save all of a region to a file
+  resdump dump capture /dev/vdb --verify      or to a raw disk, and compare
+  resdump dump capture tcp:192.168.0.2:5000   or to 'resdump receive' there
+  resdump snapshot capture /mnt/now.raw       as it is at one moment
+  resdump doctor                              why something does not work";
 
 /// Write reserved physical memory to disk with direct I/O and no copy.
 #[derive(Debug, Parser)]
@@ -22,7 +29,7 @@ Examples:
     name = "resdump",
     version,
     term_width = 80,
-    after_help = EXAMPLES,
+    after_help = EXAMPLE,
     after_long_help = format!("{EXAMPLES}\n\n{}", exit_codes::HELP),
     disable_help_subcommand = true
 )]
@@ -34,6 +41,10 @@ pub struct Cli {
     /// One JSON object on standard output, errors included
     #[arg(long, global = true, display_order = 901)]
     pub json: bool,
+
+    /// Errors, warnings and the final line also to the system's log
+    #[arg(long, global = true, display_order = 902, hide_short_help = true)]
+    pub syslog: bool,
 
     /// What to do.
     #[command(subcommand)]
@@ -49,6 +60,8 @@ pub enum Command {
     Show(show::Args),
     /// Write a region to a file or block device
     Dump(Box<dump::Args>),
+    /// Copy a live region to memory at once, then write it
+    Snapshot(Box<snapshot::Args>),
     /// Read a file or block device into a writable region
     Load(load::Args),
     /// Check a saved file against its manifest, or against a region
@@ -61,6 +74,8 @@ pub enum Command {
     Receive(receive::Args),
     /// Try each way from memory to a target, and say what is in the way
     Doctor(doctor::Args),
+    /// Measure the ways from memory to a target, side by side
+    Bench(bench::Args),
 }
 
 impl Command {
@@ -76,6 +91,8 @@ impl Command {
             Self::Send(_) => "send",
             Self::Receive(_) => "receive",
             Self::Doctor(_) => "doctor",
+            Self::Snapshot(_) => "snapshot",
+            Self::Bench(_) => "bench",
         }
     }
 }

@@ -4,14 +4,14 @@
 
 #![forbid(unsafe_code)]
 
-use std::fmt;
+use std::{fmt, thread};
 
 use clap::ValueEnum;
 use crc::{CRC_32_ISCSI, Crc, Table};
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
-use crate::{error::Result, source::Source, span::Span};
+use crate::{error::Result, signals, source::Source, span::Span};
 
 /// Bytes read at a time: less than a cache, more than a system call.
 const BLOCK: u64 = 128 << 10;
@@ -119,6 +119,30 @@ pub fn of(
         done += bytes.len() as u64;
     }
     Ok(Some(hasher.finish()))
+}
+
+/// Does `work` while a second thread computes the digest of `span` of `source`, if one is wanted.
+pub fn alongside<T>(
+    source: &dyn Source,
+    span: Span,
+    algorithm: Option<Algorithm>,
+    cancelled: &(dyn Fn() -> bool + Sync),
+    work: impl FnOnce() -> T,
+) -> (T, Result<Option<Digest>>) {
+    thread::scope(|scope| {
+        // A signal is for the thread that waits for the disk.
+        let hasher = signals::blocked(|| {
+            algorithm
+                .map(|algorithm| scope.spawn(move || of(source, span, algorithm, &|| cancelled())))
+        });
+        let done = work();
+        let digest = match hasher.map(thread::ScopedJoinHandle::join) {
+            Some(Ok(digest)) => digest,
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+            None => Ok(None),
+        };
+        (done, digest)
+    })
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ impl Error {
                 "make room, take a larger target, or write less with --length",
             ),
             Errno::EIO => (ExitCode::Io, "see the kernel log, the medium may be bad"),
-            Errno::ENOENT | Errno::ENOTDIR => (ExitCode::Other, "check the path"),
+            Errno::ENOENT | Errno::ENOTDIR | Errno::EISDIR => (ExitCode::Other, "check the path"),
             Errno::EROFS => (
                 ExitCode::Target,
                 "remount the file system for writing, or take another target",

@@ -13,8 +13,8 @@ use std::{
 
 use crate::{digest::Digest, error::Result, manifest::Manifest};
 
-/// Between two checkpoints: each makes the target durable.
-const PERIOD: Duration = Duration::from_secs(10);
+/// Between two checkpoints, unless somebody wants it otherwise: each makes the target durable.
+pub const PERIOD: Duration = Duration::from_secs(10);
 
 /// The manifest of a dump that runs.
 pub struct Journal {
@@ -25,14 +25,15 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Puts `manifest` on the disk: from now on it is known that the dump is not complete.
-    pub fn begin(path: &Path, mut manifest: Manifest) -> Result<Self> {
+    /// Puts `manifest` on the disk: from now on it is known that the dump is not complete. There is
+    /// a checkpoint every `period`.
+    pub fn begin(path: &Path, mut manifest: Manifest, period: Duration) -> Result<Self> {
         manifest.store(path)?;
         Ok(Self {
             path: path.into(),
             manifest,
-            period: PERIOD,
-            due: Instant::now() + PERIOD,
+            period,
+            due: Instant::now() + period,
         })
     }
 
@@ -50,8 +51,9 @@ impl Journal {
                     .store(&self.path)
                     .map_err(|error| error.to_string())
             });
-        if let Err(error) = stored {
-            log::warn!("no checkpoint: {error}");
+        match stored {
+            Ok(()) => log::info!("checkpoint: {bytes} bytes are durable"),
+            Err(error) => log::warn!("no checkpoint: {error}"),
         }
         self.due = Instant::now() + self.period;
     }
@@ -89,7 +91,7 @@ mod tests {
             length: 1 << 30,
         };
         let manifest = Manifest::begin(origin, Format::Raw, 0, 0);
-        let mut journal = Journal::begin(&path, manifest).unwrap();
+        let mut journal = Journal::begin(&path, manifest, PERIOD).unwrap();
         let target = tempfile::tempfile().unwrap();
         let load = || Manifest::load(&path).unwrap().unwrap();
 

@@ -18,7 +18,7 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1));
         }
     };
-    logging::start(cli.verbose);
+    logging::start(cli.verbose, cli.syslog);
     let output = Output::new(cli.command.name(), cli.json);
     match commands::run(&cli.command, &output) {
         Ok(code) => code.into(),

@@ -22,8 +22,10 @@ use crate::{
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
     format::Format,
+    source::Source,
     span::Span,
-    system::{Moment, System},
+    stream::pack::Compression,
+    system::{Moment, System, Taken},
 };
 
 /// Version of the manifest. Grows when a field changes its meaning or goes away.
@@ -41,6 +43,15 @@ pub struct Manifest {
     pub origin: Origin,
     /// Layout of the file.
     pub format: Format,
+    /// How the bytes are compressed in the file.
+    #[serde(default)]
+    pub compression: Option<Compression>,
+    /// Bytes of the file, where they are compressed.
+    #[serde(default)]
+    pub stored: Option<u64>,
+    /// Of a dump of a snapshot: when that was taken.
+    #[serde(default)]
+    pub snapshot: Option<Taken>,
     /// Where the first byte of the region is in the file or device.
     pub data_offset: u64,
     /// The durable contiguous prefix, in bytes.
@@ -88,7 +99,27 @@ pub struct Origin {
     pub length: u64,
 }
 
+impl Origin {
+    /// `span` of `source`.
+    pub fn of(source: &dyn Source, span: Span) -> Self {
+        Self {
+            region: source.name().into(),
+            base: source.base(),
+            offset: span.offset,
+            length: span.length,
+        }
+    }
+}
+
 impl Manifest {
+    /// Of a dump of `span` of `source` that is about to begin.
+    pub fn of(source: &dyn Source, span: Span, format: Format, data_offset: u64) -> Self {
+        Self {
+            snapshot: source.taken(),
+            ..Self::begin(Origin::of(source, span), format, data_offset, source.abi())
+        }
+    }
+
     /// Of a dump of `origin` that is about to begin.
     pub fn begin(origin: Origin, format: Format, data_offset: u64, abi: u32) -> Self {
         let now = Moment::now();
@@ -97,6 +128,9 @@ impl Manifest {
             complete: false,
             origin,
             format,
+            compression: None,
+            stored: None,
+            snapshot: None,
             data_offset,
             bytes: 0,
             direct: 0,

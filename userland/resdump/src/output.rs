@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::{
     error::{Error, Result},
     exit_codes::ExitCode,
+    logging,
 };
 
 /// Version of the JSON objects. Grows when a field changes its meaning or goes away, not when one is
@@ -104,6 +105,31 @@ impl Output {
     /// Says what went wrong on standard error only, and with which status to end.
     pub fn complain(&self, error: &Error) -> ExitCode {
         let _ = writeln!(io::stderr().lock(), "resdump: {error}");
+        logging::to_system(log::Level::Error, &error.to_string());
         error.code
     }
+}
+
+/// Prints a table whose columns line up.
+pub fn columns<const N: usize>(
+    heads: &[&str; N],
+    rows: &[[String; N]],
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let widths: [usize; N] = std::array::from_fn(|column| {
+        rows.iter()
+            .map(|row| row[column].len())
+            .chain([heads[column].len()])
+            .max()
+            .unwrap_or(0)
+    });
+    for row in std::iter::once(&heads.map(String::from)).chain(rows) {
+        let line: Vec<_> = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        writeln!(out, "{}", line.join("  ").trim_end())?;
+    }
+    Ok(())
 }

@@ -6,6 +6,7 @@
 
 use std::{
     fs::{File, OpenOptions},
+    io::{self, BufReader},
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -17,8 +18,10 @@ use crate::{
     digest::{Algorithm, Digest, Hasher},
     error::{Error, Result},
     exit_codes::ExitCode,
+    manifest::Manifest,
     source::Source,
     span::Span,
+    stream::pack::Compression,
 };
 
 /// Bytes read at a time.
@@ -30,15 +33,21 @@ const ALIGN: u64 = 4096;
 /// Part of a file or device that holds a dump.
 pub struct ReadBack {
     path: PathBuf,
-    file: File,
-    buffer: MmapMut,
+    reader: Reader,
     data: Span,
+}
+
+enum Reader {
+    /// The bytes as they are.
+    Plain(File, MmapMut),
+    /// Frames, one after the other.
+    Packed(BufReader<File>, Compression),
 }
 
 impl ReadBack {
     /// Opens `data` of the file or device `path`.
     pub fn open(path: &Path, data: Span) -> Result<Self> {
-        let failed = |error: std::io::Error| Error::io("cannot read back", path.display(), &error);
+        let failed = |error: io::Error| Error::io("cannot read back", path.display(), &error);
         let plain = || OpenOptions::new().read(true).open(path);
         let file = if data.offset.is_multiple_of(ALIGN) {
             OpenOptions::new()
@@ -51,42 +60,78 @@ impl ReadBack {
         };
         Ok(Self {
             path: path.into(),
-            file: file.map_err(failed)?,
-            buffer: MmapMut::map_anon(BLOCK).map_err(failed)?,
+            reader: Reader::Plain(
+                file.map_err(failed)?,
+                MmapMut::map_anon(BLOCK).map_err(failed)?,
+            ),
             data,
         })
     }
 
+    /// Opens the file `path`, which holds `length` bytes, compressed.
+    pub fn open_packed(path: &Path, length: u64, compression: Compression) -> Result<Self> {
+        let file = File::open(path)
+            .map_err(|error| Error::io("cannot read back", path.display(), &error))?;
+        Ok(Self {
+            path: path.into(),
+            reader: Reader::Packed(BufReader::new(file), compression),
+            data: Span { offset: 0, length },
+        })
+    }
+
+    /// Opens what `manifest` says of `path`.
+    pub fn of(path: &Path, manifest: &Manifest) -> Result<Self> {
+        match manifest.compression {
+            Some(compression) => Self::open_packed(path, manifest.bytes, compression),
+            None => Self::open(path, manifest.data()),
+        }
+    }
+
     /// Gives all bytes to `take`, with their offset from the first; it says whether to go on.
-    fn read(&mut self, take: &mut dyn FnMut(u64, &[u8]) -> Result<bool>) -> Result<()> {
+    pub fn read(&mut self, take: &mut dyn FnMut(u64, &[u8]) -> Result<bool>) -> Result<()> {
+        let path = &self.path;
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::InvalidData => mismatch(path, "it cannot be unpacked".into()),
+            _ => Error::io("cannot read back", path.display(), &error),
+        };
         let mut done = 0;
         while done < self.data.length {
-            let wanted = (self.data.length - done).min(BLOCK as u64) as usize;
-            // Direct I/O reads whole blocks, and less at the end of a file.
-            let whole = wanted.next_multiple_of(ALIGN as usize);
-            let read = self
-                .file
-                .read_at(&mut self.buffer[..whole], self.data.offset + done)
-                .map_err(|error| Error::io("cannot read back", self.path.display(), &error))?
-                .min(wanted);
-            let aligned = read == wanted || read.is_multiple_of(ALIGN as usize);
-            if read == 0 || !aligned {
+            let left = self.data.length - done;
+            let wanted = left.min(BLOCK as u64) as usize;
+            let unpacked;
+            let (bytes, short): (&[u8], bool) = match &mut self.reader {
+                Reader::Plain(file, buffer) => {
+                    // Direct I/O reads whole blocks, and less at the end of a file.
+                    let whole = wanted.next_multiple_of(ALIGN as usize);
+                    let read = file
+                        .read_at(&mut buffer[..whole], self.data.offset + done)
+                        .map_err(failed)?
+                        .min(wanted);
+                    let aligned = read == wanted || read.is_multiple_of(ALIGN as usize);
+                    (&buffer[..read], !aligned)
+                }
+                Reader::Packed(from, compression) => {
+                    unpacked = compression.unpack_next(from, left).map_err(failed)?;
+                    (unpacked.as_deref().unwrap_or_default(), false)
+                }
+            };
+            if bytes.is_empty() || short {
                 return Err(Error::new(
                     ExitCode::Incomplete,
                     "file is too short",
-                    self.path.display(),
+                    path.display(),
                     Errno::ENODATA,
                     format!(
                         "it ends after {} of {} bytes",
-                        done + read as u64,
+                        done + bytes.len() as u64,
                         self.data.length
                     ),
                 ));
             }
-            if !take(done, &self.buffer[..read])? {
+            if !take(done, bytes)? {
                 break;
             }
-            done += read as u64;
+            done += bytes.len() as u64;
         }
         Ok(())
     }
@@ -104,11 +149,11 @@ impl ReadBack {
     /// Compares with `source` from `offset` on; the first byte that differs, from the start of the
     /// dump.
     pub fn compare(&mut self, source: &dyn Source, offset: u64) -> Result<Option<u64>> {
-        let mut expected = vec![0; BLOCK];
+        let mut expected = Vec::new();
         let mut differs = None;
         self.read(&mut |at, bytes| {
-            let expected = &mut expected[..bytes.len()];
-            source.read_at(expected, offset + at)?;
+            expected.resize(bytes.len(), 0);
+            source.read_at(&mut expected, offset + at)?;
             let same = expected == bytes;
             if !same {
                 let first = expected.iter().zip(bytes).position(|(a, b)| a != b);
@@ -125,29 +170,38 @@ impl ReadBack {
         if found == *expected {
             return Ok(());
         }
-        Err(self.mismatch(format!("it has {found}, and should have {expected}")))
+        Err(differs(&self.path, &found, expected))
     }
 
     /// Fails unless all bytes are those of `source` from `offset` on.
     pub fn expect_bytes(&mut self, source: &dyn Source, offset: u64) -> Result<()> {
         match self.compare(source, offset)? {
             None => Ok(()),
-            Some(at) => Err(self.mismatch(format!(
-                "first at byte {at:#x} of the dump; the medium is bad, or the region has changed \
-                 since"
-            ))),
+            Some(at) => Err(mismatch(
+                &self.path,
+                format!(
+                    "first at byte {at:#x} of the dump; the medium is bad, or the region has \
+                     changed since"
+                ),
+            )),
         }
     }
+}
 
-    fn mismatch(&self, advice: String) -> Error {
-        Error::new(
-            ExitCode::Mismatch,
-            "dump differs",
-            self.path.display(),
-            Errno::EBADMSG,
-            advice,
-        )
-    }
+/// Why the dump in `path`, whose digest was found, is not what it should be.
+pub fn differs(path: &Path, found: &Digest, expected: &Digest) -> Error {
+    let advice = format!("it has {found}, and should have {expected}");
+    mismatch(path, advice)
+}
+
+fn mismatch(path: &Path, advice: String) -> Error {
+    Error::new(
+        ExitCode::Mismatch,
+        "dump differs",
+        path.display(),
+        Errno::EBADMSG,
+        advice,
+    )
 }
 
 #[cfg(test)]

@@ -15,7 +15,14 @@ use serde::Serialize;
 use crate::{
     digest::Digest,
     engine::{Engine, Moved, Name},
+    error::{Error, Result},
+    exit_codes::ExitCode,
+    logging,
+    output::Output,
+    source::Source,
     span::Span,
+    stream::pack::Compression,
+    system::Taken,
     target::Kind,
 };
 
@@ -91,6 +98,12 @@ pub struct Report<'a> {
     pub direct: u64,
     /// Bytes that the CPU copied.
     pub copied: u64,
+    /// How the bytes were compressed on their way.
+    pub compression: Option<Compression>,
+    /// What they came to, in bytes, if they were.
+    pub stored: Option<u64>,
+    /// Of a snapshot: when it was taken.
+    pub snapshot: Option<Taken>,
     /// Bytes that were left out as holes, because they are zero.
     pub skipped: u64,
     /// Wall time in seconds from the first request until everything was durable.
@@ -101,8 +114,8 @@ pub struct Report<'a> {
     pub cpu_seconds: f64,
     /// 10^6 bytes a second of wall time.
     pub mb_per_s: f64,
-    /// Whether what was moved is durable.
-    pub synced: bool,
+    /// Whether what was moved is durable; null where it is in memory.
+    pub synced: Option<bool>,
     /// Digest of the region's bytes.
     pub digest: Option<Digest>,
     /// Whether the target was read back and found to be the same.
@@ -132,16 +145,27 @@ impl<'a> Report<'a> {
             resumed: 0,
             direct: 0,
             copied: 0,
+            compression: None,
+            stored: None,
+            snapshot: None,
             skipped: 0,
             seconds: 0.0,
             sync_seconds: 0.0,
             cpu_seconds: 0.0,
             mb_per_s: 0.0,
-            synced: false,
+            synced: Some(false),
             digest: None,
             verified: false,
             manifest: None,
             complete: false,
+        }
+    }
+
+    /// A report on `span` of `source` with nothing moved yet.
+    pub fn of(source: &'a dyn Source, span: Span) -> Self {
+        Self {
+            snapshot: source.taken(),
+            ..Self::new(source.name(), source.base(), span)
         }
     }
 
@@ -182,6 +206,22 @@ impl<'a> Report<'a> {
     }
 }
 
+impl Report<'_> {
+    /// Says what it came to, and `error` if there was one; with which status to end.
+    pub fn tell(&self, quiet: bool, output: &Output, error: Option<Error>) -> Result<ExitCode> {
+        if output.is_json() {
+            output.object(self, error.as_ref())?;
+        } else if !quiet {
+            output.text(|out| writeln!(out, "{self}"))?;
+        }
+        logging::to_system(
+            log::Level::Info,
+            &format!("{} to {}: {self}", self.region, self.target),
+        );
+        Ok(error.map_or(ExitCode::Ok, |error| output.complain(&error)))
+    }
+}
+
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.complete {
@@ -203,10 +243,16 @@ impl fmt::Display for Report<'_> {
                 write!(f, ", {bytes} {what}")?;
             }
         }
-        f.write_str(if self.synced {
-            ", synced"
-        } else {
-            ", not synced"
+        if let (Some(compression), Some(stored)) = (self.compression, self.stored) {
+            write!(f, ", {compression} {stored} bytes")?;
+        }
+        if let Some(taken) = &self.snapshot {
+            write!(f, ", snapshot taken in {:.6} s", taken.micros as f64 / 1e6)?;
+        }
+        f.write_str(match self.synced {
+            Some(true) => ", synced",
+            Some(false) => ", not synced",
+            None => "",
         })?;
         if self.verified {
             f.write_str(", verified")?;
@@ -241,7 +287,7 @@ mod tests {
         );
         report.seconds = 2.0;
         report.mb_per_s = 2684.35456;
-        report.synced = true;
+        report.synced = Some(true);
         report
     }
 

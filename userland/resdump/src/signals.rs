@@ -4,12 +4,9 @@
 
 #![forbid(unsafe_code)]
 
-use std::{
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use nix::sys::signal::SigSet;
@@ -18,7 +15,10 @@ use signal_hook::{
     flag,
 };
 
-use crate::exit_codes::ExitCode;
+use crate::{
+    error::{Error, Result},
+    exit_codes::ExitCode,
+};
 
 /// Whether somebody asked for the end.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +26,7 @@ pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
     /// Installs the handlers. The first signal is a request; the second ends the program at once.
-    pub fn on_signals() -> io::Result<Self> {
+    pub fn on_signals() -> Result<Self> {
         let stop = Self::default();
         for signal in [SIGINT, SIGTERM] {
             // In this order: the first signal finds the flag not set.
@@ -34,8 +34,9 @@ impl Stop {
                 signal,
                 ExitCode::Interrupted as i32,
                 Arc::clone(&stop.0),
-            )?;
-            flag::register(signal, Arc::clone(&stop.0))?;
+            )
+            .and_then(|_| flag::register(signal, Arc::clone(&stop.0)))
+            .map_err(|error| Error::io("cannot handle", "SIGINT and SIGTERM", &error))?;
         }
         Ok(stop)
     }

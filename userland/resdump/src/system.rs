@@ -62,6 +62,15 @@ pub struct Moment {
     pub since_boot_ms: u64,
 }
 
+/// A copy of memory that was made at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// When the copying began.
+    pub began: Moment,
+    /// How long it took, in microseconds: that much older may the first byte be than the last.
+    pub micros: u64,
+}
+
 impl Moment {
     /// Now.
     pub fn now() -> Self {

@@ -25,7 +25,8 @@ pub fn run(
     stop: &Stop,
     progress: &mut dyn FnMut(u64),
 ) -> Moved {
-    let mut window = engine.window();
+    // Grows until a window takes half a second: nobody knows yet how slow the target is.
+    let mut window = in_flight(engine);
     let mut total = Moved::default();
     while total.bytes < all.length && total.error.is_none() {
         if stop.requested() {
@@ -63,9 +64,7 @@ pub fn run(
 
 /// Takes less at a time from a slow target, so that progress is told about once a second.
 fn next_window(window: u64, took: Duration, engine: &dyn Engine) -> u64 {
-    let settings = engine.settings();
-    let chunk = u64::from(settings.chunk);
-    let least = chunk * u64::from(settings.depth);
+    let chunk = u64::from(engine.settings().chunk);
     let most = engine.window();
     let next = if took > Duration::from_secs(2) {
         window / 2
@@ -74,7 +73,13 @@ fn next_window(window: u64, took: Duration, engine: &dyn Engine) -> u64 {
     } else {
         window
     };
-    (next - next % chunk).max(least).min(most)
+    (next - next % chunk).max(chunk).min(most)
+}
+
+/// What the engine keeps in flight: less at a time would leave it half idle.
+fn in_flight(engine: &dyn Engine) -> u64 {
+    let settings = engine.settings();
+    (u64::from(settings.chunk) * u64::from(settings.depth)).min(engine.window())
 }
 
 #[cfg(test)]
@@ -96,7 +101,10 @@ mod tests {
         }
 
         fn settings(&self) -> Settings {
-            Settings::default()
+            Settings {
+                chunk: 1 << 30,
+                depth: 4,
+            }
         }
 
         fn window(&self) -> u64 {
@@ -156,8 +164,7 @@ mod tests {
         assert_eq!(next(2 * GIB, 1), 2 * GIB);
         assert_eq!(next(2 * GIB, 0), 4 * GIB);
         assert_eq!(next(4 * GIB, 0), 4 * GIB);
-        let least = Settings::default();
-        assert_eq!(next(1, 3), u64::from(least.chunk * least.depth));
+        assert_eq!(next(GIB, 3), GIB, "a request is not divided");
     }
 
     #[test]

@@ -19,15 +19,14 @@ use crate::{
     digest::Hasher,
     error::{Error, Result},
     exit_codes::ExitCode,
-    format::{Format, elf, lime},
+    format::{Contents, Format, elf, lime},
     manifest::{self, Manifest},
     output::Output,
+    readback::{self, ReadBack},
     size,
     source::{Saved, Source},
+    span::Span,
 };
-
-/// Bytes copied at a time.
-const BLOCK: u64 = 1 << 20;
 
 /// A byte order, as `--endian` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -76,8 +75,8 @@ struct Converted<'a> {
 
 /// Runs `convert`.
 pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
-    let saved = Saved::open(&args.input)?;
     let manifest = Manifest::load(&manifest::beside(&args.input))?;
+    let input = Input::open(&args.input, manifest.as_ref())?;
     if manifest.as_ref().is_some_and(|manifest| !manifest.complete) {
         log::warn!("{}: the dump is incomplete", args.input.display());
     }
@@ -90,14 +89,15 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
             "--force overwrites it",
         ));
     }
-    let base = base(args, &saved, manifest.as_ref());
+    let (bytes, from) = (input.contents.bytes, input.contents.format);
+    let base = base(args, &input, manifest.as_ref());
     let header = match args.to {
         Format::Raw => Vec::new(),
-        Format::Elf => elf::header(&image(args, &saved, manifest.as_ref(), needed(base)?)),
-        Format::Lime => lime_header(args, &saved, needed(base)?)?,
+        Format::Elf => elf::header(&image(args, &input, manifest.as_ref(), needed(base)?)),
+        Format::Lime => lime_header(args, bytes, needed(base)?)?,
     };
     let new = args.output.with_added_extension("new");
-    let written = write(&saved, &header, &new, manifest.as_ref()).and_then(|()| {
+    let written = write(args, input, &header, &new, manifest.as_ref()).and_then(|()| {
         fs::rename(&new, &args.output)
             .and_then(|()| manifest::sync_folder(&args.output))
             .map_err(|error| Error::io("cannot rename", args.output.display(), &error))
@@ -108,12 +108,12 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
         return Err(error);
     }
     let converted = Converted {
-        input: saved.name(),
+        input: &args.input.to_string_lossy(),
         output: &args.output.to_string_lossy(),
-        from: saved.contents().format,
+        from,
         to: args.to,
         base,
-        bytes: saved.size(),
+        bytes,
     };
     if output.is_json() {
         output.object(&converted, None)?;
@@ -123,10 +123,45 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
     Ok(ExitCode::Ok)
 }
 
-fn base(args: &Args, saved: &Saved, manifest: Option<&Manifest>) -> Option<u64> {
+/// What is converted.
+struct Input {
+    contents: Contents,
+    /// The first bytes of the file, where it has headers.
+    head: Vec<u8>,
+    reader: ReadBack,
+}
+
+impl Input {
+    fn open(path: &Path, manifest: Option<&Manifest>) -> Result<Self> {
+        if let Some(manifest) = manifest.filter(|manifest| manifest.compression.is_some()) {
+            return Ok(Self {
+                contents: Contents {
+                    format: manifest.format,
+                    data_offset: 0,
+                    bytes: manifest.bytes,
+                    base: None,
+                },
+                head: Vec::new(),
+                reader: ReadBack::of(path, manifest)?,
+            });
+        }
+        let saved = Saved::open(path)?;
+        let data = Span {
+            offset: saved.start(),
+            length: saved.size(),
+        };
+        Ok(Self {
+            contents: saved.contents().clone(),
+            head: saved.head().to_vec(),
+            reader: ReadBack::open(path, data)?,
+        })
+    }
+}
+
+fn base(args: &Args, input: &Input, manifest: Option<&Manifest>) -> Option<u64> {
     let told = manifest.map(|manifest| &manifest.origin);
     args.base
-        .or(saved.base())
+        .or(input.contents.base)
         .or(told.and_then(|origin| Some(origin.base? + origin.offset)))
 }
 
@@ -142,8 +177,7 @@ fn needed(base: Option<u64>) -> Result<u64> {
     })
 }
 
-fn lime_header(args: &Args, saved: &Saved, base: u64) -> Result<Vec<u8>> {
-    let length = saved.size();
+fn lime_header(args: &Args, length: u64, base: u64) -> Result<Vec<u8>> {
     if length == 0 || base.checked_add(length - 1).is_none() {
         return Err(Error::new(
             ExitCode::Range,
@@ -157,8 +191,9 @@ fn lime_header(args: &Args, saved: &Saved, base: u64) -> Result<Vec<u8>> {
 }
 
 /// What the input, or its manifest, says of the machine that it is from.
-fn image(args: &Args, saved: &Saved, manifest: Option<&Manifest>, base: u64) -> elf::Image {
-    let mut image = elf::parse(saved.head()).unwrap_or_else(|| {
+fn image(args: &Args, input: &Input, manifest: Option<&Manifest>, base: u64) -> elf::Image {
+    let bytes = input.contents.bytes;
+    let mut image = elf::parse(&input.head).unwrap_or_else(|| {
         let system = manifest.map(|manifest| &manifest.system);
         elf::Image {
             endian: match system.map(|system| system.byte_order.as_str()) {
@@ -175,7 +210,7 @@ fn image(args: &Args, saved: &Saved, manifest: Option<&Manifest>, base: u64) -> 
                 None => elf::native_machine(),
             },
             base,
-            length: saved.size(),
+            length: bytes,
             stored: 0,
             data_offset: 0,
             note: manifest.map_or_else(|| b"{}".to_vec(), Manifest::note),
@@ -188,15 +223,21 @@ fn image(args: &Args, saved: &Saved, manifest: Option<&Manifest>, base: u64) -> 
     }
     elf::Image {
         base,
-        stored: saved.size(),
-        length: image.length.max(saved.size()),
+        stored: bytes,
+        length: image.length.max(bytes),
         data_offset: elf::DATA_OFFSET,
         ..image
     }
 }
 
 /// Headers and bytes, durable; the digest is checked if the manifest has one.
-fn write(saved: &Saved, header: &[u8], new: &Path, manifest: Option<&Manifest>) -> Result<()> {
+fn write(
+    args: &Args,
+    mut input: Input,
+    header: &[u8],
+    new: &Path,
+    manifest: Option<&Manifest>,
+) -> Result<()> {
     let failed = |error: io::Error| Error::io("cannot write", new.display(), &error);
     let file: File = OpenOptions::new()
         .write(true)
@@ -210,28 +251,17 @@ fn write(saved: &Saved, header: &[u8], new: &Path, manifest: Option<&Manifest>) 
 
     let digest = manifest.and_then(|manifest| manifest.digest.as_ref());
     let mut hasher = digest.map(|digest| Hasher::new(digest.algorithm));
-    let mut buffer = vec![0; BLOCK.min(saved.size()) as usize];
-    let mut done = 0;
-    while done < saved.size() {
-        let bytes = &mut buffer[..(saved.size() - done).min(BLOCK) as usize];
-        saved.read_at(bytes, done)?;
+    input.reader.read(&mut |_, bytes| {
         if let Some(hasher) = &mut hasher {
             hasher.update(bytes);
         }
-        out.write_all(bytes).map_err(failed)?;
-        done += bytes.len() as u64;
-    }
+        out.write_all(bytes).map_err(failed).map(|()| true)
+    })?;
     let found = hasher.map(Hasher::finish);
     if let (Some(found), Some(expected)) = (found, digest)
         && found != *expected
     {
-        return Err(Error::new(
-            ExitCode::Mismatch,
-            "dump differs",
-            saved.name(),
-            Errno::EBADMSG,
-            format!("it has {found}, and should have {expected}"),
-        ));
+        return Err(readback::differs(&args.input, &found, expected));
     }
     let file = out
         .into_inner()

@@ -15,7 +15,7 @@ use crate::{
     engine::{self, Name},
     error::Result,
     exit_codes::ExitCode,
-    output::Output,
+    output::{self, Output},
     size,
     source::{self, DIRECTORY, Region, Source},
 };
@@ -91,23 +91,7 @@ fn table(regions: &[Entry], out: &mut dyn Write) -> std::io::Result<()> {
             ]
         })
         .collect();
-    let heads = ["LABEL", "BASE", "SIZE", "ACCESS", "ENGINES"];
-    let widths: [usize; 5] = std::array::from_fn(|column| {
-        rows.iter()
-            .map(|row| row[column].len())
-            .chain([heads[column].len()])
-            .max()
-            .unwrap_or(0)
-    });
-    for row in std::iter::once(&heads.map(String::from)).chain(&rows) {
-        let line: Vec<_> = row
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
-        writeln!(out, "{}", line.join("  ").trim_end())?;
-    }
-    Ok(())
+    output::columns(&["LABEL", "BASE", "SIZE", "ACCESS", "ENGINES"], &rows, out)
 }
 
 #[cfg(test)]

@@ -69,8 +69,7 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
     })?;
     let span = Span::new(args.offset, Some(length), region.size())?;
 
-    let stop = Stop::on_signals()
-        .map_err(|error| Error::io("cannot handle", "SIGINT and SIGTERM", &error))?;
+    let stop = Stop::on_signals()?;
     let mut engine = Kernel::load(region.node(), Settings::default());
     let all = Piece {
         offset: span.offset,
@@ -88,16 +87,12 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
     report.target(&name, kind, args.skip);
     report.engine(&engine);
     report.moved(&moved, 0);
+    report.synced = None;
     report.time(&clock, 0.0);
     let error = moved
         .error
         .map(|errno| incomplete(&name, moved.bytes, length, errno));
-    if output.is_json() {
-        output.object(&report, error.as_ref())?;
-    } else if !args.quiet {
-        output.text(|out| writeln!(out, "{report}"))?;
-    }
-    Ok(error.map_or(ExitCode::Ok, |error| output.complain(&error)))
+    report.tell(args.quiet, output, error)
 }
 
 /// Opens for direct I/O, and finds kind and size.

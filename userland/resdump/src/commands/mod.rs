@@ -6,6 +6,7 @@
 
 use crate::{cli::Command, error::Result, exit_codes::ExitCode, output::Output};
 
+pub mod bench;
 pub mod convert;
 pub mod doctor;
 pub mod dump;
@@ -14,6 +15,7 @@ pub mod load;
 pub mod receive;
 pub mod send;
 pub mod show;
+pub mod snapshot;
 pub mod verify;
 
 /// Runs `command`.
@@ -28,5 +30,7 @@ pub fn run(command: &Command, output: &Output) -> Result<ExitCode> {
         Command::Doctor(args) => doctor::run(args, output),
         Command::Dump(args) => dump::run(args, output),
         Command::Load(args) => load::run(args, output),
+        Command::Snapshot(args) => snapshot::run(args, output),
+        Command::Bench(args) => bench::run(args, output),
     }
 }

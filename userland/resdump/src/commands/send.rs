@@ -10,12 +10,9 @@ use crate::{
     digest::{self, Algorithm},
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
-    format::Format,
-    manifest::{Manifest, Origin},
     output::Output,
     signals::Stop,
-    size,
-    source::{self, Region, Source},
+    size, source,
     span::Span,
     stream::{
         link::Line,
@@ -54,8 +51,7 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
     let source = source::open(&args.region)?;
     let source = &*source;
     let span = Span::new(args.offset, args.length, source.size())?;
-    let stop = Stop::on_signals()
-        .map_err(|error| Error::io("cannot handle", "SIGINT and SIGTERM", &error))?;
+    let stop = Stop::on_signals()?;
     let name = args.line.as_ref().map_or_else(
         || "standard input and output".into(),
         |path| path.display().to_string(),
@@ -68,7 +64,7 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
 
     let sent = rescue::send(
         &mut line,
-        &header(args, source, span),
+        &Header::of(source, span, Some(args.compress), Some(Algorithm::Crc32c)),
         span.length.div_ceil(BLOCK),
         &mut |number| {
             let offset = number * BLOCK;
@@ -95,21 +91,6 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
         output.object(&serde_json::json!({"bytes": span.length}), error.as_ref())?;
     }
     Ok(error.map_or(ExitCode::Ok, |error| output.complain(&error)))
-}
-
-fn header(args: &Args, source: &dyn Source, span: Span) -> Header {
-    let origin = Origin {
-        region: source.name().into(),
-        base: source.base(),
-        offset: span.offset,
-        length: span.length,
-    };
-    let abi = source.region().map_or(0, Region::abi);
-    Header {
-        manifest: Manifest::begin(origin, Format::Raw, 0, abi),
-        compression: Some(args.compress),
-        digest: Some(Algorithm::Crc32c),
-    }
 }
 
 fn incomplete(name: &str, errno: Errno) -> Error {

@@ -112,27 +112,34 @@ fn check(
             ),
         ));
     }
-    check_length(args, data)?;
+    let stored = manifest.and_then(|manifest| manifest.stored);
+    check_length(args, stored.unwrap_or(data.offset + data.length))?;
     verdict.checked.push("length");
+    let read_back = || match manifest {
+        Some(manifest) => ReadBack::of(&args.file, manifest),
+        None => ReadBack::open(&args.file, data),
+    };
     if let Some(digest) = manifest.and_then(|manifest| manifest.digest.as_ref()) {
-        ReadBack::open(&args.file, data)?.expect_digest(digest)?;
+        read_back()?.expect_digest(digest)?;
         verdict.checked.push("digest");
+    } else if stored.is_some() {
+        read_back()?.read(&mut |_, _| Ok(true))?;
+        verdict.checked.push("check sums of the frames");
     }
     if let Some(name) = &args.against {
         let source = source::open(name)?;
         // Also that the range lies within it.
         let span = Span::new(offset, Some(data.length), source.size())?;
-        ReadBack::open(&args.file, data)?.expect_bytes(&*source, span.offset)?;
+        read_back()?.expect_bytes(&*source, span.offset)?;
         verdict.checked.push("bytes");
     }
     Ok(())
 }
 
-fn check_length(args: &Args, data: Span) -> Result<()> {
+fn check_length(args: &Args, needed: u64) -> Result<()> {
     let size = fs::File::open(&args.file)
         .and_then(|mut file| file.seek(SeekFrom::End(0)))
         .map_err(|error| Error::io("cannot open", args.file.display(), &error))?;
-    let needed = data.offset + data.length;
     if size < needed {
         return Err(Error::new(
             ExitCode::Incomplete,

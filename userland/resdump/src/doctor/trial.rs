@@ -30,6 +30,8 @@ const BYTES: u64 = 64 << 10;
 /// The target of the trials: a scratch file in a folder, or what a person named.
 pub struct Scratch {
     path: PathBuf,
+    /// What a person called it.
+    name: String,
     made: bool,
     force: bool,
 }
@@ -44,7 +46,12 @@ impl Scratch {
         } else {
             place.into()
         };
-        Self { path, made, force }
+        Self {
+            path,
+            name: place.display().to_string(),
+            made,
+            force,
+        }
     }
 
     fn open(&self, direct: bool) -> Result<Target> {
@@ -60,7 +67,7 @@ impl Scratch {
 pub fn findings(scratch: &Scratch, source: Option<&dyn Source>) -> (Vec<Finding>, Option<Name>) {
     let mut findings = Vec::new();
     let mut auto = None;
-    let name = format!("target {}", scratch.path.display());
+    let name = format!("target {}", scratch.name);
     match scratch.open(true) {
         Ok(target) => {
             findings.push(describe(name, &target));

@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
     signals::Stop,
-    source::{Region, Source},
+    source::Source,
     span::Span,
 };
 
@@ -31,18 +31,20 @@ pub(super) struct Devmem {
 
 impl Devmem {
     pub(super) fn new(source: &dyn Source, span: Span, settings: Settings) -> Result<Self> {
-        let base = source.region().map(Region::base).ok_or_else(|| {
+        let region = source.region().ok_or_else(|| {
             unavailable(
                 Name::Devmem,
                 Errno::ENXIO,
                 "a file is not in memory: use --engine mmap",
             )
         })?;
+        let base = region.base();
         let file = File::open(PATH).map_err(|error| refused(errno_of(&error)))?;
         let window = Window::new(file, base, base + span.offset + span.length);
         window
             .probe(span.offset)
             .map_err(|error| refused(errno_of(&error)))?;
+        region.before_mapping(span).map_err(refused)?;
         Ok(Self {
             window,
             settings: Settings {

@@ -16,11 +16,14 @@ use nix::errno::Errno;
 use crate::{
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
+    system::Taken,
 };
 
+mod held;
 mod region;
 mod saved;
 
+pub use held::Held;
 pub use region::{DIRECTORY, Region, labels, none_found};
 pub use saved::Saved;
 
@@ -42,6 +45,16 @@ pub trait Source: Sync {
 
     /// The live region, if this is one.
     fn region(&self) -> Option<&Region> {
+        None
+    }
+
+    /// Revision of the ABI of the module that it comes from; 0 for a saved file.
+    fn abi(&self) -> u32 {
+        self.region().map_or(0, Region::abi)
+    }
+
+    /// When it was copied, if this is a copy of a live region.
+    fn taken(&self) -> Option<Taken> {
         None
     }
 

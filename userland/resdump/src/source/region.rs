@@ -5,12 +5,13 @@
 use std::{fs, fs::File, path::Path};
 
 use nix::errno::Errno;
-use resmem_abi::abi::{REGION_PAGES, REGION_WRITABLE};
+use resmem_abi::abi::{REGION_NONCOHERENT, REGION_PAGES, REGION_WRITABLE};
 
 use super::{Source, node_path, open_error};
 use crate::{
     error::{Error, Result},
     exit_codes::ExitCode,
+    span::Span,
     sys::node::{Direction, Node},
 };
 
@@ -79,6 +80,15 @@ impl Region {
     /// Whether every page frame has a `struct page`, so that nothing need be copied.
     pub fn has_pages(&self) -> bool {
         self.node.info().flags & REGION_PAGES != 0
+    }
+
+    /// Before `span` is read through a mapping: where caches do not see what the device does that
+    /// writes the region, the module has to hand it over. All else does so by itself.
+    pub fn before_mapping(&self, span: Span) -> nix::Result<()> {
+        if self.node.info().flags & REGION_NONCOHERENT == 0 {
+            return Ok(());
+        }
+        self.node.sync_for_cpu(span)
     }
 
     /// The open device node.

@@ -4,10 +4,14 @@
 
 use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
 
+use nix::errno::Errno;
+
 use super::Source;
 use crate::{
     error::{Error, Result},
+    exit_codes::ExitCode,
     format::{self, Contents},
+    manifest::{self, Manifest},
 };
 
 /// Bytes in which every header fits.
@@ -27,6 +31,7 @@ impl Saved {
     pub fn open(path: &Path) -> Result<Self> {
         let file =
             File::open(path).map_err(|error| Error::io("cannot open", path.display(), &error))?;
+        refuse_packed(path)?;
         let (head, size) =
             examine(&file).map_err(|error| Error::io("cannot inspect", path.display(), &error))?;
         Ok(Self {
@@ -45,6 +50,21 @@ impl Saved {
     /// The first bytes of the file, headers included.
     pub fn head(&self) -> &[u8] {
         &self.head
+    }
+}
+
+/// Bytes in the middle of a compressed file cannot be read.
+fn refuse_packed(path: &Path) -> Result<()> {
+    match Manifest::load(&manifest::beside(path)) {
+        Ok(Some(manifest)) if manifest.compression.is_some() => Err(Error::new(
+            ExitCode::NoRegion,
+            "file is compressed",
+            path.display(),
+            Errno::EINVAL,
+            "unpack it first, with 'resdump convert FILE NEW --to raw'",
+        )),
+        // Whatever is wrong with the manifest, the bytes are there.
+        _ => Ok(()),
     }
 }
 

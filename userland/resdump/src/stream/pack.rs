@@ -3,9 +3,13 @@
 //! Compression, block by block: each is a frame of its own, so that the concatenation of all is what
 //! `zstd -d` or `lz4 -d` reads, and a block that is lost costs no other.
 
-use std::io::{self, Read, Write};
+use std::{
+    fmt,
+    io::{self, BufRead, Read, Write},
+};
 
 use clap::ValueEnum;
+use lz4_flex::frame::{FrameDecoder, FrameEncoder, FrameInfo};
 use ruzstd::{
     decoding::StreamingDecoder,
     encoding::{CompressionLevel, compress_to_vec},
@@ -22,13 +26,23 @@ pub enum Compression {
     Lz4,
 }
 
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Zstd => "zstd",
+            Self::Lz4 => "lz4",
+        })
+    }
+}
+
 impl Compression {
     /// One frame that holds `bytes`.
     pub fn pack(self, bytes: &[u8]) -> io::Result<Vec<u8>> {
         match self {
             Self::Zstd => Ok(compress_to_vec(bytes, CompressionLevel::Fastest)),
             Self::Lz4 => {
-                let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
+                let info = FrameInfo::new().content_checksum(true);
+                let mut encoder = FrameEncoder::with_frame_info(info, Vec::new());
                 encoder.write_all(bytes)?;
                 Ok(encoder.finish()?)
             }
@@ -37,24 +51,42 @@ impl Compression {
 
     /// What a frame holds, `length` bytes; anything else is an error.
     pub fn unpack(self, packed: &[u8], length: usize) -> io::Result<Vec<u8>> {
+        let bytes = self.unpack_next(&mut &*packed, length as u64)?;
+        bytes
+            .filter(|bytes| bytes.len() == length)
+            .ok_or(io::ErrorKind::InvalidData.into())
+    }
+
+    /// What the next of several frames holds, at most `most` bytes; `None` after the last.
+    /// `InvalidData` for what is not a frame, or holds more.
+    pub fn unpack_next(self, from: &mut dyn BufRead, most: u64) -> io::Result<Option<Vec<u8>>> {
+        if from.fill_buf()?.is_empty() {
+            return Ok(None);
+        }
         let invalid = |_| io::Error::from(io::ErrorKind::InvalidData);
         let mut bytes = Vec::new();
         // One more than there should be, to notice that there is.
-        let most = length as u64 + 1;
         match self {
-            Self::Zstd => StreamingDecoder::new(packed)
-                .map_err(|_| io::ErrorKind::InvalidData)?
-                .take(most)
-                .read_to_end(&mut bytes),
-            Self::Lz4 => lz4_flex::frame::FrameDecoder::new(packed)
-                .take(most)
+            Self::Zstd => {
+                let mut from =
+                    StreamingDecoder::new(from).map_err(|_| io::ErrorKind::InvalidData)?;
+                let read = from.by_ref().take(most + 1).read_to_end(&mut bytes);
+                // The decoder leaves that to its caller.
+                let told = from.decoder.get_checksum_from_data();
+                if told.is_some() && told != from.decoder.get_calculated_checksum() {
+                    return Err(io::ErrorKind::InvalidData.into());
+                }
+                read
+            }
+            Self::Lz4 => FrameDecoder::new(from)
+                .take(most + 1)
                 .read_to_end(&mut bytes),
         }
         .map_err(invalid)?;
-        if bytes.len() != length {
+        if bytes.len() as u64 > most {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        Ok(bytes)
+        Ok(Some(bytes))
     }
 }
 
@@ -84,6 +116,23 @@ mod tests {
     }
 
     #[test]
+    fn frames_follow_each_other_to_the_end() {
+        for compression in BOTH {
+            let blocks = [vec![1; 70_000], vec![2; 5], vec![3; 4096]];
+            let packed: Vec<u8> = blocks
+                .iter()
+                .flat_map(|block| compression.pack(block).unwrap())
+                .collect();
+            let from = &mut &packed[..];
+            for block in &blocks {
+                let found = compression.unpack_next(from, 70_000).unwrap();
+                assert_eq!(found.as_ref(), Some(block));
+            }
+            assert_eq!(compression.unpack_next(from, 70_000).unwrap(), None);
+        }
+    }
+
+    #[test]
     fn what_was_damaged_or_is_longer_is_an_error() {
         for compression in BOTH {
             let packed = compression.pack(&[7; 10_000]).unwrap();
@@ -95,6 +144,12 @@ mod tests {
                     .is_err()
             );
             assert!(compression.unpack(b"nonsense", 8).is_err());
+            // Of bytes that cannot be compressed, which are stored as they are.
+            let noise: Vec<u8> = (0..10_000u32).map(|n| (n * n / 7) as u8).collect();
+            let mut packed = compression.pack(&noise).unwrap();
+            let middle = packed.len() / 2;
+            packed[middle] ^= 1;
+            assert!(compression.unpack(&packed, noise.len()).is_err());
         }
     }
 }

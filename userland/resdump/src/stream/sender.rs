@@ -33,6 +33,8 @@ pub struct Sender<'a> {
     pub direct: u64,
     /// Bytes that the CPU copied.
     pub copied: u64,
+    /// What was compressed came to so many bytes.
+    pub stored: u64,
 }
 
 enum Way {
@@ -66,6 +68,7 @@ impl<'a> Sender<'a> {
             way,
             direct: 0,
             copied: 0,
+            stored: 0,
         })
     }
 
@@ -97,8 +100,10 @@ impl<'a> Sender<'a> {
     /// The bytes of `span`, compressed.
     pub fn pack(&mut self, span: Span, compression: Compression) -> io::Result<Vec<u8>> {
         let bytes = self.read(span)?;
+        let packed = compression.pack(&bytes)?;
         self.copied += span.length;
-        compression.pack(&bytes)
+        self.stored += packed.len() as u64;
+        Ok(packed)
     }
 
     fn read(&self, span: Span) -> io::Result<Vec<u8>> {
@@ -111,6 +116,11 @@ impl<'a> Sender<'a> {
 
     /// Sends all of `span` by its pages; else the bytes that went, and what stopped it.
     fn splice(&self, span: Span) -> Result<(), (u64, io::Error)> {
+        if let Some(region) = self.source.region() {
+            region
+                .before_mapping(span)
+                .map_err(|errno| (0, errno.into()))?;
+        }
         let start = self.source.start() + span.offset;
         let mapping = Mapping::new(self.source.file(), start, span.length as usize)
             .map_err(|error| (0, error))?;
@@ -155,6 +165,12 @@ fn is_foreign_signal(error: &io::Error, stop: &Stop) -> bool {
 fn cannot(error: &io::Error) -> bool {
     matches!(
         errno_of(error),
-        Errno::EINVAL | Errno::EBADF | Errno::EFAULT | Errno::ENOSYS | Errno::ENODEV | Errno::EPERM
+        Errno::EINVAL
+            | Errno::EOPNOTSUPP
+            | Errno::EBADF
+            | Errno::EFAULT
+            | Errno::ENOSYS
+            | Errno::ENODEV
+            | Errno::EPERM
     )
 }

@@ -18,7 +18,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::pack::Compression;
 use crate::{
     digest::{Algorithm, Digest},
+    format::Format,
     manifest::Manifest,
+    source::Source,
+    span::Span,
 };
 
 const MAGIC: &[u8] = b"resdump stream 1\n";
@@ -49,6 +52,22 @@ pub struct Trailer {
     pub digest: Option<Digest>,
     /// Why it is not all.
     pub error: Option<String>,
+}
+
+impl Header {
+    /// What is known of `span` of `source` before it is sent.
+    pub fn of(
+        source: &dyn Source,
+        span: Span,
+        compression: Option<Compression>,
+        digest: Option<Algorithm>,
+    ) -> Self {
+        Self {
+            manifest: Manifest::of(source, span, Format::Raw, 0),
+            compression,
+            digest,
+        }
+    }
 }
 
 /// Says what comes.
@@ -129,7 +148,7 @@ fn read_text<T: DeserializeOwned>(from: &mut dyn Read) -> io::Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{format::Format, manifest::Origin};
+    use crate::manifest::Origin;
 
     fn header(compression: Option<Compression>) -> Header {
         let origin = Origin {

@@ -10,4 +10,5 @@ pub mod file;
 pub mod mapping;
 pub mod node;
 pub mod ring;
+pub mod snapshot;
 pub mod splice;

@@ -13,7 +13,13 @@ use std::{
 };
 
 use nix::{Result, errno::Errno};
-use resmem_abi::{RegionInfo, Transfer, ioctl};
+use resmem_abi::{
+    RegionInfo, Transfer,
+    abi::{RegionSync, SYNC_FOR_CPU},
+    ioctl,
+};
+
+use crate::span::Span;
 
 /// An open device node of a region.
 ///
@@ -75,6 +81,20 @@ impl Node {
     /// The open file, to read or to map.
     pub fn file(&self) -> &File {
         &self.file
+    }
+
+    /// Makes what a device wrote to `span` what this processor reads from a mapping of it.
+    ///
+    /// Errors: see `IOC_SYNC` of the ABI.
+    pub fn sync_for_cpu(&self, span: Span) -> Result<()> {
+        let sync = RegionSync {
+            region_offset: span.offset,
+            length: span.length,
+            direction: SYNC_FOR_CPU,
+            ..RegionSync::default()
+        };
+        // SAFETY: By the type invariants it is a region; `sync` is valid.
+        unsafe { ioctl::sync(self.file.as_raw_fd(), &raw const sync) }.map(drop)
     }
 
     /// Moves bytes between the region and `other`, whose descriptor is filled in here. Blocks until

@@ -202,6 +202,17 @@ impl Target {
         self.created
     }
 
+    /// Takes what was only written to try something away: a file that opening has made, else the
+    /// bytes of a file.
+    pub fn discard(self) {
+        if !self.created
+            && let Err(error) = self.truncate(0)
+        {
+            log::warn!("{error}");
+        }
+        self.abandon();
+    }
+
     fn failed(&self, what: &'static str, errno: Errno) -> Error {
         Error::system(what, self.path.display(), errno)
     }

@@ -5,7 +5,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use serde_json::Value;
@@ -37,7 +37,18 @@ impl Bench {
     }
 
     pub(crate) fn run(&self, args: &[&str]) -> Output {
-        run_in(self.folder.path(), args)
+        command(self.folder.path(), args).output().unwrap()
+    }
+
+    /// Runs it with a reader of its standard output that has gone away.
+    pub(crate) fn run_unread(&self, args: &[&str]) -> Output {
+        let mut child = command(self.folder.path(), args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        child.wait_with_output().unwrap()
     }
 
     /// Runs `dump ./saved ./out` with `args` and `--json`; status and object.
@@ -68,13 +79,14 @@ impl Bench {
     }
 }
 
-pub(crate) fn run_in(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_resdump"))
+/// The program, to be run in `folder`.
+pub(crate) fn command(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_resdump"));
+    command
         .args(args)
         .current_dir(folder)
-        .env_remove("RUST_LOG")
-        .output()
-        .unwrap()
+        .env_remove("RUST_LOG");
+    command
 }
 
 pub(crate) fn stderr(output: &Output) -> String {

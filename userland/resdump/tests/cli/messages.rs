@@ -2,7 +2,7 @@
 
 //! What the program says, word for word. `UPDATE_EXPECT=1 cargo test` takes over what has changed.
 
-use std::fs;
+use std::{collections::BTreeSet, fs, path::Path};
 
 use expect_test::expect_file;
 
@@ -18,7 +18,8 @@ fn help_of_the_program() {
 fn help_of_every_command_fits_a_terminal() {
     let bench = Bench::new(1);
     let commands = [
-        "list", "show", "dump", "load", "send", "receive", "verify", "convert", "doctor",
+        "list", "show", "dump", "snapshot", "load", "verify", "convert", "send", "receive",
+        "doctor", "bench",
     ];
     let all: Vec<String> = commands
         .iter()
@@ -45,21 +46,68 @@ fn without_alignment(text: &str) -> String {
     }
 }
 
-/// Those that need no device.
-#[test]
-fn every_error() {
+/// Files for errors to be about.
+fn scene() -> Bench {
     let bench = Bench::new(8192);
+    let keep = |name: &str| {
+        fs::rename(bench.path("out"), bench.path(name)).unwrap();
+        fs::rename(bench.path("out.json"), bench.path(&format!("{name}.json"))).unwrap();
+    };
     fs::write(bench.path("precious"), "precious").unwrap();
+    fs::write(bench.path("empty"), "").unwrap();
     fs::write(bench.path("broken"), "x").unwrap();
     fs::write(bench.path("broken.json"), "{").unwrap();
+    fs::write(bench.path("odd"), "x").unwrap();
+    fs::create_dir(bench.path("odd.json")).unwrap();
+    fs::create_dir(bench.path("folder")).unwrap();
+    fs::File::create(bench.path("large"))
+        .and_then(|file| file.set_len(4 << 20))
+        .unwrap();
     fs::write(bench.path("old"), "x").unwrap();
+    let text = bench.manifest_text();
     fs::write(
         bench.path("old.json"),
-        bench
-            .manifest_text()
-            .replace("\"schema\": 1", "\"schema\": 9"),
+        text.replace("\"schema\": 1", "\"schema\": 9"),
     )
     .unwrap();
+    fs::write(bench.path("half"), [0; 8192]).unwrap();
+    fs::write(
+        bench.path("half.json"),
+        text.replace("\"complete\": true", "\"complete\": false")
+            .replace("\"bytes\": 8192", "\"bytes\": 4096"),
+    )
+    .unwrap();
+    bench.dump(&["--compress", "lz4"]);
+    keep("packed");
+    bench.dump(&["--digest", "crc32c"]);
+    keep("short");
+    fs::write(bench.path("short"), "x").unwrap();
+    bench.dump(&["--digest", "crc32c"]);
+    keep("damaged");
+    fs::write(bench.path("damaged"), [0; 8192]).unwrap();
+    bench
+}
+
+/// The transcript of each line: what it says on standard error, and its status.
+fn transcript(bench: &Bench, lines: &[&str], silent: bool) -> String {
+    let all: Vec<String> = lines
+        .iter()
+        .map(|line| {
+            let args: Vec<&str> = line.split(' ').collect();
+            let output = bench.run(&args);
+            assert!(!silent || output.stdout.is_empty(), "{line}");
+            let said = stderr(&output);
+            assert_eq!(said.lines().count(), 1, "{line}: {said}");
+            let status = output.status.code().unwrap();
+            format!("$ resdump {line}\n{}[{status}]\n", without_alignment(&said))
+        })
+        .collect();
+    all.join("\n")
+}
+
+/// Those that need no device; the suite has the others.
+#[test]
+fn every_error() {
     let lines = [
         "show ./none",
         "show /dev/null",
@@ -67,6 +115,7 @@ fn every_error() {
         "show ./saved --offset 8192",
         "show ./saved --offset 1 --length 0xffffffffffffffff",
         "show ./saved --length 0",
+        "show ./packed",
         "dump ./saved ./precious",
         "dump ./saved .",
         "dump ./saved /dev/null",
@@ -79,39 +128,126 @@ fn every_error() {
         "dump ./saved ./out --engine read --strict",
         "dump ./saved ./out --length 4097 --strict",
         "dump ./saved ./out --max-size 4096",
-        "dump ./saved ./out --compress lz4",
+        "dump ./saved ./out --keep-free 1E",
+        "dump ./saved ./out --manifest ./none/out.json",
+        "dump ./saved ./out --compress lz4 --strict",
+        "dump ./saved ./odd --force --no-manifest",
         "dump ./saved ./precious --resume",
         "dump ./saved ./broken --resume",
+        "dump ./saved ./half --resume",
+        "dump ./saved ./half --resume --offset 4096",
         "dump ./saved - --verify",
         "dump ./saved tcp:127.0.0.1:1",
+        "snapshot ./saved ./out",
+        "snapshot no-such-region ./out",
+        "snapshot ./saved ./out --resume",
+        "snapshot ./saved ./out --engine kernel",
+        "bench ./out",
+        "bench ./precious --region ./saved",
         "load ./saved ./saved",
         "verify ./none",
         "verify ./precious",
         "verify ./broken",
+        "verify ./odd",
         "verify ./old",
+        "verify ./half",
+        "verify ./short",
+        "verify ./damaged",
         "convert ./saved ./precious --to raw",
+        "convert ./saved ./folder --to raw --force",
+        "convert ./saved ./none/out --to raw",
         "convert ./saved ./out --to lime",
+        "convert ./empty ./out --to lime --base 0",
         "receive ./none ./out",
         "receive tcp:x:1 ./out",
+        "receive - ./precious",
     ];
-    let all: Vec<String> = lines
+    expect_file!["../snapshots/errors.txt"].assert_eq(&transcript(&scene(), &lines, true));
+}
+
+/// Those after something was said on standard output.
+#[test]
+fn every_error_beside_other_output() {
+    let lines = [
+        "show ./large --json --length 2M",
+        "send ./saved",
+        "receive - ./out",
+        "doctor ./saved --target ./precious",
+        "doctor --target ./folder",
+    ];
+    expect_file!["../snapshots/errors-beside.txt"].assert_eq(&transcript(&scene(), &lines, false));
+}
+
+/// What nobody can bring about at will, or only another test does.
+const NOT_SHOWN: [&str; 20] = [
+    // A kernel or a disk that fails in the middle.
+    "cannot allocate",
+    "cannot handle",
+    "cannot inspect",
+    "cannot inspect target",
+    "cannot read",
+    "cannot read back",
+    "cannot set length",
+    "cannot sync",
+    "cannot write header",
+    "no memory for a copy",
+    "no snapshot",
+    "target changed while it was opened",
+    // A signal at the right moment; `cut` in the suite has one.
+    "benchmark interrupted",
+    "no digest",
+    "dump incomplete",
+    // A bad sector: `broken`, as the one before.
+    "load incomplete",
+    // A region that is large enough: also `cut`.
+    "too much for a snapshot",
+    // Another end that goes away: `streams.rs`.
+    "not a stream of resdump",
+    "stream ended early",
+    // Every file system of the suite has direct I/O, or copies.
+    "target has no direct I/O",
+];
+
+/// What failed, as the sources name it: the first text after `Error::new`, `system` or `io`.
+fn kinds(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            kinds(&path, found);
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("mod tests {").next().unwrap();
+        for call in ["Error::new(", "Error::system(", "Error::io("] {
+            for rest in code.split(call).skip(1) {
+                let mut words = rest.trim_start().splitn(3, '"');
+                let before = words.next().unwrap();
+                // A variable in place of a text is a helper, whose callers are found.
+                if before.len() < 60 && !before.contains([';', '{', ')']) {
+                    found.extend(words.next().map(str::to_owned));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_kind_of_error_is_in_a_transcript() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = BTreeSet::new();
+    kinds(&root.join("src"), &mut found);
+    assert!(found.len() > 40, "{found:?}");
+    let shown: String = [
+        "tests/snapshots/errors.txt",
+        "tests/snapshots/errors-beside.txt",
+        "../../qemu/tests/suite/messages.txt",
+    ]
+    .map(|name| fs::read_to_string(root.join(name)).unwrap())
+    .concat();
+    let missing: Vec<&String> = found
         .iter()
-        .map(|line| {
-            let args: Vec<&str> = line.split(' ').collect();
-            let output = bench.run(&args);
-            assert!(output.stdout.is_empty(), "{line}");
-            assert_eq!(
-                stderr(&output).lines().count(),
-                1,
-                "{line}: {}",
-                stderr(&output)
-            );
-            let status = output.status.code().unwrap();
-            format!(
-                "$ resdump {line}\n{}[{status}]\n",
-                without_alignment(&stderr(&output))
-            )
-        })
+        .filter(|kind| !shown.contains(&format!("resdump: {kind}: ")))
+        .filter(|kind| !NOT_SHOWN.contains(&kind.as_str()))
         .collect();
-    expect_file!["../snapshots/errors.txt"].assert_eq(&all.join("\n"));
+    assert!(missing.is_empty(), "{missing:?}");
 }

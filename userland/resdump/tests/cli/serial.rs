@@ -5,16 +5,14 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     thread,
 };
 
-use crate::bench::Bench;
+use crate::bench::{Bench, command};
 
 fn start(bench: &Bench, args: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_resdump"))
-        .args(args)
-        .current_dir(bench.folder.path())
+    command(bench.folder.path(), args)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -2,10 +2,7 @@
 
 //! `resdump show`.
 
-use std::{
-    fs,
-    process::{Command, Stdio},
-};
+use std::fs;
 
 use serde_json::Value;
 
@@ -34,15 +31,7 @@ fn show_prints_32_bytes_a_line() {
 #[test]
 fn a_reader_that_goes_away_is_not_an_error() {
     let bench = Bench::new(4 << 20);
-    let mut child = Command::new(env!("CARGO_BIN_EXE_resdump"))
-        .args(["show", "./saved", "--length", "4M"])
-        .current_dir(bench.folder.path())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    drop(child.stdout.take());
-    let output = child.wait_with_output().unwrap();
+    let output = bench.run_unread(&["show", "./saved", "--length", "4M"]);
     assert_eq!(output.status.code(), Some(0));
     assert!(output.stderr.is_empty());
 }

@@ -2,17 +2,26 @@
 
 //! Arguments of `dump`.
 
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
+use nix::errno::Errno;
 use resmem_abi::abi::{CHUNK_DEFAULT, DEPTH_DEFAULT, DEPTH_MAX};
 
+use super::stream::Place;
 use crate::{
     digest::Algorithm,
     engine::{Name, Settings},
+    error::{Error, Result},
+    exit_codes::ExitCode,
     format::Format,
-    manifest, size,
+    journal::Journal,
+    manifest::{self, Manifest},
+    size,
     stream::pack::Compression,
     target::{Kind, Permit},
 };
@@ -21,26 +30,26 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Label, node below /dev/resmem, or a saved file
-    pub(super) region: String,
+    pub(in crate::commands) region: String,
 
     /// File (made if there is none), block device, '-' or tcp:HOST:PORT
     pub(super) target: PathBuf,
 
     /// How the bytes move
     #[arg(long, value_enum, default_value = "auto")]
-    pub(super) engine: Name,
+    pub(in crate::commands) engine: Name,
 
     /// Refuse to copy: fail unless every byte goes by direct I/O
     #[arg(long)]
-    pub(super) strict: bool,
+    pub(in crate::commands) strict: bool,
 
     /// First byte, from the start of the region: 4096, 0x1000, 4K
     #[arg(long, value_name = "BYTES", default_value = "0", value_parser = size::parse)]
-    pub(super) offset: u64,
+    pub(in crate::commands) offset: u64,
 
     /// Number of bytes [default: to the end of the region]
     #[arg(long, value_name = "BYTES", value_parser = size::parse)]
-    pub(super) length: Option<u64>,
+    pub(in crate::commands) length: Option<u64>,
 
     /// Where the first byte goes to in the target; a file keeps what is before
     #[arg(long, value_name = "BYTES", default_value = "0", value_parser = size::parse)]
@@ -59,7 +68,7 @@ pub struct Args {
           value_parser = PossibleValuesParser::new(["raw", "elf"]).map(format_named))]
     pub(super) format: Format,
 
-    /// Compress what goes to '-' or tcp: (never to a file or device)
+    /// Compress: it costs the CPU all that direct I/O saves
     #[arg(long, value_enum, value_name = "METHOD")]
     pub(super) compress: Option<Compression>,
 
@@ -73,7 +82,12 @@ pub struct Args {
 
     /// Go on with a dump that was interrupted, as its manifest says
     #[arg(long)]
-    pub(super) resume: bool,
+    pub(in crate::commands) resume: bool,
+
+    /// Seconds between two checkpoints of the manifest
+    #[arg(long, value_name = "SECONDS", default_value = "10",
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) checkpoint: u64,
 
     /// Where the manifest goes to [default: TARGET.json beside a file]
     #[arg(long, value_name = "PATH")]
@@ -128,11 +142,54 @@ impl Args {
         }
     }
 
+    pub(super) fn journal(&self, path: &Path, manifest: Manifest) -> Result<Journal> {
+        Journal::begin(path, manifest, Duration::from_secs(self.checkpoint))
+    }
+
     pub(super) fn permit(&self) -> Permit {
         Permit {
             force: self.force,
             partial: self.partial,
             resume: self.resume,
+        }
+    }
+
+    /// The stream that the target names, if it does.
+    pub(super) fn place(&self) -> Option<Place> {
+        Place::of(&self.target)
+    }
+
+    /// Refuses what does not go together.
+    pub(in crate::commands) fn check(&self) -> Result<()> {
+        let stream = self.place().is_some();
+        let (what, errno, advice) = match (stream, self.compress.is_some()) {
+            (true, _) => (
+                "not for a stream",
+                Errno::ESPIPE,
+                "leave it out, or dump to a file or device",
+            ),
+            (false, true) => (
+                "not for a compressed file",
+                Errno::EINVAL,
+                "leave it out, or --compress",
+            ),
+            (false, false) => return Ok(()),
+        };
+        let flags = [
+            (self.resume, "--resume"),
+            (self.verify && stream, "--verify"),
+            (self.zero_skip, "--zero-skip"),
+            (self.seek > 0, "--seek"),
+            (self.manifest.is_some() && stream, "--manifest"),
+            (self.format != Format::Raw, "--format"),
+            (self.strict && self.compress.is_some(), "--strict"),
+            (self.partial && !stream, "--partial"),
+            (self.keep_free > 0 && !stream, "--keep-free"),
+            (self.max_size.is_some() && !stream, "--max-size"),
+        ];
+        match flags.iter().find(|(given, _)| *given) {
+            Some((_, flag)) => Err(Error::new(ExitCode::Usage, what, flag, errno, advice)),
+            None => Ok(()),
         }
     }
 

@@ -2,7 +2,7 @@
 
 //! A dump on its way: the bytes, their digest, what is durable, and whether it is what it should be.
 
-use std::{path::Path, thread};
+use std::path::Path;
 
 use nix::errno::Errno;
 
@@ -18,8 +18,8 @@ use crate::{
     progress::Progress,
     readback::ReadBack,
     report::{Clock, Report},
-    signals::{self, Stop},
-    source::{Region, Source},
+    signals::Stop,
+    source::Source,
     span::Span,
     target::Target,
     transfer,
@@ -45,16 +45,7 @@ impl Job<'_> {
     ) -> (Moved, Option<Digest>, Option<Error>) {
         let abort = Stop::default();
         let cancelled = || self.stop.requested() || abort.requested();
-        thread::scope(|scope| {
-            // A signal is for the thread that waits for the disk.
-            let hasher = signals::blocked(|| {
-                self.args.digest.map(|algorithm| {
-                    let cancelled = &cancelled;
-                    scope.spawn(move || {
-                        digest::of(self.source, self.layout.span, algorithm, cancelled)
-                    })
-                })
-            });
+        let work = || {
             let clock = Clock::start();
             let mut progress = Progress::new(self.layout.plan.span.length, show);
             let moved = self.write(engine, &mut |bytes| {
@@ -65,15 +56,13 @@ impl Job<'_> {
             });
             drop(progress);
             let finished = self.finish(&moved);
-            let done = self.layout.done + moved.bytes;
             report.moved(&moved, self.layout.done);
             report.time(&clock, finished.sync_seconds);
-            report.synced = finished.synced;
-
-            if done < self.layout.span.length {
+            report.synced = Some(finished.synced);
+            if report.bytes < self.layout.span.length {
                 abort.request();
             }
-            let mut error = moved
+            let error = moved
                 .error
                 .map(|errno| {
                     let kind = self.target.kind();
@@ -81,21 +70,21 @@ impl Job<'_> {
                 })
                 .or(finished.error)
                 .or_else(|| self.check_strict(&moved));
-            let digest = match hasher.map(thread::ScopedJoinHandle::join) {
-                Some(Ok(Ok(None))) => {
-                    error = error.or_else(|| Some(self.no_digest()));
-                    None
-                }
-                Some(Ok(Ok(digest))) => digest,
-                Some(Ok(Err(failed))) => {
-                    error = error.or(Some(failed));
-                    None
-                }
-                Some(Err(panic)) => std::panic::resume_unwind(panic),
-                None => None,
-            };
-            (moved, digest, error)
-        })
+            (moved, error)
+        };
+        let ((moved, error), digest) = digest::alongside(
+            self.source,
+            self.layout.span,
+            self.args.digest,
+            &cancelled,
+            work,
+        );
+        let (digest, unknown) = match digest {
+            Ok(None) if self.args.digest.is_some() => (None, Some(self.no_digest())),
+            Ok(digest) => (digest, None),
+            Err(failed) => (None, Some(failed)),
+        };
+        (moved, digest, error.or(unknown))
     }
 
     /// Body by the engine, tail through the page cache.
@@ -172,9 +161,8 @@ impl Job<'_> {
         if self.args.format != Format::Elf || stored == 0 {
             return Ok(());
         }
-        let abi = self.source.region().map_or(0, Region::abi);
-        let origin = self.layout.origin(self.source);
-        let note = Manifest::begin(origin, Format::Elf, self.layout.data_offset, abi).note();
+        let layout = self.layout;
+        let note = Manifest::of(self.source, layout.span, Format::Elf, layout.data_offset).note();
         let header = elf::header(&elf::Image {
             endian: elf::native_endian(),
             machine: elf::native_machine(),

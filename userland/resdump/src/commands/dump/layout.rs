@@ -78,11 +78,6 @@ impl Layout {
         Ok(layout)
     }
 
-    /// What tells this dump from another.
-    pub(super) fn origin(&self, source: &dyn Source) -> Origin {
-        origin(source, self.span)
-    }
-
     fn check_strict(&self, args: &Args, target: &Target) -> Result<()> {
         if args.strict && target.copies() {
             return Err(engine::would_copy(
@@ -136,15 +131,6 @@ impl Layout {
 
 fn header_bytes(alignment: Alignment) -> u64 {
     elf::DATA_OFFSET.max(alignment.offset.into())
-}
-
-fn origin(source: &dyn Source, span: Span) -> Origin {
-    Origin {
-        region: source.name().into(),
-        base: source.base(),
-        offset: span.offset,
-        length: span.length,
-    }
 }
 
 fn plan(source: &dyn Source, span: Span, seek: u64, alignment: Alignment) -> Result<Plan> {
@@ -227,7 +213,7 @@ fn resume_at(
             "there is no manifest: start again with --force",
         ));
     };
-    if manifest.origin != origin(source, layout.span)
+    if manifest.origin != Origin::of(source, layout.span)
         || manifest.format != args.format
         || manifest.data_offset != layout.data_offset
     {

@@ -2,8 +2,6 @@
 
 //! `resdump dump`: a region to a file or block device.
 
-use nix::errno::Errno;
-
 use crate::{
     engine,
     error::{Error, Result},
@@ -13,15 +11,16 @@ use crate::{
     output::Output,
     report::Report,
     signals::Stop,
-    source::{self, Region, Source},
+    source::{self, Source},
     span::Span,
-    target::Target,
+    target::{Kind, Target},
 };
 
 mod args;
 mod incomplete;
 mod job;
 mod layout;
+mod packed;
 mod stream;
 
 pub use args::Args;
@@ -29,24 +28,22 @@ use job::Job;
 use layout::Layout;
 
 /// Runs `dump`.
+pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
+    args.check()?;
+    dump(args, &*source::open(&args.region)?, output)
+}
+
+/// Dumps `source`, whatever `args.region` says.
 ///
 /// Everything that can be refused is refused before the target is changed: the range, then the
 /// engine, then the target, then alignment and room.
-pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
-    if let Some(place) = stream::Place::of(&args.target) {
-        return stream::run(args, &place, output);
+pub(super) fn dump(args: &Args, source: &dyn Source, output: &Output) -> Result<ExitCode> {
+    if let Some(place) = args.place() {
+        return stream::run(args, &place, source, output);
     }
-    if args.compress.is_some() {
-        return Err(Error::new(
-            ExitCode::Usage,
-            "no compressed files",
-            "--compress",
-            Errno::EINVAL,
-            "direct I/O takes the bytes as they are: dump to '-' and redirect it",
-        ));
+    if let Some(compression) = args.compress {
+        return packed::run(args, compression, source, output);
     }
-    let source = source::open(&args.region)?;
-    let source = &*source;
     let span = Span::new(args.offset, args.length, source.size())?;
     let mut engine = engine::open(args.engine, source, span, args.settings(), args.strict)?;
     let target = Target::open(&args.target, engine.direct(), args.permit())?;
@@ -59,8 +56,7 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
             return Err(error);
         }
     };
-    let stop = Stop::on_signals()
-        .map_err(|error| Error::io("cannot handle", "SIGINT and SIGTERM", &error))?;
+    let stop = Stop::on_signals()?;
     let job = Job {
         args,
         source,
@@ -70,7 +66,7 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
     };
 
     let name = args.target.to_string_lossy();
-    let mut report = Report::new(source.name(), source.base(), span);
+    let mut report = Report::of(source, span);
     report.target(&name, target.kind(), args.seek);
     let show = !args.quiet && !output.is_json();
     let (moved, digest, error) = job.run(&mut *engine, journal.as_mut(), show, &mut report);
@@ -88,12 +84,7 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
         let stored = journal.finish(|manifest| record(manifest, &report, error.as_ref()));
         error = error.or(stored.err());
     }
-    if output.is_json() {
-        output.object(&report, error.as_ref())?;
-    } else if !args.quiet {
-        output.text(|out| writeln!(out, "{report}"))?;
-    }
-    Ok(error.map_or(ExitCode::Ok, |error| output.complain(&error)))
+    report.tell(args.quiet, output, error)
 }
 
 /// Makes it known that the target is not complete, and makes room.
@@ -103,25 +94,29 @@ fn prepare(
     layout: &Layout,
     target: &Target,
 ) -> Result<Option<Journal>> {
-    let stale = manifest::beside(&args.target);
     let journal = match args.manifest(target.kind()) {
         Some(path) => {
-            let abi = source.region().map_or(0, Region::abi);
-            let origin = layout.origin(source);
-            let mut manifest = Manifest::begin(origin, args.format, layout.data_offset, abi);
+            let mut manifest = Manifest::of(source, layout.span, args.format, layout.data_offset);
             manifest.bytes = layout.done;
             manifest.resumed = layout.done;
             manifest.digest.clone_from(&layout.digest);
-            Some(Journal::begin(&path, manifest)?)
+            Some(args.journal(&path, manifest)?)
         }
-        None if target.kind() == crate::target::Kind::File => {
-            manifest::remove(&stale)?;
+        None => {
+            forget(args, target)?;
             None
         }
-        None => None,
     };
     target.prepare(&layout.plan, layout.room, args.zero_skip)?;
     Ok(journal)
+}
+
+/// Takes away the manifest of what was in the target before.
+fn forget(args: &Args, target: &Target) -> Result<()> {
+    match target.kind() {
+        Kind::File => manifest::remove(&manifest::beside(&args.target)),
+        Kind::Block | Kind::Stream => Ok(()),
+    }
 }
 
 /// Takes away what has been made, when nothing is going to be written.
@@ -137,14 +132,16 @@ fn abandon(args: &Args, target: Target) {
 
 /// The last word on a dump.
 fn record(manifest: &mut Manifest, report: &Report<'_>, error: Option<&Error>) {
-    manifest.complete = report.complete && report.synced;
+    let synced = report.synced == Some(true);
+    manifest.complete = report.complete && synced;
     // Without a sync that worked, what was known before is all that is known.
-    if report.synced {
+    if synced {
         manifest.bytes = report.bytes;
     }
     manifest.direct = report.direct;
     manifest.copied = report.copied;
     manifest.skipped = report.skipped;
+    manifest.stored = report.stored;
     manifest.engine = report.engine.as_str().into();
     manifest.engine_reason.clone_from(&report.engine_reason);
     if report.digest.is_some() {

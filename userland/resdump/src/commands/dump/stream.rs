@@ -11,7 +11,6 @@ use std::{
         unix::fs::FileTypeExt,
     },
     path::Path,
-    thread,
 };
 
 use nix::errno::Errno;
@@ -22,13 +21,11 @@ use crate::{
     engine::{self, Moved, Name},
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
-    format::Format,
-    manifest::{Manifest, Origin},
     output::Output,
     progress::Progress,
     report::{Clock, Report},
-    signals::{self, Stop},
-    source::{self, Region, Source},
+    signals::Stop,
+    source::Source,
     span::Span,
     stream::{
         sender::{BLOCK, Sender},
@@ -70,13 +67,15 @@ impl Place {
 }
 
 /// Runs it.
-pub(super) fn run(args: &Args, place: &Place, output: &Output) -> Result<ExitCode> {
+pub(super) fn run(
+    args: &Args,
+    place: &Place,
+    source: &dyn Source,
+    output: &Output,
+) -> Result<ExitCode> {
     let aside = output.aside();
     let output = if place.is_framed() { output } else { &aside };
     let name = args.target.to_string_lossy();
-    refuse_what_streams_cannot(args)?;
-    let source = source::open(&args.region)?;
-    let source = &*source;
     let span = Span::new(args.offset, args.length, source.size())?;
     let failed = |error: &io::Error| {
         let errno = error.raw_os_error().map(Errno::from_raw);
@@ -90,45 +89,37 @@ pub(super) fn run(args: &Args, place: &Place, output: &Output) -> Result<ExitCod
     };
     let out = place.open().map_err(|error| failed(&error))?;
     let is_pipe = out.metadata().is_ok_and(|it| it.file_type().is_fifo());
-    let stop = Stop::on_signals()
-        .map_err(|error| Error::io("cannot handle", "SIGINT and SIGTERM", &error))?;
+    let stop = Stop::on_signals()?;
     let mut sender = Sender::new(source, &out, is_pipe, &stop).map_err(|error| failed(&error))?;
 
-    let mut report = Report::new(source.name(), source.base(), span);
+    let mut report = Report::of(source, span);
     report.target(&name, Kind::Stream, 0);
     let show = !args.quiet && !output.is_json();
     let clock = Clock::start();
-    let (moved, digest, error) = thread::scope(|scope| {
-        let hasher = signals::blocked(|| {
-            args.digest.map(|algorithm| {
-                let cancelled = || stop.requested();
-                scope.spawn(move || digest::of(source, span, algorithm, &cancelled))
-            })
+    let ((bytes, sent), digest) =
+        digest::alongside(source, span, args.digest, &|| stop.requested(), || {
+            let mut progress = Progress::new(span.length, show);
+            let sent = send(args, place, source, span, &mut sender, &mut progress, &stop);
+            drop(progress);
+            if sent.1.is_err() {
+                stop.request();
+            }
+            sent
         });
-        let mut progress = Progress::new(span.length, show);
-        let (bytes, sent) = send(args, place, source, span, &mut sender, &mut progress, &stop);
-        drop(progress);
-        if sent.is_err() {
-            stop.request();
-        }
-        let (digest, hashed) = match hasher.map(thread::ScopedJoinHandle::join) {
-            Some(Ok(Ok(digest))) => (digest, Ok(())),
-            Some(Ok(Err(error))) => (None, Err(error)),
-            Some(Err(panic)) => std::panic::resume_unwind(panic),
-            None => (None, Ok(())),
-        };
-        let moved = Moved {
-            bytes,
-            direct: sender.direct,
-            copied: sender.copied,
-            ..Moved::default()
-        };
-        let error = sent
-            .map_err(|error| incomplete(&name, bytes, span, errno_of(&error)))
-            .and(hashed)
-            .err();
-        (moved, digest, error)
-    });
+    let moved = Moved {
+        bytes,
+        direct: sender.direct,
+        copied: sender.copied,
+        ..Moved::default()
+    };
+    let (digest, unknown) = match digest {
+        Ok(digest) => (digest, None),
+        Err(error) => (None, Some(error)),
+    };
+    let error = sent
+        .err()
+        .map(|error| incomplete(&name, bytes, span, errno_of(&error)))
+        .or(unknown);
     let error = error.or_else(|| end(place, &out, &moved, digest.as_ref(), &name).err());
     report.moved(&moved, 0);
     report.time(&clock, 0.0);
@@ -138,39 +129,14 @@ pub(super) fn run(args: &Args, place: &Place, output: &Output) -> Result<ExitCod
         Name::Mmap
     };
     report.engine_reason = "stream".into();
+    report.compression = args.compress;
+    report.stored = args.compress.map(|_| sender.stored);
     report.digest = digest;
     let error = error.or_else(|| {
         (args.strict && moved.copied > 0)
             .then(|| engine::would_copy(&name, "it is complete, but bytes have been copied"))
     });
-    if output.is_json() {
-        output.object(&report, error.as_ref())?;
-    } else if !args.quiet {
-        output.text(|out| writeln!(out, "{report}"))?;
-    }
-    Ok(error.map_or(ExitCode::Ok, |error| output.complain(&error)))
-}
-
-fn refuse_what_streams_cannot(args: &Args) -> Result<()> {
-    let flags = [
-        (args.resume, "--resume"),
-        (args.verify, "--verify"),
-        (args.zero_skip, "--zero-skip"),
-        (args.seek > 0, "--seek"),
-        (args.manifest.is_some(), "--manifest"),
-        (args.format != Format::Raw, "--format"),
-        (args.strict && args.compress.is_some(), "--strict"),
-    ];
-    match flags.iter().find(|(given, _)| *given) {
-        Some((_, flag)) => Err(Error::new(
-            ExitCode::Usage,
-            "not for a stream",
-            flag,
-            Errno::ESPIPE,
-            "leave it out, or dump to a file or device",
-        )),
-        None => Ok(()),
-    }
+    report.tell(args.quiet, output, error)
 }
 
 /// Sends everything but the end; the bytes that went, and what stopped it.
@@ -186,18 +152,7 @@ fn send(
     let mut done = 0;
     let result = (|| {
         if place.is_framed() {
-            let origin = Origin {
-                region: source.name().into(),
-                base: source.base(),
-                offset: span.offset,
-                length: span.length,
-            };
-            let abi = source.region().map_or(0, Region::abi);
-            let header = Header {
-                manifest: Manifest::begin(origin, Format::Raw, 0, abi),
-                compression: args.compress,
-                digest: args.digest,
-            };
+            let header = Header::of(source, span, args.compress, args.digest);
             wire::write_header(&mut sender.out(), &header)?;
         }
         while done < span.length {

@@ -16,7 +16,7 @@ use crate::{
     digest::Algorithm,
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
-    journal::Journal,
+    journal::{Journal, PERIOD},
     manifest::{self, Manifest, Origin},
     output::Output,
     progress::Progress,
@@ -36,8 +36,7 @@ pub(super) fn run(args: &Args, output: &Output) -> Result<ExitCode> {
     let aside = output.aside();
     let output = if args.from == "-" { &aside } else { output };
     let name = args.file.display().to_string();
-    let stop = Stop::on_signals()
-        .map_err(|error| Error::io("cannot handle", "SIGINT and SIGTERM", &error))?;
+    let stop = Stop::on_signals()?;
     let mut store = Store::open(args, !args.quiet && !output.is_json())?;
     let line = match args.from.as_str() {
         "-" => Line::standard(),
@@ -151,7 +150,7 @@ impl Sink for Store<'_> {
         (manifest.complete, manifest.data_offset) = (false, 0);
         (manifest.bytes, manifest.resumed) = (bytes, bytes);
         let path = manifest::beside(&self.args.file);
-        let journal = Journal::begin(&path, manifest).map_err(|error| error.errno)?;
+        let journal = Journal::begin(&path, manifest, PERIOD).map_err(|error| error.errno)?;
         self.coming = Some(Coming {
             progress: Progress::new(origin.length, self.show),
             origin,
@@ -219,7 +218,10 @@ fn ended(name: &str, bytes: u64, length: u64, errno: Errno) -> Error {
         "transfer incomplete",
         name,
         errno,
-        format!("{reason}; {bytes} of {length} bytes are here, go on with --resume"),
+        match bytes {
+            0 => format!("{reason}; nothing is here"),
+            _ => format!("{reason}; {bytes} of {length} bytes are here, go on with --resume"),
+        },
     )
 }
 

@@ -16,7 +16,7 @@ use crate::{
     digest::{Algorithm, Hasher},
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
-    journal::Journal,
+    journal::{Journal, PERIOD},
     manifest,
     output::Output,
     progress::Progress,
@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args, place: &str, output: &Output) -> Result<ExitCode>
     let (region, length) = (manifest.origin.region.clone(), manifest.origin.length);
     // Nothing that a stranger says is believed.
     (manifest.complete, manifest.bytes, manifest.data_offset) = (false, 0, 0);
-    let mut journal = Journal::begin(&manifest::beside(&args.file), manifest)?;
+    let mut journal = Journal::begin(&manifest::beside(&args.file), manifest, PERIOD)?;
 
     let mut progress = Progress::new(length, !args.quiet && !output.is_json());
     let mut sum = Sum::new(header.digest);

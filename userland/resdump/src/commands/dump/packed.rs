@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+
+//! `resdump dump REGION FILE --compress METHOD`: the CPU reads and compresses every byte, and the
+//! file is written through the page cache.
+
+use std::io::{self, Write};
+
+use nix::errno::Errno;
+
+use super::{abandon, args::Args, forget, record};
+use crate::{
+    digest,
+    engine::{Moved, Name},
+    error::{Error, Result, errno_of},
+    exit_codes::ExitCode,
+    journal::Journal,
+    manifest::Manifest,
+    output::Output,
+    progress::Progress,
+    readback::ReadBack,
+    report::{Clock, Report},
+    signals::Stop,
+    source::Source,
+    span::Span,
+    stream::{
+        pack::Compression,
+        sender::{BLOCK, Sender},
+    },
+    target::{Kind, Target},
+};
+
+/// Runs it.
+pub(super) fn run(
+    args: &Args,
+    compression: Compression,
+    source: &dyn Source,
+    output: &Output,
+) -> Result<ExitCode> {
+    let span = Span::new(args.offset, args.length, source.size())?;
+    let target = Target::open(&args.target, false, args.permit())?;
+    if target.kind() == Kind::Block {
+        return Err(Error::new(
+            ExitCode::Usage,
+            "not for a block device",
+            "--compress",
+            Errno::EINVAL,
+            "nothing would say where the data ends: dump to a file",
+        ));
+    }
+    let journal = match prepare(args, compression, source, span, &target) {
+        Ok(journal) => journal,
+        Err(error) => {
+            abandon(args, target);
+            return Err(error);
+        }
+    };
+    let stop = Stop::on_signals()?;
+    let name = args.target.to_string_lossy();
+    let mut report = Report::of(source, span);
+    report.target(&name, Kind::File, 0);
+    report.engine = Name::Read;
+    report.engine_reason = "compressed".into();
+    report.compression = Some(compression);
+
+    let clock = Clock::start();
+    let mut sender = Sender::new(source, target.file(), true, &stop)
+        .map_err(|error| Error::io("cannot open target", &name, &error))?;
+    let mut progress = Progress::new(span.length, !args.quiet && !output.is_json());
+    let ((bytes, written), digest) =
+        digest::alongside(source, span, args.digest, &|| stop.requested(), || {
+            let written = write(&mut sender, span, compression, &mut progress, &stop);
+            if written.1.is_err() {
+                stop.request();
+            }
+            written
+        });
+    drop(progress);
+    let (digest, unknown) = match digest {
+        Ok(digest) => (digest, None),
+        Err(error) => (None, Some(error)),
+    };
+    report.stored = Some(sender.stored);
+    report.moved(
+        &Moved {
+            bytes,
+            copied: bytes,
+            ..Moved::default()
+        },
+        0,
+    );
+    // A frame that was not written as a whole is none.
+    let cut = target.truncate(sender.stored);
+    let sync = Clock::start();
+    let synced = cut.and_then(|()| match args.no_sync {
+        true => Ok(()),
+        false => target.sync(),
+    });
+    report.synced = Some(synced.is_ok() && !args.no_sync);
+    report.time(&clock, sync.seconds());
+    report.digest = digest;
+
+    let mut error = written
+        .err()
+        .map(|error| incomplete(&name, bytes, span, errno_of(&error)))
+        .or(synced.err())
+        .or(unknown);
+    if args.verify && error.is_none() {
+        let mut read_back = ReadBack::open_packed(&args.target, bytes, compression)?;
+        let verified = match &report.digest {
+            Some(digest) => read_back.expect_digest(digest),
+            None => read_back.expect_bytes(source, span.offset),
+        };
+        report.verified = verified.is_ok();
+        report.complete &= report.verified;
+        error = verified.err();
+    }
+    if bytes == 0 {
+        drop(journal);
+        abandon(args, target);
+    } else if let Some(journal) = journal {
+        report.manifest = Some(journal.path().display().to_string());
+        let stored = journal.finish(|manifest| record(manifest, &report, error.as_ref()));
+        error = error.or(stored.err());
+    }
+    report.tell(args.quiet, output, error)
+}
+
+fn prepare(
+    args: &Args,
+    compression: Compression,
+    source: &dyn Source,
+    span: Span,
+    target: &Target,
+) -> Result<Option<Journal>> {
+    let journal = match args.manifest(target.kind()) {
+        Some(path) => {
+            let mut manifest = Manifest::of(source, span, args.format, 0);
+            manifest.compression = Some(compression);
+            manifest.stored = Some(0);
+            Some(args.journal(&path, manifest)?)
+        }
+        None => {
+            forget(args, target)?;
+            None
+        }
+    };
+    target.truncate(0)?;
+    Ok(journal)
+}
+
+/// Writes block after block; the bytes of the region that are in the file, and what stopped it.
+fn write(
+    sender: &mut Sender<'_>,
+    span: Span,
+    compression: Compression,
+    progress: &mut Progress,
+    stop: &Stop,
+) -> (u64, io::Result<()>) {
+    let mut done = 0;
+    let result = (|| {
+        while done < span.length {
+            if stop.requested() {
+                return Err(Errno::EINTR.into());
+            }
+            let length = (span.length - done).min(BLOCK.into());
+            let packed = sender.pack(
+                Span {
+                    offset: span.offset + done,
+                    length,
+                },
+                compression,
+            )?;
+            if let Err(error) = sender.out().write_all(&packed) {
+                sender.stored -= packed.len() as u64;
+                return Err(error);
+            }
+            done += length;
+            progress.at(done);
+        }
+        Ok(())
+    })();
+    (done, result)
+}
+
+fn incomplete(name: &str, done: u64, span: Span, errno: Errno) -> Error {
+    let (code, reason) = match errno {
+        Errno::EINTR => (ExitCode::Interrupted, "stopped by a signal"),
+        Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG => (ExitCode::NoSpace, "the target is full"),
+        _ => (ExitCode::Io, "see the kernel log"),
+    };
+    Error::new(
+        code,
+        "dump incomplete",
+        name,
+        errno,
+        format!(
+            "{reason}; {done} of {} bytes are on the target, and can be unpacked",
+            span.length
+        ),
+    )
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+
+//! `resdump snapshot`: a region that something writes to, as it was at one moment. The module copies
+//! it to memory first; it is written from there, by direct I/O, when the region may change again.
+
+use nix::errno::Errno;
+
+use super::dump;
+use crate::{
+    engine::Name,
+    error::{Error, Result},
+    exit_codes::ExitCode,
+    output::Output,
+    signals::Stop,
+    source::{Held, Region, Source},
+    span::Span,
+};
+
+/// Arguments of `snapshot`: those of `dump`, less what makes no sense.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+#[command(
+    mut_arg("engine", |arg| arg.hide(true)),
+    mut_arg("strict", |arg| arg.hide(true)),
+    mut_arg("resume", |arg| arg.hide(true))
+)]
+pub struct Args {
+    #[command(flatten)]
+    dump: dump::Args,
+}
+
+/// Runs `snapshot`.
+pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
+    let args = &args.dump;
+    let live = matches!(args.engine, Name::Kernel | Name::Devmem);
+    for (given, flag) in [
+        (args.resume, "--resume"),
+        (args.strict, "--strict"),
+        (live, "--engine"),
+    ] {
+        if given {
+            return Err(Error::new(
+                ExitCode::Usage,
+                "not for a snapshot",
+                flag,
+                Errno::EINVAL,
+                "leave it out, or use dump",
+            ));
+        }
+    }
+    args.check()?;
+    let region = Region::open(&args.region)?;
+    let span = Span::new(args.offset, args.length, region.size())?;
+    let stop = Stop::on_signals()?;
+    let held = Held::snapshot(&region, span, &stop)?;
+    // The region is free to change; nothing else of it is wanted.
+    drop(region);
+    log::info!(
+        "{} bytes of {} are held in memory",
+        span.length,
+        held.name()
+    );
+    dump::dump(args, &held, output)
+}
