@@ -52,6 +52,16 @@ RESDUMP_CARGO_ENV = \
 	env -u CARGO_PROFILE_RELEASE_LTO -u CARGO_PROFILE_RELEASE_CODEGEN_UNITS \
 	-u CARGO_PROFILE_RELEASE_OPT_LEVEL
 
+# Man pages and completions are made by a program of the workspace, on the host;
+# post-build.sh installs them.
+define RESDUMP_BUILD_ASSETS
+	cd $(@D) && $(HOST_MAKE_ENV) $(HOST_PKG_CARGO_ENV) cargo run \
+		--offline --locked --manifest-path userland/Cargo.toml \
+		--package resdump --example assets -- $(@D)/assets
+	find $(@D)/assets/man -type f ! -name '*.gz' -exec gzip -9nf {} +
+endef
+RESDUMP_POST_BUILD_HOOKS += RESDUMP_BUILD_ASSETS
+
 RESDUMP_BUILT = $(@D)/userland/target/$(RUSTC_TARGET_NAME)/$(if $(BR2_ENABLE_DEBUG),debug,release)
 
 # The workspace's programs, and where the data partition is mounted.
