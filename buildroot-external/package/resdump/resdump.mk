@@ -38,6 +38,12 @@ define RESDUMP_BUSYBOX_CONFIG_FIXUPS
 	$(call KCONFIG_DISABLE_OPT,CONFIG_STATIC)
 endef
 
+# Buildroot makes busybox setuid root, and every user root by its applets. Packages'
+# tables are applied in alphabetical order, the last one counts.
+define RESDUMP_PERMISSIONS
+	/bin/busybox f 0755 0 0 - - - - -
+endef
+
 # The io-uring crate names 64-bit machines only, and works on this one too: see
 # docs/dependencies.md. Where it was built is no part of the program. How it is
 # optimised is said by its Cargo.toml, and not by Buildroot.
@@ -45,6 +51,16 @@ RESDUMP_CARGO_ENV = \
 	CARGO_TARGET_$(call UPPERCASE,$(RUSTC_TARGET_NAME))_RUSTFLAGS="--cfg=io_uring_skip_arch_check --remap-path-prefix=$(@D)=resdump" \
 	env -u CARGO_PROFILE_RELEASE_LTO -u CARGO_PROFILE_RELEASE_CODEGEN_UNITS \
 	-u CARGO_PROFILE_RELEASE_OPT_LEVEL
+
+# Man pages and completions are made by a program of the workspace, on the host;
+# post-build.sh installs them.
+define RESDUMP_BUILD_ASSETS
+	cd $(@D) && $(HOST_MAKE_ENV) $(HOST_PKG_CARGO_ENV) cargo run \
+		--offline --locked --manifest-path userland/Cargo.toml \
+		--package resdump --example assets -- $(@D)/assets
+	find $(@D)/assets/man -type f ! -name '*.gz' -exec gzip -9nf {} +
+endef
+RESDUMP_POST_BUILD_HOOKS += RESDUMP_BUILD_ASSETS
 
 RESDUMP_BUILT = $(@D)/userland/target/$(RUSTC_TARGET_NAME)/$(if $(BR2_ENABLE_DEBUG),debug,release)
 
