@@ -62,12 +62,12 @@ pub const IOC_SNAPSHOT_STATUS: u8 = 0x05;
 
 /// `_IOW(IOC_TYPE, IOC_SYNC, RegionSync)`: hand a range over between device and processors, on a machine
 /// whose caches do not see what devices do ([`REGION_NONCOHERENT`]); elsewhere nothing needs to be
-/// done, nor is. For those who map the region or read `/dev/mem`: all other commands do it themselves
-/// where the node says that a device writes the region.
+/// done, nor is. For those who keep a mapping or map `/dev/mem`: all other commands, reads and new
+/// mappings do it themselves where the node says that a device writes the region.
 ///
 /// Errors: `EINVAL` for a direction other than those two; `ERANGE`, `EOVERFLOW` as for [`IOC_DUMP`];
-/// `EOPNOTSUPP` where no mapping for DMA could be made (not all memory has a `struct page`, or no
-/// device-tree node stands for a device); `ENODEV` when the driver was unbound meanwhile.
+/// `EOPNOTSUPP` where no node says that a device writes the region; `ENODEV` when the driver was
+/// unbound meanwhile.
 pub const IOC_SYNC: u8 = 0x06;
 
 /// [`RegionSync::direction`]: what the device wrote is what processors read from now on. What processors

@@ -106,13 +106,13 @@ pub(super) fn meter(guest: &mut Guest, way: &Way, length: u64) -> Result<f64> {
     } else {
         3
     };
-    let said = guest.check_within(
-        &format!(
-            "probe meter --rounds {rounds} -- resdump dump {} --length {length}",
-            way.arguments()
-        ),
-        600,
-    )?;
+    let command = format!("resdump dump {} --length {length}", way.arguments());
+    metered(guest, &command, rounds)
+}
+
+/// What a command costs: the least of some rounds, in instructions.
+pub fn metered(guest: &mut Guest, command: &str, rounds: u32) -> Result<f64> {
+    let said = guest.check_within(&format!("probe meter --rounds {rounds} -- {command}"), 600)?;
     said.trim()
         .strip_prefix("ok instructions=")
         .and_then(|count| count.parse().ok())

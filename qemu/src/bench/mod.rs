@@ -23,7 +23,7 @@ use crate::image::Image;
 use crate::paths::Paths;
 
 pub use baseline::Baseline;
-pub use cost::{Cost, WAYS, Way, costs};
+pub use cost::{Cost, WAYS, Way, costs, metered};
 pub use report::Report;
 pub use stage::Stage;
 

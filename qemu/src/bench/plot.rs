@@ -144,8 +144,8 @@ fn throughput(report: &Report, area: &Area<'_>) -> Drawn {
         let mut line: Vec<(f64, f64)> = chunks
             .iter()
             .filter_map(|chunk| {
-                let of_chunk: Vec<_> = rates.iter().filter(|rate| rate.chunk == *chunk).collect();
-                let of_chunk: Vec<_> = of_chunk.into_iter().cloned().collect();
+                let of_chunk = rates.iter().filter(|rate| rate.chunk == *chunk);
+                let of_chunk: Vec<_> = of_chunk.cloned().collect();
                 Some((f64::from(*chunk).log2(), best(&of_chunk)?.median))
             })
             .collect();

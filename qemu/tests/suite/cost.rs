@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 
-use harness::bench::{Baseline, Stage, WAYS, costs};
+use harness::bench::{Baseline, Stage, WAYS, costs, metered};
 use harness::paths::Paths;
 
 use crate::bed;
@@ -56,14 +56,9 @@ pub fn a_sync_touches_every_cache_line_that_it_must() -> Result<()> {
         ..Stage::new(&paths, &board, &image)
     };
     let per_line = stage.run("suite/sync", |guest, size| {
-        let mut meter = |length: u64| -> Result<f64> {
-            let said = guest.check(&format!(
-                "probe meter -- probe sync /dev/resmem/capture --length {length}"
-            ))?;
-            said.trim()
-                .strip_prefix("ok instructions=")
-                .and_then(|count| count.parse().ok())
-                .with_context(|| format!("the meter said {said:?}"))
+        let mut meter = |length: u64| {
+            let command = format!("probe sync /dev/resmem/capture --length {length}");
+            metered(guest, &command, 3)
         };
         Ok((meter(size)? - meter(FEW)?) / ((size - FEW) as f64 / LINE))
     })?;

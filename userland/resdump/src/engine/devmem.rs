@@ -44,7 +44,7 @@ impl Devmem {
         window
             .probe(span.offset)
             .map_err(|error| refused(errno_of(&error)))?;
-        region.before_mapping(span).map_err(refused)?;
+        region.before_devmem(span).map_err(refused)?;
         Ok(Self {
             window,
             settings: Settings {

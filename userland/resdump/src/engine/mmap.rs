@@ -44,11 +44,6 @@ impl Mmap {
         let start = source.start();
         let window = Window::new(file, start, start + span.offset + span.length);
         window.probe(span.offset).map_err(refused)?;
-        if let Some(region) = source.region() {
-            region
-                .before_mapping(span)
-                .map_err(|errno| refused(errno.into()))?;
-        }
         let ring = ring(depth(settings));
         let depth = ring.as_ref().map_or(1, |_| depth(settings));
         Ok(Self {

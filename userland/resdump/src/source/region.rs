@@ -82,9 +82,10 @@ impl Region {
         self.node.info().flags & REGION_PAGES != 0
     }
 
-    /// Before `span` is read through a mapping: where caches do not see what the device does that
-    /// writes the region, the module has to hand it over. All else does so by itself.
-    pub fn before_mapping(&self, span: Span) -> nix::Result<()> {
+    /// Before `span` is read behind the module's back, by /dev/mem: where caches do not see what the
+    /// device does that writes the region, the module has to hand it over. All else does so by itself,
+    /// a mapping of the region when it is made.
+    pub fn before_devmem(&self, span: Span) -> nix::Result<()> {
         if self.node.info().flags & REGION_NONCOHERENT == 0 {
             return Ok(());
         }

@@ -116,11 +116,6 @@ impl<'a> Sender<'a> {
 
     /// Sends all of `span` by its pages; else the bytes that went, and what stopped it.
     fn splice(&self, span: Span) -> Result<(), (u64, io::Error)> {
-        if let Some(region) = self.source.region() {
-            region
-                .before_mapping(span)
-                .map_err(|errno| (0, errno.into()))?;
-        }
         let start = self.source.start() + span.offset;
         let mapping = Mapping::new(self.source.file(), start, span.length as usize)
             .map_err(|error| (0, error))?;
