@@ -343,8 +343,10 @@ pub fn board(paths: &Paths) -> Result<Board> {
 }
 
 /// The image under test: the quick one, or the folder that `RESDUMP_IMAGES` names, with one folder
-/// a flavour.
+/// a flavour. `RESDUMP_FLAVOUR` names the flavour that all tests use instead of their own.
 pub fn image(paths: &Paths, board: &Board, flavour: &str) -> Result<Image> {
+    let instead = std::env::var("RESDUMP_FLAVOUR").ok();
+    let flavour = instead.as_deref().unwrap_or(flavour);
     if let Some(image) = Image::given(flavour)? {
         return Ok(image);
     }
