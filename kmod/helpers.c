@@ -42,6 +42,14 @@ void resmem_kiocb_end_write(struct kiocb *iocb)
 	kiocb_end_write(iocb);
 }
 
+void resmem_notify(struct file *file, bool modified)
+{
+	if (modified)
+		fsnotify_modify(file);
+	else
+		fsnotify_access(file);
+}
+
 void *resmem_eventfd_get(int fd)
 {
 	struct eventfd_ctx *context = eventfd_ctx_fdget(fd);
@@ -77,7 +85,7 @@ int resmem_region_node_name(const struct device_node *np, unsigned int idx, char
 		return -ENODEV;
 	ret = snprintf(buf, len, "%pOFn", region);
 	of_node_put(region);
-	return ret;
+	return ret < (int)len ? ret : -ENAMETOOLONG;
 }
 
 int resmem_region_label(const struct device_node *np, unsigned int idx, const char **label)

@@ -10,6 +10,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/eventfd.h>
 #include <linux/fs.h>
+#include <linux/fsnotify.h>
 #include <linux/mm.h>
 #include <linux/of.h>
 #include <linux/of_reserved_mem.h>
@@ -24,6 +25,7 @@ struct page *resmem_frame_to_page(unsigned long pfn);
 struct page *resmem_kmalloc_to_page(const void *address);
 
 void resmem_kiocb_end_write(struct kiocb *iocb);
+void resmem_notify(struct file *file, bool modified);
 
 void *resmem_eventfd_get(int fd);
 void resmem_eventfd_signal(void *context);

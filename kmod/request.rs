@@ -59,6 +59,8 @@ pub(crate) struct Request {
     file: Option<ARef<LocalFile>>,
     bounce: KVec<u8>,
     loads_to: Option<u64>,
+    /// Of a request that the file did not end at once: which way.
+    queued: Option<Direction>,
     #[pin]
     _pin: PhantomPinned,
 }
@@ -77,6 +79,7 @@ impl Request {
             file: None,
             bounce: KVec::new(),
             loads_to: None,
+            queued: None,
             _pin: PhantomPinned,
         })
     }
@@ -185,7 +188,9 @@ impl Request {
                 }
             }
         };
-        if ret != -(bindings::EIOCBQUEUED as isize) {
+        let queued = ret == -(bindings::EIOCBQUEUED as isize);
+        *this.queued = queued.then_some(target.direction());
+        if !queued {
             // SAFETY: The request was not queued, so the callback is not called for it, and we
             // take its place.
             unsafe { finish(kiocb, ret) };
@@ -232,6 +237,11 @@ impl Request {
         // SAFETY: The completion was signalled after the last access by `finish`, which wrote
         // `result` before that.
         let ret = unsafe { *this.result.get() };
+        if let (Some(file), Some(direction), 1..) = (&this.file, this.queued.take(), ret) {
+            // The calls in `submit` tell those who watch the file of what was done at once only.
+            // SAFETY: We hold a reference to the file.
+            unsafe { ffi::resmem_notify(file.as_ptr(), direction == Direction::Dump) };
+        }
         // INVARIANT: `finish` has run, nothing refers to the slot any more.
         *this.file = None;
         let result = usize::try_from(ret).map_err(|_| Error::from_errno(ret as i32));
