@@ -35,6 +35,7 @@ mod request;
 mod snapshot;
 mod target;
 mod transfer;
+mod uring;
 
 /// The module: regions by name, and the registration of its driver.
 #[pin_data]
