@@ -46,6 +46,7 @@ pub struct Guest {
     pub(crate) console: Console,
     folder: PathBuf,
     power_off: String,
+    preparation: Vec<String>,
     commands: u32,
     started: Instant,
 }
@@ -60,21 +61,33 @@ pub(crate) fn seconds(limit: u64) -> Duration {
 }
 
 impl Guest {
-    pub(crate) fn new(child: Child, console: Console, folder: &Path, power_off: &str) -> Self {
+    pub(crate) fn new(
+        child: Child,
+        console: Console,
+        folder: &Path,
+        power_off: &str,
+        preparation: Vec<String>,
+    ) -> Self {
         Self {
             child,
             console,
             folder: folder.to_path_buf(),
             power_off: power_off.to_owned(),
+            preparation,
             commands: 0,
             started: Instant::now(),
         }
     }
 
-    /// Waits for the shell's prompt and returns the seconds since the start.
+    /// Waits for the shell's prompt and returns the seconds since the start. Then regions are filled
+    /// whose place nobody knew before.
     pub fn wait_for_shell(&mut self) -> Result<f64> {
         self.console.wait_for(PROMPT, seconds(120))?;
-        Ok(self.uptime())
+        let uptime = self.uptime();
+        for command in std::mem::take(&mut self.preparation) {
+            self.check(&command)?;
+        }
+        Ok(uptime)
     }
 
     /// Seconds since the start.

@@ -8,6 +8,7 @@ pub mod buildroot;
 pub mod console;
 pub mod devicetree;
 pub mod disk;
+pub mod firmware;
 pub mod flash;
 pub mod guest;
 pub mod image;

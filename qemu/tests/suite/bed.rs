@@ -2,7 +2,7 @@
 //! The machines that tests run in, and what is on and in them.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -11,6 +11,7 @@ use serde_json::Value;
 use harness::board::{Board, TreeSource};
 use harness::devicetree::Region;
 use harness::disk::Disk;
+use harness::firmware::cannot_reserve;
 use harness::guest::{Guest, Output, TAINT_OUT_OF_TREE, TAINT_TEST};
 use harness::image::{Builder, Image};
 use harness::machine::{Boot, Machine};
@@ -85,14 +86,16 @@ impl Bed {
     /// Why a board cannot play this bed, if so.
     pub fn excluded(self, board: &Board) -> Result<Option<String>> {
         let most: u64 = board.number("QEMU_MEMORY_MIB_MAX")?;
-        let regions = regions(self).is_some_and(|regions| !regions.is_empty());
+        let regions = regions(self).unwrap_or_default();
         Ok(match self.memory_mib() {
             Some(needed) if needed > most => Some(format!(
                 "needs {needed} MiB of memory, the machine has {most} at most"
             )),
-            _ if regions && board.tree_source()? == TreeSource::Firmware => {
-                Some("its regions are in a device tree that the firmware makes".to_owned())
-            }
+            _ if board.tree_source()? == TreeSource::Firmware => regions
+                .iter()
+                .filter(|region| !region.device_writes)
+                .find_map(|region| Some((region.driver_label(), cannot_reserve(region)?)))
+                .map(|(label, why)| format!("its region {label} cannot be had: {why}")),
             _ => None,
         })
     }
@@ -125,6 +128,9 @@ pub struct Running {
     pub system: Option<Disk>,
     /// What each region held when the processor started.
     pub content: BTreeMap<String, Vec<u8>>,
+    /// Bytes of a page.
+    pub page: u64,
+    bases: BTreeMap<String, u64>,
 }
 
 /// Size of the raw disk.
@@ -250,58 +256,40 @@ fn start(bed: Bed) -> Result<Running> {
     };
     machine.memory_mib = bed.memory_mib();
     machine.regions = regions(bed);
+    if board.tree_source()? == TreeSource::Firmware {
+        // A bed does without a region that a device writes; excluded-tests has the tests that do not.
+        let had = |region: &Region| cannot_reserve(region).is_none();
+        machine.regions.iter_mut().for_each(|all| all.retain(had));
+    }
     machine.disks = vec![raw.clone(), ext4.clone(), small.clone()];
     let system = match bed {
         Bed::Disk => Some(system_disk(&mut machine)?),
         _ => None,
     };
 
-    // A region whose place only the running kernel knows is filled by a command, from the raw disk.
-    let mut by_command = None;
-    let filled: Vec<(String, u64, u64)> = match &machine.regions {
+    let filled: BTreeMap<String, u64> = match &machine.regions {
         Some(regions) => regions
             .iter()
-            .map(|region| {
-                let label = region.name.as_ref().unwrap_or(&region.label);
-                (label.clone(), region.base, region.size)
-            })
+            .map(|region| (region.driver_label().to_owned(), region.size))
             .collect(),
-        None => match machine.own_region("capture")? {
-            (Some(base), size) => vec![("capture".to_owned(), base, size)],
-            (None, size) => {
-                by_command = Some(size);
-                Vec::new()
-            }
-        },
+        None => [("capture".to_owned(), machine.own_region("capture")?.1)].into(),
     };
     let mut content = BTreeMap::new();
-    for (label, base, size) in filled {
-        let file = folder.join(format!("{base:x}.bin"));
+    for (label, size) in filled {
+        let file = folder.join(format!("{label}.bin"));
         fill_with_random(&file, size)?;
+        machine.fill(&label, &file)?;
         content.insert(label, fs::read(&file)?);
-        machine.loads.push((file, base));
-    }
-    if let Some(size) = by_command {
-        fill_with_random(&raw.path, size)?;
-        content.insert("capture".to_owned(), fs::read(&raw.path)?);
-        File::options().write(true).open(&raw.path)?.set_len(RAW)?;
     }
     let mut guest = machine.start()?;
     let shell = match machine.boot {
         Boot::Loader => through_the_loader(&mut guest, &board),
         _ => guest.wait_for_shell().map(|_| ()),
     };
-    let filled = shell.and_then(|()| match by_command {
-        Some(size) => guest
-            .check(&format!(
-                "resdump load /dev/vda capture --length {size} --quiet"
-            ))
-            .map(|_| ()),
-        None => Ok(()),
-    });
-    if let Err(error) = filled {
-        bail!("{error:#}\n{}", guest.report());
-    }
+    let bases = match shell.and_then(|()| bases(&machine, &mut guest)) {
+        Ok(bases) => bases,
+        Err(error) => bail!("{error:#}\n{}", guest.report()),
+    };
     Ok(Running {
         guest,
         raw,
@@ -309,7 +297,37 @@ fn start(bed: Bed) -> Result<Running> {
         small,
         system,
         content,
+        page: page_size(&board)?,
+        bases,
     })
+}
+
+/// Bytes of a page of the board's kernel.
+pub fn page_size(board: &Board) -> Result<u64> {
+    Ok(board.find("PAGE_SIZE").unwrap_or("4096").parse()?)
+}
+
+/// Where the machine's own regions are: as its device tree says, or, where the kernel chose, as the
+/// driver does.
+fn bases(machine: &Machine<'_>, guest: &mut Guest) -> Result<BTreeMap<String, u64>> {
+    let Some(regions) = &machine.regions else {
+        return Ok(BTreeMap::new());
+    };
+    let said: Value = match machine.board.tree_source()? {
+        TreeSource::Firmware => serde_json::from_str(&guest.check("resdump list --json")?)?,
+        _ => Value::Null,
+    };
+    let base = |region: &Region| -> Result<(String, u64)> {
+        let label = region.driver_label();
+        let listed = said["regions"].as_array().into_iter().flatten();
+        let base = match listed.clone().find(|one| one["label"] == label) {
+            Some(one) => one["base"].as_u64().context("a region without a base")?,
+            None if said.is_null() => region.base,
+            None => bail!("no region {label} in {said}"),
+        };
+        Ok((label.to_owned(), base))
+    };
+    regions.iter().map(base).collect()
 }
 
 /// Size of the medium that the system disk is written to.
@@ -395,6 +413,12 @@ impl Running {
             Some(content) => Ok(content),
             None => bail!("no region {label}"),
         }
+    }
+
+    /// Physical address of a region of the bed's own.
+    pub fn base(&self, label: &str) -> Result<u64> {
+        let base = self.bases.get(label).copied();
+        base.with_context(|| format!("no region {label}"))
     }
 
     /// Checks that a disk holds the whole content of a region at an offset.

@@ -59,8 +59,8 @@ pub fn a_dump_goes_on_after_ctrl_c_and_after_a_power_cut() -> Result<()> {
 fn boot(board: &Board, image: &Image, folder: &Path, content: &Path, disk: Disk) -> Result<Guest> {
     let mut machine = Machine::new(board, image, folder);
     machine.regions = Some(vec![Region::new("capture", BASE, SIZE)]);
-    machine.loads = vec![(content.to_path_buf(), BASE)];
     machine.disks = vec![disk];
+    machine.fill("capture", content)?;
     let mut guest = machine.start()?;
     let ready = guest
         .wait_for_shell()
