@@ -73,7 +73,9 @@ fn the_table_has_a_line_for_each_way() {
         .collect();
     assert_eq!(
         starts,
-        ["WAY", "mmap", "anon", "read", "mmap", "mmap", "not", "not"],
+        [
+            "WAY", "mmap", "mapped", "anon", "read", "mmap", "mmap", "not", "not"
+        ],
         "{text}"
     );
     assert!(stderr(&output).is_empty());
