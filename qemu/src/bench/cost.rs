@@ -103,11 +103,7 @@ pub(super) fn mib(bytes: u64) -> f64 {
 /// rounds, more of them for a way that costs so little that a timer tick matters.
 pub(super) fn meter(guest: &mut Guest, way: &Way, length: u64) -> Result<f64> {
     let cheap = way.engine == "kernel" || way.engine == "mmap" && way.source == LABEL;
-    let rounds = if cheap || length == PAGE {
-        9
-    } else {
-        3
-    };
+    let rounds = if cheap || length == PAGE { 9 } else { 3 };
     let command = format!("resdump dump {} --length {length}", way.arguments());
     metered(guest, &command, rounds)
 }
