@@ -17,8 +17,8 @@ export RESDUMP_IMAGES := $(CURDIR)/out/buildroot/$(BOARD)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-boards bench console image sbom quick-image reproducible check-board \
-	flash lint clean
+.PHONY: help setup run test test-boards test-debug bench console image sbom quick-image \
+	reproducible check-board flash lint clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,11 @@ test: setup ## everything: unit tests on the host, then the suite in QEMU
 test-boards: setup ## the suite on every board that QEMU plays
 	@for board in $(notdir $(wildcard board/qemu-*)); do \
 		$(MAKE) --no-print-directory test BOARD=$$board TEST=$(TEST) || exit 1; done
+
+test-debug: export RESDUMP_BOARD := $(BOARD)
+test-debug: export RESDUMP_FLAVOUR := debug
+test-debug: setup ## the suite on a kernel that watches locks, memory, DMA and leaks
+	@$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --test suite -- $(TEST)
 
 bench: setup ## what a dump costs in instructions, and how fast it is beside the other ways
 	@$(HARNESS) bench

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::console::Console;
+use crate::health::Instruments;
 
 /// What the shell prints when it waits for a command.
 const PROMPT: &str = "resdump:/root# ";
@@ -17,19 +18,6 @@ const PROMPT: &str = "resdump:/root# ";
 pub const TAINT_OUT_OF_TREE: u32 = 1 << 12;
 /// The taint of a kernel that has run KUnit tests.
 pub const TAINT_TEST: u32 = 1 << 18;
-
-/// What the kernel says when something is wrong with it.
-const SPLATS: [&str; 9] = [
-    "WARNING:",
-    "BUG:",
-    "Oops",
-    "Kernel panic",
-    "INFO: possible",
-    "INFO: task",
-    "suspicious RCU usage",
-    "cannot create duplicate filename",
-    "Call Trace:",
-];
 
 /// Result of a command: what it printed, standard error included, and its exit status.
 #[derive(Clone, Debug)]
@@ -46,26 +34,25 @@ pub struct Guest {
     pub(crate) console: Console,
     folder: PathBuf,
     power_off: String,
+    pub(crate) instruments: Instruments,
     commands: u32,
     started: Instant,
 }
 
-/// Limits are for a slow machine; `RESDUMP_TIMEOUT_SCALE` stretches all of them.
-pub(crate) fn seconds(limit: u64) -> Duration {
-    let scale = env::var("RESDUMP_TIMEOUT_SCALE")
-        .ok()
-        .and_then(|scale| scale.parse().ok())
-        .unwrap_or(1.0);
-    Duration::from_secs(limit).mul_f64(scale)
-}
-
 impl Guest {
-    pub(crate) fn new(child: Child, console: Console, folder: &Path, power_off: &str) -> Self {
+    pub(crate) fn new(
+        child: Child,
+        console: Console,
+        folder: &Path,
+        power_off: &str,
+        instruments: Instruments,
+    ) -> Self {
         Self {
             child,
             console,
             folder: folder.to_path_buf(),
             power_off: power_off.to_owned(),
+            instruments,
             commands: 0,
             started: Instant::now(),
         }
@@ -73,8 +60,18 @@ impl Guest {
 
     /// Waits for the shell's prompt and returns the seconds since the start.
     pub fn wait_for_shell(&mut self) -> Result<f64> {
-        self.console.wait_for(PROMPT, seconds(120))?;
+        self.console.wait_for(PROMPT, self.limit(120))?;
         Ok(self.uptime())
+    }
+
+    /// Limits are for a slow machine, and stretched for a kernel that watches itself;
+    /// `RESDUMP_TIMEOUT_SCALE` stretches all of them.
+    pub(crate) fn limit(&self, seconds: u64) -> Duration {
+        let scale = env::var("RESDUMP_TIMEOUT_SCALE")
+            .ok()
+            .and_then(|scale| scale.parse().ok())
+            .unwrap_or(1.0);
+        Duration::from_secs(seconds).mul_f64(scale * self.instruments.slowness())
     }
 
     /// Seconds since the start.
@@ -103,7 +100,7 @@ impl Guest {
             "echo \"<<BE\"\"GIN-{number}>>\"; {{ {command}\n}} 2>&1; echo \"<<EN\"\"D-{number} $?>>\""
         ))?;
         self.console
-            .wait_for(&format!("<<BEGIN-{number}>>\r\n"), seconds(30))?;
+            .wait_for(&format!("<<BEGIN-{number}>>\r\n"), self.limit(30))?;
         Ok(())
     }
 
@@ -112,9 +109,9 @@ impl Guest {
         let number = self.commands;
         let text = self
             .console
-            .wait_for(&format!("<<END-{number} "), seconds(limit))?;
-        let status = self.console.wait_for(">>", seconds(30))?;
-        self.console.wait_for(PROMPT, seconds(30))?;
+            .wait_for(&format!("<<END-{number} "), self.limit(limit))?;
+        let status = self.console.wait_for(">>", self.limit(30))?;
+        self.console.wait_for(PROMPT, self.limit(30))?;
         Ok(Output {
             text,
             status: status
@@ -125,7 +122,7 @@ impl Guest {
 
     /// Waits until something is said, and returns what was said before it.
     pub fn wait_for(&mut self, text: &str, limit: u64) -> Result<String> {
-        self.console.wait_for(text, seconds(limit))
+        self.console.wait_for(text, self.limit(limit))
     }
 
     /// The serial line itself, for what is not a command and its answer.
@@ -156,26 +153,14 @@ impl Guest {
         Ok(output.text)
     }
 
-    /// Checks that the kernel has nothing to complain about: no warning, bug or oops in its log, and
-    /// tainted with exactly `taint`.
-    pub fn check_health(&mut self, taint: u32) -> Result<()> {
-        let pattern = SPLATS.join("|");
-        let found = self.check(&format!(
-            "cat /proc/sys/kernel/tainted; dmesg | grep -E '{pattern}' || true"
-        ))?;
-        if found.trim() != taint.to_string() {
-            bail!(
-                "the kernel complains (expected to see {taint} only):\n{found}{}",
-                self.check("dmesg")?
-            );
-        }
-        Ok(())
-    }
-
-    /// Powers off and waits for the end of the machine.
+    /// Powers off and waits for the end of the machine. What the kernel watches itself with must have
+    /// found nothing.
     pub fn power_off(mut self) -> Result<ExitStatus> {
+        if let Err(error) = self.check_instruments() {
+            bail!("{error:#}\n{}", self.report());
+        }
         self.console.send_line(&self.power_off)?;
-        let deadline = Instant::now() + seconds(60);
+        let deadline = Instant::now() + self.limit(60);
         loop {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(status);

@@ -10,6 +10,7 @@ pub mod devicetree;
 pub mod disk;
 pub mod flash;
 pub mod guest;
+pub mod health;
 pub mod image;
 pub mod lint;
 pub mod loader;

@@ -12,6 +12,7 @@ use crate::console::Console;
 use crate::devicetree::{self, Cells, Region};
 use crate::disk::Disk;
 use crate::guest::Guest;
+use crate::health::Instruments;
 use crate::image::Image;
 use crate::step::output_of;
 
@@ -303,6 +304,7 @@ impl<'a> Machine<'a> {
             console,
             self.folder,
             self.board.get("POWER_OFF")?,
+            Instruments::of(self.image)?,
         ))
     }
 }

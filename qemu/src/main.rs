@@ -30,7 +30,7 @@ struct Arguments {
 enum Task {
     /// Build the quick image of a kernel flavour.
     Image {
-        /// A fragment of board/common/linux/fragments: appliance or lab.
+        /// A fragment of board/common/linux/fragments: appliance, lab or debug.
         #[arg(default_value = "appliance")]
         flavour: String,
     },
