@@ -23,6 +23,8 @@ mod eventfd;
 mod ffi;
 mod fops;
 mod frames;
+mod inflight;
+mod job;
 mod labels;
 mod memory;
 mod mmap;
@@ -33,6 +35,7 @@ mod range;
 mod region;
 mod request;
 mod snapshot;
+mod sync;
 mod target;
 mod transfer;
 
