@@ -112,10 +112,17 @@ pub(crate) fn poll(open: &OpenRegion, file: &File, table: PollTable<'_>) -> u32 
     }
 }
 
+pub(crate) fn opened_for_reading(file: &LocalFile) -> bool {
+    mode(file) & ffi::RESMEM_FMODE_READ != 0
+}
+
 fn opened_for_writing(file: &LocalFile) -> bool {
+    mode(file) & ffi::RESMEM_FMODE_WRITE != 0
+}
+
+fn mode(file: &LocalFile) -> u32 {
     // SAFETY: The mode of a file is set once, at open.
-    let mode = unsafe { (*file.as_ptr()).f_mode };
-    mode & ffi::RESMEM_FMODE_WRITE != 0
+    unsafe { (*file.as_ptr()).f_mode }
 }
 
 /// Copies from `position` on: for a small look, not for a dump. `EFAULT` when nothing could be

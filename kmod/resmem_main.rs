@@ -38,6 +38,7 @@ mod snapshot;
 mod sync;
 mod target;
 mod transfer;
+mod uring;
 
 /// The module: regions by name, and the registration of its driver.
 #[pin_data]

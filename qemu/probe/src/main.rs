@@ -6,6 +6,7 @@ mod clock;
 mod held;
 mod map;
 mod meter;
+mod register;
 mod snapshot;
 mod transfer;
 
@@ -64,6 +65,8 @@ enum Call {
     Held(held::Held),
     /// A mapping, and what can be done with it.
     Map(map::Map),
+    /// A fixed buffer of an io_uring, and what can be done with it.
+    Register(register::Register),
 }
 
 fn main() {
@@ -91,6 +94,7 @@ fn main() {
         Call::Clock => clock::run(),
         Call::Held(call) => call.run(),
         Call::Map(call) => call.run(),
+        Call::Register(call) => call.run(),
         Call::Meter(call) => call.run(),
         Call::Idle { node } => snapshot::idle(&node),
         Call::Snapshot(call) => call.run(),

@@ -26,6 +26,7 @@ mod parity;
 mod reading;
 mod readme;
 mod refusals;
+mod registered;
 mod rescue;
 mod signals;
 mod snapshot;
@@ -101,6 +102,7 @@ fn suite(arguments: &Arguments) -> Result<ExitCode> {
         reading::cases(),
         readme::cases(),
         refusals::cases(),
+        registered::cases(),
         rescue::cases(),
         snapshot::cases(),
         snapshots::cases(),
