@@ -4,6 +4,7 @@
 BOARD ?= qemu-ppce500
 FLAVOUR ?= appliance
 IMAGE ?= quick
+SOAK_MINUTES ?= 60
 
 # One toolchain for everything: the distribution's where it is installed, else what is on the PATH.
 export PATH := /usr/bin:$(PATH)
@@ -17,7 +18,7 @@ export RESDUMP_IMAGES := $(CURDIR)/out/buildroot/$(BOARD)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-boards test-debug bench console image sbom quick-image \
+.PHONY: help setup run test test-boards test-debug soak bench console image sbom quick-image \
 	reproducible check-board flash lint clean
 
 help: ## what can be made
@@ -53,6 +54,9 @@ test-debug: export RESDUMP_BOARD := $(BOARD)
 test-debug: export RESDUMP_FLAVOUR := debug
 test-debug: setup ## the suite on a kernel that watches locks, memory, DMA and leaks
 	@$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --test suite -- $(TEST)
+
+soak: setup ## the long run: SOAK_MINUTES of dumps under pressure, on the debug kernel
+	@$(HARNESS) soak --minutes $(SOAK_MINUTES)
 
 bench: setup ## what a dump costs in instructions, and how fast it is beside the other ways
 	@$(HARNESS) bench

@@ -19,5 +19,6 @@ pub mod paths;
 pub mod report;
 pub mod reproducible;
 pub mod run;
+pub mod soak;
 pub mod step;
 pub mod toolchain;

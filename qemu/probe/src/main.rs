@@ -6,6 +6,7 @@ mod clock;
 mod held;
 mod map;
 mod meter;
+mod pressure;
 mod register;
 mod snapshot;
 mod transfer;
@@ -67,6 +68,8 @@ enum Call {
     Map(map::Map),
     /// A fixed buffer of an io_uring, and what can be done with it.
     Register(register::Register),
+    /// Take memory and disk from others.
+    Pressure(pressure::Pressure),
 }
 
 fn main() {
@@ -96,6 +99,7 @@ fn main() {
         Call::Map(call) => call.run(),
         Call::Register(call) => call.run(),
         Call::Meter(call) => call.run(),
+        Call::Pressure(call) => call.run(),
         Call::Idle { node } => snapshot::idle(&node),
         Call::Snapshot(call) => call.run(),
     };
