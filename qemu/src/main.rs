@@ -13,6 +13,7 @@ use harness::buildroot::Buildroot;
 use harness::flash::{self, Consent};
 use harness::image::{Builder, Image, check};
 use harness::paths::Paths;
+use harness::powercut::{self, Options};
 use harness::toolchain::Toolchain;
 use harness::{bench, lint, reproducible, run};
 
@@ -53,6 +54,15 @@ enum Task {
     Run,
     /// What a dump costs in instructions, and how fast it is beside the other ways.
     Bench,
+    /// Dumps whose machine is killed, and what the next start finds.
+    Cuts {
+        /// How often QEMU is killed.
+        #[arg(long, default_value_t = 200)]
+        cuts: usize,
+        /// Disk states that are examined of each.
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+        states: u16,
+    },
     /// An interactive guest on this terminal.
     Console,
     /// Write the board's disk image to a medium, read it back and compare.
@@ -133,6 +143,16 @@ fn work(arguments: &Arguments) -> Result<bool> {
         }
         Task::Run => run::run(&paths, &board, &image("lab")?),
         Task::Bench => bench::bench(&paths, &board, &image("lab")?).map(|()| true),
+        Task::Cuts { cuts, states } => {
+            let folder = paths.fresh_out("cuts")?;
+            let options = Options {
+                cuts: *cuts,
+                states: (*states).into(),
+                seed: powercut::seed()?,
+            };
+            let report = powercut::run(&board, &image("appliance")?, &folder, &options)?;
+            report.save(&folder)
+        }
         Task::Console => run::console(&paths, &board, &image("appliance")?).map(|()| true),
         Task::Flash { device, force, yes } => {
             let image = image("appliance")?.file("sdcard.img");
