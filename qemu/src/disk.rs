@@ -89,12 +89,18 @@ impl Disk {
 
     /// A disk of `bytes` with an ext4 file system.
     pub fn ext4(path: &Path, bytes: u64) -> Result<Self> {
+        Self::ext4_with(path, bytes, &[])
+    }
+
+    /// The same, with more options of `mke2fs`.
+    pub fn ext4_with(path: &Path, bytes: u64, options: &[&str]) -> Result<Self> {
         let disk = Self::empty(path, bytes)?;
         output_of(
             Command::new("mke2fs")
                 .args(["-q", "-t", "ext4", "-m", "0", "-L", "dumps"])
                 // Initialised at once, so that no background writer disturbs a measurement.
                 .args(["-E", "lazy_itable_init=0,lazy_journal_init=0"])
+                .args(options)
                 .arg(path)
                 .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin"),
         )?;

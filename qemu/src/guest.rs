@@ -7,6 +7,7 @@ use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::console::Console;
 use crate::health::Instruments;
@@ -182,6 +183,15 @@ impl Guest {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
+    }
+
+    /// What pulls the plug from another thread. The guest must still be there then, running or not.
+    pub fn plug(&self) -> impl FnOnce() + Send + 'static {
+        let process = Pid::from_child(&self.child);
+        move || {
+            // Nothing to do about an error: it has ended already.
+            let _ = kill_process(process, Signal::KILL);
+        }
     }
 
     /// What somebody needs who looks into a failure: console, command line, how to repeat it.

@@ -16,6 +16,7 @@ pub mod lint;
 pub mod loader;
 pub mod machine;
 pub mod paths;
+pub mod powercut;
 pub mod report;
 pub mod reproducible;
 pub mod run;

@@ -23,6 +23,7 @@ mod mapping;
 mod messages;
 mod named;
 mod parity;
+mod powercut;
 mod reading;
 mod readme;
 mod refusals;
@@ -46,7 +47,7 @@ use bed::{Beds, Case};
 /// A test in machines of its own, or in none.
 type Alone = (&'static str, fn() -> Result<()>);
 
-const ALONE: [Alone; 7] = [
+const ALONE: [Alone; 8] = [
     (
         "autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt",
         autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt,
@@ -74,6 +75,10 @@ const ALONE: [Alone; 7] = [
     (
         "guide::the_guide_makes_a_board",
         guide::the_guide_makes_a_board,
+    ),
+    (
+        "powercut::what_is_on_disk_after_a_power_cut_is_complete_or_can_be_gone_on_with",
+        powercut::what_is_on_disk_after_a_power_cut_is_complete_or_can_be_gone_on_with,
     ),
 ];
 
