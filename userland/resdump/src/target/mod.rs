@@ -21,12 +21,15 @@ use crate::{
     exit_codes::ExitCode,
     manifest::sync_folder,
     size,
-    span::{Alignment, Plan},
+    span::{Alignment, Plan, Span},
     sys,
 };
 
+mod meanwhile;
 mod mounts;
 mod open;
+
+pub use meanwhile::Holes;
 
 /// What kind of file a target is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -188,6 +191,14 @@ impl Target {
             sync_folder(&self.path).map_err(failed)?;
         }
         Ok(())
+    }
+
+    /// Fails when somebody else has cut, removed or replaced a file since `data` was written to it.
+    pub fn check_data(&self, data: Span, holes: Holes<'_>) -> Result<()> {
+        match self.kind {
+            Kind::File => meanwhile::check(&self.file, &self.path, data, holes),
+            Kind::Block | Kind::Stream => Ok(()),
+        }
     }
 
     /// Takes a file away that opening has made, when nothing is going to be written to it. Whether

@@ -26,7 +26,7 @@ use crate::{
         pack::Compression,
         sender::{BLOCK, Sender},
     },
-    target::{Kind, Target},
+    target::{Holes, Kind, Target},
 };
 
 /// Runs it.
@@ -99,9 +99,22 @@ pub(super) fn run(
     report.time(&clock, sync.seconds());
     report.digest = digest;
 
-    let mut error = written
+    // Frames have no zeros that fill a block.
+    let changed = target.check_data(
+        Span {
+            offset: 0,
+            length: sender.stored,
+        },
+        Holes::Nowhere,
+    );
+    if changed.is_err() {
+        report.distrust();
+    }
+    let mut error = changed
         .err()
-        .map(|error| incomplete(&name, bytes, span, errno_of(&error)))
+        .or(written
+            .err()
+            .map(|error| incomplete(&name, bytes, span, errno_of(&error))))
         .or(synced.err())
         .or(unknown);
     if args.verify && error.is_none() {
