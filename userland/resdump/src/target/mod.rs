@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use std::{
-    fs::File,
+    fs::{File, TryLockError},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
@@ -71,6 +71,31 @@ impl Target {
     /// nothing else is changed yet.
     pub fn open(path: &Path, direct: bool, permit: Permit) -> Result<Self> {
         open::open(path, direct, permit)
+    }
+
+    /// Takes a file for this process, until it is dropped. Two dumps into one would overwrite each
+    /// other: the second is refused, whatever was permitted. Of a device the kernel does that, and
+    /// where it is told not to, two may write to different places.
+    pub fn lock(&self) -> Result<()> {
+        if self.kind != Kind::File {
+            return Ok(());
+        }
+        match self.file.try_lock() {
+            // Whoever had it before may have taken it away.
+            Ok(()) => meanwhile::is_named(&self.file, &self.path),
+            Err(TryLockError::WouldBlock) => Err(Error::new(
+                ExitCode::Target,
+                "target is in use",
+                self.path.display(),
+                Errno::EBUSY,
+                "another dump writes to it: wait for its end, or take another target",
+            )),
+            // Some network file systems have no locks.
+            Err(TryLockError::Error(error)) => {
+                log::info!("{}: no lock: {error}", self.path.display());
+                Ok(())
+            }
+        }
     }
 
     /// The open file.

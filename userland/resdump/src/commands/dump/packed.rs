@@ -38,6 +38,7 @@ pub(super) fn run(
 ) -> Result<ExitCode> {
     let span = Span::new(args.offset, args.length, source.size())?;
     let target = Target::open(&args.target, false, args.permit())?;
+    target.lock()?;
     if target.kind() == Kind::Block {
         return Err(Error::new(
             ExitCode::Usage,
