@@ -65,11 +65,12 @@ impl Job<'_> {
             if report.bytes < self.layout.span.length {
                 abort.request();
             }
+            let durable = finished.synced || self.args.no_sync;
             let error = finished
                 .changed
                 .or(moved.error.map(|errno| {
                     let kind = self.target.kind();
-                    incomplete(self.args, kind, &moved, self.layout, errno)
+                    incomplete(self.args, kind, &moved, self.layout, durable, errno)
                 }))
                 .or(finished.error)
                 .or_else(|| self.check_strict(&moved));

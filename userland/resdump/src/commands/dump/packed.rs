@@ -111,11 +111,12 @@ pub(super) fn run(
     if changed.is_err() {
         report.distrust();
     }
+    let durable = synced.is_ok();
     let mut error = changed
         .err()
         .or(written
             .err()
-            .map(|error| incomplete(&name, bytes, span, errno_of(&error))))
+            .map(|error| incomplete(&name, bytes, span, durable, errno_of(&error))))
         .or(synced.err())
         .or(unknown);
     if args.verify && error.is_none() {
@@ -196,20 +197,21 @@ fn write(
     (done, result)
 }
 
-fn incomplete(name: &str, done: u64, span: Span, errno: Errno) -> Error {
+fn incomplete(name: &str, done: u64, span: Span, durable: bool, errno: Errno) -> Error {
     let (code, reason) = match errno {
         Errno::EINTR => (ExitCode::Interrupted, "stopped by a signal"),
         Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG => (ExitCode::NoSpace, "the target is full"),
         _ => (ExitCode::Io, "see the kernel log"),
+    };
+    let known = match durable {
+        true => "are on the target, and can be unpacked",
+        false => "were written and cannot be made durable: do not trust them",
     };
     Error::new(
         code,
         "dump incomplete",
         name,
         errno,
-        format!(
-            "{reason}; {done} of {} bytes are on the target, and can be unpacked",
-            span.length
-        ),
+        format!("{reason}; {done} of {} bytes {known}", span.length),
     )
 }
