@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use std::{
-    fs::File,
+    fs::{File, TryLockError},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
@@ -21,12 +21,15 @@ use crate::{
     exit_codes::ExitCode,
     manifest::sync_folder,
     size,
-    span::{Alignment, Plan},
+    span::{Alignment, Plan, Span},
     sys,
 };
 
+mod meanwhile;
 mod mounts;
 mod open;
+
+pub use meanwhile::Holes;
 
 /// What kind of file a target is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -68,6 +71,31 @@ impl Target {
     /// nothing else is changed yet.
     pub fn open(path: &Path, direct: bool, permit: Permit) -> Result<Self> {
         open::open(path, direct, permit)
+    }
+
+    /// Takes a file for this process, until it is dropped. Two dumps into one would overwrite each
+    /// other: the second is refused, whatever was permitted. Of a device the kernel does that, and
+    /// where it is told not to, two may write to different places.
+    pub fn lock(&self) -> Result<()> {
+        if self.kind != Kind::File {
+            return Ok(());
+        }
+        match self.file.try_lock() {
+            // Whoever had it before may have taken it away.
+            Ok(()) => meanwhile::is_named(&self.file, &self.path),
+            Err(TryLockError::WouldBlock) => Err(Error::new(
+                ExitCode::Target,
+                "target is in use",
+                self.path.display(),
+                Errno::EBUSY,
+                "another dump writes to it: wait for its end, or take another target",
+            )),
+            // Some network file systems have no locks.
+            Err(TryLockError::Error(error)) => {
+                log::info!("{}: no lock: {error}", self.path.display());
+                Ok(())
+            }
+        }
     }
 
     /// The open file.
@@ -188,6 +216,14 @@ impl Target {
             sync_folder(&self.path).map_err(failed)?;
         }
         Ok(())
+    }
+
+    /// Fails when somebody else has cut, removed or replaced a file since `data` was written to it.
+    pub fn check_data(&self, data: Span, holes: Holes<'_>) -> Result<()> {
+        match self.kind {
+            Kind::File => meanwhile::check(&self.file, &self.path, data, holes),
+            Kind::Block | Kind::Stream => Ok(()),
+        }
     }
 
     /// Takes a file away that opening has made, when nothing is going to be written to it. Whether

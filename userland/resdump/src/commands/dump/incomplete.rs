@@ -7,11 +7,13 @@ use nix::errno::Errno;
 use super::{args::Args, layout::Layout};
 use crate::{engine::Moved, error::Error, exit_codes::ExitCode, target::Kind};
 
+/// `durable`: whether what was written could be made so, if that was tried.
 pub(super) fn incomplete(
     args: &Args,
     kind: Kind,
     moved: &Moved,
     layout: &Layout,
+    durable: bool,
     errno: Errno,
 ) -> Error {
     let (code, reason) = match errno {
@@ -39,7 +41,12 @@ pub(super) fn incomplete(
     };
     let (done, whole) = (layout.done + moved.bytes, layout.span.length);
     let mut advice = format!("{reason}; {done} of {whole} bytes are on the target");
-    if done > 0 && args.manifest(kind).is_some() {
+    if done > 0 && !durable {
+        advice = format!(
+            "{reason}; {done} of {whole} bytes were written and cannot be made durable: do not \
+             trust them"
+        );
+    } else if done > 0 && args.manifest(kind).is_some() {
         advice += ", go on with --resume";
     } else if done > 0 {
         advice += &format!(
@@ -101,7 +108,7 @@ mod tests {
             bytes,
             ..Moved::default()
         };
-        incomplete(&args(line), kind, &moved, &layout, errno)
+        incomplete(&args(line), kind, &moved, &layout, true, errno)
     }
 
     #[test]

@@ -47,6 +47,7 @@ pub(super) fn dump(args: &Args, source: &dyn Source, output: &Output) -> Result<
     let span = Span::new(args.offset, args.length, source.size())?;
     let mut engine = engine::open(args.engine, source, span, args.settings(), args.strict)?;
     let target = Target::open(&args.target, engine.direct(), args.permit())?;
+    target.lock()?;
     let prepared = Layout::new(args, source, &*engine, span, &target)
         .and_then(|layout| Ok((prepare(args, source, &layout, &target)?, layout)));
     let (mut journal, layout) = match prepared {

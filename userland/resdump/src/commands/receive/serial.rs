@@ -172,7 +172,8 @@ impl Sink for Store<'_> {
         self.file.write_all_at(&unpacked, coming.bytes)?;
         coming.bytes += unpacked.len() as u64;
         coming.progress.at(coming.bytes);
-        coming.journal.at(coming.bytes, &self.file);
+        let bytes = coming.bytes;
+        coming.journal.at(|| self.file.sync_data().map(|()| bytes));
         Ok(())
     }
 

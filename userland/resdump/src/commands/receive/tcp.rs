@@ -52,7 +52,7 @@ pub(super) fn run(args: &Args, place: &str, output: &Output) -> Result<ExitCode>
         file.write_all(block)?;
         sum.update(block);
         progress.at(sum.bytes);
-        journal.at(sum.bytes, &file);
+        journal.at(|| file.sync_data().map(|()| sum.bytes));
         Ok(())
     });
     drop(progress);
