@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::console::Console;
+use crate::monitor::Monitor;
 
 /// What the shell prints when it waits for a command.
 const PROMPT: &str = "resdump:/root# ";
@@ -44,6 +45,7 @@ pub struct Output {
 pub struct Guest {
     child: Child,
     pub(crate) console: Console,
+    monitor: Option<Monitor>,
     folder: PathBuf,
     power_off: String,
     commands: u32,
@@ -60,10 +62,17 @@ pub(crate) fn seconds(limit: u64) -> Duration {
 }
 
 impl Guest {
-    pub(crate) fn new(child: Child, console: Console, folder: &Path, power_off: &str) -> Self {
+    pub(crate) fn new(
+        child: Child,
+        console: Console,
+        monitor: Option<Monitor>,
+        folder: &Path,
+        power_off: &str,
+    ) -> Self {
         Self {
             child,
             console,
+            monitor,
             folder: folder.to_path_buf(),
             power_off: power_off.to_owned(),
             commands: 0,
@@ -131,6 +140,11 @@ impl Guest {
     /// The serial line itself, for what is not a command and its answer.
     pub fn console(&self) -> &Console {
         &self.console
+    }
+
+    /// QEMU's monitor, of a machine that was started with one.
+    pub fn monitor(&mut self) -> Result<&mut Monitor> {
+        self.monitor.as_mut().context("the machine has no monitor")
     }
 
     /// Types something, such as a control character.

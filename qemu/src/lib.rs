@@ -14,6 +14,7 @@ pub mod image;
 pub mod lint;
 pub mod loader;
 pub mod machine;
+pub mod monitor;
 pub mod paths;
 pub mod report;
 pub mod reproducible;
