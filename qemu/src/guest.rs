@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::console::Console;
 use crate::health::Instruments;
+use crate::monitor::Monitor;
 
 /// What the shell prints when it waits for a command.
 const PROMPT: &str = "resdump:/root# ";
@@ -33,6 +34,7 @@ pub struct Output {
 pub struct Guest {
     child: Child,
     pub(crate) console: Console,
+    monitor: Option<Monitor>,
     folder: PathBuf,
     power_off: String,
     pub(crate) instruments: Instruments,
@@ -40,10 +42,20 @@ pub struct Guest {
     started: Instant,
 }
 
+/// Limits are for a slow machine; `RESDUMP_TIMEOUT_SCALE` stretches all of them.
+pub(crate) fn seconds(limit: u64) -> Duration {
+    let scale = env::var("RESDUMP_TIMEOUT_SCALE")
+        .ok()
+        .and_then(|scale| scale.parse().ok())
+        .unwrap_or(1.0);
+    Duration::from_secs(limit).mul_f64(scale)
+}
+
 impl Guest {
     pub(crate) fn new(
         child: Child,
         console: Console,
+        monitor: Option<Monitor>,
         folder: &Path,
         power_off: &str,
         instruments: Instruments,
@@ -51,6 +63,7 @@ impl Guest {
         Self {
             child,
             console,
+            monitor,
             folder: folder.to_path_buf(),
             power_off: power_off.to_owned(),
             instruments,
@@ -65,14 +78,9 @@ impl Guest {
         Ok(self.uptime())
     }
 
-    /// Limits are for a slow machine, and stretched for a kernel that watches itself;
-    /// `RESDUMP_TIMEOUT_SCALE` stretches all of them.
-    pub(crate) fn limit(&self, seconds: u64) -> Duration {
-        let scale = env::var("RESDUMP_TIMEOUT_SCALE")
-            .ok()
-            .and_then(|scale| scale.parse().ok())
-            .unwrap_or(1.0);
-        Duration::from_secs(seconds).mul_f64(scale * self.instruments.slowness())
+    /// A limit, stretched for a kernel that watches itself.
+    pub(crate) fn limit(&self, limit: u64) -> Duration {
+        seconds(limit).mul_f64(self.instruments.slowness())
     }
 
     /// Seconds since the start.
@@ -129,6 +137,11 @@ impl Guest {
     /// The serial line itself, for what is not a command and its answer.
     pub fn console(&self) -> &Console {
         &self.console
+    }
+
+    /// QEMU's monitor, of a machine that was started with one.
+    pub fn monitor(&mut self) -> Result<&mut Monitor> {
+        self.monitor.as_mut().context("the machine has no monitor")
     }
 
     /// Types something, such as a control character.

@@ -15,6 +15,7 @@ pub mod image;
 pub mod lint;
 pub mod loader;
 pub mod machine;
+pub mod monitor;
 pub mod paths;
 pub mod powercut;
 pub mod report;

@@ -13,6 +13,7 @@ mod cost;
 mod cut;
 mod disk;
 mod edges;
+mod faults;
 mod flash;
 mod guide;
 mod holes;
@@ -42,7 +43,7 @@ use harness::board::Board;
 use harness::paths::Paths;
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use bed::{Beds, Case};
+use bed::{Beds, Cell};
 
 /// A test in machines of its own, or in none.
 type Alone = (&'static str, fn() -> Result<()>);
@@ -122,10 +123,11 @@ fn suite(arguments: &Arguments) -> Result<ExitCode> {
         trials.push(trial(&board, name, None, run)?);
     }
     trials.extend(parity::trials(&board));
-    for Case { bed, name, run } in cases.into_iter().flatten() {
+    let cells = cases.into_iter().flatten().map(Cell::from);
+    for Cell { bed, name, run } in cells.chain(faults::cells()) {
         let beds = Arc::clone(&beds);
         let whole = format!("{}::{name}", bed.name());
-        let run = move || beds.with(bed, name, run);
+        let run = move || beds.with(bed, &name, run);
         trials.push(trial(&board, &whole, bed.excluded(&board)?, run)?);
     }
     let conclusion = libtest_mimic::run(arguments, trials);

@@ -118,6 +118,11 @@ impl Target {
         self.kind == Kind::File && sys::file::is_in_memory(&self.file).unwrap_or(false)
     }
 
+    /// Whether the device has been taken away: the kernel gives it a size of 0 then.
+    pub fn is_gone(&self) -> bool {
+        self.kind == Kind::Block && sys::block::size(&self.file) == Ok(0)
+    }
+
     /// Whether there is nothing in it: a file without bytes.
     pub fn is_empty(&self) -> bool {
         self.kind == Kind::File

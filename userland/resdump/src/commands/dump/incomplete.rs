@@ -26,6 +26,7 @@ pub(super) fn incomplete(
             "its address is not aligned for direct I/O, and must be copied: leave --strict out",
         ),
         Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG => (ExitCode::NoSpace, "the target is full"),
+        Errno::ENODEV => (ExitCode::Io, "the device is gone"),
         Errno::EINTR => (ExitCode::Interrupted, "stopped by a signal"),
         Errno::EINVAL | Errno::ERANGE | Errno::EOVERFLOW if moved.bytes == 0 => (
             ExitCode::Range,
@@ -87,7 +88,7 @@ mod tests {
         }
     }
 
-    fn stopped(line: &[&str], kind: Kind, bytes: u64, errno: Errno) -> Error {
+    fn stopped_and(durable: bool, line: &[&str], kind: Kind, bytes: u64, errno: Errno) -> Error {
         let span = Span {
             offset: 0x1000,
             length: 0x1_4000_0000,
@@ -108,7 +109,22 @@ mod tests {
             bytes,
             ..Moved::default()
         };
-        incomplete(&args(line), kind, &moved, &layout, true, errno)
+        incomplete(&args(line), kind, &moved, &layout, durable, errno)
+    }
+
+    fn stopped(line: &[&str], kind: Kind, bytes: u64, errno: Errno) -> Error {
+        stopped_and(true, line, kind, bytes, errno)
+    }
+
+    #[test]
+    fn what_cannot_be_made_durable_is_not_to_be_gone_on_with() {
+        let line = ["capture", "/mnt/a"];
+        let error = stopped_and(false, &line, Kind::File, 4096, Errno::EIO);
+        assert_eq!(
+            error.to_string(),
+            "dump incomplete: /mnt/a: EIO (5): see the kernel log; 4096 of 5368709120 bytes were \
+             written and cannot be made durable: do not trust them"
+        );
     }
 
     #[test]
@@ -142,6 +158,7 @@ mod tests {
             (Errno::EINTR, ExitCode::Interrupted),
             (Errno::EIO, ExitCode::Io),
             (Errno::EFAULT, ExitCode::Engine),
+            (Errno::ENODEV, ExitCode::Io),
         ] {
             assert_eq!(stopped(512, errno).code, code);
         }

@@ -137,6 +137,10 @@ impl Job<'_> {
                 Err(errno) => moved.error = Some(errno),
             }
         }
+        // Whatever the kernel answers to a request then: that it is full, that it has no direct I/O.
+        if moved.error.is_some_and(|errno| errno != Errno::EINTR) && self.target.is_gone() {
+            moved.error = Some(Errno::ENODEV);
+        }
         moved
     }
 
