@@ -39,7 +39,7 @@ pub enum Found {
     Complete,
     /// One that is not, and that was gone on with.
     Resumed,
-    /// None, or one that cannot be gone on with.
+    /// None, or one of which nothing was durable yet, or that cannot be gone on with.
     Anew,
     /// The old dump, complete and as it was.
     Old,
@@ -166,7 +166,11 @@ fn dumps(guest: &mut Guest, subject: &Subject, raw: &str) -> Result<Found> {
                     answer["resumed"] == bytes - rest,
                     "{bytes} bytes were durable: {answer}"
                 );
-                Found::Resumed
+                if bytes > 0 {
+                    Found::Resumed
+                } else {
+                    Found::Anew
+                }
             } else {
                 run(guest, &format!("{dump} --force"))?;
                 Found::Anew

@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use fastrand::Rng;
@@ -142,7 +143,13 @@ impl<'a> Lab<'a> {
         machine.loads = vec![(content.to_path_buf(), BASE)];
         machine.disks = disks;
         let mut guest = machine.start()?;
-        match guest.wait_for_shell() {
+        // The emulated board has no clock. A file that is deleted in 1970 has a time of deletion that
+        // e2fsck takes for the number of an inode.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        let ready = guest
+            .wait_for_shell()
+            .and_then(|_| guest.check(&format!("date -s @{now}")));
+        match ready {
             Ok(_) => Ok(guest),
             Err(error) => bail!("{error:#}\n{}", guest.report()),
         }

@@ -13,7 +13,9 @@ pub const SIZE: u64 = 8 << 20;
 /// Bytes a second that a slow disk takes, so that there are checkpoints.
 const SLOW: u64 = 2_500_000;
 /// Writes and flushes of a dump beside those of its data, roughly.
-const OVERHEAD: usize = 40;
+const OVERHEAD: usize = 25;
+/// Flushes of a dump without a checkpoint, roughly.
+const FLUSHES: usize = 11;
 /// The largest write that the guest's kernel makes.
 const LARGEST_WRITE: u64 = 1 << 20;
 
@@ -221,24 +223,23 @@ impl Plan {
             }
         };
         let chunk = [64, 256, 1024][rng.usize(..3)];
-        let rate = (rng.u8(..3) == 0).then_some(SLOW);
+        // A slow dump is looked at between windows of what is in flight.
+        let rate = rng.bool().then_some(SLOW);
+        let chunk = if rate.is_some() {
+            chunk.min(256)
+        } else {
+            chunk
+        };
+        let pieces = variant.length.div_ceil((chunk << 10).min(LARGEST_WRITE));
         Self {
             number,
             variant,
             start,
             engine: ["kernel", "mmap"][rng.usize(..2)],
-            // A slow dump is looked at between windows of what is in flight.
-            chunk: if rate.is_some() {
-                chunk.min(256)
-            } else {
-                chunk
-            },
+            chunk,
             depth: [1, 4][rng.usize(..2)],
             rate,
-            instant: instant(
-                rng,
-                variant.length.div_ceil((chunk << 10).min(LARGEST_WRITE)),
-            ),
+            instant: instant(rng, pieces as usize, rate.is_some()),
             seed: rng.u64(..),
         }
     }
@@ -286,15 +287,16 @@ impl Plan {
 
 /// Anywhere in a dump of so many pieces, or soon after one of its flushes: these are few, and what goes
 /// wrong goes wrong around them.
-fn instant(rng: &mut Rng, pieces: u64) -> Instant {
+fn instant(rng: &mut Rng, pieces: usize, checkpoints: bool) -> Instant {
+    let more = if checkpoints { FLUSHES } else { 0 };
     if rng.bool() {
         Instant {
             flushes: 0,
-            requests: rng.usize(1..pieces as usize + OVERHEAD),
+            requests: rng.usize(1..pieces + OVERHEAD + more),
         }
     } else {
         Instant {
-            flushes: rng.usize(..20),
+            flushes: rng.usize(..FLUSHES + more),
             requests: rng.usize(1..8),
         }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //! What came of all cuts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::Options;
 use super::examine::{Found, Subject, Verdict};
-use super::plan::Kind;
+use super::plan::{Kind, Plan};
 use super::state::Fate;
 
 /// What was found after the cuts of one kind of dump.
@@ -32,6 +32,22 @@ impl Row {
     fn found(&self, what: Found) -> usize {
         self.found.get(&what).copied().unwrap_or(0)
     }
+}
+
+/// A cut.
+#[derive(Clone, Debug, Serialize)]
+pub struct Power {
+    /// What was to be done, and until when.
+    #[serde(flatten)]
+    plan: Plan,
+    /// The dump's command.
+    command: String,
+    /// Whether the dump had ended.
+    after_the_end: bool,
+    /// Writes until then.
+    writes: usize,
+    /// Flushes until then.
+    flushes: usize,
 }
 
 /// A state that is not as it should be.
@@ -54,18 +70,14 @@ pub struct Report {
     pub seed: u64,
     /// By kind of dump.
     pub kinds: BTreeMap<Kind, Row>,
-    /// Writes that the machines made until the cuts.
-    pub writes: usize,
-    /// Flushes, likewise.
-    pub flushes: usize,
+    /// Each cut.
+    pub cuts: Vec<Power>,
     /// What became of writes, in all states.
     pub fate: Fate,
     /// States that are not as they should be.
     pub failures: Vec<Failure>,
     /// How long it took.
     pub seconds: f64,
-    #[serde(skip)]
-    seen: BTreeSet<usize>,
     #[serde(skip)]
     planned: usize,
 }
@@ -75,12 +87,10 @@ impl Report {
         Self {
             seed: options.seed,
             kinds: BTreeMap::new(),
-            writes: 0,
-            flushes: 0,
+            cuts: Vec::new(),
             fate: Fate::default(),
             failures: Vec::new(),
             seconds: 0.0,
-            seen: BTreeSet::new(),
             planned: options.cuts * options.states,
         }
     }
@@ -88,11 +98,16 @@ impl Report {
     pub(super) fn add(&mut self, subject: &Subject, verdict: Verdict) {
         let killed = &subject.killed;
         let row = self.kinds.entry(killed.plan.variant.kind).or_default();
-        if self.seen.insert(killed.plan.number) {
+        if subject.number == 0 {
             row.cuts += 1;
             row.after_the_end += usize::from(killed.promise.complete);
-            self.writes += killed.log.writes();
-            self.flushes += killed.log.flushes();
+            self.cuts.push(Power {
+                plan: killed.plan,
+                command: killed.plan.command(),
+                after_the_end: killed.promise.complete,
+                writes: killed.log.writes(),
+                flushes: killed.log.flushes(),
+            });
         }
         row.states += 1;
         self.fate = self.fate.and(verdict.fate);
@@ -181,8 +196,8 @@ impl Report {
         format!(
             "{table}\nrecorded: {} writes, {} flushes; writes in the states: {} durable, {} kept, {} \
              torn, {} dropped\nCUTS_SEED={}, {:.0} s",
-            self.writes,
-            self.flushes,
+            self.cuts.iter().map(|cut| cut.writes).sum::<usize>(),
+            self.cuts.iter().map(|cut| cut.flushes).sum::<usize>(),
             self.fate.durable,
             self.fate.kept,
             self.fate.torn,

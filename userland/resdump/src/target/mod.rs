@@ -211,16 +211,26 @@ impl Target {
 
     /// Makes what was written durable, the name of the file included.
     pub fn sync(&self) -> Result<()> {
-        let failed = |error: std::io::Error| Error {
+        self.file
+            .sync_data()
+            .map_err(|error| self.not_synced(&error))?;
+        self.sync_name()
+    }
+
+    /// Makes the name of a file durable.
+    pub fn sync_name(&self) -> Result<()> {
+        match self.kind {
+            Kind::Block | Kind::Stream => Ok(()),
+            Kind::File => sync_folder(&self.path).map_err(|error| self.not_synced(&error)),
+        }
+    }
+
+    fn not_synced(&self, error: &std::io::Error) -> Error {
+        Error {
             code: ExitCode::Io,
             advice: "do not trust what is on the target; see the kernel log".into(),
-            ..self.failed("cannot sync", errno_of(&error))
-        };
-        self.file.sync_data().map_err(failed)?;
-        if self.kind == Kind::File {
-            sync_folder(&self.path).map_err(failed)?;
+            ..self.failed("cannot sync", errno_of(error))
         }
-        Ok(())
     }
 
     /// Fails when somebody else has cut, removed or replaced a file since `data` was written to it.

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use nix::errno::Errno;
 
-use super::{abandon, args::Args, forget, record};
+use super::{abandon, args::Args, begin, record};
 use crate::{
     digest,
     engine::{Moved, Name},
@@ -147,18 +147,10 @@ fn prepare(
     span: Span,
     target: &Target,
 ) -> Result<Option<Journal>> {
-    let journal = match args.manifest(target.kind()) {
-        Some(path) => {
-            let mut manifest = Manifest::of(source, span, args.format, 0);
-            manifest.compression = Some(compression);
-            manifest.stored = Some(0);
-            Some(args.journal(&path, manifest)?)
-        }
-        None => {
-            forget(args, target)?;
-            None
-        }
-    };
+    let mut manifest = Manifest::of(source, span, args.format, 0);
+    manifest.compression = Some(compression);
+    manifest.stored = Some(0);
+    let journal = begin(args, target, manifest)?;
     target.truncate(0)?;
     Ok(journal)
 }
