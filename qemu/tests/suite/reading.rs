@@ -60,7 +60,7 @@ pub fn cases() -> Vec<Case> {
 
 fn info(bed: &mut Running, label: &str, expected: &str) -> Result<()> {
     let said = bed.probe(&format!("info /dev/resmem/{label}"))?;
-    ensure!(said == format!("ok abi=2 {expected} zero=true"), "{said}");
+    ensure!(said == format!("ok abi=3 {expected} zero=true"), "{said}");
     Ok(())
 }
 
