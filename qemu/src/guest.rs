@@ -7,9 +7,11 @@ use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::console::Console;
 use crate::health::Instruments;
+use crate::monitor::Monitor;
 
 /// What the shell prints when it waits for a command.
 const PROMPT: &str = "resdump:/root# ";
@@ -32,6 +34,7 @@ pub struct Output {
 pub struct Guest {
     child: Child,
     pub(crate) console: Console,
+    monitor: Option<Monitor>,
     folder: PathBuf,
     power_off: String,
     pub(crate) instruments: Instruments,
@@ -39,10 +42,20 @@ pub struct Guest {
     started: Instant,
 }
 
+/// Limits are for a slow machine; `RESDUMP_TIMEOUT_SCALE` stretches all of them.
+pub(crate) fn seconds(limit: u64) -> Duration {
+    let scale = env::var("RESDUMP_TIMEOUT_SCALE")
+        .ok()
+        .and_then(|scale| scale.parse().ok())
+        .unwrap_or(1.0);
+    Duration::from_secs(limit).mul_f64(scale)
+}
+
 impl Guest {
     pub(crate) fn new(
         child: Child,
         console: Console,
+        monitor: Option<Monitor>,
         folder: &Path,
         power_off: &str,
         instruments: Instruments,
@@ -50,6 +63,7 @@ impl Guest {
         Self {
             child,
             console,
+            monitor,
             folder: folder.to_path_buf(),
             power_off: power_off.to_owned(),
             instruments,
@@ -64,14 +78,9 @@ impl Guest {
         Ok(self.uptime())
     }
 
-    /// Limits are for a slow machine, and stretched for a kernel that watches itself;
-    /// `RESDUMP_TIMEOUT_SCALE` stretches all of them.
-    pub(crate) fn limit(&self, seconds: u64) -> Duration {
-        let scale = env::var("RESDUMP_TIMEOUT_SCALE")
-            .ok()
-            .and_then(|scale| scale.parse().ok())
-            .unwrap_or(1.0);
-        Duration::from_secs(seconds).mul_f64(scale * self.instruments.slowness())
+    /// A limit, stretched for a kernel that watches itself.
+    pub(crate) fn limit(&self, limit: u64) -> Duration {
+        seconds(limit).mul_f64(self.instruments.slowness())
     }
 
     /// Seconds since the start.
@@ -130,6 +139,11 @@ impl Guest {
         &self.console
     }
 
+    /// QEMU's monitor, of a machine that was started with one.
+    pub fn monitor(&mut self) -> Result<&mut Monitor> {
+        self.monitor.as_mut().context("the machine has no monitor")
+    }
+
     /// Types something, such as a control character.
     pub fn type_bytes(&mut self, bytes: &[u8]) -> Result<()> {
         self.console.send(bytes)
@@ -182,6 +196,15 @@ impl Guest {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
+    }
+
+    /// What pulls the plug from another thread. The guest must still be there then, running or not.
+    pub fn plug(&self) -> impl FnOnce() + Send + 'static {
+        let process = Pid::from_child(&self.child);
+        move || {
+            // Nothing to do about an error: it has ended already.
+            let _ = kill_process(process, Signal::KILL);
+        }
     }
 
     /// What somebody needs who looks into a failure: console, command line, how to repeat it.

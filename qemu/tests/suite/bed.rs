@@ -18,6 +18,8 @@ use harness::paths::Paths;
 use harness::run::fill_with_random;
 use harness::toolchain::Toolchain;
 
+use crate::faults;
+
 /// Which machine.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Bed {
@@ -42,6 +44,8 @@ pub enum Bed {
     Slow,
     /// The product's kernel with regions by `reserve_mem=`, and none in the device tree.
     Named,
+    /// The laboratory's kernel, so that all engines work, and disks that are made to fail.
+    Faults,
 }
 
 impl Bed {
@@ -58,12 +62,13 @@ impl Bed {
             Bed::Holes => "holes",
             Bed::Slow => "slow",
             Bed::Named => "named",
+            Bed::Faults => "faults",
         }
     }
 
     fn flavour(self) -> &'static str {
         match self {
-            Bed::Lab | Bed::Kunit => "lab",
+            Bed::Lab | Bed::Kunit | Bed::Faults => "lab",
             _ => "appliance",
         }
     }
@@ -110,6 +115,23 @@ pub struct Case {
     pub bed: Bed,
     pub name: &'static str,
     pub run: fn(&mut Running) -> Result<()>,
+}
+
+/// A test of a table: one fault, one engine.
+pub struct Cell {
+    pub bed: Bed,
+    pub name: String,
+    pub run: Box<dyn FnOnce(&mut Running) -> Result<()> + Send>,
+}
+
+impl From<Case> for Cell {
+    fn from(case: Case) -> Self {
+        Self {
+            bed: case.bed,
+            name: case.name.to_owned(),
+            run: Box::new(case.run),
+        }
+    }
 }
 
 /// A machine that runs, with its disks and what the host put into its regions.
@@ -164,6 +186,7 @@ fn regions(bed: Bed) -> Option<Vec<Region>> {
             Region::new("twin", 0x0c00_0000, 1 << 20),
             Region::new("double", 0x0c10_0000, 1 << 20).named("twin"),
         ]),
+        Bed::Faults => Some(vec![Region::new("capture", 0x1000_0000, faults::SIZE)]),
         Bed::Named => Some(Vec::new()),
         Bed::Lab | Bed::Kunit | Bed::Readme | Bed::Disk | Bed::Slow => None,
     }
@@ -187,6 +210,7 @@ impl Beds {
             Bed::Holes,
             Bed::Slow,
             Bed::Named,
+            Bed::Faults,
         ];
         Self {
             running: beds.map(|bed| (bed, Mutex::new(None))).into(),
@@ -195,7 +219,12 @@ impl Beds {
 
     /// Runs a test in its machine, starting that if need be; a machine in which a test failed is
     /// not used again.
-    pub fn with(&self, bed: Bed, name: &str, run: fn(&mut Running) -> Result<()>) -> Result<()> {
+    pub fn with(
+        &self,
+        bed: Bed,
+        name: &str,
+        run: impl FnOnce(&mut Running) -> Result<()>,
+    ) -> Result<()> {
         let slot = self.running.get(&bed).context("no such machine")?;
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         let mut running = match slot.take() {
@@ -243,9 +272,10 @@ fn start(bed: Bed) -> Result<Running> {
     let small = Disk::empty(&folder.join("small.img"), SMALL)?;
     let mut machine = Machine::new(&board, &image, &folder);
     machine.tools = true;
+    machine.monitor = bed == Bed::Faults;
     machine.append = bed.append().to_owned();
     machine.cpus = match bed {
-        Bed::Low => board.number::<u32>("QEMU_CPUS_MAX")?.min(2),
+        Bed::Low | Bed::Faults => board.number::<u32>("QEMU_CPUS_MAX")?.min(2),
         _ => 1,
     };
     machine.memory_mib = bed.memory_mib();
