@@ -5,6 +5,7 @@ BOARD ?= qemu-ppce500
 FLAVOUR ?= appliance
 IMAGE ?= quick
 SOAK_MINUTES ?= 60
+CUTS ?= 200
 
 # One toolchain for everything: the distribution's where it is installed, else what is on the PATH.
 export PATH := /usr/bin:$(PATH)
@@ -18,7 +19,7 @@ export RESDUMP_IMAGES := $(CURDIR)/out/buildroot/$(BOARD)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-boards test-debug soak bench console image sbom quick-image \
+.PHONY: help setup run test test-boards test-debug soak bench cuts console image sbom quick-image \
 	reproducible check-board flash lint clean
 
 help: ## what can be made
@@ -30,6 +31,7 @@ help: ## what can be made
 	@echo "  IMAGE=$(IMAGE)   for run, test, bench, console: quick, or buildroot (after make image)"
 	@echo "  BUILDROOT_DIR=  a Buildroot tree instead of the pinned release (docs/buildroot.md)"
 	@echo "  TEST=           only suite tests whose names contain this"
+	@echo "  CUTS=$(CUTS) CUTS_SEED=  for cuts: how many; the seed that repeats their plan"
 	@echo "  LINUX_SRC=      an unpacked Linux 7.3 tree instead of the distribution's package"
 	@echo "  DEV= FORCE=1 YES=1  for flash: the disk; one that is not removable; no question"
 	@echo "  RESDUMP_CACHE=  downloads and builds that are kept, now $(CACHE)"
@@ -60,6 +62,9 @@ soak: setup ## the long run: SOAK_MINUTES of dumps under pressure, on the debug 
 
 bench: setup ## what a dump costs in instructions, and how fast it is beside the other ways
 	@$(HARNESS) bench
+
+cuts: setup ## QEMU killed CUTS times during dumps, and what the next start finds on the disks
+	@$(HARNESS) cuts --cuts $(CUTS)
 
 console: setup ## an interactive guest on this terminal
 	@$(HARNESS) console
