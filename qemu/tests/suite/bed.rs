@@ -117,11 +117,14 @@ pub struct Case {
     pub run: fn(&mut Running) -> Result<()>,
 }
 
+/// What a test does in its machine.
+pub type Run = Box<dyn FnOnce(&mut Running) -> Result<()> + Send>;
+
 /// A test of a table: one fault, one engine.
 pub struct Cell {
     pub bed: Bed,
     pub name: String,
-    pub run: Box<dyn FnOnce(&mut Running) -> Result<()> + Send>,
+    pub run: Run,
 }
 
 impl From<Case> for Cell {
