@@ -211,6 +211,9 @@ impl Target {
 
     /// Makes what was written durable, the name of the file included.
     pub fn sync(&self) -> Result<()> {
+        self.file
+            .sync_data()
+            .map_err(|error| self.not_synced(&error))?;
         self.sync_name()
     }
 
