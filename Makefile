@@ -32,6 +32,7 @@ help: ## what can be made
 	@echo "  BUILDROOT_DIR=  a Buildroot tree instead of the pinned release (docs/buildroot.md)"
 	@echo "  TEST=           only suite tests whose names contain this"
 	@echo "  CUTS=$(CUTS) CUTS_SEED=  for cuts: how many; the seed that repeats their plan"
+	@echo "  SOAK_MINUTES=$(SOAK_MINUTES)  for soak"
 	@echo "  LINUX_SRC=      an unpacked Linux 7.3 tree instead of the distribution's package"
 	@echo "  DEV= FORCE=1 YES=1  for flash: the disk; one that is not removable; no question"
 	@echo "  RESDUMP_CACHE=  downloads and builds that are kept, now $(CACHE)"

@@ -80,10 +80,17 @@ fn snapshot(bed: &mut Running, label: &str, offset: usize, length: usize, how: &
 
 /// However it ends, nothing stays pinned.
 fn ends_early(bed: &mut Running, how: &str) -> Result<()> {
+    let call = format!("probe snapshot /dev/resmem/capture --length 0x4000000 --wait {how}");
+    leaves_nothing_pinned(bed, |bed| bed.check(&call).map(drop))
+}
+
+/// Checks that as many pages of processes are pinned after `work` as before.
+pub fn leaves_nothing_pinned(
+    bed: &mut Running,
+    work: impl FnOnce(&mut Running) -> Result<()>,
+) -> Result<()> {
     let before = pinned(bed)?;
-    bed.check(&format!(
-        "probe snapshot /dev/resmem/capture --length 0x4000000 --wait {how}"
-    ))?;
+    work(bed)?;
     let after = pinned(bed)?;
     ensure!(
         before == after,
@@ -93,7 +100,7 @@ fn ends_early(bed: &mut Running, how: &str) -> Result<()> {
 }
 
 /// How many pages of processes are pinned.
-pub fn pinned(bed: &mut Running) -> Result<i64> {
+fn pinned(bed: &mut Running) -> Result<i64> {
     // The counters are kept by processor, and summed up when asked; with one there is nothing to sum.
     let text = bed.check("refresh=/proc/sys/vm/stat_refresh; test ! -e $refresh || echo 1 > $refresh; awk '/nr_foll_pin/ { sum += ($1 ~ /acquired/ ? $2 : -$2) } END { print sum }' /proc/vmstat")?;
     text.trim()

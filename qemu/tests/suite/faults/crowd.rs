@@ -10,29 +10,22 @@
 use anyhow::{Result, ensure};
 
 use super::dump::{CHUNK, Dump, ENGINES, SIZE, Target};
-use super::each;
-use crate::bed::{Bed, Cell, Running, same};
+use super::{alone, each};
+use crate::bed::{Cell, Running, same};
 
 pub fn cells() -> Vec<Cell> {
-    let cell = |name: &str, run: fn(&mut Running) -> Result<()>| {
-        vec![Cell {
-            bed: Bed::Faults,
-            name: name.to_owned(),
-            run: Box::new(run),
-        }]
-    };
     [
-        cell("two_dumps_at_once_to_different_targets", |bed| {
+        alone("two_dumps_at_once_to_different_targets", |bed| {
             different(bed, 2)
         }),
-        cell("eight_dumps_at_once_to_different_targets", |bed| {
+        alone("eight_dumps_at_once_to_different_targets", |bed| {
             different(bed, 8)
         }),
-        cell("eight_dumps_at_once_to_one_file", |bed| {
+        alone("eight_dumps_at_once_to_one_file", |bed| {
             crowd(bed, "/mnt/dump")?;
             same(&bed.ext4.read_ext4("dump")?, bed.expected("capture")?)
         }),
-        cell("eight_dumps_at_once_to_one_disk", |bed| {
+        alone("eight_dumps_at_once_to_one_disk", |bed| {
             crowd(bed, "/dev/vda")?;
             bed.same_on(&bed.raw.clone(), 0, "capture")
         }),
@@ -112,9 +105,7 @@ fn second(bed: &mut Running, dump: Dump) -> Result<()> {
                     .contains(&format!("target is in use: {path}: EBUSY (16): ")),
             "{output:?}"
         );
-        let output = dump.end(bed)?;
-        ensure!(output.status == 0, "{output:?}");
-        Ok(())
+        dump.ends_well(bed)
     })?;
     dump.holds(bed, SIZE)
 }

@@ -154,6 +154,32 @@ impl Dump {
         Ok(serde_json::from_str(&bed.check("cat /tmp/dump.json")?)?)
     }
 
+    /// Waits for the end, which must be a good one.
+    pub fn ends_well(self, bed: &mut Running) -> Result<()> {
+        let output = self.end(bed)?;
+        ensure!(output.status == 0, "{output:?}");
+        Ok(())
+    }
+
+    /// Checks that neither the dump, which has failed with status 8, nor its manifest promises a byte.
+    pub fn promises_nothing(self, bed: &mut Running, output: &Output) -> Result<()> {
+        ensure!(
+            output.status == 8 && !output.text.contains("are on the target"),
+            "{output:?}"
+        );
+        self.nothing_is_trusted(bed)
+    }
+
+    /// Checks that the manifest promises nothing.
+    pub fn nothing_is_trusted(self, bed: &mut Running) -> Result<()> {
+        let manifest = self.manifest(bed)?;
+        ensure!(
+            manifest["complete"] == false && manifest["bytes"] == 0,
+            "{manifest}"
+        );
+        Ok(())
+    }
+
     /// The fault is over: what was begun is gone on with, and complete then.
     pub fn goes_on(self, bed: &mut Running) -> Result<()> {
         bed.check(&self.command("--resume"))?;

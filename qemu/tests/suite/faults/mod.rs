@@ -56,3 +56,12 @@ fn each(targets: &[Target], fault: &str, run: fn(&mut Running, Dump) -> Result<(
     };
     dumps.map(cell).collect()
 }
+
+/// A test of its own.
+fn alone(name: &str, run: fn(&mut Running) -> Result<()>) -> Vec<Cell> {
+    vec![Cell {
+        bed: Bed::Faults,
+        name: name.to_owned(),
+        run: Box::new(run),
+    }]
+}

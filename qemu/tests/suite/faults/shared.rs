@@ -10,29 +10,22 @@
 use anyhow::{Result, ensure};
 
 use super::dump::{Dump, SIZE, Target};
-use super::each;
-use crate::bed::{Bed, Cell, Running};
-use crate::snapshot::pinned;
+use super::{alone, each};
+use crate::bed::{Cell, Running};
+use crate::snapshot::leaves_nothing_pinned;
 
 pub fn cells() -> Vec<Cell> {
-    let cell = |name: &str, run: fn(&mut Running) -> Result<()>| {
-        vec![Cell {
-            bed: Bed::Faults,
-            name: name.to_owned(),
-            run: Box::new(run),
-        }]
-    };
     [
         each(
             &[Target::Disk],
             "another_process_has_the_region_mapped_during_a_dump_to",
             mapped,
         ),
-        cell(
+        alone(
             "a_descriptor_outlives_the_process_that_dumps_with_it",
             outlives_a_dump,
         ),
-        cell(
+        alone(
             "a_descriptor_outlives_the_process_that_takes_a_snapshot_with_it",
             outlives_a_snapshot,
         ),
@@ -54,8 +47,7 @@ fn mapped(bed: &mut Running, dump: Dump) -> Result<()> {
              map=$!; exec 4> /tmp/go; until grep -q mapped /tmp/sum; do :; done"
         ))?;
         dump.begin(bed, "")?;
-        let output = dump.end(bed)?;
-        ensure!(output.status == 0, "{output:?}");
+        dump.ends_well(bed)?;
         let said = bed.check("exec 4>&-; wait $map; cat /tmp/sum; rm /tmp/go /tmp/sum")?;
         ensure!(said.contains(&format!("ok sum={sum}")), "{said}, expected {sum}");
         Ok(())
@@ -87,20 +79,16 @@ fn outlives_a_dump(bed: &mut Running) -> Result<()> {
 }
 
 fn outlives_a_snapshot(bed: &mut Running) -> Result<()> {
-    let before = pinned(bed)?;
-    bed.check("exec 3< /dev/resmem/capture")?;
-    for _ in 0..5 {
-        bed.check(&format!("probe snapshot fd:3 --length {SIZE} --wait exit"))?;
-        // It goes on without the process, whose memory is gone but for what is pinned.
-        bed.check("until probe idle fd:3 | grep -q 'ok state=2'; do :; done")?;
-    }
-    bed.check(&format!(
-        "probe snapshot fd:3 --length {SIZE} --wait exit; exec 3<&-"
-    ))?;
-    let after = pinned(bed)?;
-    ensure!(
-        before == after,
-        "pinned pages: {before} before, {after} after"
-    );
-    Ok(())
+    leaves_nothing_pinned(bed, |bed| {
+        bed.check("exec 3< /dev/resmem/capture")?;
+        for _ in 0..5 {
+            bed.check(&format!("probe snapshot fd:3 --length {SIZE} --wait exit"))?;
+            // It goes on without the process, whose memory is gone but for what is pinned.
+            bed.check("until probe idle fd:3 | grep -q 'ok state=2'; do :; done")?;
+        }
+        bed.check(&format!(
+            "probe snapshot fd:3 --length {SIZE} --wait exit; exec 3<&-"
+        ))
+        .map(drop)
+    })
 }
