@@ -14,6 +14,7 @@ use super::kill::{Killed, Promise};
 use super::lab::{Lab, store};
 use super::plan::{Kind, Variant};
 use super::state::{Cut, Fate};
+use crate::board::Board;
 use crate::disk::Disk;
 use crate::guest::{Guest, Output, TAINT_OUT_OF_TREE};
 use crate::step::output_of;
@@ -107,8 +108,15 @@ fn device(number: usize) -> String {
     format!("/dev/vd{}", char::from(b'a' + number as u8))
 }
 
-/// How many states go into one machine: the guest's disks have one letter each.
-pub const AT_ONCE: usize = 26 / 2;
+/// How many states go into one machine, each with two disks.
+pub fn at_once(board: &Board) -> Result<usize> {
+    let disks = match board.find("QEMU_DISKS_MAX") {
+        Some(_) => board.number("QEMU_DISKS_MAX")?,
+        // The guest's disks have one letter each.
+        None => 26,
+    };
+    Ok(disks / 2)
+}
 
 /// Mounts a file system, looks at what is there, and brings the dump to its end.
 fn look(guest: &mut Guest, subject: &Subject, disk: usize) -> Result<Found> {

@@ -27,7 +27,7 @@ use fastrand::Rng;
 
 use crate::board::Board;
 use crate::image::Image;
-use examine::{AT_ONCE, Subject};
+use examine::Subject;
 use kill::Killed;
 use lab::Lab;
 use plan::{Plan, Start};
@@ -63,13 +63,14 @@ pub fn run(board: &Board, image: &Image, folder: &Path, options: &Options) -> Re
         options.cuts, options.states, options.seed
     );
     let began = Instant::now();
+    let at_once = examine::at_once(board)?;
     let lab = Lab::prepare(board, image, folder, options.seed)?;
     let mut report = Report::new(options);
     let killed = thread::scope(|scope| {
         // No more than what one machine examines lies ready.
-        let (sender, receiver) = mpsc::sync_channel(AT_ONCE);
+        let (sender, receiver) = mpsc::sync_channel(at_once);
         let killer = scope.spawn(|| kill_all(&lab, options, sender));
-        let examined = examine_all(&lab, folder, receiver, &mut report);
+        let examined = examine_all(&lab, folder, at_once, receiver, &mut report);
         let killed = killer.join().map_err(|_| anyhow!("the killer panicked"))?;
         // The killer only knows that nobody takes its states any more.
         examined.and(killed)
@@ -117,15 +118,16 @@ fn cuts_of(killed: &Killed, options: &Options) -> Vec<state::Cut> {
     killed.plan.states(options.states, killed.armed, end)
 }
 
-/// Examines states until there are no more.
+/// Examines states, `at_once` in one machine, until there are no more.
 fn examine_all(
     lab: &Lab<'_>,
     folder: &Path,
+    at_once: usize,
     states: Receiver<Subject>,
     report: &mut Report,
 ) -> Result<()> {
     loop {
-        let subjects: Vec<Subject> = states.iter().take(AT_ONCE).collect();
+        let subjects: Vec<Subject> = states.iter().take(at_once).collect();
         if subjects.is_empty() {
             return Ok(());
         }

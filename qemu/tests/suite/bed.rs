@@ -240,11 +240,18 @@ impl Beds {
                 *slot = Some(running);
                 Ok(())
             }
-            Err(error) => bail!(
-                "{error:#}\n{}\nrepeat: make test TEST={}::{name}",
-                running.guest.report(),
-                bed.name()
-            ),
+            Err(error) => {
+                if bed == Bed::Faults {
+                    // Onto the console, where this bed does not show it. A guest that is gone has
+                    // its report all the same.
+                    drop(running.guest.run("dmesg | tail -n 40"));
+                }
+                bail!(
+                    "{error:#}\n{}\nrepeat: make test TEST={}::{name}",
+                    running.guest.report(),
+                    bed.name()
+                )
+            }
         }
     }
 
@@ -332,7 +339,12 @@ fn start(bed: Bed) -> Result<Running> {
             .map(|_| ()),
         None => Ok(()),
     });
-    if let Err(error) = filled {
+    let ready = filled.and_then(|()| match bed {
+        // What the kernel says about the faults would be between what the dumper says.
+        Bed::Faults => guest.check("dmesg -n 3").map(|_| ()),
+        _ => Ok(()),
+    });
+    if let Err(error) = ready {
         bail!("{error:#}\n{}", guest.report());
     }
     Ok(Running {
