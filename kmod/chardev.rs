@@ -4,6 +4,9 @@
 //!
 //! Like `kernel::miscdevice`, which has neither names made at run time nor data of its own for each
 //! device nor `llseek`. What the operations do is in [`crate::fops`].
+//!
+//! Lock order: the kernel's `misc_mtx`, held while a node is opened, registered or removed; no lock of
+//! ours is taken under it.
 
 use kernel::{
     bindings,

@@ -13,7 +13,9 @@ use crate::devicetree::{self, Cells, Region};
 use crate::disk::Disk;
 use crate::firmware;
 use crate::guest::Guest;
+use crate::health::Instruments;
 use crate::image::Image;
+use crate::monitor::Monitor;
 use crate::step::output_of;
 
 /// How a machine starts.
@@ -57,6 +59,8 @@ pub struct Machine<'a> {
     pub tools: bool,
     /// Whether a reset starts it again; else it ends.
     pub resets: bool,
+    /// Whether faults can be put into its disks while it runs: [`Guest::monitor`].
+    pub monitor: bool,
     /// One guest instruction is one nanosecond of guest time, so that CPU time counts instructions.
     pub icount: bool,
 }
@@ -78,6 +82,7 @@ impl<'a> Machine<'a> {
             append: String::new(),
             tools: false,
             resets: false,
+            monitor: false,
             icount: false,
         }
     }
@@ -228,11 +233,11 @@ impl<'a> Machine<'a> {
         for (index, (path, options)) in disks.chain(fills).enumerate() {
             arguments.push("-drive".to_owned());
             arguments.push(format!(
-                "if=none,id=disk{index},format=raw,file={}{options}",
+                "if=none,id=disk{index},node-name=node{index},format=raw,file={}{options}",
                 path.display()
             ));
             arguments.push("-device".to_owned());
-            arguments.push(format!("virtio-blk-pci,drive=disk{index}"));
+            arguments.push(format!("virtio-blk-pci,drive=disk{index},id=vd{index}"));
         }
         for (file, address) in &self.loads {
             arguments.push("-device".to_owned());
@@ -324,6 +329,14 @@ impl<'a> Machine<'a> {
     /// Starts the machine and takes its console.
     pub fn start(&self) -> Result<Guest> {
         let mut command = self.command()?;
+        let socket = self.folder.join("qmp");
+        let monitor = match self.monitor {
+            true => {
+                command.args(Monitor::arguments(&socket));
+                Some(Monitor::new(&socket)?)
+            }
+            false => None,
+        };
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -337,9 +350,11 @@ impl<'a> Machine<'a> {
         Ok(Guest::new(
             child,
             console,
+            monitor,
             self.folder,
             self.board.get("POWER_OFF")?,
             self.preparation(),
+            Instruments::of(self.image)?,
         ))
     }
 }

@@ -19,6 +19,8 @@ use harness::paths::Paths;
 use harness::run::fill_with_random;
 use harness::toolchain::Toolchain;
 
+use crate::faults;
+
 /// Which machine.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Bed {
@@ -43,6 +45,8 @@ pub enum Bed {
     Slow,
     /// The product's kernel with regions by `reserve_mem=`, and none in the device tree.
     Named,
+    /// The laboratory's kernel, so that all engines work, and disks that are made to fail.
+    Faults,
 }
 
 impl Bed {
@@ -59,12 +63,13 @@ impl Bed {
             Bed::Holes => "holes",
             Bed::Slow => "slow",
             Bed::Named => "named",
+            Bed::Faults => "faults",
         }
     }
 
     fn flavour(self) -> &'static str {
         match self {
-            Bed::Lab | Bed::Kunit => "lab",
+            Bed::Lab | Bed::Kunit | Bed::Faults => "lab",
             _ => "appliance",
         }
     }
@@ -113,6 +118,26 @@ pub struct Case {
     pub bed: Bed,
     pub name: &'static str,
     pub run: fn(&mut Running) -> Result<()>,
+}
+
+/// What a test does in its machine.
+pub type Run = Box<dyn FnOnce(&mut Running) -> Result<()> + Send>;
+
+/// A test of a table: one fault, one engine.
+pub struct Cell {
+    pub bed: Bed,
+    pub name: String,
+    pub run: Run,
+}
+
+impl From<Case> for Cell {
+    fn from(case: Case) -> Self {
+        Self {
+            bed: case.bed,
+            name: case.name.to_owned(),
+            run: Box::new(case.run),
+        }
+    }
 }
 
 /// A machine that runs, with its disks and what the host put into its regions.
@@ -170,6 +195,7 @@ fn regions(bed: Bed) -> Option<Vec<Region>> {
             Region::new("twin", 0x0c00_0000, 1 << 20),
             Region::new("double", 0x0c10_0000, 1 << 20).named("twin"),
         ]),
+        Bed::Faults => Some(vec![Region::new("capture", 0x1000_0000, faults::SIZE)]),
         Bed::Named => Some(Vec::new()),
         Bed::Lab | Bed::Kunit | Bed::Readme | Bed::Disk | Bed::Slow => None,
     }
@@ -193,6 +219,7 @@ impl Beds {
             Bed::Holes,
             Bed::Slow,
             Bed::Named,
+            Bed::Faults,
         ];
         Self {
             running: beds.map(|bed| (bed, Mutex::new(None))).into(),
@@ -201,7 +228,12 @@ impl Beds {
 
     /// Runs a test in its machine, starting that if need be; a machine in which a test failed is
     /// not used again.
-    pub fn with(&self, bed: Bed, name: &str, run: fn(&mut Running) -> Result<()>) -> Result<()> {
+    pub fn with(
+        &self,
+        bed: Bed,
+        name: &str,
+        run: impl FnOnce(&mut Running) -> Result<()>,
+    ) -> Result<()> {
         let slot = self.running.get(&bed).context("no such machine")?;
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         let mut running = match slot.take() {
@@ -214,11 +246,18 @@ impl Beds {
                 *slot = Some(running);
                 Ok(())
             }
-            Err(error) => bail!(
-                "{error:#}\n{}\nrepeat: make test TEST={}::{name}",
-                running.guest.report(),
-                bed.name()
-            ),
+            Err(error) => {
+                if bed == Bed::Faults {
+                    // Onto the console, where this bed does not show it. A guest that is gone has
+                    // its report all the same.
+                    drop(running.guest.run("dmesg | tail -n 40"));
+                }
+                bail!(
+                    "{error:#}\n{}\nrepeat: make test TEST={}::{name}",
+                    running.guest.report(),
+                    bed.name()
+                )
+            }
         }
     }
 
@@ -249,9 +288,10 @@ fn start(bed: Bed) -> Result<Running> {
     let small = Disk::empty(&folder.join("small.img"), SMALL)?;
     let mut machine = Machine::new(&board, &image, &folder);
     machine.tools = true;
+    machine.monitor = bed == Bed::Faults;
     machine.append = bed.append().to_owned();
     machine.cpus = match bed {
-        Bed::Low => board.number::<u32>("QEMU_CPUS_MAX")?.min(2),
+        Bed::Low | Bed::Faults => board.number::<u32>("QEMU_CPUS_MAX")?.min(2),
         _ => 1,
     };
     machine.memory_mib = bed.memory_mib();
@@ -286,7 +326,12 @@ fn start(bed: Bed) -> Result<Running> {
         Boot::Loader => through_the_loader(&mut guest, &board),
         _ => guest.wait_for_shell().map(|_| ()),
     };
-    let bases = match shell.and_then(|()| bases(&machine, &mut guest)) {
+    let ready = shell.and_then(|()| match bed {
+        // What the kernel says about the faults would be between what the dumper says.
+        Bed::Faults => guest.check("dmesg -n 3").map(|_| ()),
+        _ => Ok(()),
+    });
+    let bases = match ready.and_then(|()| bases(&machine, &mut guest)) {
         Ok(bases) => bases,
         Err(error) => bail!("{error:#}\n{}", guest.report()),
     };
@@ -360,10 +405,15 @@ pub fn board(paths: &Paths) -> Result<Board> {
     Board::load(&paths.root, &name)
 }
 
+/// The flavour that all tests use instead of their own, if `RESDUMP_FLAVOUR` names one.
+pub fn instead() -> Option<String> {
+    std::env::var("RESDUMP_FLAVOUR").ok()
+}
+
 /// The image under test: the quick one, or the folder that `RESDUMP_IMAGES` names, with one folder
-/// a flavour. `RESDUMP_FLAVOUR` names the flavour that all tests use instead of their own.
+/// a flavour.
 pub fn image(paths: &Paths, board: &Board, flavour: &str) -> Result<Image> {
-    let instead = std::env::var("RESDUMP_FLAVOUR").ok();
+    let instead = instead();
     let flavour = instead.as_deref().unwrap_or(flavour);
     if let Some(image) = Image::given(flavour)? {
         return Ok(image);

@@ -11,7 +11,7 @@ use crate::bed;
 /// Instructions for each MiB that the kernel engine may cost, everything counted.
 const KERNEL_MOST: f64 = 4_000.0;
 /// Those that a program may cost which submits the region's registered pages itself.
-const MMAP_MOST: f64 = 102_000.0;
+const MMAP_MOST: f64 = 5_000.0;
 /// How many times that direct I/O from ordinary memory costs at least.
 const ORDINARY_LEAST: f64 = 50.0;
 
