@@ -156,11 +156,17 @@ impl Job<'_> {
         let clock = Clock::start();
         let sync = !self.args.no_sync;
         let synced = if sync { self.target.sync() } else { Ok(()) };
+        let sync_seconds = clock.seconds();
+        // What a disk has lost is missing as well; nobody has cut it.
+        let changed = match &synced {
+            Ok(()) => self.check_data(moved.bytes).err(),
+            Err(_) => None,
+        };
         Finished {
             synced: sync && synced.is_ok(),
-            sync_seconds: clock.seconds(),
+            sync_seconds,
             error: described.and(synced).err(),
-            changed: self.check_data(moved.bytes).err(),
+            changed,
         }
     }
 
