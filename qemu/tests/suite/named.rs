@@ -54,7 +54,10 @@ fn ends_within_a_page(bed: &mut Running) -> Result<()> {
     let frayed = "resdump dump frayed /dev/vda --force --quiet";
     let output = bed.run(&format!("{frayed} --engine mmap --mapped"))?;
     ensure!(
-        output.status == 10 && output.text.contains("mmap: EINVAL (22): frayed cannot be mapped"),
+        output.status == 10
+            && output
+                .text
+                .contains("mmap: EINVAL (22): frayed cannot be mapped"),
         "{output:?}"
     );
     bed.dump("frayed /dev/vda --engine mmap --mapped --length 1M")?;
