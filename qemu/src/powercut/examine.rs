@@ -110,12 +110,8 @@ fn device(number: usize) -> String {
 
 /// How many states go into one machine, each with two disks.
 pub fn at_once(board: &Board) -> Result<usize> {
-    let disks = match board.find("QEMU_DISKS_MAX") {
-        Some(_) => board.number("QEMU_DISKS_MAX")?,
-        // The guest's disks have one letter each.
-        None => 26,
-    };
-    Ok(disks / 2)
+    // The guest's disks have one letter each.
+    Ok(board.number_or("QEMU_DISKS_MAX", 26)? / 2)
 }
 
 /// Mounts a file system, looks at what is there, and brings the dump to its end.

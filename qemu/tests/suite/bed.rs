@@ -19,7 +19,7 @@ use harness::paths::Paths;
 use harness::run::fill_with_random;
 use harness::toolchain::Toolchain;
 
-use crate::faults;
+use crate::regions;
 
 /// Which machine.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,16 +91,12 @@ impl Bed {
     /// Why a board cannot play this bed, if so.
     pub fn excluded(self, board: &Board) -> Result<Option<String>> {
         let most: u64 = board.number("QEMU_MEMORY_MIB_MAX")?;
-        let regions = regions(self).unwrap_or_default();
+        let regions = regions::of(self).unwrap_or_default();
         Ok(match self.memory_mib() {
             Some(needed) if needed > most => Some(format!(
                 "needs {needed} MiB of memory, the machine has {most} at most"
             )),
-            _ if board.tree_source()? == TreeSource::Firmware => regions
-                .iter()
-                .filter(|region| !region.device_writes)
-                .find_map(|region| Some((region.driver_label(), cannot_reserve(region)?)))
-                .map(|(label, why)| format!("its region {label} cannot be had: {why}")),
+            _ if board.tree_source()? == TreeSource::Firmware => regions::missed(&regions),
             _ => None,
         })
     }
@@ -151,7 +147,7 @@ pub struct Running {
     pub small: Disk,
     /// The disk that the system was started from, `/dev/vda`.
     pub system: Option<Disk>,
-    /// What each region held when the processor started.
+    /// What each region held when its first test began.
     pub content: BTreeMap<String, Vec<u8>>,
     /// Bytes of a page.
     pub page: u64,
@@ -162,45 +158,6 @@ pub struct Running {
 const RAW: u64 = 160 << 20;
 /// Size of the small disk: not a multiple of the default chunk.
 pub const SMALL: u64 = (5 << 20) + 4096;
-/// Size of a region that is not a power of two, nor a multiple of 64 KiB.
-pub const ODD: u64 = (3 << 20) + (3 << 12);
-
-/// A region whose bounds are not those of pages, nor of sectors.
-const RAGGED_BASE: u64 = 0x0d00_0123;
-pub const RAGGED: u64 = (1 << 20) + 77;
-
-fn regions(bed: Bed) -> Option<Vec<Region>> {
-    match bed {
-        Bed::Low => Some(vec![
-            Region::new("named", 0x1000_0000, 64 << 20).named("capture"),
-            Region::new("odd", 0x0e00_0000, ODD),
-            Region::new("scratch", 0x0f00_0000, 1 << 20).writable(),
-            Region::new("ring", 0x0f80_0000, 1 << 20)
-                .writable()
-                .device_writes(),
-        ]),
-        Bed::High => Some(vec![
-            Region::new("high", 0x6000_0000, 64 << 20),
-            Region::new("highscratch", 0x6800_0000, 1 << 20).writable(),
-        ]),
-        Bed::Docs => Some(vec![
-            Region::new("capture", 0x1000_0000, 64 << 20),
-            Region::new("scratch", 0x0f00_0000, 1 << 20).writable(),
-        ]),
-        Bed::Holes => Some(vec![
-            Region::new("outside", 0x1800_0000, 4 << 20).writable(),
-            Region::new("straddle", 0x0ff0_0000, 2 << 20),
-            Region::new("nomap", 0x0e00_0000, 1 << 20).no_map(),
-            Region::new("ragged", RAGGED_BASE, RAGGED).writable(),
-            Region::new("twin", 0x0c00_0000, 1 << 20),
-            Region::new("double", 0x0c10_0000, 1 << 20).named("twin"),
-        ]),
-        Bed::Faults => Some(vec![Region::new("capture", 0x1000_0000, faults::SIZE)]),
-        Bed::Named => Some(Vec::new()),
-        Bed::Lab | Bed::Kunit | Bed::Readme | Bed::Disk | Bed::Slow => None,
-    }
-}
-
 /// The machines that have been started.
 pub struct Beds {
     running: BTreeMap<Bed, Mutex<Option<Running>>>,
@@ -295,9 +252,9 @@ fn start(bed: Bed) -> Result<Running> {
         _ => 1,
     };
     machine.memory_mib = bed.memory_mib();
-    machine.regions = regions(bed);
+    machine.regions = regions::of(bed);
     if board.tree_source()? == TreeSource::Firmware {
-        // A bed does without a region that a device writes; excluded-tests has the tests that do not.
+        // excluded-tests has the tests that do not do without the others.
         let had = |region: &Region| cannot_reserve(region).is_none();
         machine.regions.iter_mut().for_each(|all| all.retain(had));
     }
@@ -331,7 +288,7 @@ fn start(bed: Bed) -> Result<Running> {
         Bed::Faults => guest.check("dmesg -n 3").map(|_| ()),
         _ => Ok(()),
     });
-    let bases = match ready.and_then(|()| bases(&machine, &mut guest)) {
+    let bases = match ready.and_then(|()| regions::bases(&machine, &mut guest)) {
         Ok(bases) => bases,
         Err(error) => bail!("{error:#}\n{}", guest.report()),
     };
@@ -342,37 +299,9 @@ fn start(bed: Bed) -> Result<Running> {
         small,
         system,
         content,
-        page: page_size(&board)?,
+        page: board.number_or("PAGE_SIZE", 4096)?,
         bases,
     })
-}
-
-/// Bytes of a page of the board's kernel.
-pub fn page_size(board: &Board) -> Result<u64> {
-    Ok(board.find("PAGE_SIZE").unwrap_or("4096").parse()?)
-}
-
-/// Where the machine's own regions are: as its device tree says, or, where the kernel chose, as the
-/// driver does.
-fn bases(machine: &Machine<'_>, guest: &mut Guest) -> Result<BTreeMap<String, u64>> {
-    let Some(regions) = &machine.regions else {
-        return Ok(BTreeMap::new());
-    };
-    let said: Value = match machine.board.tree_source()? {
-        TreeSource::Firmware => serde_json::from_str(&guest.check("resdump list --json")?)?,
-        _ => Value::Null,
-    };
-    let base = |region: &Region| -> Result<(String, u64)> {
-        let label = region.driver_label();
-        let listed = said["regions"].as_array().into_iter().flatten();
-        let base = match listed.clone().find(|one| one["label"] == label) {
-            Some(one) => one["base"].as_u64().context("a region without a base")?,
-            None if said.is_null() => region.base,
-            None => bail!("no region {label} in {said}"),
-        };
-        Ok((label.to_owned(), base))
-    };
-    regions.iter().map(base).collect()
 }
 
 /// Size of the medium that the system disk is written to.

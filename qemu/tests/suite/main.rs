@@ -28,6 +28,7 @@ mod powercut;
 mod reading;
 mod readme;
 mod refusals;
+mod regions;
 mod registered;
 mod rescue;
 mod signals;

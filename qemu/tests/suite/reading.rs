@@ -3,7 +3,8 @@
 
 use anyhow::{Result, ensure};
 
-use crate::bed::{Bed, Case, ODD, Running};
+use crate::bed::{Bed, Case, Running};
+use crate::regions::ODD;
 
 pub fn cases() -> Vec<Case> {
     let case = |bed, name, run| Case { bed, name, run };

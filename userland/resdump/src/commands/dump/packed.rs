@@ -100,14 +100,16 @@ pub(super) fn run(
     report.time(&clock, sync.seconds());
     report.digest = digest;
 
-    // Frames have no zeros that fill a block.
-    let changed = target.check_data(
-        Span {
-            offset: 0,
-            length: sender.stored,
-        },
-        Holes::Nowhere,
-    );
+    let data = Span {
+        offset: 0,
+        length: sender.stored,
+    };
+    // What a disk has lost is missing as well; nobody has cut it.
+    let changed = match &synced {
+        // Frames have no zeros that fill a block.
+        Ok(()) => target.check_data(data, Holes::Nowhere),
+        Err(_) => Ok(()),
+    };
     if changed.is_err() {
         report.distrust();
     }
