@@ -59,6 +59,8 @@ pub struct Machine<'a> {
     pub tools: bool,
     /// Whether a reset starts it again; else it ends.
     pub resets: bool,
+    /// Whether QEMU may join neighbouring requests of the guest to one, which then fails as a whole.
+    pub joins_requests: bool,
     /// Whether faults can be put into its disks while it runs: [`Guest::monitor`].
     pub monitor: bool,
     /// One guest instruction is one nanosecond of guest time, so that CPU time counts instructions.
@@ -82,6 +84,7 @@ impl<'a> Machine<'a> {
             append: String::new(),
             tools: false,
             resets: false,
+            joins_requests: true,
             monitor: false,
             icount: false,
         }
@@ -237,7 +240,10 @@ impl<'a> Machine<'a> {
                 path.display()
             ));
             arguments.push("-device".to_owned());
-            arguments.push(format!("virtio-blk-pci,drive=disk{index},id=vd{index}"));
+            arguments.push(format!(
+                "virtio-blk-pci,drive=disk{index},id=vd{index},request-merging={}",
+                if self.joins_requests { "on" } else { "off" }
+            ));
         }
         for (file, address) in &self.loads {
             arguments.push("-device".to_owned());

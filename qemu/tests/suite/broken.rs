@@ -38,6 +38,7 @@ pub fn a_bad_sector_leaves_an_exact_prefix_that_is_described() -> Result<()> {
     let mut machine = Machine::new(&board, &image, &folder);
     machine.regions = Some(vec![Region::new("capture", BASE, SIZE).writable()]);
     machine.fill("capture", &content)?;
+    machine.joins_requests = false;
     machine.disks = vec![Disk {
         path: PathBuf::from(format!(
             "blkdebug:{}:{}",
