@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-//! Files that this program makes by itself, beside those that a person named.
+//! Files that this program makes by itself beside those that a person named, and renames when they are
+//! whole: in a folder that others can write to, somebody may have put a link there.
 
 #![forbid(unsafe_code)]
 
@@ -12,7 +13,7 @@ use std::{
 };
 
 /// Mode of a file that is made: what was in memory, and what is known of it, is for its owner's eyes.
-pub const MODE: u32 = 0o600;
+const MODE: u32 = 0o600;
 
 /// An empty file at `path` in place of what has that name: a link is removed, and not followed.
 pub fn create(path: &Path) -> io::Result<File> {

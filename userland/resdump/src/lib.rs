@@ -15,6 +15,7 @@ pub mod engine;
 pub mod error;
 pub mod exit_codes;
 pub mod format;
+pub mod fresh;
 pub mod hexdump;
 pub mod journal;
 pub mod logging;

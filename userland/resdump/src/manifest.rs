@@ -22,6 +22,7 @@ use crate::{
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
     format::Format,
+    fresh,
     source::Source,
     span::Span,
     stream::pack::Compression,
@@ -222,7 +223,7 @@ impl Manifest {
         let new = PathBuf::from(name);
         let mut text = serde_json::to_vec_pretty(self)?;
         text.push(b'\n');
-        let mut file = File::create(&new)?;
+        let mut file = fresh::create(&new)?;
         file.write_all(&text)?;
         file.sync_all()?;
         fs::rename(&new, path)?;

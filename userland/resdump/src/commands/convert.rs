@@ -4,9 +4,8 @@
 //! order.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs,
     io::{self, BufWriter, Write},
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -20,6 +19,7 @@ use crate::{
     error::{Error, Result},
     exit_codes::ExitCode,
     format::{Contents, Format, elf, lime},
+    fresh,
     manifest::{self, Manifest},
     output::Output,
     readback::{self, ReadBack},
@@ -98,6 +98,8 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
     };
     let new = args.output.with_added_extension("new");
     let written = write(args, input, &header, &new, manifest.as_ref()).and_then(|()| {
+        // One that speaks of what was there before.
+        manifest::remove(&manifest::beside(&args.output))?;
         fs::rename(&new, &args.output)
             .and_then(|()| manifest::sync_folder(&args.output))
             .map_err(|error| Error::io("cannot rename", args.output.display(), &error))
@@ -239,14 +241,7 @@ fn write(
     manifest: Option<&Manifest>,
 ) -> Result<()> {
     let failed = |error: io::Error| Error::io("cannot write", new.display(), &error);
-    let file: File = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(new)
-        .map_err(failed)?;
-    let mut out = BufWriter::new(file);
+    let mut out = BufWriter::new(fresh::create(new).map_err(failed)?);
     out.write_all(header).map_err(failed)?;
 
     let digest = manifest.and_then(|manifest| manifest.digest.as_ref());
