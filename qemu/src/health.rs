@@ -6,11 +6,11 @@ use std::fs;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::guest::Guest;
+use crate::guest::{Guest, TAINT_UNSIGNED};
 use crate::image::Image;
 
 /// What the kernel says when something is wrong with it, as extended regular expressions.
-const SPLATS: [&str; 11] = [
+const SPLATS: [&str; 12] = [
     "WARNING:",
     "BUG:",
     // The allocator's.
@@ -23,6 +23,8 @@ const SPLATS: [&str; 11] = [
     "turning off the locking correctness validator",
     "cannot create duplicate filename",
     "Call Trace:",
+    // An address of the kernel's in what the module says, hashed or not.
+    "resmem.*[^0-9a-f](0x)?([c-f][0-9a-f]{7}|[c-f][0-9a-f]{15})([^0-9a-f]|$)",
 ];
 
 /// Where the kernel's debugging files are.
@@ -37,6 +39,8 @@ pub struct Instruments {
     pub leaks: bool,
     /// Use of the DMA interface.
     pub dma: bool,
+    /// Signatures of modules. Nobody signs ours, and the kernel is tainted by that.
+    pub signatures: bool,
 }
 
 impl Instruments {
@@ -54,6 +58,7 @@ impl Instruments {
             locks: has("CONFIG_PROVE_LOCKING"),
             leaks: has("CONFIG_DEBUG_KMEMLEAK"),
             dma: has("CONFIG_DMA_API_DEBUG"),
+            signatures: has("CONFIG_MODULE_SIG"),
         }
     }
 
@@ -65,8 +70,12 @@ impl Instruments {
 
 impl Guest {
     /// Checks that the kernel has nothing to complain about: no warning, bug or oops in its log, and
-    /// tainted with exactly `taint`.
+    /// tainted with exactly `taint`, and by modules without a signature where it looks for one.
     pub fn check_health(&mut self, taint: u32) -> Result<()> {
+        let taint = match self.instruments.signatures {
+            true => taint | TAINT_UNSIGNED,
+            false => taint,
+        };
         let pattern = SPLATS.join("|");
         let found = self.check(&format!(
             "cat /proc/sys/kernel/tainted; dmesg | grep -E '{pattern}' || true"

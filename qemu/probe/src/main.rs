@@ -3,13 +3,18 @@
 //! What `resdump` refuses before it asks the kernel, this asks.
 
 mod clock;
+mod confined;
+mod guard;
+mod guarded;
 mod held;
 mod map;
 mod meter;
+mod overwrite;
 mod pressure;
 mod register;
 mod snapshot;
 mod transfer;
+mod watch;
 
 use std::fs::{File, OpenOptions};
 use std::os::fd::{AsRawFd, FromRawFd};
@@ -70,6 +75,14 @@ enum Call {
     Register(register::Register),
     /// Take memory and disk from others.
     Pressure(pressure::Pressure),
+    /// Become a command that has no right to raw memory.
+    Confined(confined::Confined),
+    /// Put something in the way of those who write.
+    Guard(guard::Guard),
+    /// Write to a file that something is in the way of.
+    Guarded(guarded::Guarded),
+    /// What a watcher of a file is told of.
+    Watch(watch::Watch),
 }
 
 fn main() {
@@ -100,6 +113,10 @@ fn main() {
         Call::Register(call) => call.run(),
         Call::Meter(call) => call.run(),
         Call::Pressure(call) => call.run(),
+        Call::Confined(call) => call.run(),
+        Call::Guard(call) => call.run(),
+        Call::Guarded(call) => call.run(),
+        Call::Watch(call) => call.run(),
         Call::Idle { node } => snapshot::idle(&node),
         Call::Snapshot(call) => call.run(),
     };

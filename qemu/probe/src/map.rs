@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use nix::errno::Errno;
 use nix::sys::mman::{MRemapFlags, MapFlags, ProtFlags, mmap, mprotect, mremap};
 
+use crate::overwrite::Overwrite;
 use crate::{errno_of, number, open};
 
 #[derive(Args)]
@@ -52,6 +53,8 @@ enum Then {
     Hold,
     /// Write to the mapping through /proc/self/mem, as a debugger would.
     ProcMem,
+    /// Write to it in some other way.
+    Overwrite(Overwrite),
 }
 
 impl Map {
@@ -128,6 +131,7 @@ impl Then {
                 let sum: u64 = bytes.iter().map(|byte| u64::from(*byte)).sum();
                 Ok(format!("sum={sum}"))
             }
+            Then::Overwrite(call) => call.run(address, length),
             Then::ProcMem => {
                 let memory = OpenOptions::new()
                     .write(true)

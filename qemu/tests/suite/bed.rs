@@ -47,6 +47,8 @@ pub enum Bed {
     Named,
     /// The laboratory's kernel, so that all engines work, and disks that are made to fail.
     Faults,
+    /// The product's kernel, with regions that have neighbours.
+    Security,
 }
 
 impl Bed {
@@ -64,6 +66,7 @@ impl Bed {
             Bed::Slow => "slow",
             Bed::Named => "named",
             Bed::Faults => "faults",
+            Bed::Security => "security",
         }
     }
 
@@ -177,6 +180,7 @@ impl Beds {
             Bed::Slow,
             Bed::Named,
             Bed::Faults,
+            Bed::Security,
         ];
         Self {
             running: beds.map(|bed| (bed, Mutex::new(None))).into(),

@@ -5,7 +5,7 @@
 use anyhow::{Result, ensure};
 
 use crate::bed::{Bed, Case, Running, same};
-use crate::regions::RAGGED;
+use crate::regions::{RAGGED, TOO_LONG};
 
 pub fn cases() -> Vec<Case> {
     let case = |name, run| Case {
@@ -60,6 +60,12 @@ pub fn cases() -> Vec<Case> {
             ensure!(log.lines().count() == 2, "{log}");
             ensure!(log.contains("twin: no device: EEXIST"), "{log}");
             bed.check("test -c /dev/resmem/twin")?;
+            Ok(())
+        }),
+        case("a_label_that_is_too_long_is_refused", |bed| {
+            bed.check("dmesg | grep 'memory-region 0: not usable: ENAMETOOLONG'")?;
+            // Not under a part of its name either.
+            bed.check(&format!("! ls /dev/resmem | grep '^{}'", &TOO_LONG[..16]))?;
             Ok(())
         }),
         case("a_ragged_region_cannot_be_mapped", |bed| {

@@ -31,6 +31,7 @@ mod refusals;
 mod regions;
 mod registered;
 mod rescue;
+mod security;
 mod signals;
 mod snapshot;
 mod snapshots;
@@ -49,7 +50,7 @@ use bed::{Beds, Cell};
 /// A test in machines of its own, or in none.
 type Alone = (&'static str, fn() -> Result<()>);
 
-const ALONE: [Alone; 8] = [
+const ALONE: [Alone; 9] = [
     (
         "autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt",
         autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt,
@@ -82,6 +83,10 @@ const ALONE: [Alone; 8] = [
         "powercut::what_is_on_disk_after_a_power_cut_is_complete_or_can_be_gone_on_with",
         powercut::what_is_on_disk_after_a_power_cut_is_complete_or_can_be_gone_on_with,
     ),
+    (
+        "security::nobody_is_heard_where_the_console_is_switched_off",
+        security::nobody_is_heard_where_the_console_is_switched_off,
+    ),
 ];
 
 fn main() -> ExitCode {
@@ -111,6 +116,7 @@ fn suite(arguments: &Arguments) -> Result<ExitCode> {
         refusals::cases(),
         registered::cases(),
         rescue::cases(),
+        security::cases(),
         snapshot::cases(),
         snapshots::cases(),
         mapping::cases(),

@@ -5,10 +5,12 @@ use anyhow::{Result, ensure};
 
 use crate::bed::{Bed, Case, Running, same};
 
-/// Three regions, one of which ends within a page, a name that is not there, and one that is no file name.
+/// Three regions, one of which ends within a page, names that are not there, and one that is no file name;
+/// more than the module takes.
 pub const COMMAND_LINE: &str = "reserve_mem=16M:1M:keep reserve_mem=1M:4096:log \
                                 reserve_mem=1048653:1M:frayed \
-                                resmem.reserve_mem=keep:rw,nosuch,log,frayed,a/b";
+                                resmem.reserve_mem=keep:rw,nosuch,log,frayed,a/b,%p%s,n6,n7,n8,n9,n10,\
+                                n11,n12,n13,n14,n15,n16,n17";
 
 pub fn cases() -> Vec<Case> {
     let case = |name, run| Case {

@@ -14,6 +14,7 @@ use harness::machine::Machine;
 
 use crate::bed::Bed;
 use crate::faults;
+use crate::security::{TAIL, TAIL_BASE};
 
 /// Size of a region that is not a power of two, nor a multiple of 64 KiB.
 pub const ODD: u64 = (3 << 20) + (3 << 12);
@@ -22,6 +23,9 @@ pub const ODD: u64 = (3 << 20) + (3 << 12);
 const RAGGED_BASE: u64 = 0x0d00_0123;
 /// Its size.
 pub const RAGGED: u64 = (1 << 20) + 77;
+
+/// A name that is longer than a label can be.
+pub const TOO_LONG: &str = "a-name-that-is-longer-than-what-the-module-can-tell-to-a-program-0";
 
 /// What is in the device tree of a bed; `None` leaves the board's own.
 pub fn of(bed: Bed) -> Option<Vec<Region>> {
@@ -49,6 +53,13 @@ pub fn of(bed: Bed) -> Option<Vec<Region>> {
             Region::new("ragged", RAGGED_BASE, RAGGED).writable(),
             Region::new("twin", 0x0c00_0000, 1 << 20),
             Region::new("double", 0x0c10_0000, 1 << 20).named("twin"),
+            Region::new(TOO_LONG, 0x0c20_0000, 1 << 20),
+        ]),
+        Bed::Security => Some(vec![
+            Region::new("before", TAIL_BASE - 0x2000, 0x2000),
+            Region::new("tail", TAIL_BASE, TAIL).writable(),
+            Region::new("after", TAIL_BASE + TAIL, 0x4000 - TAIL),
+            Region::new("capture", 0x1000_0000, 16 << 20),
         ]),
         Bed::Faults => Some(vec![Region::new("capture", 0x1000_0000, faults::SIZE)]),
         Bed::Named => Some(Vec::new()),

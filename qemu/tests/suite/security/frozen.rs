@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+//! A file system that is frozen, so that somebody can copy it, does not change.
+
+use anyhow::{Result, ensure};
+
+use crate::bed::{Bed, Case, Running, same};
+
+const LENGTH: usize = 1 << 16;
+
+pub fn cases() -> Vec<Case> {
+    vec![Case {
+        bed: Bed::Security,
+        name: "a_dump_into_a_frozen_file_system_waits_as_a_write_does",
+        run: |bed| {
+            ["ordinary", "dump"]
+                .into_iter()
+                .try_for_each(|writer| waits(bed, writer))
+        },
+    }]
+}
+
+/// It waits in the kernel, where neither can be killed; the file is as it was until it goes on.
+fn waits(bed: &mut Running, writer: &str) -> Result<()> {
+    let mut found = bed.mounted(|bed| {
+        bed.check(&format!(
+            "dd if=/dev/zero of=/mnt/file bs={LENGTH} count=1 conv=fsync; sync"
+        ))?;
+        bed.says("guard freeze /mnt", "ok")?;
+        bed.check(&format!(
+            "probe guarded {writer} /dev/resmem/capture /mnt/file > /tmp/said & writer=$!; \
+             until grep -q 'State:.D' /proc/$writer/status; do :; done"
+        ))?;
+        let frozen = bed.ext4.read_ext4("file")?;
+        bed.says("guard thaw /mnt", "ok")?;
+        let said = bed.check("wait $writer; cat /tmp/said; rm /tmp/said")?;
+        // The shell tells of the end of what it had in the background.
+        ensure!(
+            said.contains(&format!("ok moved={LENGTH} error=none")),
+            "{writer}: {said}"
+        );
+        Ok(frozen)
+    })?;
+    same(&found, &[0; LENGTH])?;
+    found = bed.ext4.read_ext4("file")?;
+    match writer {
+        "dump" => same(&found, &bed.expected("capture")?[..LENGTH]),
+        _ => same(&found, &[0x5a; LENGTH]),
+    }
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+//! The image: what is not open in it.
+
+use anyhow::{Result, ensure};
+
+use crate::bed::{Bed, Case, Running};
+
+pub fn cases() -> Vec<Case> {
+    let case = |bed, name, run| Case { bed, name, run };
+    vec![
+        case(Bed::Disk, "nothing_listens_on_a_network", |bed| {
+            let sockets = sockets(bed)?;
+            ensure!(sockets.is_empty(), "{sockets}");
+            Ok(())
+        }),
+        case(Bed::Disk, "nobody_has_an_empty_password", |bed| {
+            let open = bed.check("awk -F: '$2 == \"\"' /etc/passwd")?;
+            ensure!(open.is_empty(), "{open}");
+            ensure!(bed.run("test -e /etc/shadow")?.status != 0, "/etc/shadow");
+            Ok(())
+        }),
+        case(Bed::Disk, "no_program_runs_as_somebody_else", |bed| {
+            let found =
+                bed.check("ls -lR /bin /sbin /usr /lib | grep -E '^-([rwx-]{2}s|.{5}s)' || true")?;
+            ensure!(found.is_empty(), "{found}");
+            Ok(())
+        }),
+        case(
+            Bed::Security,
+            "who_listens_would_be_seen",
+            who_listens_would_be_seen,
+        ),
+        case(
+            Bed::Security,
+            "memory_cannot_be_reached_beside_the_module",
+            |bed| {
+                // A region, and memory that is the kernel's own.
+                for page in [0x1_0000, 0x1000] {
+                    for command in [
+                        format!("dd if=/dev/mem of=/tmp/page bs=4096 skip={page} count=1"),
+                        format!(
+                            "dd if=/dev/zero of=/dev/mem bs=4096 seek={page} count=1 conv=notrunc"
+                        ),
+                    ] {
+                        let output = bed.run(&command)?;
+                        ensure!(
+                            output.status != 0 && output.text.contains("not permitted"),
+                            "{command}: {output:?}"
+                        );
+                    }
+                }
+                bed.check("rm -f /tmp/page; test ! -e /dev/kmem -a ! -e /proc/kcore")?;
+                bed.dump("capture /dev/vda --engine kernel")?;
+                bed.same_on(&bed.raw.clone(), 0, "capture")
+            },
+        ),
+    ]
+}
+
+/// Lines of the kernel's tables of sockets that a network can reach.
+fn sockets(bed: &mut Running) -> Result<String> {
+    bed.check("for table in /proc/net/tcp* /proc/net/udp* /proc/net/raw*; do sed 1d $table; done")
+}
+
+fn who_listens_would_be_seen(bed: &mut Running) -> Result<()> {
+    bed.check(
+        "resdump receive tcp:4000 /tmp/received 2>/tmp/said & receiver=$!; \
+         until grep -q listening /tmp/said; do :; done",
+    )?;
+    let found = sockets(bed)?;
+    bed.check("kill $receiver; wait $receiver; rm -f /tmp/said /tmp/received")?;
+    ensure!(found.lines().count() == 1, "{found}");
+    Ok(())
+}
