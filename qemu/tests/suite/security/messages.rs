@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 //! What the module says in the log, and what it takes as a parameter.
 
-use anyhow::{Result, ensure};
+use anyhow::ensure;
 use harness::guest::TAINT_OUT_OF_TREE;
 
-use crate::bed::{Bed, Case, Running};
+use crate::bed::{Bed, Case};
 
 pub fn cases() -> Vec<Case> {
     let case = |name, run| Case {
