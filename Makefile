@@ -73,8 +73,8 @@ console: setup ## an interactive guest on this terminal
 image: setup ## the product's image, by Buildroot (FLAVOUR=lab: the one for debugging)
 	@$(BUILDROOT) image
 
-sbom: setup ## the software bill of materials of Buildroot's image
-	@$(BUILDROOT) sbom
+sbom: setup ## what the image is made of (CycloneDX), and the licences (IMAGE=quick or buildroot)
+	@$(if $(filter buildroot,$(IMAGE)),$(BUILDROOT),$(HARNESS)) sbom
 
 quick-image: setup ## the image of the product's kernel, from distribution packages
 	@$(HARNESS) image appliance

@@ -22,6 +22,7 @@ pub mod powercut;
 pub mod report;
 pub mod reproducible;
 pub mod run;
+pub mod sbom;
 pub mod soak;
 pub mod step;
 pub mod toolchain;

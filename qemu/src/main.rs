@@ -15,7 +15,7 @@ use harness::image::{Builder, Image, check};
 use harness::paths::Paths;
 use harness::powercut::{self, Options};
 use harness::toolchain::Toolchain;
-use harness::{bench, lint, reproducible, run, soak};
+use harness::{bench, lint, reproducible, run, sbom, soak};
 
 #[derive(Parser)]
 #[command(about, max_term_width = 90)]
@@ -35,6 +35,8 @@ enum Task {
         #[arg(default_value = "appliance")]
         flavour: String,
     },
+    /// What the quick image is made of, and under which licences.
+    Sbom,
     /// The product's image, by Buildroot.
     Buildroot {
         /// Kernel flavour: appliance (the minimal configuration) or lab (the one for debugging).
@@ -131,6 +133,9 @@ fn work(arguments: &Arguments) -> Result<bool> {
     };
     match &arguments.task {
         Task::Image { flavour } => builder(flavour).build().map(|_| true),
+        Task::Sbom => {
+            sbom::write(&builder("appliance"), &builder("appliance").build()?).map(|()| true)
+        }
         Task::Buildroot { flavour, job } => {
             let buildroot = Buildroot::prepare(&paths, &tools, &board, flavour)?;
             match job {
