@@ -17,7 +17,7 @@ export RESDUMP_IMAGES := $(CURDIR)/out/buildroot/$(BOARD)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-boards bench console image sbom quick-image reproducible check-board \
+.PHONY: help setup run test test-boards test-twin bench console image sbom quick-image reproducible check-board \
 	flash lint clean
 
 help: ## what can be made
@@ -29,6 +29,7 @@ help: ## what can be made
 	@echo "  IMAGE=$(IMAGE)   for run, test, bench, console: quick, or buildroot (after make image)"
 	@echo "  BUILDROOT_DIR=  a Buildroot tree instead of the pinned release (docs/buildroot.md)"
 	@echo "  TEST=           only suite tests whose names contain this"
+	@echo "  SANITIZER=      for test-twin: kasan or kcsan alone"
 	@echo "  LINUX_SRC=      an unpacked Linux 7.3 tree instead of the distribution's package"
 	@echo "  DEV= FORCE=1 YES=1  for flash: the disk; one that is not removable; no question"
 	@echo "  RESDUMP_CACHE=  downloads and builds that are kept, now $(CACHE)"
@@ -46,8 +47,15 @@ test: setup ## everything: unit tests on the host, then the suite in QEMU
 	@$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --test suite -- $(TEST)
 
 test-boards: setup ## the suite on every board that QEMU plays
-	@for board in $(notdir $(wildcard board/qemu-*)); do \
+	@for board in $(notdir $(patsubst %/,%,$(dir $(shell grep -L '^INSTRUMENT=yes' board/qemu-*/board.conf)))); do \
 		$(MAKE) --no-print-directory test BOARD=$$board TEST=$(TEST) || exit 1; done
+
+test-twin: export RESDUMP_BOARD := qemu-arm64-virt
+test-twin: ## the suite on an arm64 machine, watched by KASAN and then by KCSAN
+	@qemu/setup.sh twin
+	@for sanitizer in $(or $(SANITIZER),kasan kcsan); do \
+		echo "sanitizer $$sanitizer"; RESDUMP_FLAVOUR=$$sanitizer \
+		$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --test suite -- $(TEST) || exit 1; done
 
 bench: setup ## what a dump costs in instructions, and how fast it is beside the other ways
 	@$(HARNESS) bench

@@ -15,6 +15,7 @@ pub mod lint;
 pub mod loader;
 pub mod machine;
 pub mod paths;
+pub mod races;
 pub mod report;
 pub mod reproducible;
 pub mod run;

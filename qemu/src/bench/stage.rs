@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 //! A machine to measure in.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use super::LABEL;
 use crate::board::Board;
-use crate::devicetree::{self, Region};
+use crate::devicetree::Region;
 use crate::disk::Disk;
 use crate::guest::{Guest, TAINT_OUT_OF_TREE};
 use crate::image::Image;
@@ -66,7 +66,8 @@ impl<'a> Stage<'a> {
             region.device_writes = self.device_writes;
             machine.regions = Some(vec![region]);
         }
-        let (base, size) = devicetree::reserved_region(&machine.device_tree()?, LABEL)?;
+        let (base, size) = machine.own_region(LABEL)?;
+        let base = base.context("a region whose place nobody knows before it runs")?;
         let mut disk = Disk::empty(&folder.join("raw.img"), 2 * size)?.unflushed();
         if let Some(rate) = self.rate {
             disk = disk.throttled(rate);

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 
 use super::{Builder, bindgen, disk, kconfig, linux};
 use crate::binding;
+use crate::board::Board;
 use crate::devicetree;
 use crate::step::{Step, output_of};
 
@@ -23,7 +24,8 @@ const KEYS: [&str; 6] = [
 ];
 
 /// Checks the board's keys, its kernel configuration in each flavour, its device tree against the
-/// binding, and makes a disk image around a kernel that is none. Returns the boot script.
+/// binding, and makes a disk image around a kernel that is none. Returns the boot script; an instrument
+/// has neither.
 pub fn board(builder: &Builder<'_>) -> Result<String> {
     let board = builder.board;
     let name = format!("check-{}", board.name);
@@ -39,16 +41,25 @@ pub fn board(builder: &Builder<'_>) -> Result<String> {
     let scratch = tempfile::tempdir()?;
     configurations(builder, &step, scratch.path())?;
     binding::board_tree(&step, builder.paths, board)?;
-    let script = disk_image(builder, &step, scratch.path())?;
+    let script = match board.instrument() {
+        true => String::new(),
+        false => disk_image(builder, &step, scratch.path())?,
+    };
     step.done();
     Ok(script)
+}
+
+/// Whether the compiler of a board's kernel is installed.
+pub fn has_compiler(board: &Board) -> Result<bool> {
+    let compiler = board.kernel_compiler()?;
+    Ok(output_of(Command::new(compiler).arg("--version")).is_ok())
 }
 
 fn configurations(builder: &Builder<'_>, step: &Step, scratch: &Path) -> Result<()> {
     let _lock = builder.paths.lock_cache()?;
     let bindgen = bindgen::build(builder)?;
     let source = linux::source(builder)?;
-    for flavour in linux::FLAVOURS {
+    for flavour in linux::flavours(builder.board) {
         let wanted = kconfig::wanted(builder.board, flavour)?;
         let make = linux::make(builder, &source, scratch, &bindgen)?;
         kconfig::configure(step, builder.board, &wanted, make, scratch)?;

@@ -10,6 +10,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use super::{Builder, apt, kconfig};
+use crate::board::Board;
 use crate::step::{Key, Step, output_of, unless_built};
 
 /// The distribution package that carries the source, and its suite.
@@ -17,6 +18,14 @@ const PACKAGE: &str = "linux-source-7.3";
 const SUITE: &str = "trixie-backports";
 /// The kernels that a board has, each with a fragment of its own.
 pub(super) const FLAVOURS: [&str; 2] = ["appliance", "lab"];
+
+/// The flavours that a board has: those, unless it names its own.
+pub(super) fn flavours(board: &Board) -> Vec<&str> {
+    match board.find("FLAVOURS") {
+        Some(names) => names.split_whitespace().collect(),
+        None => FLAVOURS.to_vec(),
+    }
+}
 
 /// A patched source tree.
 pub struct Source {
@@ -151,10 +160,11 @@ pub fn make(
         .arg(&source.tree)
         .arg(format!("O={}", build.display()))
         .arg(format!("ARCH={}", builder.board.get("LINUX_ARCH")?))
-        .arg(format!(
-            "CROSS_COMPILE={}",
-            builder.board.get("CROSS_COMPILE")?
-        ))
+        .arg(match builder.board.find("LLVM") {
+            // The compiler is told its target by the architecture.
+            Some(release) => format!("LLVM={release}"),
+            None => format!("CROSS_COMPILE={}", builder.board.get("CROSS_COMPILE")?),
+        })
         .arg(format!("BINDGEN={}", bindgen.display()))
         .arg(format!("RUSTC={}", tools.tool("rustc").display()))
         .arg(format!("HOSTRUSTC={}", tools.tool("rustc").display()))
@@ -184,7 +194,7 @@ pub fn build(builder: &Builder<'_>, source: &Source, bindgen: &Path) -> Result<K
         .join("linux-build")
         .join(format!("{}-{}", board.name, builder.flavour));
     let wanted = kconfig::wanted(board, builder.flavour)?;
-    let compiler = format!("{}gcc", board.get("CROSS_COMPILE")?);
+    let compiler = board.kernel_compiler()?;
     let mut key = Key::new("linux build 1")
         .text(&fs::read_to_string(source.tree.join("../.built"))?)
         .text(&wanted)

@@ -125,6 +125,8 @@ pub struct Running {
     pub system: Option<Disk>,
     /// What each region held when the processor started.
     pub content: BTreeMap<String, Vec<u8>>,
+    /// Which machine it is.
+    pub board: Board,
 }
 
 /// Size of the raw disk.
@@ -245,8 +247,9 @@ fn start(bed: Bed) -> Result<Running> {
     machine.tools = true;
     machine.append = bed.append().to_owned();
     machine.cpus = match bed {
-        Bed::Low => board.number::<u32>("QEMU_CPUS_MAX")?.min(2),
-        _ => 1,
+        _ if bed != Bed::Low && !board.instrument() => 1,
+        // Nothing races on one processor.
+        _ => board.number::<u32>("QEMU_CPUS_MAX")?.min(2),
     };
     machine.memory_mib = bed.memory_mib();
     machine.regions = regions(bed);
@@ -309,6 +312,7 @@ fn start(bed: Bed) -> Result<Running> {
         small,
         system,
         content,
+        board,
     })
 }
 
@@ -387,6 +391,11 @@ impl Running {
     pub fn dump(&mut self, arguments: &str) -> Result<Value> {
         let text = self.check(&format!("resdump dump {arguments} --force --quiet --json"))?;
         serde_json::from_str(text.trim()).with_context(|| format!("resdump printed {text:?}"))
+    }
+
+    /// Physical address of what lies `offset` bytes from the beginning of the memory.
+    pub fn address(&self, offset: u64) -> Result<u64> {
+        Ok(self.board.memory_base()? + offset)
     }
 
     /// Content of a region as the host put it there.

@@ -23,6 +23,7 @@ mod mapping;
 mod messages;
 mod named;
 mod parity;
+mod planted;
 mod reading;
 mod readme;
 mod refusals;
@@ -38,6 +39,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use harness::board::Board;
 use harness::paths::Paths;
+use harness::races;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use bed::{Beds, Case};
@@ -115,6 +117,7 @@ fn suite(arguments: &Arguments) -> Result<ExitCode> {
         trials.push(trial(&board, name, None, run)?);
     }
     trials.extend(parity::trials(&board));
+    trials.extend(planted::trials(&board));
     for Case { bed, name, run } in cases.into_iter().flatten() {
         let beds = Arc::clone(&beds);
         let whole = format!("{}::{name}", bed.name());
@@ -125,6 +128,9 @@ fn suite(arguments: &Arguments) -> Result<ExitCode> {
     let ended = beds.power_off();
     if let Err(error) = &ended {
         eprintln!("a machine did not end cleanly: {error:#}");
+    }
+    if let Some(others) = races::summary() {
+        print!("{others}");
     }
     Ok(if conclusion.has_failed() || ended.is_err() {
         ExitCode::FAILURE

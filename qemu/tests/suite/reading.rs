@@ -11,31 +11,15 @@ pub fn cases() -> Vec<Case> {
         case(
             Bed::Low,
             "a_region_is_labelled_by_memory_region_names",
-            |bed| {
-                info(
-                    bed,
-                    "capture",
-                    "flags=0x2 base=0x10000000 size=0x4000000 page=4096 label=capture",
-                )
-            },
+            |bed| info(bed, "capture", 0x2, 0x1000_0000, "size=0x4000000"),
         ),
         case(
             Bed::Low,
             "a_region_is_labelled_by_its_node_otherwise",
-            |bed| {
-                info(
-                    bed,
-                    "odd",
-                    "flags=0x2 base=0xe000000 size=0x303000 page=4096 label=odd",
-                )
-            },
+            |bed| info(bed, "odd", 0x2, 0x0e00_0000, "size=0x303000"),
         ),
         case(Bed::Low, "a_writable_region_says_so", |bed| {
-            info(
-                bed,
-                "scratch",
-                "flags=0x3 base=0xf000000 size=0x100000 page=4096 label=scratch",
-            )
+            info(bed, "scratch", 0x3, 0x0f00_0000, "size=0x100000")
         }),
         case(
             Bed::Low,
@@ -58,9 +42,13 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-fn info(bed: &mut Running, label: &str, expected: &str) -> Result<()> {
+fn info(bed: &mut Running, label: &str, flags: u32, offset: u64, size: &str) -> Result<()> {
     let said = bed.probe(&format!("info /dev/resmem/{label}"))?;
-    ensure!(said == format!("ok abi=2 {expected} zero=true"), "{said}");
+    let base = bed.address(offset)?;
+    let expected = format!(
+        "ok abi=2 flags={flags:#x} base={base:#x} {size} page=4096 label={label} zero=true"
+    );
+    ensure!(said == expected, "{said}");
     Ok(())
 }
 

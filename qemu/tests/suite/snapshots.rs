@@ -48,7 +48,7 @@ fn a_snapshot_is_written_and_described(bed: &mut Running) -> Result<()> {
         ensure!(
             answer["snapshot"]["micros"].as_u64() > Some(0)
                 && answer["engine"] == "mmap"
-                && answer["base"] == 0x0e00_0000
+                && answer["base"] == bed.address(0x0e00_0000)?
                 && answer["verified"] == true,
             "{answer}"
         );

@@ -104,9 +104,9 @@ fn a_dump_is_verified_and_has_a_manifest(bed: &mut Running) -> Result<()> {
         let manifest: Value = serde_json::from_str(text.trim()).context("a manifest")?;
         ensure!(
             manifest["complete"] == true
-                && manifest["base"] == 0x1000_0000
+                && manifest["base"] == bed.address(0x1000_0000)?
                 && manifest["digest"] == answer["digest"]
-                && manifest["system"]["byte_order"] == "big",
+                && manifest["system"]["byte_order"] == bed.board.byte_order(),
             "{manifest}"
         );
         bed.check("resdump verify /mnt/file --against capture; rm /mnt/file /mnt/file.json")?;
