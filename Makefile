@@ -4,6 +4,7 @@
 BOARD ?= qemu-ppce500
 FLAVOUR ?= appliance
 IMAGE ?= quick
+SOAK_MINUTES ?= 60
 
 # One toolchain for everything: the distribution's where it is installed, else what is on the PATH.
 export PATH := /usr/bin:$(PATH)
@@ -17,8 +18,8 @@ export RESDUMP_IMAGES := $(CURDIR)/out/buildroot/$(BOARD)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-boards test-twin bench console image sbom quick-image reproducible check-board \
-	flash lint clean
+.PHONY: help setup run test test-boards test-debug test-twin soak bench console image sbom quick-image \
+	reproducible check-board flash lint clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +50,14 @@ test: setup ## everything: unit tests on the host, then the suite in QEMU
 test-boards: setup ## the suite on every board that QEMU plays
 	@for board in $(notdir $(patsubst %/,%,$(dir $(shell grep -L '^INSTRUMENT=yes' board/qemu-*/board.conf)))); do \
 		$(MAKE) --no-print-directory test BOARD=$$board TEST=$(TEST) || exit 1; done
+
+test-debug: export RESDUMP_BOARD := $(BOARD)
+test-debug: export RESDUMP_FLAVOUR := debug
+test-debug: setup ## the suite on a kernel that watches locks, memory, DMA and leaks
+	@$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --test suite -- $(TEST)
+
+soak: setup ## the long run: SOAK_MINUTES of dumps under pressure, on the debug kernel
+	@$(HARNESS) soak --minutes $(SOAK_MINUTES)
 
 test-twin: export RESDUMP_BOARD := qemu-arm64-virt
 test-twin: ## the suite on an arm64 machine, watched by KASAN and then by KCSAN

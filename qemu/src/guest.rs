@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::console::Console;
-use crate::races;
+use crate::health::Instruments;
 
 /// What the shell prints when it waits for a command.
 const PROMPT: &str = "resdump:/root# ";
@@ -18,20 +18,6 @@ const PROMPT: &str = "resdump:/root# ";
 pub const TAINT_OUT_OF_TREE: u32 = 1 << 12;
 /// The taint of a kernel that has run KUnit tests.
 pub const TAINT_TEST: u32 = 1 << 18;
-
-/// What the kernel says when something is wrong with it.
-const SPLATS: [&str; 10] = [
-    "WARNING:",
-    "BUG:",
-    "Oops",
-    "Kernel panic",
-    "INFO: possible",
-    "INFO: task",
-    "suspicious RCU usage",
-    "cannot create duplicate filename",
-    "Call Trace:",
-    "Call trace:",
-];
 
 /// Result of a command: what it printed, standard error included, and its exit status.
 #[derive(Clone, Debug)]
@@ -48,51 +34,53 @@ pub struct Guest {
     pub(crate) console: Console,
     folder: PathBuf,
     power_off: String,
+    pub(crate) instruments: Instruments,
     commands: u32,
     started: Instant,
-    /// Whether the kernel keeps its messages off the console, and what it was found to say of races.
-    hushed: bool,
-    judged: String,
-}
-
-/// Limits are for a slow machine; `RESDUMP_TIMEOUT_SCALE` stretches all of them.
-pub(crate) fn seconds(limit: u64) -> Duration {
-    let scale = env::var("RESDUMP_TIMEOUT_SCALE")
-        .ok()
-        .and_then(|scale| scale.parse().ok())
-        .unwrap_or(1.0);
-    Duration::from_secs(limit).mul_f64(scale)
+    /// Lines of the log about races that have been looked at.
+    pub(crate) races: String,
 }
 
 impl Guest {
-    pub(crate) fn new(child: Child, console: Console, folder: &Path, power_off: &str) -> Self {
+    pub(crate) fn new(
+        child: Child,
+        console: Console,
+        folder: &Path,
+        power_off: &str,
+        instruments: Instruments,
+    ) -> Self {
         Self {
             child,
             console,
             folder: folder.to_path_buf(),
             power_off: power_off.to_owned(),
+            instruments,
             commands: 0,
             started: Instant::now(),
-            hushed: false,
-            judged: String::new(),
+            races: String::new(),
         }
-    }
-
-    /// The same, whose kernel reports at any time, of itself too: not on the console, where that would
-    /// be taken for a part of an answer.
-    pub(crate) fn hushed(mut self) -> Self {
-        self.hushed = true;
-        self
     }
 
     /// Waits for the shell's prompt and returns the seconds since the start.
     pub fn wait_for_shell(&mut self) -> Result<f64> {
-        self.console.wait_for(PROMPT, seconds(120))?;
+        self.console.wait_for(PROMPT, self.limit(120))?;
         let uptime = self.uptime();
-        if self.hushed {
+        if self.instruments.races {
+            // Reports come at any time, of the kernel itself too: in the middle of an answer they would
+            // be taken for a part of it.
             self.check("dmesg -n 1")?;
         }
         Ok(uptime)
+    }
+
+    /// Limits are for a slow machine, and stretched for a kernel that watches itself;
+    /// `RESDUMP_TIMEOUT_SCALE` stretches all of them.
+    pub(crate) fn limit(&self, seconds: u64) -> Duration {
+        let scale = env::var("RESDUMP_TIMEOUT_SCALE")
+            .ok()
+            .and_then(|scale| scale.parse().ok())
+            .unwrap_or(1.0);
+        Duration::from_secs(seconds).mul_f64(scale * self.instruments.slowness())
     }
 
     /// Seconds since the start.
@@ -121,7 +109,7 @@ impl Guest {
             "echo \"<<BE\"\"GIN-{number}>>\"; {{ {command}\n}} 2>&1; echo \"<<EN\"\"D-{number} $?>>\""
         ))?;
         self.console
-            .wait_for(&format!("<<BEGIN-{number}>>\r\n"), seconds(30))?;
+            .wait_for(&format!("<<BEGIN-{number}>>\r\n"), self.limit(30))?;
         Ok(())
     }
 
@@ -130,9 +118,9 @@ impl Guest {
         let number = self.commands;
         let text = self
             .console
-            .wait_for(&format!("<<END-{number} "), seconds(limit))?;
-        let status = self.console.wait_for(">>", seconds(30))?;
-        self.console.wait_for(PROMPT, seconds(30))?;
+            .wait_for(&format!("<<END-{number} "), self.limit(limit))?;
+        let status = self.console.wait_for(">>", self.limit(30))?;
+        self.console.wait_for(PROMPT, self.limit(30))?;
         Ok(Output {
             text,
             status: status
@@ -143,7 +131,7 @@ impl Guest {
 
     /// Waits until something is said, and returns what was said before it.
     pub fn wait_for(&mut self, text: &str, limit: u64) -> Result<String> {
-        self.console.wait_for(text, seconds(limit))
+        self.console.wait_for(text, self.limit(limit))
     }
 
     /// The serial line itself, for what is not a command and its answer.
@@ -174,41 +162,14 @@ impl Guest {
         Ok(output.text)
     }
 
-    /// Checks that the kernel has nothing to complain about: no warning, bug or oops in its log, and
-    /// tainted with exactly `taint`. Races of the kernel's own are counted.
-    pub fn check_health(&mut self, taint: u32) -> Result<()> {
-        let pattern = SPLATS.join("|");
-        let found = self.check(&format!(
-            "cat /proc/sys/kernel/tainted; dmesg | grep -E '{pattern}' || true"
-        ))?;
-        let (races, rest): (Vec<&str>, Vec<&str>) =
-            found.lines().partition(|line| races::begins(line));
-        let races_are_ours = self.races_are_ours(&races.join("\n"))?;
-        if rest.join("\n").trim() != taint.to_string() || races_are_ours {
-            bail!(
-                "the kernel complains (expected to see {taint} only):\n{found}{}",
-                self.check("dmesg")?
-            );
-        }
-        Ok(())
-    }
-
-    /// Looks at the races that the log names in `lines`, unless it did before.
-    fn races_are_ours(&mut self, lines: &str) -> Result<bool> {
-        if lines == self.judged {
-            return Ok(false);
-        }
-        let seen = self.judged.lines().count();
-        self.judged = lines.to_owned();
-        let reports = races::reports(&self.check(races::COMMAND)?);
-        races::count(reports.get(seen..).unwrap_or_default());
-        Ok(reports.iter().any(|report| report.ours))
-    }
-
-    /// Powers off and waits for the end of the machine.
+    /// Powers off and waits for the end of the machine. What the kernel watches itself with must have
+    /// found nothing.
     pub fn power_off(mut self) -> Result<ExitStatus> {
+        if let Err(error) = self.check_instruments() {
+            bail!("{error:#}\n{}", self.report());
+        }
         self.console.send_line(&self.power_off)?;
-        let deadline = Instant::now() + seconds(60);
+        let deadline = Instant::now() + self.limit(60);
         loop {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(status);

@@ -12,6 +12,7 @@ use crate::console::Console;
 use crate::devicetree::{self, Cells, Region};
 use crate::disk::Disk;
 use crate::guest::Guest;
+use crate::health::Instruments;
 use crate::image::Image;
 use crate::step::output_of;
 
@@ -306,12 +307,13 @@ impl<'a> Machine<'a> {
             unreachable!("both are pipes");
         };
         let console = Console::new(input, output, &self.folder.join("console.log"))?;
-        let guest = Guest::new(child, console, self.folder, self.board.get("POWER_OFF")?);
-        let config = fs::read_to_string(self.image.file("linux.config"))?;
-        Ok(match config.lines().any(|line| line == "CONFIG_KCSAN=y") {
-            true => guest.hushed(),
-            false => guest,
-        })
+        Ok(Guest::new(
+            child,
+            console,
+            self.folder,
+            self.board.get("POWER_OFF")?,
+            Instruments::of(self.image)?,
+        ))
     }
 }
 

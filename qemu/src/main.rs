@@ -14,7 +14,7 @@ use harness::flash::{self, Consent};
 use harness::image::{Builder, Image, check};
 use harness::paths::Paths;
 use harness::toolchain::Toolchain;
-use harness::{bench, lint, reproducible, run};
+use harness::{bench, lint, reproducible, run, soak};
 
 #[derive(Parser)]
 #[command(about, max_term_width = 90)]
@@ -30,7 +30,7 @@ struct Arguments {
 enum Task {
     /// Build the quick image of a kernel flavour.
     Image {
-        /// A fragment of board/common/linux/fragments: appliance or lab.
+        /// A fragment of board/common/linux/fragments: appliance, lab or debug.
         #[arg(default_value = "appliance")]
         flavour: String,
     },
@@ -53,6 +53,12 @@ enum Task {
     Run,
     /// What a dump costs in instructions, and how fast it is beside the other ways.
     Bench,
+    /// The long run, on the debug kernel.
+    Soak {
+        /// How long, at least.
+        #[arg(long, default_value_t = 60)]
+        minutes: u64,
+    },
     /// An interactive guest on this terminal.
     Console,
     /// Write the board's disk image to a medium, read it back and compare.
@@ -133,6 +139,7 @@ fn work(arguments: &Arguments) -> Result<bool> {
         }
         Task::Run => run::run(&paths, &board, &image("lab")?),
         Task::Bench => bench::bench(&paths, &board, &image("lab")?).map(|()| true),
+        Task::Soak { minutes } => soak::soak(&paths, &board, &image("debug")?, *minutes),
         Task::Console => run::console(&paths, &board, &image("appliance")?).map(|()| true),
         Task::Flash { device, force, yes } => {
             let image = image("appliance")?.file("sdcard.img");

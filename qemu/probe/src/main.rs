@@ -6,6 +6,8 @@ mod clock;
 mod held;
 mod map;
 mod meter;
+mod pressure;
+mod register;
 mod snapshot;
 mod transfer;
 
@@ -64,6 +66,10 @@ enum Call {
     Held(held::Held),
     /// A mapping, and what can be done with it.
     Map(map::Map),
+    /// A fixed buffer of an io_uring, and what can be done with it.
+    Register(register::Register),
+    /// Take memory and disk from others.
+    Pressure(pressure::Pressure),
 }
 
 fn main() {
@@ -91,7 +97,9 @@ fn main() {
         Call::Clock => clock::run(),
         Call::Held(call) => call.run(),
         Call::Map(call) => call.run(),
+        Call::Register(call) => call.run(),
         Call::Meter(call) => call.run(),
+        Call::Pressure(call) => call.run(),
         Call::Idle { node } => snapshot::idle(&node),
         Call::Snapshot(call) => call.run(),
     };

@@ -38,6 +38,9 @@ pub fn board(builder: &Builder<'_>) -> Result<String> {
         board.get(key)?;
     }
     board.excluded_tests()?;
+    for flavour in linux::flavours(board) {
+        board.excluded_in(flavour)?;
+    }
     let scratch = tempfile::tempdir()?;
     configurations(builder, &step, scratch.path())?;
     binding::board_tree(&step, builder.paths, board)?;

@@ -346,10 +346,15 @@ pub fn board(paths: &Paths) -> Result<Board> {
     Board::load(&paths.root, &name)
 }
 
+/// The flavour that all tests use instead of their own, if `RESDUMP_FLAVOUR` names one.
+pub fn instead() -> Option<String> {
+    std::env::var("RESDUMP_FLAVOUR").ok()
+}
+
 /// The image under test: the quick one, or the folder that `RESDUMP_IMAGES` names, with one folder
-/// a flavour. `RESDUMP_FLAVOUR` names the flavour that all tests use instead of their own.
+/// a flavour.
 pub fn image(paths: &Paths, board: &Board, flavour: &str) -> Result<Image> {
-    let instead = std::env::var("RESDUMP_FLAVOUR").ok();
+    let instead = instead();
     let flavour = instead.as_deref().unwrap_or(flavour);
     if let Some(image) = Image::given(flavour)? {
         return Ok(image);

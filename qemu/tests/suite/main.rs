@@ -27,6 +27,7 @@ mod planted;
 mod reading;
 mod readme;
 mod refusals;
+mod registered;
 mod rescue;
 mod signals;
 mod snapshot;
@@ -103,6 +104,7 @@ fn suite(arguments: &Arguments) -> Result<ExitCode> {
         reading::cases(),
         readme::cases(),
         refusals::cases(),
+        registered::cases(),
         rescue::cases(),
         snapshot::cases(),
         snapshots::cases(),
@@ -139,14 +141,16 @@ fn suite(arguments: &Arguments) -> Result<ExitCode> {
     })
 }
 
-/// A test, ignored with a word about it where the board cannot run it.
+/// A test, ignored with a word about it where the board or the kernel flavour cannot run it.
 fn trial(
     board: &Board,
     name: &str,
     excluded: Option<String>,
     run: impl FnOnce() -> Result<()> + Send + 'static,
 ) -> Result<Trial> {
-    let listed = board.excluded_tests()?.into_iter();
+    let flavour = bed::instead().map(|flavour| board.excluded_in(&flavour));
+    let listed = [board.excluded_tests()?, flavour.unwrap_or(Ok(Vec::new()))?];
+    let listed = listed.into_iter().flatten();
     let mut listed = listed.filter(|(prefix, _)| name.starts_with(prefix.as_str()));
     let reason = excluded.or_else(|| listed.next().map(|(_, reason)| reason));
     if let Some(reason) = &reason {

@@ -27,12 +27,24 @@ pub fn cases() -> Vec<Case> {
         case(
             Bed::Lab,
             "every_way_is_measured_where_dev_mem_is_open",
-            |bed| bench(bed, &["kernel", "mmap", "anon", "read", "devmem"], &[]),
+            |bed| {
+                bench(
+                    bed,
+                    &["kernel", "mmap", "mapped", "anon", "read", "devmem"],
+                    &[],
+                )
+            },
         ),
         case(
             Bed::Low,
             "every_way_but_dev_mem_is_measured_in_the_product",
-            |bed| bench(bed, &["kernel", "mmap", "anon", "read"], &["devmem"]),
+            |bed| {
+                bench(
+                    bed,
+                    &["kernel", "mmap", "mapped", "anon", "read"],
+                    &["devmem"],
+                )
+            },
         ),
     ]
 }
