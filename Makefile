@@ -5,6 +5,7 @@ BOARD ?= qemu-ppce500
 FLAVOUR ?= appliance
 IMAGE ?= quick
 SOAK_MINUTES ?= 60
+CUTS ?= 200
 
 # One toolchain for everything: the distribution's where it is installed, else what is on the PATH.
 export PATH := /usr/bin:$(PATH)
@@ -18,7 +19,7 @@ export RESDUMP_IMAGES := $(CURDIR)/out/buildroot/$(BOARD)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-boards test-debug test-twin soak bench console image sbom quick-image \
+.PHONY: help setup run test test-boards test-debug test-twin soak bench cuts console image sbom quick-image \
 	reproducible check-board flash lint clean
 
 help: ## what can be made
@@ -31,6 +32,8 @@ help: ## what can be made
 	@echo "  BUILDROOT_DIR=  a Buildroot tree instead of the pinned release (docs/buildroot.md)"
 	@echo "  TEST=           only suite tests whose names contain this"
 	@echo "  SANITIZER=      for test-twin: kasan or kcsan alone"
+	@echo "  CUTS=$(CUTS) CUTS_SEED=  for cuts: how many; the seed that repeats their plan"
+	@echo "  SOAK_MINUTES=$(SOAK_MINUTES)  for soak"
 	@echo "  LINUX_SRC=      an unpacked Linux 7.3 tree instead of the distribution's package"
 	@echo "  DEV= FORCE=1 YES=1  for flash: the disk; one that is not removable; no question"
 	@echo "  RESDUMP_CACHE=  downloads and builds that are kept, now $(CACHE)"
@@ -68,6 +71,9 @@ test-twin: ## the suite on an arm64 machine, watched by KASAN and then by KCSAN
 
 bench: setup ## what a dump costs in instructions, and how fast it is beside the other ways
 	@$(HARNESS) bench
+
+cuts: setup ## QEMU killed CUTS times during dumps, and what the next start finds on the disks
+	@$(HARNESS) cuts --cuts $(CUTS)
 
 console: setup ## an interactive guest on this terminal
 	@$(HARNESS) console

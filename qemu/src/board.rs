@@ -135,6 +135,14 @@ impl Board {
         })
     }
 
+    /// The number that a key has, or `default` where a board says nothing.
+    pub fn number_or<T: FromStr>(&self, key: &str, default: T) -> Result<T> {
+        match self.find(key) {
+            Some(_) => self.number(key),
+            None => Ok(default),
+        }
+    }
+
     /// Where the device tree of the machine comes from.
     pub fn tree_source(&self) -> Result<TreeSource> {
         Ok(match self.get("QEMU_DEVICE_TREE")? {

@@ -7,9 +7,11 @@ use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::console::Console;
 use crate::health::Instruments;
+use crate::monitor::Monitor;
 
 /// What the shell prints when it waits for a command.
 const PROMPT: &str = "resdump:/root# ";
@@ -32,8 +34,10 @@ pub struct Output {
 pub struct Guest {
     child: Child,
     pub(crate) console: Console,
+    monitor: Option<Monitor>,
     folder: PathBuf,
     power_off: String,
+    preparation: Vec<String>,
     pub(crate) instruments: Instruments,
     commands: u32,
     started: Instant,
@@ -41,19 +45,32 @@ pub struct Guest {
     pub(crate) races: String,
 }
 
+/// Limits are for a slow machine; `RESDUMP_TIMEOUT_SCALE` stretches all of them.
+pub(crate) fn seconds(limit: u64) -> Duration {
+    let scale = env::var("RESDUMP_TIMEOUT_SCALE")
+        .ok()
+        .and_then(|scale| scale.parse().ok())
+        .unwrap_or(1.0);
+    Duration::from_secs(limit).mul_f64(scale)
+}
+
 impl Guest {
     pub(crate) fn new(
         child: Child,
         console: Console,
+        monitor: Option<Monitor>,
         folder: &Path,
         power_off: &str,
+        preparation: Vec<String>,
         instruments: Instruments,
     ) -> Self {
         Self {
             child,
             console,
+            monitor,
             folder: folder.to_path_buf(),
             power_off: power_off.to_owned(),
+            preparation,
             instruments,
             commands: 0,
             started: Instant::now(),
@@ -61,7 +78,8 @@ impl Guest {
         }
     }
 
-    /// Waits for the shell's prompt and returns the seconds since the start.
+    /// Waits for the shell's prompt and returns the seconds since the start. Then regions are filled
+    /// whose place nobody knew before.
     pub fn wait_for_shell(&mut self) -> Result<f64> {
         self.console.wait_for(PROMPT, self.limit(120))?;
         let uptime = self.uptime();
@@ -70,17 +88,15 @@ impl Guest {
             // be taken for a part of it.
             self.check("dmesg -n 1")?;
         }
+        for command in std::mem::take(&mut self.preparation) {
+            self.check(&command)?;
+        }
         Ok(uptime)
     }
 
-    /// Limits are for a slow machine, and stretched for a kernel that watches itself;
-    /// `RESDUMP_TIMEOUT_SCALE` stretches all of them.
-    pub(crate) fn limit(&self, seconds: u64) -> Duration {
-        let scale = env::var("RESDUMP_TIMEOUT_SCALE")
-            .ok()
-            .and_then(|scale| scale.parse().ok())
-            .unwrap_or(1.0);
-        Duration::from_secs(seconds).mul_f64(scale * self.instruments.slowness())
+    /// A limit, stretched for a kernel that watches itself.
+    pub(crate) fn limit(&self, limit: u64) -> Duration {
+        seconds(limit).mul_f64(self.instruments.slowness())
     }
 
     /// Seconds since the start.
@@ -139,6 +155,11 @@ impl Guest {
         &self.console
     }
 
+    /// QEMU's monitor, of a machine that was started with one.
+    pub fn monitor(&mut self) -> Result<&mut Monitor> {
+        self.monitor.as_mut().context("the machine has no monitor")
+    }
+
     /// Types something, such as a control character.
     pub fn type_bytes(&mut self, bytes: &[u8]) -> Result<()> {
         self.console.send(bytes)
@@ -191,6 +212,15 @@ impl Guest {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
+    }
+
+    /// What pulls the plug from another thread. The guest must still be there then, running or not.
+    pub fn plug(&self) -> impl FnOnce() + Send + 'static {
+        let process = Pid::from_child(&self.child);
+        move || {
+            // Nothing to do about an error: it has ended already.
+            let _ = kill_process(process, Signal::KILL);
+        }
     }
 
     /// What somebody needs who looks into a failure: console, command line, how to repeat it.

@@ -13,6 +13,7 @@ use harness::buildroot::Buildroot;
 use harness::flash::{self, Consent};
 use harness::image::{Builder, Image, check};
 use harness::paths::Paths;
+use harness::powercut::{self, Options};
 use harness::toolchain::Toolchain;
 use harness::{bench, lint, reproducible, run, soak};
 
@@ -58,6 +59,15 @@ enum Task {
         /// How long, at least.
         #[arg(long, default_value_t = 60)]
         minutes: u64,
+    },
+    /// Dumps whose machine is killed, and what the next start finds.
+    Cuts {
+        /// How often QEMU is killed.
+        #[arg(long, default_value_t = 200)]
+        cuts: usize,
+        /// Disk states that are examined of each.
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+        states: u16,
     },
     /// An interactive guest on this terminal.
     Console,
@@ -140,6 +150,16 @@ fn work(arguments: &Arguments) -> Result<bool> {
         Task::Run => run::run(&paths, &board, &image("lab")?),
         Task::Bench => bench::bench(&paths, &board, &image("lab")?).map(|()| true),
         Task::Soak { minutes } => soak::soak(&paths, &board, &image("debug")?, *minutes),
+        Task::Cuts { cuts, states } => {
+            let folder = paths.fresh_out("cuts")?;
+            let options = Options {
+                cuts: *cuts,
+                states: (*states).into(),
+                seed: powercut::seed()?,
+            };
+            let report = powercut::run(&board, &image("appliance")?, &folder, &options)?;
+            report.save(&folder)
+        }
         Task::Console => run::console(&paths, &board, &image("appliance")?).map(|()| true),
         Task::Flash { device, force, yes } => {
             let image = image("appliance")?.file("sdcard.img");

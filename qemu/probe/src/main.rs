@@ -12,7 +12,7 @@ mod snapshot;
 mod transfer;
 
 use std::fs::{File, OpenOptions};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
@@ -118,7 +118,16 @@ fn number(text: &str) -> Result<u64, String> {
     parsed.map_err(|error| error.to_string())
 }
 
+/// Opens a node; `fd:N` is a descriptor that was inherited, and stays that of whoever gave it.
 fn open(node: &Path, write: bool) -> Result<File, Errno> {
+    let inherited = node.to_str().and_then(|name| name.strip_prefix("fd:"));
+    if let Some(number) = inherited {
+        let number: i32 = number.parse().map_err(|_| Errno::EBADF)?;
+        // SAFETY: Only duplicated, which fails if it is not open.
+        let copy = Errno::result(unsafe { libc::dup(number) })?;
+        // SAFETY: It was just made, for us alone.
+        return Ok(unsafe { File::from_raw_fd(copy) });
+    }
     OpenOptions::new()
         .read(true)
         .write(write)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //! A machine to measure in.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use super::LABEL;
 use crate::board::Board;
@@ -66,8 +66,10 @@ impl<'a> Stage<'a> {
             region.device_writes = self.device_writes;
             machine.regions = Some(vec![region]);
         }
-        let (base, size) = machine.own_region(LABEL)?;
-        let base = base.context("a region whose place nobody knows before it runs")?;
+        let size = match self.size {
+            Some(size) => size,
+            None => machine.own_region(LABEL)?.1,
+        };
         let mut disk = Disk::empty(&folder.join("raw.img"), 2 * size)?.unflushed();
         if let Some(rate) = self.rate {
             disk = disk.throttled(rate);
@@ -76,7 +78,7 @@ impl<'a> Stage<'a> {
         if self.size.is_none() {
             let data = folder.join("capture.bin");
             fill_with_random(&data, size)?;
-            machine.loads = vec![(data, base)];
+            machine.fill(LABEL, &data)?;
         }
         machine.append = self.append.to_owned();
         let mut guest = machine.start()?;

@@ -70,7 +70,7 @@ fn start(board: &Board, image: &Image, folder: &Path) -> Result<(Stage, Guest)> 
         Region::new("scratch", SCRATCH.0, SCRATCH.1).writable(),
     ]);
     machine.disks = vec![raw, ext4, other];
-    machine.loads = vec![(content, CAPTURE.0)];
+    machine.fill("capture", &content)?;
     let mut guest = machine.start()?;
     let ready = guest
         .wait_for_shell()

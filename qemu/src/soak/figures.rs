@@ -83,12 +83,11 @@ fn latency(guest: &mut Guest) -> Result<f64> {
 
 fn parse(text: &str) -> Result<Figures> {
     let mut figures = Figures::default();
-    let mut seen = 0;
-    for line in text.lines() {
+    for (number, line) in text.lines().enumerate() {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words[..] {
             // file-nr: allocated, of which free, and the most.
-            [files, _, _] if seen == 0 => figures.files = files.parse()?,
+            [files, _, _] if number == 0 => figures.files = files.parse()?,
             ["nr_free_pages", pages] => figures.free_pages = pages.parse()?,
             ["nr_foll_pin_acquired", pages] => figures.pinned += pages.parse::<i64>()?,
             ["nr_foll_pin_released", pages] => figures.pinned -= pages.parse::<i64>()?,
@@ -100,7 +99,6 @@ fn parse(text: &str) -> Result<Figures> {
             ["slabinfo", ..] | ["#", ..] => {}
             _ => bail!("{line:?} in {text}"),
         }
-        seen += 1;
     }
     ensure!(figures.free_pages > 0 && figures.slab > 0, "{text}");
     Ok(figures)

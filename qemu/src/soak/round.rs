@@ -66,7 +66,7 @@ pub(super) fn round(guest: &mut Guest, stage: &Stage, done: &mut Done) -> Result
 
 fn work(guest: &mut Guest, stage: &Stage, done: &mut Done) -> Result<()> {
     let (chunk, depth) = SHAPES[done.rounds as usize % SHAPES.len()];
-    let verify = done.rounds % VERIFY == 0;
+    let verify = done.rounds.is_multiple_of(VERIFY);
     for engine in ENGINES {
         let how = format!("--engine {engine} --chunk {chunk} --depth {depth}");
         dump(guest, &format!("capture /dev/vda {how}"), done)?;

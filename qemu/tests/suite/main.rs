@@ -13,6 +13,7 @@ mod cost;
 mod cut;
 mod disk;
 mod edges;
+mod faults;
 mod flash;
 mod guide;
 mod holes;
@@ -24,9 +25,11 @@ mod messages;
 mod named;
 mod parity;
 mod planted;
+mod powercut;
 mod reading;
 mod readme;
 mod refusals;
+mod regions;
 mod registered;
 mod rescue;
 mod signals;
@@ -43,12 +46,12 @@ use harness::paths::Paths;
 use harness::races;
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use bed::{Beds, Case};
+use bed::{Beds, Cell};
 
 /// A test in machines of its own, or in none.
 type Alone = (&'static str, fn() -> Result<()>);
 
-const ALONE: [Alone; 7] = [
+const ALONE: [Alone; 8] = [
     (
         "autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt",
         autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt,
@@ -66,8 +69,8 @@ const ALONE: [Alone; 7] = [
         cost::a_sync_touches_every_cache_line_that_it_must,
     ),
     (
-        "cut::a_dump_goes_on_after_ctrl_c_and_after_a_power_cut",
-        cut::a_dump_goes_on_after_ctrl_c_and_after_a_power_cut,
+        "cut::a_dump_goes_on_after_ctrl_c",
+        cut::a_dump_goes_on_after_ctrl_c,
     ),
     (
         "flash::an_image_arrives_on_a_disk_that_nobody_uses",
@@ -76,6 +79,10 @@ const ALONE: [Alone; 7] = [
     (
         "guide::the_guide_makes_a_board",
         guide::the_guide_makes_a_board,
+    ),
+    (
+        "powercut::what_is_on_disk_after_a_power_cut_is_complete_or_can_be_gone_on_with",
+        powercut::what_is_on_disk_after_a_power_cut_is_complete_or_can_be_gone_on_with,
     ),
 ];
 
@@ -120,10 +127,11 @@ fn suite(arguments: &Arguments) -> Result<ExitCode> {
     }
     trials.extend(parity::trials(&board));
     trials.extend(planted::trials(&board));
-    for Case { bed, name, run } in cases.into_iter().flatten() {
+    let cells = cases.into_iter().flatten().map(Cell::from);
+    for Cell { bed, name, run } in cells.chain(faults::cells()) {
         let beds = Arc::clone(&beds);
         let whole = format!("{}::{name}", bed.name());
-        let run = move || beds.with(bed, name, run);
+        let run = move || beds.with(bed, &name, run);
         trials.push(trial(&board, &whole, bed.excluded(&board)?, run)?);
     }
     let conclusion = libtest_mimic::run(arguments, trials);

@@ -3,7 +3,8 @@
 
 use anyhow::{Result, ensure};
 
-use crate::bed::{Bed, Case, ODD, RAGGED, Running, same};
+use crate::bed::{Bed, Case, Running, same};
+use crate::regions::{ODD, RAGGED};
 
 pub fn cases() -> Vec<Case> {
     let case = |bed, name, run| Case { bed, name, run };

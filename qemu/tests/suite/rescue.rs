@@ -95,7 +95,7 @@ fn manifest(bed: &Running, file: &Path) -> Result<()> {
     let manifest: Value = serde_json::from_slice(&manifest)?;
     ensure!(
         manifest["complete"] == true
-            && manifest["base"] == bed.address(0x1000_0000)?
+            && manifest["base"] == bed.base("capture")?
             && manifest["system"]["byte_order"] == bed.board.byte_order()
             && manifest["digest"]["algorithm"] == "crc32c",
         "{manifest}"
