@@ -161,6 +161,12 @@ impl Board {
         }
     }
 
+    /// The folder with kernel patches that no other board needs, if there is one.
+    pub fn patches(&self) -> Option<PathBuf> {
+        let mut folders = self.folders.iter().map(|folder| folder.join("patches"));
+        folders.find(|folder| folder.is_dir())
+    }
+
     /// The device-tree overlay with the board's regions; none where the firmware makes the tree.
     pub fn overlay(&self) -> Result<Option<PathBuf>> {
         if self.find("QEMU_DEVICE_TREE") == Some("firmware") {

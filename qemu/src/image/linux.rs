@@ -47,19 +47,25 @@ pub struct Kernel {
     pub tree: Option<PathBuf>,
 }
 
-/// Unpacks and patches the kernel source.
+/// Unpacks and patches the kernel source. A board that needs patches of its own has a tree of its own.
 pub fn source(builder: &Builder<'_>) -> Result<Source> {
-    let patches = builder.board.common.join("linux/patches");
+    let common = builder.board.common.join("linux/patches");
     let given = env::var_os("LINUX_SRC").map(PathBuf::from);
-    let key = Key::new("linux source 1").path(&patches)?;
-    let (name, key) = match &given {
+    let mut key = Key::new("linux source 1").path(&common)?;
+    let mut name = match &given {
         Some(tree) => {
             let makefile = tree.join("Makefile");
-            let key = key.path(&makefile)?.text(&tree.to_string_lossy());
-            ("linux-given".to_owned(), key.finish())
+            key = key.path(&makefile)?.text(&tree.to_string_lossy());
+            "linux-given".to_owned()
         }
-        None => (PACKAGE.to_owned(), key.finish()),
+        None => PACKAGE.to_owned(),
     };
+    let own = builder.board.patches();
+    if let Some(own) = &own {
+        key = key.path(own)?;
+        name += &format!("-{}", builder.board.name);
+    }
+    let key = key.finish();
     let folder = builder.paths.cache.join(name);
     let tree = folder.join("tree");
     unless_built(&folder, &key, || {
@@ -84,7 +90,9 @@ pub fn source(builder: &Builder<'_>) -> Result<Source> {
             }
             None => unpack_package(builder, &step, &folder, &tree)?,
         };
-        patch(&step, &tree, &patches)?;
+        for patches in [Some(&common), own.as_ref()].into_iter().flatten() {
+            patch(&step, &tree, patches)?;
+        }
         fs::write(folder.join("origin"), origin)?;
         step.done();
         Ok(())
