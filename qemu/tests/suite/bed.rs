@@ -21,6 +21,9 @@ use harness::toolchain::Toolchain;
 
 use crate::regions;
 
+/// The flavour whose kernel watches itself, and injects faults.
+const DEBUG: &str = "debug";
+
 /// Which machine.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Bed {
@@ -47,6 +50,8 @@ pub enum Bed {
     Named,
     /// The laboratory's kernel, so that all engines work, and disks that are made to fail.
     Faults,
+    /// The kernel that watches, whose allocations can be made to fail. Regions as in `Low`.
+    Failing,
 }
 
 impl Bed {
@@ -64,6 +69,7 @@ impl Bed {
             Bed::Slow => "slow",
             Bed::Named => "named",
             Bed::Faults => "faults",
+            Bed::Failing => "failing",
         }
     }
 
@@ -96,6 +102,9 @@ impl Bed {
             Some(needed) if needed > most => Some(format!(
                 "needs {needed} MiB of memory, the machine has {most} at most"
             )),
+            _ if self == Bed::Failing && instead().as_deref() != Some(DEBUG) => {
+                Some("needs a kernel that injects faults: make test-debug".to_owned())
+            }
             _ if board.tree_source()? == TreeSource::Firmware => regions::missed(&regions),
             _ => None,
         })
@@ -177,6 +186,7 @@ impl Beds {
             Bed::Slow,
             Bed::Named,
             Bed::Faults,
+            Bed::Failing,
         ];
         Self {
             running: beds.map(|bed| (bed, Mutex::new(None))).into(),
