@@ -44,7 +44,7 @@ impl Failing {
                 // There was no such allocation.
                 result?;
                 return Ok(format!(
-                    "failed={} whole={whole} others={others:?}",
+                    "{{\"failed\": {}, \"whole\": {whole}, \"others\": {others:?}}}",
                     site - 1
                 ));
             }

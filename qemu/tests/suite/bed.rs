@@ -80,6 +80,11 @@ impl Bed {
         }
     }
 
+    /// Whether its tests make things fail that the kernel reports.
+    fn provokes(self) -> bool {
+        matches!(self, Bed::Faults | Bed::Failing)
+    }
+
     fn append(self) -> &'static str {
         match self {
             Bed::Kunit => "kunit.enable=1 kunit.autorun=1 kunit.filter_glob=resmem*",
@@ -214,7 +219,7 @@ impl Beds {
                 Ok(())
             }
             Err(error) => {
-                if bed == Bed::Faults {
+                if bed.provokes() {
                     // Onto the console, where this bed does not show it. A guest that is gone has
                     // its report all the same.
                     drop(running.guest.run("dmesg | tail -n 40"));
@@ -293,10 +298,10 @@ fn start(bed: Bed) -> Result<Running> {
         Boot::Loader => through_the_loader(&mut guest, &board),
         _ => guest.wait_for_shell().map(|_| ()),
     };
-    let ready = shell.and_then(|()| match bed {
-        // What the kernel says about the faults would be between what the dumper says.
-        Bed::Faults => guest.check("dmesg -n 3").map(|_| ()),
-        _ => Ok(()),
+    let ready = shell.and_then(|()| match bed.provokes() {
+        // What the kernel says about the faults would be between what others say.
+        true => guest.check("dmesg -n 3").map(|_| ()),
+        false => Ok(()),
     });
     let bases = match ready.and_then(|()| regions::bases(&machine, &mut guest)) {
         Ok(bases) => bases,

@@ -79,7 +79,7 @@ fn each(bed: &mut Running, call: &str) -> Result<()> {
 
 fn binding_the_driver(bed: &mut Running) -> Result<()> {
     let driver = "/sys/bus/platform/drivers/resmem";
-    let device = bed.check(&format!("cd {driver}; ls -d *resmem*; cd"))?;
+    let device = bed.check(&format!("cd {driver}; ls -1d *resmem*; cd"))?;
     let device = device.lines().next().context("no device")?.trim();
     bed.check(&format!("echo {device} >{driver}/unbind"))?;
     below_the_module(bed)?;
