@@ -21,6 +21,9 @@ use harness::toolchain::Toolchain;
 
 use crate::regions;
 
+/// The flavour whose kernel watches itself, and injects faults.
+const DEBUG: &str = "debug";
+
 /// Which machine.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Bed {
@@ -47,6 +50,8 @@ pub enum Bed {
     Named,
     /// The laboratory's kernel, so that all engines work, and disks that are made to fail.
     Faults,
+    /// The kernel that watches, whose allocations can be made to fail. Regions as in `Low`.
+    Failing,
 }
 
 impl Bed {
@@ -64,6 +69,7 @@ impl Bed {
             Bed::Slow => "slow",
             Bed::Named => "named",
             Bed::Faults => "faults",
+            Bed::Failing => "failing",
         }
     }
 
@@ -72,6 +78,11 @@ impl Bed {
             Bed::Lab | Bed::Kunit | Bed::Faults => "lab",
             _ => "appliance",
         }
+    }
+
+    /// Whether its tests make things fail that the kernel reports.
+    fn provokes(self) -> bool {
+        matches!(self, Bed::Faults | Bed::Failing)
     }
 
     fn append(self) -> &'static str {
@@ -96,6 +107,9 @@ impl Bed {
             Some(needed) if needed > most => Some(format!(
                 "needs {needed} MiB of memory, the machine has {most} at most"
             )),
+            _ if self == Bed::Failing && instead().as_deref() != Some(DEBUG) => {
+                Some("needs a kernel that injects faults: make test-debug".to_owned())
+            }
             _ if board.tree_source()? == TreeSource::Firmware => regions::missed(&regions),
             _ => None,
         })
@@ -179,6 +193,7 @@ impl Beds {
             Bed::Slow,
             Bed::Named,
             Bed::Faults,
+            Bed::Failing,
         ];
         Self {
             running: beds.map(|bed| (bed, Mutex::new(None))).into(),
@@ -206,7 +221,7 @@ impl Beds {
                 Ok(())
             }
             Err(error) => {
-                if bed == Bed::Faults {
+                if bed.provokes() {
                     // Onto the console, where this bed does not show it. A guest that is gone has
                     // its report all the same.
                     drop(running.guest.run("dmesg | tail -n 40"));
@@ -287,10 +302,10 @@ fn start(bed: Bed) -> Result<Running> {
         Boot::Loader => through_the_loader(&mut guest, &board),
         _ => guest.wait_for_shell().map(|_| ()),
     };
-    let ready = shell.and_then(|()| match bed {
-        // What the kernel says about the faults would be between what the dumper says.
-        Bed::Faults => guest.check("dmesg -n 3").map(|_| ()),
-        _ => Ok(()),
+    let ready = shell.and_then(|()| match bed.provokes() {
+        // What the kernel says about the faults would be between what others say.
+        true => guest.check("dmesg -n 3").map(|_| ()),
+        false => Ok(()),
     });
     let bases = match ready.and_then(|()| regions::bases(&machine, &mut guest)) {
         Ok(bases) => bases,

@@ -13,6 +13,7 @@ mod cost;
 mod cut;
 mod disk;
 mod edges;
+mod failing;
 mod faults;
 mod flash;
 mod guide;
@@ -105,6 +106,7 @@ fn suite(arguments: &Arguments) -> Result<ExitCode> {
         holes::cases(),
         coherency::cases(),
         edges::cases(),
+        failing::cases(),
         named::cases(),
         signals::cases(),
         identity::cases(),

@@ -26,7 +26,7 @@ pub const RAGGED: u64 = (1 << 20) + 77;
 /// What is in the device tree of a bed; `None` leaves the board's own.
 pub fn of(bed: Bed) -> Option<Vec<Region>> {
     match bed {
-        Bed::Low => Some(vec![
+        Bed::Low | Bed::Failing => Some(vec![
             Region::new("named", 0x1000_0000, 64 << 20).named("capture"),
             Region::new("odd", 0x0e00_0000, ODD),
             Region::new("scratch", 0x0f00_0000, 1 << 20).writable(),

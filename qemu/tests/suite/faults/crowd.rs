@@ -88,8 +88,9 @@ fn crowd(bed: &mut Running, target: &str) -> Result<()> {
     bed.mounted(|bed| {
         bed.check("rm -f /mnt/dump /mnt/dump.json")?;
         let text = bed.check(&format!(
-            "all=; for one in 1 2 3 4 5 6 7 8; do resdump dump capture {target} --chunk {CHUNK} \
-             --quiet & all=\"$all $!\"; done; for one in $all; do wait $one; echo \"[$?]\"; done"
+            "all=; codes=; for one in 1 2 3 4 5 6 7 8; do resdump dump capture {target} --chunk {CHUNK} \
+             --quiet & all=\"$all $!\"; done; for one in $all; do wait $one; \
+             codes=\"$codes[$?]\\n\"; done; printf \"$codes\""
         ))?;
         let status = |wanted: &str| text.lines().filter(|line| *line == wanted).count();
         let (done, refused) = (status("[0]"), status("[6]"));
