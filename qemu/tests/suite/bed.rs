@@ -21,8 +21,8 @@ use harness::toolchain::Toolchain;
 
 use crate::regions;
 
-/// The flavour whose kernel watches itself, and injects faults.
-const DEBUG: &str = "debug";
+/// The flavours whose kernels watch themselves, and inject faults.
+const INJECTING: [&str; 2] = ["debug", "kasan"];
 
 /// Which machine.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,8 +107,8 @@ impl Bed {
             Some(needed) if needed > most => Some(format!(
                 "needs {needed} MiB of memory, the machine has {most} at most"
             )),
-            _ if self == Bed::Failing && instead().as_deref() != Some(DEBUG) => {
-                Some("needs a kernel that injects faults: make test-debug".to_owned())
+            _ if self == Bed::Failing && !injects() => {
+                Some("needs a kernel that injects faults: make test-debug, test-twin".to_owned())
             }
             _ if board.tree_source()? == TreeSource::Firmware => regions::missed(&regions),
             _ => None,
@@ -357,6 +357,10 @@ pub fn board(paths: &Paths) -> Result<Board> {
 /// The flavour that all tests use instead of their own, if `RESDUMP_FLAVOUR` names one.
 pub fn instead() -> Option<String> {
     std::env::var("RESDUMP_FLAVOUR").ok()
+}
+
+fn injects() -> bool {
+    instead().is_some_and(|flavour| INJECTING.contains(&flavour.as_str()))
 }
 
 /// The image under test: the quick one, or the folder that `RESDUMP_IMAGES` names, with one folder
