@@ -146,4 +146,64 @@ mod tests {
         assert_eq!(unpacked(&image).unwrap(), 0x10_0000..0x90_0000);
         assert!(unpacked(&[0; 8]).is_err());
     }
+
+    const REGION: &str = "reserved-memory { one: one@1000 { reg = <0x1000 0x1000>; }; };";
+    const DRIVER: &str =
+        "bus { resmem { compatible = \"resdump,resmem\"; memory-region = <&one>; }; };";
+
+    /// The disk image of a board with these commands and nodes, whose other parts stand in for real ones.
+    fn made(commands: &str, nodes: &str) -> (tempfile::TempDir, Board) {
+        let scratch = tempfile::tempdir().unwrap();
+        let (root, folder) = (scratch.path(), scratch.path().join("board/one"));
+        fs::create_dir_all(&folder).unwrap();
+        let settings = "LINUX_IMAGE=uImage\nLINUX_DTB=one.dtb\nCONSOLE=ttyS0\n";
+        fs::write(folder.join("board.conf"), settings).unwrap();
+        let script = format!("setenv bootargs root=PARTUUID=52450001-02 ro\n{commands}\n");
+        fs::write(folder.join("boot.cmd"), script).unwrap();
+        for name in ["uImage", "rootfs.squashfs"] {
+            fs::write(root.join(name), name).unwrap();
+        }
+        let cells = "#address-cells = <1>; #size-cells = <1>;";
+        let tree = format!("/dts-v1/; / {{ {cells} reserved-memory {{ {cells} ranges; }}; }};");
+        devicetree::compile(&tree, &root.join("board.dtb")).unwrap();
+        let overlay = format!("/dts-v1/; /plugin/; &{{/}} {{ {nodes} }};");
+        devicetree::compile(&overlay, &root.join("resmem.dtbo")).unwrap();
+        let maker = "../board/common/disk/make-disk.sh";
+        let maker = Path::new(env!("CARGO_MANIFEST_DIR")).join(maker);
+        output_of(Command::new(maker).arg(&folder).arg(root)).unwrap();
+        let board = Board::load(root, "one").unwrap();
+        (scratch, board)
+    }
+
+    fn wrong(commands: &str, nodes: &str) -> String {
+        let (scratch, board) = made(commands, nodes);
+        format!("{:#}", check(&board, scratch.path()).unwrap_err())
+    }
+
+    #[test]
+    fn an_image_that_starts_by_itself_is_accepted() {
+        let (scratch, board) = made(
+            "ext2load mmc 0:1 c00000 board.dtb",
+            &format!("{REGION} {DRIVER}"),
+        );
+        check(&board, scratch.path()).unwrap();
+        fs::write(scratch.path().join("rootfs.squashfs"), "another").unwrap();
+        let error = check(&board, scratch.path()).unwrap_err();
+        assert!(error.to_string().contains("rootfs.squashfs"), "{error}");
+    }
+
+    #[test]
+    fn a_script_that_loads_what_is_not_there_is_refused() {
+        let error = wrong(
+            "ext2load mmc 0:1 c00000 other.dtb",
+            &format!("{REGION} {DRIVER}"),
+        );
+        assert!(error.contains("other.dtb"), "{error}");
+    }
+
+    #[test]
+    fn a_tree_without_a_region_is_refused() {
+        let error = wrong("ext2load mmc 0:1 c00000 board.dtb", REGION);
+        assert!(error.contains("names no region"), "{error}");
+    }
 }
