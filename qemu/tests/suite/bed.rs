@@ -102,7 +102,7 @@ impl Bed {
     /// Why a board cannot play this bed, if so.
     pub fn excluded(self, board: &Board) -> Result<Option<String>> {
         let most: u64 = board.number("QEMU_MEMORY_MIB_MAX")?;
-        let regions = regions::of(self).unwrap_or_default();
+        let regions = regions::of(self, page_of(board)?).unwrap_or_default();
         Ok(match self.memory_mib() {
             Some(needed) if needed > most => Some(format!(
                 "needs {needed} MiB of memory, the machine has {most} at most"
@@ -267,7 +267,8 @@ fn start(bed: Bed) -> Result<Running> {
         _ => 1,
     };
     machine.memory_mib = bed.memory_mib();
-    machine.regions = regions::of(bed);
+    let page = page_of(&board)?;
+    machine.regions = regions::of(bed, page);
     if board.tree_source()? == TreeSource::Firmware {
         // excluded-tests has the tests that do not do without the others.
         let had = |region: &Region| cannot_reserve(region).is_none();
@@ -314,7 +315,7 @@ fn start(bed: Bed) -> Result<Running> {
         small,
         system,
         content,
-        page: board.number_or("PAGE_SIZE", 4096)?,
+        page,
         bases,
     })
 }
@@ -347,6 +348,10 @@ fn through_the_loader(guest: &mut Guest, board: &Board) -> Result<()> {
 pub fn board(paths: &Paths) -> Result<Board> {
     let name = std::env::var("RESDUMP_BOARD").unwrap_or_else(|_| "qemu-ppce500".to_owned());
     Board::load(&paths.root, &name)
+}
+
+fn page_of(board: &Board) -> Result<u64> {
+    board.number_or("PAGE_SIZE", 4096)
 }
 
 /// The flavour that all tests use instead of their own, if `RESDUMP_FLAVOUR` names one.
