@@ -35,6 +35,11 @@ pub fn cases() -> Vec<Case> {
         }),
         case(
             Bed::Low,
+            "a_dump_over_blocks_that_are_there_and_not_in_the_page_cache",
+            over_blocks_that_are_there,
+        ),
+        case(
+            Bed::Low,
             "the_kernel_engine_copies_nothing",
             the_kernel_engine_copies_nothing,
         ),
@@ -73,6 +78,27 @@ fn to_file(bed: &mut Running, label: &str, engine: &str) -> Result<()> {
     same(&bed.ext4.read_ext4(&name)?, bed.expected(label)?)?;
     bed.mounted(|bed| bed.check(&format!("rm /mnt/{name}")))?;
     Ok(())
+}
+
+/// Nothing is left to do for the file system, so the interrupt of the last request ends the dump.
+fn over_blocks_that_are_there(bed: &mut Running) -> Result<()> {
+    bed.mounted(|bed| {
+        bed.check(
+            "dd if=/dev/zero of=/mnt/there bs=64k count=4 conv=fsync 2>/dev/null && \
+             echo 3 >/proc/sys/vm/drop_caches",
+        )?;
+        let said = bed.probe(
+            "transfer dump /dev/resmem/capture /mnt/there --length 0x40000 --chunk 0x10000 --depth 2",
+        )?;
+        ensure!(
+            said.starts_with("ok moved=262144 direct=262144 copied=0 "),
+            "{said}"
+        );
+        Ok(())
+    })?;
+    let expected = &bed.expected("capture")?[..0x4_0000];
+    same(&bed.ext4.read_ext4("there")?, expected)?;
+    bed.mounted(|bed| bed.check("rm /mnt/there").map(drop))
 }
 
 fn the_kernel_engine_copies_nothing(bed: &mut Running) -> Result<()> {
