@@ -3,6 +3,7 @@
 //! What `resdump` refuses before it asks the kernel, this asks.
 
 mod clock;
+mod fuzz;
 mod held;
 mod map;
 mod meter;
@@ -60,6 +61,8 @@ enum Call {
     Meter(meter::Meter),
     /// Nanoseconds since power-on, and those without work.
     Clock,
+    /// Everything at random, judged.
+    Fuzz(fuzz::Fuzz),
     /// Memory that the kernel holds while a dump runs.
     Held(held::Held),
     /// A mapping, and what can be done with it.
@@ -89,6 +92,7 @@ fn main() {
         ),
         Call::Transfer(call) => call.run(),
         Call::Clock => clock::run(),
+        Call::Fuzz(call) => call.run(),
         Call::Held(call) => call.run(),
         Call::Map(call) => call.run(),
         Call::Meter(call) => call.run(),
