@@ -4,6 +4,8 @@
 BOARD ?= qemu-ppce500
 FLAVOUR ?= appliance
 IMAGE ?= quick
+SOAK_MINUTES ?= 60
+CUTS ?= 200
 
 # One toolchain for everything: the distribution's where it is installed, else what is on the PATH.
 export PATH := /usr/bin:$(PATH)
@@ -17,8 +19,8 @@ export RESDUMP_IMAGES := $(CURDIR)/out/buildroot/$(BOARD)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-boards bench console image sbom quick-image reproducible check-board \
-	flash lint clean
+.PHONY: help setup run test test-boards test-debug soak bench cuts console image sbom quick-image \
+	reproducible check-board flash lint clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +31,8 @@ help: ## what can be made
 	@echo "  IMAGE=$(IMAGE)   for run, test, bench, console: quick, or buildroot (after make image)"
 	@echo "  BUILDROOT_DIR=  a Buildroot tree instead of the pinned release (docs/buildroot.md)"
 	@echo "  TEST=           only suite tests whose names contain this"
+	@echo "  CUTS=$(CUTS) CUTS_SEED=  for cuts: how many; the seed that repeats their plan"
+	@echo "  SOAK_MINUTES=$(SOAK_MINUTES)  for soak"
 	@echo "  LINUX_SRC=      an unpacked Linux 7.3 tree instead of the distribution's package"
 	@echo "  DEV= FORCE=1 YES=1  for flash: the disk; one that is not removable; no question"
 	@echo "  RESDUMP_CACHE=  downloads and builds that are kept, now $(CACHE)"
@@ -49,8 +53,19 @@ test-boards: setup ## the suite on every board that QEMU plays
 	@for board in $(notdir $(wildcard board/qemu-*)); do \
 		$(MAKE) --no-print-directory test BOARD=$$board TEST=$(TEST) || exit 1; done
 
+test-debug: export RESDUMP_BOARD := $(BOARD)
+test-debug: export RESDUMP_FLAVOUR := debug
+test-debug: setup ## the suite on a kernel that watches locks, memory, DMA and leaks
+	@$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --test suite -- $(TEST)
+
+soak: setup ## the long run: SOAK_MINUTES of dumps under pressure, on the debug kernel
+	@$(HARNESS) soak --minutes $(SOAK_MINUTES)
+
 bench: setup ## what a dump costs in instructions, and how fast it is beside the other ways
 	@$(HARNESS) bench
+
+cuts: setup ## QEMU killed CUTS times during dumps, and what the next start finds on the disks
+	@$(HARNESS) cuts --cuts $(CUTS)
 
 console: setup ## an interactive guest on this terminal
 	@$(HARNESS) console

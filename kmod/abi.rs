@@ -12,7 +12,7 @@
 //! that is not zero is `EINVAL`, and nothing has happened.
 
 /// Revision of this ABI, reported in [`RegionInfo::abi`]. Grows with every addition.
-pub const ABI_REVISION: u32 = 2;
+pub const ABI_REVISION: u32 = 3;
 
 /// `_IOC` type of all commands.
 pub const IOC_TYPE: u8 = b'R';
@@ -69,6 +69,24 @@ pub const IOC_SNAPSHOT_STATUS: u8 = 0x05;
 /// `EOPNOTSUPP` where no node says that a device writes the region; `ENODEV` when the driver was
 /// unbound meanwhile.
 pub const IOC_SYNC: u8 = 0x06;
+
+/// `_IOW(IOC_TYPE, IOC_REGISTER, RegisterBuffer)`, not for `ioctl` but as the operation of an
+/// `IORING_OP_URING_CMD` on the node, with a [`RegisterBuffer`] as the command's 16 bytes: makes a range
+/// of the region a fixed buffer of the ring, whose table has a free entry there
+/// (`IORING_REGISTER_BUFFERS2`, sparse). `IORING_OP_WRITE_FIXED` then writes from the region's own
+/// pages, addresses counted from the begin of the range: nothing is mapped, pinned or copied. The
+/// buffer cannot be read into. It holds the node open until it is unregistered, or the ring ends.
+///
+/// A region that a device writes is first made the processors' ([`SYNC_FOR_CPU`]).
+///
+/// Errors: `ENXIO` where memory of the range has no `struct page`; `EBADF` for a node that is not open
+/// for reading; `EINVAL` for more than [`REGISTER_MAX`] bytes or an index beyond the ring's table,
+/// `EBUSY` for an entry in use; `ERANGE`, `EOVERFLOW` as for [`IOC_DUMP`]; `EOPNOTSUPP` from a kernel
+/// without io_uring's kernel buffers or a module before revision 3; `ENOTTY` for another operation.
+pub const IOC_REGISTER: u8 = 0x07;
+
+/// Longest range of one [`IOC_REGISTER`] in bytes.
+pub const REGISTER_MAX: u32 = 1 << 30;
 
 /// [`RegionSync::direction`]: what the device wrote is what processors read from now on. What processors
 /// wrote and did not hand over may be lost.
@@ -232,6 +250,18 @@ pub struct RegionSync {
     pub reserved: [u64; 2],
 }
 
+/// Argument of [`IOC_REGISTER`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RegisterBuffer {
+    /// First byte within the region.
+    pub region_offset: u64,
+    /// Bytes; not zero.
+    pub length: u32,
+    /// Entry of the ring's table of fixed buffers.
+    pub index: u32,
+}
+
 const _: () = {
     use core::mem::{align_of, offset_of, size_of};
 
@@ -265,4 +295,8 @@ const _: () = {
     assert!(size_of::<RegionSync>() == 40 && align_of::<RegionSync>() == 8);
     assert!(offset_of!(RegionSync, direction) == 16);
     assert!(offset_of!(RegionSync, reserved) == 24);
+
+    assert!(size_of::<RegisterBuffer>() == 16 && align_of::<RegisterBuffer>() == 8);
+    assert!(offset_of!(RegisterBuffer, length) == 8);
+    assert!(offset_of!(RegisterBuffer, index) == 12);
 };

@@ -4,6 +4,9 @@
 //!
 //! Like `kernel::miscdevice`, which has neither names made at run time nor data of its own for each
 //! device nor `llseek`. What the operations do is in [`crate::fops`].
+//!
+//! Lock order: the kernel's `misc_mtx`, held while a node is opened, registered or removed; no lock of
+//! ours is taken under it.
 
 use kernel::{
     bindings,
@@ -28,13 +31,15 @@ use kernel::{
 };
 
 use crate::{
+    ffi,
     fops::{
         self,
         OpenRegion, //
     },
     labels::Claim,
     mmap,
-    region::Region, //
+    region::Region,
+    uring, //
 };
 
 /// A registered device node `/dev/resmem/<label>`, mode 0600.
@@ -114,6 +119,7 @@ const FILE_OPERATIONS: &bindings::file_operations = &bindings::file_operations {
     poll: Some(poll),
     unlocked_ioctl: Some(ioctl),
     compat_ioctl: bindings::compat_ptr_ioctl,
+    uring_cmd: Some(uring_cmd),
     ..pin_init::zeroed()
 };
 
@@ -244,5 +250,25 @@ unsafe extern "C" fn ioctl(
     match fops::ioctl(open, file, command, argument) {
         Ok(()) => 0,
         Err(error) => error.to_errno() as c_long,
+    }
+}
+
+/// # Safety
+///
+/// The `uring_cmd` of a file of a [`CharDevice`].
+unsafe extern "C" fn uring_cmd(cmd: *mut bindings::io_uring_cmd, issue_flags: c_uint) -> c_int {
+    // SAFETY: The caller provides a command that is being issued, and its file is one of ours that
+    // stays open during the call. The file position is not used.
+    let (open, file, command) = unsafe {
+        let file = ffi::resmem_uring_file(cmd);
+        (
+            opened(file),
+            LocalFile::from_raw_file(file),
+            uring::Command::from_raw(cmd, issue_flags),
+        )
+    };
+    match uring::run(open.region(), file, &command) {
+        Ok(()) => 0,
+        Err(error) => error.to_errno(),
     }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! An eventfd that a user wants to be told by.
+//!
+//! Lock order: signalling takes the eventfd's own spin lock, last.
 
 use core::ptr::NonNull;
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What a user can do with an open `/dev/resmem/<label>`.
+//!
+//! Lock order: `OpenRegion::snapshot`, then whatever pinning a process's memory takes (`mmap_lock`
+//! and below), the end of a snapshot's worker, and what that takes (`Region::mapping`).
 
 use kernel::{
     bindings,
@@ -51,7 +54,7 @@ const SNAPSHOT: u32 = _IOW::<abi::Snapshot>(abi::IOC_TYPE as u32, abi::IOC_SNAPS
 const SNAPSHOT_STATUS: u32 =
     _IOR::<abi::SnapshotStatus>(abi::IOC_TYPE as u32, abi::IOC_SNAPSHOT_STATUS as u32);
 
-/// An open node. Lock order: `snapshot` is taken alone.
+/// An open node.
 #[pin_data(PinnedDrop)]
 pub(crate) struct OpenRegion {
     region: Arc<Region>,
@@ -69,7 +72,7 @@ impl OpenRegion {
 impl PinnedDrop for OpenRegion {
     fn drop(self: Pin<&mut Self>) {
         if let Some(snapshot) = self.snapshot.lock().take() {
-            snapshot.cancel();
+            snapshot.stop();
         }
     }
 }
@@ -102,18 +105,24 @@ pub(crate) fn open(region: Arc<Region>, file: &LocalFile) -> Result<Pin<KBox<Ope
 pub(crate) fn poll(open: &OpenRegion, file: &File, table: PollTable<'_>) -> u32 {
     let snapshot = open.snapshot.lock().clone();
     let Some(snapshot) = snapshot else { return 0 };
-    table.register_wait(file, snapshot.poll());
-    if snapshot.has_ended() {
+    if snapshot.poll(|woken_by| table.register_wait(file, woken_by)) {
         bindings::POLLIN
     } else {
         0
     }
 }
 
+pub(crate) fn opened_for_reading(file: &LocalFile) -> bool {
+    mode(file) & ffi::RESMEM_FMODE_READ != 0
+}
+
 fn opened_for_writing(file: &LocalFile) -> bool {
+    mode(file) & ffi::RESMEM_FMODE_WRITE != 0
+}
+
+fn mode(file: &LocalFile) -> u32 {
     // SAFETY: The mode of a file is set once, at open.
-    let mode = unsafe { (*file.as_ptr()).f_mode };
-    mode & ffi::RESMEM_FMODE_WRITE != 0
+    unsafe { (*file.as_ptr()).f_mode }
 }
 
 /// Copies from `position` on: for a small look, not for a dump. `EFAULT` when nothing could be
@@ -199,8 +208,12 @@ pub(crate) fn ioctl(open: &OpenRegion, file: &LocalFile, command: u32, argument:
 
 fn start_snapshot(open: &OpenRegion, asked: &abi::Snapshot) -> Result {
     let mut current = open.snapshot.lock();
-    if current.as_ref().is_some_and(|running| !running.has_ended()) {
-        return Err(EBUSY);
+    if let Some(last) = current.as_ref() {
+        if !last.has_ended() {
+            return Err(EBUSY);
+        }
+        // It is nobody's after this, and must have left the module's code before the file is closed.
+        last.stop();
     }
     *current = Some(Snapshot::start(&open.region, asked)?);
     Ok(())

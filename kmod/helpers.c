@@ -128,3 +128,43 @@ bool resmem_fatal_signal_pending(void)
 {
 	return fatal_signal_pending(current);
 }
+
+struct file *resmem_uring_file(const struct io_uring_cmd *cmd)
+{
+	return cmd->file;
+}
+
+u32 resmem_uring_operation(const struct io_uring_cmd *cmd)
+{
+	return cmd->cmd_op;
+}
+
+struct uring_argument {
+	u64 words[2];
+};
+
+void resmem_uring_argument(const struct io_uring_cmd *cmd, u64 *words)
+{
+	/* In memory that the process may write to meanwhile. */
+	const struct uring_argument *shared = io_uring_sqe_cmd(cmd->sqe, struct uring_argument);
+
+	words[0] = READ_ONCE(shared->words[0]);
+	words[1] = READ_ONCE(shared->words[1]);
+}
+
+static void resmem_uring_release(void *file)
+{
+	fput(file);
+}
+
+int resmem_uring_register(struct io_uring_cmd *cmd, const struct bio_vec *bvec, unsigned int index,
+			  unsigned int issue_flags)
+{
+	struct file *file = get_file(cmd->file);
+	int ret = io_buffer_register_bvec(cmd, bvec, 1, resmem_uring_release, file,
+					  1 << ITER_SOURCE, index, issue_flags);
+
+	if (ret)
+		fput(file);
+	return ret;
+}

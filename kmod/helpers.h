@@ -10,6 +10,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/eventfd.h>
 #include <linux/fs.h>
+#include <linux/io_uring/cmd.h>
 #include <linux/mm.h>
 #include <linux/of.h>
 #include <linux/of_reserved_mem.h>
@@ -44,6 +45,13 @@ bool resmem_dma_need_sync(struct device *dev, u64 address);
 void resmem_dma_sync(struct device *dev, u64 address, size_t length, bool for_cpu, bool writable);
 
 bool resmem_fatal_signal_pending(void);
+
+/* A command on a node by io_uring: its file, its 16 bytes, and a fixed buffer that it asks for. */
+struct file *resmem_uring_file(const struct io_uring_cmd *cmd);
+u32 resmem_uring_operation(const struct io_uring_cmd *cmd);
+void resmem_uring_argument(const struct io_uring_cmd *cmd, u64 *words);
+int resmem_uring_register(struct io_uring_cmd *cmd, const struct bio_vec *bvec, unsigned int index,
+			  unsigned int issue_flags);
 
 #ifdef __BINDGEN__
 static const u32 RESMEM_IOCB_DSYNC = (__force u32)IOCB_DSYNC;

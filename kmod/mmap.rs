@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A region in the address space of a process.
+//!
+//! Lock order: called with the process's `mmap_lock` held; takes `Region::mapping`.
 
 use kernel::{
     bindings,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A buffer of a user process, pinned so that a kernel thread can fill it.
+//!
+//! Lock order: pinning may take the process's `mmap_lock`, and what a page fault takes.
 
 use kernel::{
     alloc::{

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A reserved region: where it is, what it is called, what may be done with it.
+//!
+//! Lock order: `Region::mapping` is taken last, and nothing is taken while it is held.
 
 use kernel::{
     device::{
@@ -25,8 +27,6 @@ use crate::{
 };
 
 /// A reserved region of physical memory. Its content is never touched by creating or dropping one.
-///
-/// Lock order: `mapping` is taken alone.
 #[pin_data]
 pub(crate) struct Region {
     label: CString,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One direct-I/O request in flight: a kiocb, its bvec, and a completion to wait for it.
+//! One direct-I/O request in flight: a kiocb, its bvec, and a completion to wait for it. Who may touch
+//! what, and when, is in [`crate::inflight`].
 //!
 //! The way in-tree nvmet writes to files (`drivers/nvme/target/io-cmd-file.c`): an `ITER_BVEC`
 //! iterator over pages that the caller owns, handed to the file's own `write_iter` with a
@@ -8,10 +9,7 @@
 //!
 //! No lock is taken here. The callback may run in interrupt context.
 
-use core::{
-    cell::UnsafeCell,
-    marker::PhantomPinned, //
-};
+use core::marker::PhantomPinned;
 
 use kernel::{
     alloc::flags::GFP_KERNEL,
@@ -25,10 +23,15 @@ use kernel::{
 
 use crate::{
     ffi,
+    inflight,
     memory::Memory,
     range::{
         Piece,
         Way, //
+    },
+    sync::{
+        Completion,
+        HandOver, //
     },
     target::{
         Direction,
@@ -54,8 +57,8 @@ pub(crate) struct Request {
     #[pin]
     bvec: Opaque<bindings::bio_vec>,
     #[pin]
-    done: Opaque<bindings::completion>,
-    result: UnsafeCell<isize>,
+    done: Completion,
+    result: HandOver<isize>,
     file: Option<ARef<LocalFile>>,
     bounce: KVec<u8>,
     loads_to: Option<u64>,
@@ -69,11 +72,8 @@ impl Request {
         pin_init!(Self {
             kiocb: Opaque::zeroed(),
             bvec: Opaque::zeroed(),
-            done <- Opaque::ffi_init(|slot: *mut bindings::completion| {
-                // SAFETY: `slot` is valid for writes.
-                unsafe { bindings::init_completion(slot) };
-            }),
-            result: UnsafeCell::new(0),
+            done <- Completion::new(),
+            result: HandOver::new(0),
             file: None,
             bounce: KVec::new(),
             loads_to: None,
@@ -161,8 +161,6 @@ impl Request {
             (*kiocb).ki_complete = Some(callback);
             let own = (*file.as_ptr()).f_iocb_flags & !bindings::IOCB_DIRECT;
             (*kiocb).ki_flags = (own | flags) as i32;
-            // `reinit_completion()` is inline in C.
-            (*this.done.get()).done = 0;
         }
         // INVARIANT: From here on the request counts as in flight: either the call below queues it
         // and the callback ends it, or we end it at once.
@@ -221,17 +219,9 @@ impl Request {
         if this.file.is_none() {
             return Err(EINVAL);
         }
-        // SAFETY: `done` was initialised by `new`.
-        unsafe {
-            if !interruptible {
-                bindings::wait_for_completion(this.done.get());
-            } else if bindings::wait_for_completion_interruptible(this.done.get()) != 0 {
-                return Err(EINTR);
-            }
-        }
-        // SAFETY: The completion was signalled after the last access by `finish`, which wrote
-        // `result` before that.
-        let ret = unsafe { *this.result.get() };
+        // SAFETY: A request is in flight by the type invariants, and we have the slot to ourselves.
+        let ended = unsafe { inflight::wait(this.result, &this.done, interruptible) };
+        let ret = ended.ok_or(EINTR)?;
         // INVARIANT: `finish` has run, nothing refers to the slot any more.
         *this.file = None;
         let result = usize::try_from(ret).map_err(|_| Error::from_errno(ret as i32));
@@ -278,11 +268,10 @@ unsafe extern "C" fn finish_load(kiocb: *mut bindings::kiocb, ret: c_long) {
 /// `kiocb` is that of a [`Request`] in flight, and this is the one call that ends it.
 unsafe fn finish(kiocb: *mut bindings::kiocb, ret: isize) {
     // SAFETY: `kiocb` is the field of a `Request`, which stays where it is while in flight. Only
-    // fields of which the type invariants say that they are ours now are touched, through raw
-    // pointers; `complete()` is the last access.
+    // fields of which the type invariants say that they are ours now are touched, and both may
+    // change or go away behind a reference.
     unsafe {
         let request = kernel::container_of!(Opaque::cast_from(kiocb), Request, kiocb);
-        *UnsafeCell::raw_get(&raw const (*request).result) = ret;
-        bindings::complete(Opaque::cast_into(&raw const (*request).done));
+        inflight::finish(&(*request).result, &(*request).done, ret);
     }
 }

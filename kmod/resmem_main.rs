@@ -23,6 +23,8 @@ mod eventfd;
 mod ffi;
 mod fops;
 mod frames;
+mod inflight;
+mod job;
 mod labels;
 mod memory;
 mod mmap;
@@ -33,8 +35,10 @@ mod range;
 mod region;
 mod request;
 mod snapshot;
+mod sync;
 mod target;
 mod transfer;
+mod uring;
 
 /// The module: regions by name, and the registration of its driver.
 #[pin_data]

@@ -2,7 +2,10 @@
 
 //! Fills a user's buffer from a region in a kernel worker while the caller goes on.
 //!
-//! Lock order: none; `buffer` is taken by the worker alone and for a moment only.
+//! Who may see and stop the worker, and when, is in [`crate::job`].
+//!
+//! Lock order: `buffer` is taken alone, by the worker, and for a moment only. The worker takes the
+//! region's lock, and never that of an open file: who holds that may wait for the worker.
 
 use kernel::{
     bindings,
@@ -11,17 +14,8 @@ use kernel::{
     new_work,
     prelude::*,
     sync::{
-        atomic::{
-            ordering::{
-                Acquire,
-                Relaxed,
-                Release, //
-            },
-            Atomic, //
-        },
         poll::PollCondVar,
         Arc,
-        Completion,
         Mutex, //
     },
     workqueue::{
@@ -35,6 +29,7 @@ use crate::{
     abi,
     dma::Owner,
     eventfd::EventFd,
+    job::Job,
     pinned::PinnedBuffer,
     range,
     region::Region, //
@@ -48,15 +43,9 @@ pub(crate) struct Snapshot {
     event: Option<EventFd>,
     #[pin]
     buffer: Mutex<Option<PinnedBuffer>>,
-    cancelled: Atomic<bool>,
-    ended: Atomic<bool>,
-    /// Bytes copied, and the errno that ended it; valid at any time, final once `ended`.
-    copied: Atomic<usize>,
-    error: Atomic<i32>,
+    job: Job,
     #[pin]
     poll: PollCondVar,
-    #[pin]
-    done: Completion,
     #[pin]
     work: Work<Snapshot>,
 }
@@ -86,12 +75,8 @@ impl Snapshot {
                 region_offset,
                 event,
                 buffer <- new_mutex!(Some(buffer)),
-                cancelled: Atomic::new(false),
-                ended: Atomic::new(false),
-                copied: Atomic::new(0),
-                error: Atomic::new(0),
+                job: Job::new(),
                 poll <- kernel::new_poll_condvar!("resmem_snapshot"),
-                done <- Completion::new(),
                 work <- new_work!("resmem_snapshot"),
             }),
             GFP_KERNEL,
@@ -104,33 +89,35 @@ impl Snapshot {
 
     /// Whether the worker is done, and the buffer the caller's again.
     pub(crate) fn has_ended(&self) -> bool {
-        self.ended.load(Acquire)
+        self.job.has_ended()
     }
 
-    /// What wakes those who poll.
-    pub(crate) fn poll(&self) -> &PollCondVar {
-        &self.poll
+    /// As [`Self::has_ended`], after `register` was given what wakes those who poll.
+    pub(crate) fn poll(&self, register: impl FnOnce(&PollCondVar)) -> bool {
+        self.job.poll(|| register(&self.poll))
     }
 
     /// The answer to [`abi::IOC_SNAPSHOT_STATUS`].
     pub(crate) fn status(&self) -> abi::SnapshotStatus {
-        let state = if self.has_ended() {
-            abi::SNAPSHOT_DONE
-        } else {
-            abi::SNAPSHOT_RUNNING
-        };
+        let status = self.job.status();
         abi::SnapshotStatus {
-            copied: self.copied.load(Relaxed) as u64,
-            state,
-            error: self.error.load(Relaxed).unsigned_abs(),
+            copied: status.bytes as u64,
+            state: if status.ended {
+                abi::SNAPSHOT_DONE
+            } else {
+                abi::SNAPSHOT_RUNNING
+            },
+            error: status.error.unsigned_abs(),
             reserved: [0; 2],
         }
     }
 
-    /// Stops the worker at the next page and waits until it is done. Sleeps.
-    pub(crate) fn cancel(&self) {
-        self.cancelled.store(true, Relaxed);
-        self.done.wait_for_completion();
+    /// Stops the worker at the next page and waits until it has left the module's code, which may
+    /// be unloaded after that. Sleeps.
+    pub(crate) fn stop(&self) {
+        self.job.cancel();
+        // SAFETY: `work` was initialised and queued by `start`, and stays while we are borrowed.
+        unsafe { bindings::flush_work(Work::raw_get(&raw const self.work)) };
     }
 
     fn fill(&self, buffer: &PinnedBuffer) -> Result {
@@ -138,7 +125,7 @@ impl Snapshot {
             .hand_over(self.region_offset, buffer.len() as u64, Owner::Cpu)?;
         let mut at = 0;
         while at < buffer.len() {
-            if self.cancelled.load(Relaxed) {
+            if self.job.is_cancelled() {
                 return Err(ECANCELED);
             }
             let from = self.region_offset + at as u64;
@@ -146,7 +133,7 @@ impl Snapshot {
                 // SAFETY: `to` is valid for `length` bytes.
                 unsafe { self.region.memory().copy_out_raw(from, to, length) }
             })?;
-            self.copied.store(at, Relaxed);
+            self.job.advance(at);
         }
         Ok(())
     }
@@ -160,16 +147,13 @@ impl WorkItem for Snapshot {
         let result = buffer
             .as_ref()
             .map_or(Err(EINVAL), |buffer| this.fill(buffer));
-        if let Err(error) = result {
-            this.error.store(error.to_errno(), Relaxed);
-        }
-        // Unpinned before anybody is told.
-        drop(buffer);
-        this.ended.store(true, Release);
-        if let Some(event) = &this.event {
-            event.signal();
-        }
-        this.poll.notify_all();
-        this.done.complete_all();
+        let error = result.map_or_else(Error::to_errno, |()| 0);
+        // The buffer is unpinned before anybody is told.
+        this.job.end(buffer, error, || {
+            if let Some(event) = &this.event {
+                event.signal();
+            }
+            this.poll.notify_all();
+        });
     }
 }

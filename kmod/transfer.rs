@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Moves a range of a region to or from a file: pieces, queue depth, and what to say at the end.
+//! Moves a range of a region to or from a file: what to move, piece by piece. What is in flight
+//! meanwhile is accounted for in [`crate::inflight`].
 //!
-//! Requests are retired in the order of submission, so what has been retired without an error is
-//! the contiguous prefix that is on the target, whatever happens afterwards.
+//! No lock is taken here; the region's own is for a moment, before the first request and after the
+//! last.
 
 use kernel::{
     alloc::flags::GFP_KERNEL,
@@ -15,6 +16,11 @@ use kernel::{
 use crate::{
     abi,
     dma::Owner,
+    inflight::{
+        Flight,
+        Outcome,
+        Requests, //
+    },
     range::{
         self,
         Limits,
@@ -51,21 +57,6 @@ pub(crate) struct Transfer<'a> {
     aligned: bool,
     /// The range changes hands between a device that writes it and the processors.
     sync: bool,
-}
-
-/// How a transfer ended: the contiguous prefix that was moved, how much of it a processor copied,
-/// and what stopped it short of the whole.
-pub(crate) struct Outcome {
-    pub(crate) moved: u64,
-    pub(crate) copied: u64,
-    pub(crate) error: Option<Error>,
-}
-
-/// A request in flight: where in the transfer, and what.
-#[derive(Clone, Copy)]
-struct Flight {
-    offset: u64,
-    piece: Piece,
 }
 
 impl From<RangeError> for Error {
@@ -154,7 +145,7 @@ impl<'a> Transfer<'a> {
     }
 
     /// Moves the bytes. Sleeps; a signal stops submission, what is in flight is waited for.
-    pub(crate) fn run(&self) -> Outcome {
+    pub(crate) fn run(&self) -> Outcome<Error> {
         let mut outcome = Outcome {
             moved: 0,
             copied: 0,
@@ -166,12 +157,15 @@ impl<'a> Transfer<'a> {
                 .hand_over(self.region_offset, self.length, Owner::Cpu);
             outcome.error = taken.err();
         }
-        let mut slots = KVec::new();
+        let mut ring = Ring {
+            transfer: self,
+            slots: KVec::new(),
+        };
         // Head and tail share pages of the target's page cache with the body: one after the other.
         for end in self.edges {
             // A short result is not yet an error: asking for the rest tells what it is.
             while outcome.moved < end && outcome.error.is_none() {
-                self.pipeline(&mut slots, &mut outcome, end);
+                outcome.pipeline(&mut ring, self.depth, end);
             }
         }
         if self.sync && self.target.direction() == Direction::Load && outcome.moved > 0 {
@@ -181,70 +175,6 @@ impl<'a> Transfer<'a> {
             outcome.error = outcome.error.or(given.err());
         }
         outcome
-    }
-
-    /// Submits from `outcome.moved` on, until `end`, an error, a short result or a signal. When it
-    /// returns nothing is in flight.
-    fn pipeline(&self, slots: &mut KVec<Slot>, outcome: &mut Outcome, end: u64) {
-        let mut next = outcome.moved;
-        let (mut submitted, mut retired) = (0, 0);
-        let mut stop = false;
-
-        loop {
-            while !stop && next < end && submitted - retired < self.depth {
-                match self.submit(slots, submitted % self.depth, next, end) {
-                    Ok(after) => {
-                        next = after;
-                        submitted += 1;
-                    }
-                    Err(error) => {
-                        outcome.error = Some(error);
-                        stop = true;
-                    }
-                }
-            }
-            if submitted == retired {
-                return;
-            }
-            let Some(slot) = slots.get_mut(retired % self.depth) else {
-                return;
-            };
-            match slot.request.as_mut().wait(self.region.memory(), !stop) {
-                // The request is still in flight: come back for it without listening to signals.
-                Err(error) => {
-                    outcome.error = Some(error);
-                    stop = true;
-                }
-                Ok(result) => {
-                    retired += 1;
-                    stop |= !outcome.retire(slot.flight, result);
-                }
-            }
-        }
-    }
-
-    /// Starts the piece at `offset` of the transfer, before `end`; returns where the next begins.
-    fn submit(&self, slots: &mut KVec<Slot>, index: usize, offset: u64, end: u64) -> Result<u64> {
-        if current!().signal_pending() {
-            return Err(EINTR);
-        }
-        let piece = self.piece(offset, end).ok_or(EINVAL)?;
-        let position = i64::try_from(self.file_offset + offset).map_err(|_| EOVERFLOW)?;
-        if index == slots.len() {
-            let request = KBox::pin_init(Request::new(), GFP_KERNEL)?;
-            let flight = Flight { offset, piece };
-            slots.push(Slot { request, flight }, GFP_KERNEL)?;
-        }
-        let slot = slots.get_mut(index).ok_or(EINVAL)?;
-        slot.flight = Flight { offset, piece };
-        slot.request.as_mut().submit(
-            &self.target,
-            self.region.memory(),
-            self.region_offset + offset,
-            piece,
-            position,
-        )?;
-        Ok(offset + u64::from(piece.length))
     }
 
     /// What is moved by one request from `offset` of the transfer on, before `end`.
@@ -279,29 +209,51 @@ struct Slot {
     flight: Flight,
 }
 
-impl Outcome {
-    /// Takes in the result of a request if it continues the prefix; `false` if the prefix ends here.
-    fn retire(&mut self, flight: Flight, result: Result<usize>) -> bool {
-        if flight.offset != self.moved {
-            return false;
+/// The requests of a transfer, allocated when first used.
+struct Ring<'a> {
+    transfer: &'a Transfer<'a>,
+    slots: KVec<Slot>,
+}
+
+impl Requests for Ring<'_> {
+    type Error = Error;
+
+    fn submit(&mut self, index: usize, offset: u64, end: u64) -> Result<u64> {
+        if current!().signal_pending() {
+            return Err(EINTR);
         }
-        match result {
+        let transfer = self.transfer;
+        let piece = transfer.piece(offset, end).ok_or(EINVAL)?;
+        let position = i64::try_from(transfer.file_offset + offset).map_err(|_| EOVERFLOW)?;
+        let flight = Flight {
+            offset,
+            length: piece.length,
+            copied: piece.way != Way::Direct,
+        };
+        if index == self.slots.len() {
+            let request = KBox::pin_init(Request::new(), GFP_KERNEL)?;
+            self.slots.push(Slot { request, flight }, GFP_KERNEL)?;
+        }
+        let slot = self.slots.get_mut(index).ok_or(EINVAL)?;
+        slot.flight = flight;
+        slot.request.as_mut().submit(
+            &transfer.target,
+            transfer.region.memory(),
+            transfer.region_offset + offset,
+            piece,
+            position,
+        )?;
+        Ok(offset + u64::from(piece.length))
+    }
+
+    fn wait(&mut self, index: usize, interruptible: bool) -> Result<(Flight, Result<usize>)> {
+        let slot = self.slots.get_mut(index).ok_or(EINVAL)?;
+        let memory = self.transfer.region.memory();
+        let result = match slot.request.as_mut().wait(memory, interruptible)? {
             // The end of the file that a load reads from.
-            Ok(0) => {
-                self.error.get_or_insert(ENODATA);
-                false
-            }
-            Ok(bytes) => {
-                self.moved += bytes as u64;
-                if flight.piece.way != Way::Direct {
-                    self.copied += bytes as u64;
-                }
-                bytes == flight.piece.length as usize
-            }
-            Err(error) => {
-                self.error = Some(error);
-                false
-            }
-        }
+            Ok(0) => Err(ENODATA),
+            result => result,
+        };
+        Ok((slot.flight, result))
     }
 }

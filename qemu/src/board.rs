@@ -99,6 +99,14 @@ impl Board {
         }
     }
 
+    /// The number that a key has, or `default` where a board says nothing.
+    pub fn number_or<T: FromStr>(&self, key: &str, default: T) -> Result<T> {
+        match self.find(key) {
+            Some(_) => self.number(key),
+            None => Ok(default),
+        }
+    }
+
     /// Where the device tree of the machine comes from.
     pub fn tree_source(&self) -> Result<TreeSource> {
         Ok(match self.get("QEMU_DEVICE_TREE")? {
@@ -128,17 +136,20 @@ impl Board {
     /// Tests that this board cannot run: how their names begin, and why. From `excluded-tests`, a line
     /// each: `prefix: reason`.
     pub fn excluded_tests(&self) -> Result<Vec<(String, String)>> {
-        let Ok(file) = self.file("excluded-tests") else {
-            return Ok(Vec::new());
-        };
-        let text = fs::read_to_string(&file)?;
-        text.lines()
-            .filter(|line| !line.is_empty() && !line.starts_with('#'))
-            .map(|line| match line.split_once(": ") {
-                Some((prefix, reason)) => Ok((prefix.to_owned(), reason.to_owned())),
-                None => bail!("{}: not `prefix: reason`: {line:?}", file.display()),
-            })
-            .collect()
+        match self.file("excluded-tests") {
+            Ok(file) => excluded(&file),
+            Err(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// The same for a kernel flavour, whatever the board: `board/common/linux/<flavour>.excluded-tests`.
+    pub fn excluded_in(&self, flavour: &str) -> Result<Vec<(String, String)>> {
+        let name = format!("linux/{flavour}.excluded-tests");
+        let file = self.common.join(name);
+        match file.is_file() {
+            true => excluded(&file),
+            false => Ok(Vec::new()),
+        }
     }
 
     /// The Kconfig files of a kernel flavour, in the order in which they apply.
@@ -152,6 +163,18 @@ impl Board {
         files.push(self.file("linux.config")?);
         Ok(files)
     }
+}
+
+/// Lines of a file of tests that are left out.
+fn excluded(file: &Path) -> Result<Vec<(String, String)>> {
+    let text = fs::read_to_string(file)?;
+    text.lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| match line.split_once(": ") {
+            Some((prefix, reason)) => Ok((prefix.to_owned(), reason.to_owned())),
+            None => bail!("{}: not `prefix: reason`: {line:?}", file.display()),
+        })
+        .collect()
 }
 
 fn parse(text: &str) -> Result<BTreeMap<String, String>> {

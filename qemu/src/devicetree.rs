@@ -43,6 +43,11 @@ impl Region {
         }
     }
 
+    /// The label that the driver gives it.
+    pub fn driver_label(&self) -> &str {
+        self.name.as_ref().unwrap_or(&self.label)
+    }
+
     /// The same, with a label other than the name of its node.
     pub fn named(mut self, name: &str) -> Self {
         self.name = Some(name.to_owned());

@@ -89,12 +89,18 @@ impl Disk {
 
     /// A disk of `bytes` with an ext4 file system.
     pub fn ext4(path: &Path, bytes: u64) -> Result<Self> {
+        Self::ext4_with(path, bytes, &[])
+    }
+
+    /// The same, with more options of `mke2fs`.
+    pub fn ext4_with(path: &Path, bytes: u64, options: &[&str]) -> Result<Self> {
         let disk = Self::empty(path, bytes)?;
         output_of(
             Command::new("mke2fs")
                 .args(["-q", "-t", "ext4", "-m", "0", "-L", "dumps"])
                 // Initialised at once, so that no background writer disturbs a measurement.
                 .args(["-E", "lazy_itable_init=0,lazy_journal_init=0"])
+                .args(options)
                 .arg(path)
                 .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin"),
         )?;
@@ -121,14 +127,49 @@ impl Disk {
     /// Content of a file of the disk's ext4 file system. The guest must have unmounted it.
     pub fn read_ext4(&self, name: &str) -> Result<Vec<u8>> {
         let copy = tempfile::NamedTempFile::new_in(self.path.parent().unwrap_or(Path::new(".")))?;
+        self.debugfs(&format!("dump {name} {}", copy.path().display()))?;
+        Ok(fs::read(copy.path())?)
+    }
+
+    /// Where on the disk a byte of a file of its ext4 file system is. The guest must have unmounted
+    /// it.
+    pub fn place_of(&self, name: &str, byte: u64) -> Result<u64> {
+        // The superblock begins at byte 1024 and has the size of a block at its byte 24.
+        let size = self.read(1024 + 24, 1)?;
+        let size = 1024 << size.first().context("no superblock")?;
+        let text = self.debugfs(&format!("bmap {name} {}", byte / size))?;
+        let block: u64 = text
+            .parse()
+            .with_context(|| format!("debugfs says {text:?}"))?;
+        ensure!(block > 0, "{name} has a hole at byte {byte}");
+        Ok(block * size + byte % size)
+    }
+
+    /// Checks its ext4 file system, that no guest has mounted, and mends what a journal and a mark of
+    /// an error ask for; more than that is an error.
+    pub fn check(&self) -> Result<()> {
+        let mut fsck = Command::new("e2fsck");
+        fsck.arg("-fp")
+            .arg(&self.path)
+            .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin");
+        let output = fsck.output()?;
+        // 1: errors were corrected.
+        ensure!(
+            matches!(output.status.code(), Some(0 | 1)),
+            "e2fsck ended with {}:\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout)
+        );
+        Ok(())
+    }
+
+    fn debugfs(&self, request: &str) -> Result<String> {
         output_of(
             Command::new("debugfs")
-                .arg("-R")
-                .arg(format!("dump {name} {}", copy.path().display()))
+                .args(["-R", request])
                 .arg(format!("{}?offset={}", self.path.display(), self.offset))
                 .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin"),
-        )?;
-        Ok(fs::read(copy.path())?)
+        )
     }
 }
 

@@ -5,7 +5,7 @@
 
 use anyhow::{Context, Result, ensure};
 
-use crate::guest::{Guest, seconds};
+use crate::guest::Guest;
 
 /// What U-Boot prints when it waits for a command.
 const PROMPT: &str = "\n=> ";
@@ -14,9 +14,9 @@ impl Guest {
     /// Stops the countdown of the boot loader and waits for its prompt.
     pub fn stop_boot_loader(&mut self) -> Result<()> {
         self.console
-            .wait_for("Hit any key to stop autoboot", seconds(60))?;
+            .wait_for("Hit any key to stop autoboot", self.limit(60))?;
         self.console.send(b" ")?;
-        self.console.wait_for(PROMPT, seconds(30))?;
+        self.console.wait_for(PROMPT, self.limit(30))?;
         Ok(())
     }
 
@@ -39,7 +39,7 @@ impl Guest {
 
     fn boot_loader_line(&mut self, line: &str) -> Result<String> {
         self.type_bytes(format!("{line}\r").as_bytes())?;
-        let text = self.console.wait_for(PROMPT, seconds(60))?;
+        let text = self.console.wait_for(PROMPT, self.limit(60))?;
         // It echoes the line first.
         let (_, said) = text
             .split_once('\n')

@@ -11,8 +11,11 @@ use crate::board::{Board, TreeSource};
 use crate::console::Console;
 use crate::devicetree::{self, Cells, Region};
 use crate::disk::Disk;
+use crate::firmware;
 use crate::guest::Guest;
+use crate::health::Instruments;
 use crate::image::Image;
+use crate::monitor::Monitor;
 use crate::step::output_of;
 
 /// How a machine starts.
@@ -47,12 +50,19 @@ pub struct Machine<'a> {
     /// Files that are in memory, at a physical address, before the processor starts: QEMU's loader
     /// plays the hardware that filled a region.
     pub loads: Vec<(PathBuf, u64)>,
+    /// Files that are in a region, by its label, when the shell is there, where the kernel chooses the
+    /// region's place: on disks behind the others.
+    fills: Vec<(PathBuf, String)>,
     /// More of the kernel command line.
     pub append: String,
     /// Whether the guest has the tests' own tools (`probe`).
     pub tools: bool,
     /// Whether a reset starts it again; else it ends.
     pub resets: bool,
+    /// Whether QEMU may join neighbouring requests of the guest to one, which then fails as a whole.
+    pub joins_requests: bool,
+    /// Whether faults can be put into its disks while it runs: [`Guest::monitor`].
+    pub monitor: bool,
     /// One guest instruction is one nanosecond of guest time, so that CPU time counts instructions.
     pub icount: bool,
 }
@@ -70,9 +80,12 @@ impl<'a> Machine<'a> {
             regions: None,
             disks: Vec::new(),
             loads: Vec::new(),
+            fills: Vec::new(),
             append: String::new(),
             tools: false,
             resets: false,
+            joins_requests: true,
+            monitor: false,
             icount: false,
         }
     }
@@ -114,17 +127,40 @@ impl<'a> Machine<'a> {
             let (base, size) = devicetree::reserved_region(&self.device_tree()?, label)?;
             return Ok((Some(base), size));
         }
-        // reserve_mem=64M:4096:capture
         let line = self.board.get("CMDLINE")?;
-        let mib = line
-            .split_whitespace()
-            .filter_map(|word| word.strip_prefix("reserve_mem="))
-            .find_map(|word| match word.split(':').collect::<Vec<_>>()[..] {
-                [size, _, name] if name == label => size.strip_suffix('M')?.parse::<u64>().ok(),
-                _ => None,
-            });
-        let mib = mib.with_context(|| format!("CMDLINE reserves no MiB for {label}: {line}"))?;
-        Ok((None, mib << 20))
+        let size = firmware::reserved_size(line, label)
+            .with_context(|| format!("CMDLINE reserves no MiB for {label}: {line}"))?;
+        Ok((None, size))
+    }
+
+    /// Makes a region hold a file's bytes when the shell is there. The machine's own regions, if any,
+    /// have been set.
+    pub fn fill(&mut self, label: &str, file: &Path) -> Result<()> {
+        let base = match (&self.regions, self.board.tree_source()?) {
+            (_, TreeSource::Firmware) => None,
+            (None, _) => self.own_region(label)?.0,
+            (Some(regions), _) => {
+                let region = regions.iter().find(|one| one.driver_label() == label);
+                Some(region.with_context(|| format!("no region {label}"))?.base)
+            }
+        };
+        match base {
+            Some(base) => self.loads.push((file.to_path_buf(), base)),
+            None => self.fills.push((file.to_path_buf(), label.to_owned())),
+        }
+        Ok(())
+    }
+
+    /// What is typed when the shell is there.
+    fn preparation(&self) -> Vec<String> {
+        let names = ('a'..='z').skip(self.disks.len());
+        let fills: Vec<_> = self
+            .fills
+            .iter()
+            .zip(names)
+            .map(|((_, label), name)| (label.clone(), format!("/dev/vd{name}")))
+            .collect();
+        firmware::filling(&fills)
     }
 
     fn generate_tree(&self, target: &Path) -> Result<()> {
@@ -157,8 +193,8 @@ impl<'a> Machine<'a> {
         let source = self.board.tree_source()?;
         if source == TreeSource::Firmware {
             ensure!(
-                self.regions.as_ref().is_none_or(Vec::is_empty),
-                "board {}: regions in a device tree that the firmware makes",
+                self.loads.is_empty(),
+                "board {}: a region's place is not known before the kernel runs",
                 self.board.name
             );
             return Ok(Vec::new());
@@ -188,19 +224,26 @@ impl<'a> Machine<'a> {
             // Without this QEMU looks for the boot ROM of a network card.
             "-nic",
             "none",
+            // Likewise that of a graphics card.
+            "-vga",
+            "none",
         ]
         .map(str::to_owned)
         .to_vec();
         arguments.extend(self.boot_arguments()?);
-        for (index, disk) in self.disks.iter().enumerate() {
+        let disks = self.disks.iter().map(|disk| (&disk.path, &*disk.options));
+        let fills = self.fills.iter().map(|(file, _)| (file, ",readonly=on"));
+        for (index, (path, options)) in disks.chain(fills).enumerate() {
             arguments.push("-drive".to_owned());
             arguments.push(format!(
-                "if=none,id=disk{index},format=raw,file={}{}",
-                disk.path.display(),
-                disk.options
+                "if=none,id=disk{index},node-name=node{index},format=raw,file={}{options}",
+                path.display()
             ));
             arguments.push("-device".to_owned());
-            arguments.push(format!("virtio-blk-pci,drive=disk{index}"));
+            arguments.push(format!(
+                "virtio-blk-pci,drive=disk{index},id=vd{index},request-merging={}",
+                if self.joins_requests { "on" } else { "off" }
+            ));
         }
         for (file, address) in &self.loads {
             arguments.push("-device".to_owned());
@@ -239,8 +282,12 @@ impl<'a> Machine<'a> {
             let initrd = self.initrd()?.display().to_string();
             arguments.extend(["-initrd".to_owned(), initrd]);
         }
-        if let (None, Some(line)) = (&self.regions, board.find("CMDLINE")) {
-            append += &format!(" {line}");
+        match &self.regions {
+            None => append += &format!(" {}", board.find("CMDLINE").unwrap_or_default()),
+            Some(regions) if board.tree_source()? == TreeSource::Firmware => {
+                append += &format!(" {}", firmware::command_line(regions)?);
+            }
+            Some(_) => {}
         }
         append += &format!(" {}", self.append);
         arguments.extend(["-append".to_owned(), append.trim_end().to_owned()]);
@@ -288,6 +335,14 @@ impl<'a> Machine<'a> {
     /// Starts the machine and takes its console.
     pub fn start(&self) -> Result<Guest> {
         let mut command = self.command()?;
+        let socket = self.folder.join("qmp");
+        let monitor = match self.monitor {
+            true => {
+                command.args(Monitor::arguments(&socket));
+                Some(Monitor::new(&socket)?)
+            }
+            false => None,
+        };
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -301,8 +356,11 @@ impl<'a> Machine<'a> {
         Ok(Guest::new(
             child,
             console,
+            monitor,
             self.folder,
             self.board.get("POWER_OFF")?,
+            self.preparation(),
+            Instruments::of(self.image)?,
         ))
     }
 }

@@ -13,8 +13,9 @@ use harness::buildroot::Buildroot;
 use harness::flash::{self, Consent};
 use harness::image::{Builder, Image, check};
 use harness::paths::Paths;
+use harness::powercut::{self, Options};
 use harness::toolchain::Toolchain;
-use harness::{bench, lint, reproducible, run};
+use harness::{bench, lint, reproducible, run, soak};
 
 #[derive(Parser)]
 #[command(about, max_term_width = 90)]
@@ -30,7 +31,7 @@ struct Arguments {
 enum Task {
     /// Build the quick image of a kernel flavour.
     Image {
-        /// A fragment of board/common/linux/fragments: appliance or lab.
+        /// A fragment of board/common/linux/fragments: appliance, lab or debug.
         #[arg(default_value = "appliance")]
         flavour: String,
     },
@@ -53,6 +54,21 @@ enum Task {
     Run,
     /// What a dump costs in instructions, and how fast it is beside the other ways.
     Bench,
+    /// The long run, on the debug kernel.
+    Soak {
+        /// How long, at least.
+        #[arg(long, default_value_t = 60)]
+        minutes: u64,
+    },
+    /// Dumps whose machine is killed, and what the next start finds.
+    Cuts {
+        /// How often QEMU is killed.
+        #[arg(long, default_value_t = 200)]
+        cuts: usize,
+        /// Disk states that are examined of each.
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+        states: u16,
+    },
     /// An interactive guest on this terminal.
     Console,
     /// Write the board's disk image to a medium, read it back and compare.
@@ -133,6 +149,17 @@ fn work(arguments: &Arguments) -> Result<bool> {
         }
         Task::Run => run::run(&paths, &board, &image("lab")?),
         Task::Bench => bench::bench(&paths, &board, &image("lab")?).map(|()| true),
+        Task::Soak { minutes } => soak::soak(&paths, &board, &image("debug")?, *minutes),
+        Task::Cuts { cuts, states } => {
+            let folder = paths.fresh_out("cuts")?;
+            let options = Options {
+                cuts: *cuts,
+                states: (*states).into(),
+                seed: powercut::seed()?,
+            };
+            let report = powercut::run(&board, &image("appliance")?, &folder, &options)?;
+            report.save(&folder)
+        }
         Task::Console => run::console(&paths, &board, &image("appliance")?).map(|()| true),
         Task::Flash { device, force, yes } => {
             let image = image("appliance")?.file("sdcard.img");

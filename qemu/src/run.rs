@@ -27,7 +27,7 @@ const ROUNDS: usize = 5;
 /// Runs the main job and prints its table. `Ok(false)` when a byte differs.
 pub fn run(paths: &Paths, board: &Board, image: &Image) -> Result<bool> {
     let folder = paths.fresh_out("run")?;
-    let (base, size) = Machine::new(board, image, &folder).own_region(LABEL)?;
+    let (_, size) = Machine::new(board, image, &folder).own_region(LABEL)?;
     let data = folder.join("capture.bin");
     fill_with_random(&data, size)?;
 
@@ -37,20 +37,14 @@ pub fn run(paths: &Paths, board: &Board, image: &Image) -> Result<bool> {
     let raw_disk = Disk::empty(&folder.join("raw.img"), slots * size)?.unflushed();
     let mut machine = Machine::new(board, image, &folder);
     machine.disks = vec![file_disk.clone(), raw_disk.clone()];
-    // A region whose place only the running kernel knows is filled by a command, from the raw disk.
-    let load = format!("resdump load /dev/vdb {LABEL} --length {size} --quiet");
-    match base {
-        Some(base) => machine.loads = vec![(data.clone(), base)],
-        None => raw_disk.write(0, &fs::read(&data)?)?,
-    }
+    machine.fill(LABEL, &data)?;
 
     println!(
         "==> run: {size} bytes of random data, guest console in {}",
         folder.join("console.log").display()
     );
     let mut guest = machine.start()?;
-    let fill = base.is_none().then_some(load.as_str());
-    let result = dump_all(&mut guest, size, fill);
+    let result = dump_all(&mut guest, size);
     let (mut rows, first) = match result {
         Ok(result) => result,
         Err(error) => bail!("{error:#}\n{}", guest.report()),
@@ -87,12 +81,9 @@ pub fn run(paths: &Paths, board: &Board, image: &Image) -> Result<bool> {
 }
 
 /// All engines onto both targets; also returns the seconds from power-on to the end of the first.
-fn dump_all(guest: &mut Guest, size: u64, fill: Option<&str>) -> Result<(Vec<Row>, f64)> {
+fn dump_all(guest: &mut Guest, size: u64) -> Result<(Vec<Row>, f64)> {
     let boot = guest.wait_for_shell()?;
     println!("    shell after {boot:.1} s");
-    if let Some(command) = fill {
-        guest.check(command)?;
-    }
     guest.check("mount -t ext4 /dev/vda /mnt")?;
     let mut first = None;
     let mut rounds: Vec<Vec<Row>> = Vec::new();

@@ -76,9 +76,14 @@ impl Held {
 
 /// Free memory in bytes.
 fn free() -> Result<u64, Errno> {
+    meminfo("MemFree:")
+}
+
+/// A line of `/proc/meminfo`, in bytes.
+pub fn meminfo(name: &str) -> Result<u64, Errno> {
     let text = fs::read_to_string("/proc/meminfo").map_err(errno_of)?;
     text.lines()
-        .find_map(|line| line.strip_prefix("MemFree:"))
+        .find_map(|line| line.strip_prefix(name))
         .and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok())
         .map(|kib| kib << 10)
         .ok_or(Errno::EINVAL)

@@ -7,11 +7,13 @@ mod fuzz;
 mod held;
 mod map;
 mod meter;
+mod pressure;
+mod register;
 mod snapshot;
 mod transfer;
 
 use std::fs::{File, OpenOptions};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
@@ -67,6 +69,10 @@ enum Call {
     Held(held::Held),
     /// A mapping, and what can be done with it.
     Map(map::Map),
+    /// A fixed buffer of an io_uring, and what can be done with it.
+    Register(register::Register),
+    /// Take memory and disk from others.
+    Pressure(pressure::Pressure),
 }
 
 fn main() {
@@ -95,7 +101,9 @@ fn main() {
         Call::Fuzz(call) => call.run(),
         Call::Held(call) => call.run(),
         Call::Map(call) => call.run(),
+        Call::Register(call) => call.run(),
         Call::Meter(call) => call.run(),
+        Call::Pressure(call) => call.run(),
         Call::Idle { node } => snapshot::idle(&node),
         Call::Snapshot(call) => call.run(),
     };
@@ -114,7 +122,16 @@ fn number(text: &str) -> Result<u64, String> {
     parsed.map_err(|error| error.to_string())
 }
 
+/// Opens a node; `fd:N` is a descriptor that was inherited, and stays that of whoever gave it.
 fn open(node: &Path, write: bool) -> Result<File, Errno> {
+    let inherited = node.to_str().and_then(|name| name.strip_prefix("fd:"));
+    if let Some(number) = inherited {
+        let number: i32 = number.parse().map_err(|_| Errno::EBADF)?;
+        // SAFETY: Only duplicated, which fails if it is not open.
+        let copy = Errno::result(unsafe { libc::dup(number) })?;
+        // SAFETY: It was just made, for us alone.
+        return Ok(unsafe { File::from_raw_fd(copy) });
+    }
     OpenOptions::new()
         .read(true)
         .write(write)

@@ -48,6 +48,8 @@ enum Then {
     Direct { file: PathBuf },
     /// Move all of it into a pipe by reference, and print a checksum of what comes out.
     Vmsplice,
+    /// Say that it is there, keep it until standard input ends, and print the sum of its bytes.
+    Hold,
     /// Write to the mapping through /proc/self/mem, as a debugger would.
     ProcMem,
 }
@@ -120,6 +122,12 @@ impl Then {
                 Ok(format!("written={length}"))
             }
             Then::Vmsplice => vmsplice(bytes),
+            Then::Hold => {
+                println!("mapped");
+                std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).map_err(errno_of)?;
+                let sum: u64 = bytes.iter().map(|byte| u64::from(*byte)).sum();
+                Ok(format!("sum={sum}"))
+            }
             Then::ProcMem => {
                 let memory = OpenOptions::new()
                     .write(true)

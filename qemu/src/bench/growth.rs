@@ -16,7 +16,7 @@ pub const LARGEST: u64 = 1 << 30;
 const SIZES: [u64; 6] = [1 << 20, 4 << 20, 16 << 20, 64 << 20, 256 << 20, LARGEST];
 
 /// A way, and the largest size that it is measured at: copying ways take long.
-const WAYS: [(Way, u64); 5] = [
+const WAYS: [(Way, u64); 6] = [
     (Way::new("kernel", LABEL, "kernel", 16 << 20, 4), LARGEST),
     (Way::new("kernel_1m", LABEL, "kernel", 1 << 20, 4), LARGEST),
     (
@@ -24,6 +24,10 @@ const WAYS: [(Way, u64); 5] = [
         LARGEST,
     ),
     (Way::new("mmap", LABEL, "mmap", 4 << 20, 4), LARGEST),
+    (
+        Way::new("mapped", LABEL, "mmap --mapped", 4 << 20, 4),
+        LARGEST,
+    ),
     (Way::new("read", LABEL, "read", 4 << 20, 1), 64 << 20),
 ];
 

@@ -56,7 +56,7 @@ impl Report {
             .collect::<Result<_>>()?;
         Ok(Self {
             schema: 2,
-            throughput_ratio: ["anon", "mmap", "dd_direct", "devmem"]
+            throughput_ratio: ["anon", "mmap", "mapped", "dd_direct", "devmem"]
                 .map(|other| {
                     (
                         format!("kernel_vs_{other}"),

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 
 use super::LABEL;
 use crate::board::Board;
-use crate::devicetree::{self, Region};
+use crate::devicetree::Region;
 use crate::disk::Disk;
 use crate::guest::{Guest, TAINT_OUT_OF_TREE};
 use crate::image::Image;
@@ -66,7 +66,10 @@ impl<'a> Stage<'a> {
             region.device_writes = self.device_writes;
             machine.regions = Some(vec![region]);
         }
-        let (base, size) = devicetree::reserved_region(&machine.device_tree()?, LABEL)?;
+        let size = match self.size {
+            Some(size) => size,
+            None => machine.own_region(LABEL)?.1,
+        };
         let mut disk = Disk::empty(&folder.join("raw.img"), 2 * size)?.unflushed();
         if let Some(rate) = self.rate {
             disk = disk.throttled(rate);
@@ -75,7 +78,7 @@ impl<'a> Stage<'a> {
         if self.size.is_none() {
             let data = folder.join("capture.bin");
             fill_with_random(&data, size)?;
-            machine.loads = vec![(data, base)];
+            machine.fill(LABEL, &data)?;
         }
         machine.append = self.append.to_owned();
         let mut guest = machine.start()?;

@@ -51,6 +51,7 @@ pub fn rates(guest: &mut Guest, size: u64) -> Result<Rates> {
         for depth in DEPTHS {
             ways.push(Way::new("kernel", LABEL, "kernel", chunk, depth));
             ways.push(Way::new("mmap", LABEL, "mmap", chunk, depth));
+            ways.push(Way::new("mapped", LABEL, "mmap --mapped", chunk, depth));
             ways.push(Way::new("anon", ORDINARY, "mmap", chunk, depth));
         }
     }

@@ -36,6 +36,9 @@ pub fn board(builder: &Builder<'_>) -> Result<String> {
         board.get(key)?;
     }
     board.excluded_tests()?;
+    for flavour in linux::FLAVOURS {
+        board.excluded_in(flavour)?;
+    }
     let scratch = tempfile::tempdir()?;
     configurations(builder, &step, scratch.path())?;
     binding::board_tree(&step, builder.paths, board)?;

@@ -16,7 +16,7 @@ use crate::step::{Key, Step, output_of, unless_built};
 const PACKAGE: &str = "linux-source-7.3";
 const SUITE: &str = "trixie-backports";
 /// The kernels that a board has, each with a fragment of its own.
-pub(super) const FLAVOURS: [&str; 2] = ["appliance", "lab"];
+pub(super) const FLAVOURS: [&str; 3] = ["appliance", "lab", "debug"];
 
 /// A patched source tree.
 pub struct Source {

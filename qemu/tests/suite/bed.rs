@@ -2,7 +2,7 @@
 //! The machines that tests run in, and what is on and in them.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -11,12 +11,15 @@ use serde_json::Value;
 use harness::board::{Board, TreeSource};
 use harness::devicetree::Region;
 use harness::disk::Disk;
+use harness::firmware::cannot_reserve;
 use harness::guest::{Guest, Output, TAINT_OUT_OF_TREE, TAINT_TEST};
 use harness::image::{Builder, Image};
 use harness::machine::{Boot, Machine};
 use harness::paths::Paths;
 use harness::run::fill_with_random;
 use harness::toolchain::Toolchain;
+
+use crate::regions;
 
 /// Which machine.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +45,8 @@ pub enum Bed {
     Slow,
     /// The product's kernel with regions by `reserve_mem=`, and none in the device tree.
     Named,
+    /// The laboratory's kernel, so that all engines work, and disks that are made to fail.
+    Faults,
 }
 
 impl Bed {
@@ -58,12 +63,13 @@ impl Bed {
             Bed::Holes => "holes",
             Bed::Slow => "slow",
             Bed::Named => "named",
+            Bed::Faults => "faults",
         }
     }
 
     fn flavour(self) -> &'static str {
         match self {
-            Bed::Lab | Bed::Kunit => "lab",
+            Bed::Lab | Bed::Kunit | Bed::Faults => "lab",
             _ => "appliance",
         }
     }
@@ -85,14 +91,12 @@ impl Bed {
     /// Why a board cannot play this bed, if so.
     pub fn excluded(self, board: &Board) -> Result<Option<String>> {
         let most: u64 = board.number("QEMU_MEMORY_MIB_MAX")?;
-        let regions = regions(self).is_some_and(|regions| !regions.is_empty());
+        let regions = regions::of(self).unwrap_or_default();
         Ok(match self.memory_mib() {
             Some(needed) if needed > most => Some(format!(
                 "needs {needed} MiB of memory, the machine has {most} at most"
             )),
-            _ if regions && board.tree_source()? == TreeSource::Firmware => {
-                Some("its regions are in a device tree that the firmware makes".to_owned())
-            }
+            _ if board.tree_source()? == TreeSource::Firmware => regions::missed(&regions),
             _ => None,
         })
     }
@@ -112,6 +116,26 @@ pub struct Case {
     pub run: fn(&mut Running) -> Result<()>,
 }
 
+/// What a test does in its machine.
+pub type Run = Box<dyn FnOnce(&mut Running) -> Result<()> + Send>;
+
+/// A test of a table: one fault, one engine.
+pub struct Cell {
+    pub bed: Bed,
+    pub name: String,
+    pub run: Run,
+}
+
+impl From<Case> for Cell {
+    fn from(case: Case) -> Self {
+        Self {
+            bed: case.bed,
+            name: case.name.to_owned(),
+            run: Box::new(case.run),
+        }
+    }
+}
+
 /// A machine that runs, with its disks and what the host put into its regions.
 pub struct Running {
     pub guest: Guest,
@@ -123,52 +147,17 @@ pub struct Running {
     pub small: Disk,
     /// The disk that the system was started from, `/dev/vda`.
     pub system: Option<Disk>,
-    /// What each region held when the processor started.
+    /// What each region held when its first test began.
     pub content: BTreeMap<String, Vec<u8>>,
+    /// Bytes of a page.
+    pub page: u64,
+    bases: BTreeMap<String, u64>,
 }
 
 /// Size of the raw disk.
 const RAW: u64 = 160 << 20;
 /// Size of the small disk: not a multiple of the default chunk.
 pub const SMALL: u64 = (5 << 20) + 4096;
-/// Size of a region that is not a power of two, nor a multiple of 64 KiB.
-pub const ODD: u64 = (3 << 20) + (3 << 12);
-
-/// A region whose bounds are not those of pages, nor of sectors.
-const RAGGED_BASE: u64 = 0x0d00_0123;
-pub const RAGGED: u64 = (1 << 20) + 77;
-
-fn regions(bed: Bed) -> Option<Vec<Region>> {
-    match bed {
-        Bed::Low => Some(vec![
-            Region::new("named", 0x1000_0000, 64 << 20).named("capture"),
-            Region::new("odd", 0x0e00_0000, ODD),
-            Region::new("scratch", 0x0f00_0000, 1 << 20).writable(),
-            Region::new("ring", 0x0f80_0000, 1 << 20)
-                .writable()
-                .device_writes(),
-        ]),
-        Bed::High => Some(vec![
-            Region::new("high", 0x6000_0000, 64 << 20),
-            Region::new("highscratch", 0x6800_0000, 1 << 20).writable(),
-        ]),
-        Bed::Docs => Some(vec![
-            Region::new("capture", 0x1000_0000, 64 << 20),
-            Region::new("scratch", 0x0f00_0000, 1 << 20).writable(),
-        ]),
-        Bed::Holes => Some(vec![
-            Region::new("outside", 0x1800_0000, 4 << 20).writable(),
-            Region::new("straddle", 0x0ff0_0000, 2 << 20),
-            Region::new("nomap", 0x0e00_0000, 1 << 20).no_map(),
-            Region::new("ragged", RAGGED_BASE, RAGGED).writable(),
-            Region::new("twin", 0x0c00_0000, 1 << 20),
-            Region::new("double", 0x0c10_0000, 1 << 20).named("twin"),
-        ]),
-        Bed::Named => Some(Vec::new()),
-        Bed::Lab | Bed::Kunit | Bed::Readme | Bed::Disk | Bed::Slow => None,
-    }
-}
-
 /// The machines that have been started.
 pub struct Beds {
     running: BTreeMap<Bed, Mutex<Option<Running>>>,
@@ -187,6 +176,7 @@ impl Beds {
             Bed::Holes,
             Bed::Slow,
             Bed::Named,
+            Bed::Faults,
         ];
         Self {
             running: beds.map(|bed| (bed, Mutex::new(None))).into(),
@@ -195,7 +185,12 @@ impl Beds {
 
     /// Runs a test in its machine, starting that if need be; a machine in which a test failed is
     /// not used again.
-    pub fn with(&self, bed: Bed, name: &str, run: fn(&mut Running) -> Result<()>) -> Result<()> {
+    pub fn with(
+        &self,
+        bed: Bed,
+        name: &str,
+        run: impl FnOnce(&mut Running) -> Result<()>,
+    ) -> Result<()> {
         let slot = self.running.get(&bed).context("no such machine")?;
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         let mut running = match slot.take() {
@@ -208,11 +203,18 @@ impl Beds {
                 *slot = Some(running);
                 Ok(())
             }
-            Err(error) => bail!(
-                "{error:#}\n{}\nrepeat: make test TEST={}::{name}",
-                running.guest.report(),
-                bed.name()
-            ),
+            Err(error) => {
+                if bed == Bed::Faults {
+                    // Onto the console, where this bed does not show it. A guest that is gone has
+                    // its report all the same.
+                    drop(running.guest.run("dmesg | tail -n 40"));
+                }
+                bail!(
+                    "{error:#}\n{}\nrepeat: make test TEST={}::{name}",
+                    running.guest.report(),
+                    bed.name()
+                )
+            }
         }
     }
 
@@ -243,65 +245,53 @@ fn start(bed: Bed) -> Result<Running> {
     let small = Disk::empty(&folder.join("small.img"), SMALL)?;
     let mut machine = Machine::new(&board, &image, &folder);
     machine.tools = true;
+    machine.monitor = bed == Bed::Faults;
     machine.append = bed.append().to_owned();
     machine.cpus = match bed {
-        Bed::Low => board.number::<u32>("QEMU_CPUS_MAX")?.min(2),
+        Bed::Low | Bed::Faults => board.number::<u32>("QEMU_CPUS_MAX")?.min(2),
         _ => 1,
     };
     machine.memory_mib = bed.memory_mib();
-    machine.regions = regions(bed);
+    machine.regions = regions::of(bed);
+    if board.tree_source()? == TreeSource::Firmware {
+        // excluded-tests has the tests that do not do without the others.
+        let had = |region: &Region| cannot_reserve(region).is_none();
+        machine.regions.iter_mut().for_each(|all| all.retain(had));
+    }
     machine.disks = vec![raw.clone(), ext4.clone(), small.clone()];
     let system = match bed {
         Bed::Disk => Some(system_disk(&mut machine)?),
         _ => None,
     };
 
-    // A region whose place only the running kernel knows is filled by a command, from the raw disk.
-    let mut by_command = None;
-    let filled: Vec<(String, u64, u64)> = match &machine.regions {
+    let filled: BTreeMap<String, u64> = match &machine.regions {
         Some(regions) => regions
             .iter()
-            .map(|region| {
-                let label = region.name.as_ref().unwrap_or(&region.label);
-                (label.clone(), region.base, region.size)
-            })
+            .map(|region| (region.driver_label().to_owned(), region.size))
             .collect(),
-        None => match machine.own_region("capture")? {
-            (Some(base), size) => vec![("capture".to_owned(), base, size)],
-            (None, size) => {
-                by_command = Some(size);
-                Vec::new()
-            }
-        },
+        None => [("capture".to_owned(), machine.own_region("capture")?.1)].into(),
     };
     let mut content = BTreeMap::new();
-    for (label, base, size) in filled {
-        let file = folder.join(format!("{base:x}.bin"));
+    for (label, size) in filled {
+        let file = folder.join(format!("{label}.bin"));
         fill_with_random(&file, size)?;
+        machine.fill(&label, &file)?;
         content.insert(label, fs::read(&file)?);
-        machine.loads.push((file, base));
-    }
-    if let Some(size) = by_command {
-        fill_with_random(&raw.path, size)?;
-        content.insert("capture".to_owned(), fs::read(&raw.path)?);
-        File::options().write(true).open(&raw.path)?.set_len(RAW)?;
     }
     let mut guest = machine.start()?;
     let shell = match machine.boot {
         Boot::Loader => through_the_loader(&mut guest, &board),
         _ => guest.wait_for_shell().map(|_| ()),
     };
-    let filled = shell.and_then(|()| match by_command {
-        Some(size) => guest
-            .check(&format!(
-                "resdump load /dev/vda capture --length {size} --quiet"
-            ))
-            .map(|_| ()),
-        None => Ok(()),
+    let ready = shell.and_then(|()| match bed {
+        // What the kernel says about the faults would be between what the dumper says.
+        Bed::Faults => guest.check("dmesg -n 3").map(|_| ()),
+        _ => Ok(()),
     });
-    if let Err(error) = filled {
-        bail!("{error:#}\n{}", guest.report());
-    }
+    let bases = match ready.and_then(|()| regions::bases(&machine, &mut guest)) {
+        Ok(bases) => bases,
+        Err(error) => bail!("{error:#}\n{}", guest.report()),
+    };
     Ok(Running {
         guest,
         raw,
@@ -309,6 +299,8 @@ fn start(bed: Bed) -> Result<Running> {
         small,
         system,
         content,
+        page: board.number_or("PAGE_SIZE", 4096)?,
+        bases,
     })
 }
 
@@ -342,10 +334,15 @@ pub fn board(paths: &Paths) -> Result<Board> {
     Board::load(&paths.root, &name)
 }
 
+/// The flavour that all tests use instead of their own, if `RESDUMP_FLAVOUR` names one.
+pub fn instead() -> Option<String> {
+    std::env::var("RESDUMP_FLAVOUR").ok()
+}
+
 /// The image under test: the quick one, or the folder that `RESDUMP_IMAGES` names, with one folder
-/// a flavour. `RESDUMP_FLAVOUR` names the flavour that all tests use instead of their own.
+/// a flavour.
 pub fn image(paths: &Paths, board: &Board, flavour: &str) -> Result<Image> {
-    let instead = std::env::var("RESDUMP_FLAVOUR").ok();
+    let instead = instead();
     let flavour = instead.as_deref().unwrap_or(flavour);
     if let Some(image) = Image::given(flavour)? {
         return Ok(image);
@@ -395,6 +392,12 @@ impl Running {
             Some(content) => Ok(content),
             None => bail!("no region {label}"),
         }
+    }
+
+    /// Physical address of a region of the bed's own.
+    pub fn base(&self, label: &str) -> Result<u64> {
+        let base = self.bases.get(label).copied();
+        base.with_context(|| format!("no region {label}"))
     }
 
     /// Checks that a disk holds the whole content of a region at an offset.

@@ -37,7 +37,8 @@ pub fn a_bad_sector_leaves_an_exact_prefix_that_is_described() -> Result<()> {
     fs::write(&rules, ["write_aio", "read_aio"].map(rule).concat())?;
     let mut machine = Machine::new(&board, &image, &folder);
     machine.regions = Some(vec![Region::new("capture", BASE, SIZE).writable()]);
-    machine.loads = vec![(content.clone(), BASE)];
+    machine.fill("capture", &content)?;
+    machine.joins_requests = false;
     machine.disks = vec![Disk {
         path: PathBuf::from(format!(
             "blkdebug:{}:{}",

@@ -10,6 +10,8 @@ use crate::bed;
 
 /// Instructions for each MiB that the kernel engine may cost, everything counted.
 const KERNEL_MOST: f64 = 4_000.0;
+/// Those that a program may cost which submits the region's registered pages itself.
+const MMAP_MOST: f64 = 5_000.0;
 /// How many times that direct I/O from ordinary memory costs at least.
 const ORDINARY_LEAST: f64 = 50.0;
 
@@ -30,6 +32,11 @@ pub fn a_dump_is_as_cheap_as_it_was() -> Result<()> {
     ensure!(
         kernel <= KERNEL_MOST,
         "the kernel engine costs {kernel:.0} instructions per MiB, more than {KERNEL_MOST}"
+    );
+    let mmap = of("mmap")?;
+    ensure!(
+        mmap <= MMAP_MOST,
+        "the mmap engine costs {mmap:.0} instructions per MiB, more than {MMAP_MOST}"
     );
     ensure!(
         anon >= ORDINARY_LEAST * kernel.max(1.0),

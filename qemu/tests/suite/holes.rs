@@ -4,7 +4,8 @@
 
 use anyhow::{Result, ensure};
 
-use crate::bed::{Bed, Case, RAGGED, Running, same};
+use crate::bed::{Bed, Case, Running, same};
+use crate::regions::RAGGED;
 
 pub fn cases() -> Vec<Case> {
     let case = |name, run| Case {

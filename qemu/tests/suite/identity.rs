@@ -3,7 +3,8 @@
 
 use anyhow::{Result, ensure};
 
-use crate::bed::{Bed, Case, ODD, Running, same};
+use crate::bed::{Bed, Case, Running, same};
+use crate::regions::ODD;
 
 pub fn cases() -> Vec<Case> {
     let case = |bed, name, run| Case { bed, name, run };

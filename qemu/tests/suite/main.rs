@@ -13,6 +13,7 @@ mod cost;
 mod cut;
 mod disk;
 mod edges;
+mod faults;
 mod flash;
 mod guide;
 mod holes;
@@ -23,9 +24,12 @@ mod mapping;
 mod messages;
 mod named;
 mod parity;
+mod powercut;
 mod reading;
 mod readme;
 mod refusals;
+mod regions;
+mod registered;
 mod rescue;
 mod signals;
 mod snapshot;
@@ -40,12 +44,12 @@ use harness::board::Board;
 use harness::paths::Paths;
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use bed::{Beds, Case};
+use bed::{Beds, Cell};
 
 /// A test in machines of its own, or in none.
 type Alone = (&'static str, fn() -> Result<()>);
 
-const ALONE: [Alone; 7] = [
+const ALONE: [Alone; 8] = [
     (
         "autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt",
         autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt,
@@ -63,8 +67,8 @@ const ALONE: [Alone; 7] = [
         cost::a_sync_touches_every_cache_line_that_it_must,
     ),
     (
-        "cut::a_dump_goes_on_after_ctrl_c_and_after_a_power_cut",
-        cut::a_dump_goes_on_after_ctrl_c_and_after_a_power_cut,
+        "cut::a_dump_goes_on_after_ctrl_c",
+        cut::a_dump_goes_on_after_ctrl_c,
     ),
     (
         "flash::an_image_arrives_on_a_disk_that_nobody_uses",
@@ -73,6 +77,10 @@ const ALONE: [Alone; 7] = [
     (
         "guide::the_guide_makes_a_board",
         guide::the_guide_makes_a_board,
+    ),
+    (
+        "powercut::what_is_on_disk_after_a_power_cut_is_complete_or_can_be_gone_on_with",
+        powercut::what_is_on_disk_after_a_power_cut_is_complete_or_can_be_gone_on_with,
     ),
 ];
 
@@ -101,6 +109,7 @@ fn suite(arguments: &Arguments) -> Result<ExitCode> {
         reading::cases(),
         readme::cases(),
         refusals::cases(),
+        registered::cases(),
         rescue::cases(),
         snapshot::cases(),
         snapshots::cases(),
@@ -115,10 +124,11 @@ fn suite(arguments: &Arguments) -> Result<ExitCode> {
         trials.push(trial(&board, name, None, run)?);
     }
     trials.extend(parity::trials(&board));
-    for Case { bed, name, run } in cases.into_iter().flatten() {
+    let cells = cases.into_iter().flatten().map(Cell::from);
+    for Cell { bed, name, run } in cells.chain(faults::cells()) {
         let beds = Arc::clone(&beds);
         let whole = format!("{}::{name}", bed.name());
-        let run = move || beds.with(bed, name, run);
+        let run = move || beds.with(bed, &name, run);
         trials.push(trial(&board, &whole, bed.excluded(&board)?, run)?);
     }
     let conclusion = libtest_mimic::run(arguments, trials);
@@ -133,14 +143,16 @@ fn suite(arguments: &Arguments) -> Result<ExitCode> {
     })
 }
 
-/// A test, ignored with a word about it where the board cannot run it.
+/// A test, ignored with a word about it where the board or the kernel flavour cannot run it.
 fn trial(
     board: &Board,
     name: &str,
     excluded: Option<String>,
     run: impl FnOnce() -> Result<()> + Send + 'static,
 ) -> Result<Trial> {
-    let listed = board.excluded_tests()?.into_iter();
+    let flavour = bed::instead().map(|flavour| board.excluded_in(&flavour));
+    let listed = [board.excluded_tests()?, flavour.unwrap_or(Ok(Vec::new()))?];
+    let listed = listed.into_iter().flatten();
     let mut listed = listed.filter(|(prefix, _)| name.starts_with(prefix.as_str()));
     let reason = excluded.or_else(|| listed.next().map(|(_, reason)| reason));
     if let Some(reason) = &reason {

@@ -5,9 +5,10 @@ use anyhow::{Result, ensure};
 
 use crate::bed::{Bed, Case, Running, same};
 
-/// Two regions, a name that is not there, and one that is no file name.
+/// Three regions, one of which ends within a page, a name that is not there, and one that is no file name.
 pub const COMMAND_LINE: &str = "reserve_mem=16M:1M:keep reserve_mem=1M:4096:log \
-                                resmem.reserve_mem=keep:rw,nosuch,log,a/b";
+                                reserve_mem=1048653:1M:frayed \
+                                resmem.reserve_mem=keep:rw,nosuch,log,frayed,a/b";
 
 pub fn cases() -> Vec<Case> {
     let case = |name, run| Case {
@@ -38,10 +39,36 @@ pub fn cases() -> Vec<Case> {
             bed.says("open /dev/resmem/log --write", "EACCES")
         }),
         case("load_and_dump_are_direct_and_identical", load_and_dump),
+        case(
+            "a_region_that_ends_within_a_page_is_not_mapped_in_part",
+            ends_within_a_page,
+        ),
         case("no_device_writes_it", |bed| {
             bed.says("sync /dev/resmem/keep --length 4096", "EOPNOTSUPP")
         }),
     ]
+}
+
+/// The rest of its last page is somebody else's.
+fn ends_within_a_page(bed: &mut Running) -> Result<()> {
+    let frayed = "resdump dump frayed /dev/vda --force --quiet";
+    let output = bed.run(&format!("{frayed} --engine mmap --mapped"))?;
+    ensure!(
+        output.status == 10
+            && output
+                .text
+                .contains("mmap: EINVAL (22): frayed cannot be mapped"),
+        "{output:?}"
+    );
+    bed.dump("frayed /dev/vda --engine mmap --mapped --length 1M")?;
+    let answer = bed.dump("frayed /dev/vda --engine kernel")?;
+    // 77 bytes beyond a MiB are less than a block.
+    ensure!(
+        answer["direct"] == 1 << 20 && answer["copied"] == 77,
+        "{answer}"
+    );
+    bed.check("cat /dev/resmem/frayed > /tmp/frayed && cmp -n 1048653 /tmp/frayed /dev/vda && rm /tmp/frayed")?;
+    Ok(())
 }
 
 fn load_and_dump(bed: &mut Running) -> Result<()> {

@@ -3,7 +3,8 @@
 
 use anyhow::{Result, ensure};
 
-use crate::bed::{Bed, Case, ODD, Running};
+use crate::bed::{Bed, Case, Running};
+use crate::regions::ODD;
 
 pub fn cases() -> Vec<Case> {
     let case = |bed, name, run| Case { bed, name, run };
@@ -11,31 +12,15 @@ pub fn cases() -> Vec<Case> {
         case(
             Bed::Low,
             "a_region_is_labelled_by_memory_region_names",
-            |bed| {
-                info(
-                    bed,
-                    "capture",
-                    "flags=0x2 base=0x10000000 size=0x4000000 page=4096 label=capture",
-                )
-            },
+            |bed| info(bed, "capture", 0x2),
         ),
         case(
             Bed::Low,
             "a_region_is_labelled_by_its_node_otherwise",
-            |bed| {
-                info(
-                    bed,
-                    "odd",
-                    "flags=0x2 base=0xe000000 size=0x303000 page=4096 label=odd",
-                )
-            },
+            |bed| info(bed, "odd", 0x2),
         ),
         case(Bed::Low, "a_writable_region_says_so", |bed| {
-            info(
-                bed,
-                "scratch",
-                "flags=0x3 base=0xf000000 size=0x100000 page=4096 label=scratch",
-            )
+            info(bed, "scratch", 0x3)
         }),
         case(
             Bed::Low,
@@ -58,10 +43,15 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-fn info(bed: &mut Running, label: &str, expected: &str) -> Result<()> {
-    let said = bed.probe(&format!("info /dev/resmem/{label}"))?;
-    ensure!(said == format!("ok abi=2 {expected} zero=true"), "{said}");
-    Ok(())
+fn info(bed: &mut Running, label: &str, flags: u32) -> Result<()> {
+    let (base, page) = (bed.base(label)?, bed.page);
+    let size = bed.expected(label)?.len();
+    bed.says(
+        &format!("info /dev/resmem/{label}"),
+        &format!(
+            "ok abi=3 flags={flags:#x} base={base:#x} size={size:#x} page={page} label={label} zero=true"
+        ),
+    )
 }
 
 fn nodes_are_private_to_root(bed: &mut Running) -> Result<()> {
@@ -70,7 +60,7 @@ fn nodes_are_private_to_root(bed: &mut Running) -> Result<()> {
         modes
             .lines()
             .all(|line| line == "600 0 character special file")
-            && modes.lines().count() == 4,
+            && modes.lines().count() == bed.content.len(),
         "{modes}"
     );
     Ok(())
@@ -97,12 +87,12 @@ fn reading_ends_at_the_end(bed: &mut Running) -> Result<()> {
 
 fn list_names_every_region(bed: &mut Running) -> Result<()> {
     let text = bed.check("resdump list")?;
-    for label in ["capture", "odd", "ring", "scratch"] {
+    for label in bed.content.keys() {
         ensure!(text.contains(label), "no {label} in {text}");
     }
     let json: serde_json::Value = serde_json::from_str(&bed.check("resdump list --json")?)?;
     let regions = json["regions"].as_array().map_or(0, Vec::len);
-    ensure!(regions == 4, "{json}");
+    ensure!(regions == bed.content.len(), "{json}");
     Ok(())
 }
 

@@ -87,15 +87,15 @@ fn rescue(bed: &mut Running, hurt: fn(usize, &mut Vec<u8>)) -> Result<()> {
         "{answer}"
     );
     same(&fs::read(&file)?, &bed.expected("capture")?[..LENGTH])?;
-    manifest(&file)
+    manifest(&file, bed.base("capture")?)
 }
 
-fn manifest(file: &Path) -> Result<()> {
+fn manifest(file: &Path, base: u64) -> Result<()> {
     let manifest = fs::read(file.with_added_extension("json"))?;
     let manifest: Value = serde_json::from_slice(&manifest)?;
     ensure!(
         manifest["complete"] == true
-            && manifest["base"] == 0x1000_0000
+            && manifest["base"] == base
             && manifest["system"]["byte_order"] == "big"
             && manifest["digest"]["algorithm"] == "crc32c",
         "{manifest}"

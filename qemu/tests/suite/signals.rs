@@ -36,9 +36,10 @@ pub fn cases() -> Vec<Case> {
 fn interrupted(bed: &mut Running, signal: &str) -> Result<String> {
     bed.check("dd if=/dev/zero of=/dev/vda bs=1M count=1 conv=fsync")?;
     let output = bed.run(&format!(
-        "written() {{ set -- $(cat /sys/block/vda/stat); echo $7; }}; before=$(written); \
+        // An interactive shell would be told of a stop when it waits.
+        "sh -c 'written() {{ set -- $(cat /sys/block/vda/stat); echo $7; }}; before=$(written); \
          {DUMP} > /tmp/said & until [ $(written) -gt $((before + 16384)) ]; do :; done; \
-         {signal}; wait $!; cat /tmp/said"
+         {signal}; wait $!; cat /tmp/said'"
     ))?;
     Ok(output.text)
 }
@@ -83,7 +84,6 @@ fn a_dump_that_was_stopped_and_continued_says_so(bed: &mut Running) -> Result<()
     // for the rest.
     let said = interrupted(bed, STOP_AND_GO)?;
     ensure!(said.contains("error=EINTR"), "{said}");
-    // An interactive shell would be told of the stop when it waits.
     bed.check(&format!(
         "sh -c 'resdump dump capture /dev/vda --engine kernel --force --quiet & {STOP_AND_GO}; wait $!'"
     ))?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //! Snapshots: a pinned buffer of a process is filled in the background.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::bed::{Bed, Case, Running, same};
 
@@ -80,22 +80,32 @@ fn snapshot(bed: &mut Running, label: &str, offset: usize, length: usize, how: &
 
 /// However it ends, nothing stays pinned.
 fn ends_early(bed: &mut Running, how: &str) -> Result<()> {
-    // The counters are kept by processor, and summed up when asked; with one there is nothing to sum.
-    let pinned = "refresh=/proc/sys/vm/stat_refresh; test ! -e $refresh || echo 1 > $refresh; awk '/nr_foll_pin/ { sum += ($1 ~ /acquired/ ? $2 : -$2) } END { print sum }' /proc/vmstat";
-    let before = bed.check(pinned)?;
-    ensure!(
-        before.trim().parse::<i64>().is_ok(),
-        "no counters of pinned pages: {before:?}"
-    );
-    bed.check(&format!(
-        "probe snapshot /dev/resmem/capture --length 0x4000000 --wait {how}"
-    ))?;
-    let after = bed.check(pinned)?;
+    let call = format!("probe snapshot /dev/resmem/capture --length 0x4000000 --wait {how}");
+    leaves_nothing_pinned(bed, |bed| bed.check(&call).map(drop))
+}
+
+/// Checks that as many pages of processes are pinned after `work` as before.
+pub fn leaves_nothing_pinned(
+    bed: &mut Running,
+    work: impl FnOnce(&mut Running) -> Result<()>,
+) -> Result<()> {
+    let before = pinned(bed)?;
+    work(bed)?;
+    let after = pinned(bed)?;
     ensure!(
         before == after,
         "pinned pages: {before} before, {after} after"
     );
     Ok(())
+}
+
+/// How many pages of processes are pinned.
+fn pinned(bed: &mut Running) -> Result<i64> {
+    // The counters are kept by processor, and summed up when asked; with one there is nothing to sum.
+    let text = bed.check("refresh=/proc/sys/vm/stat_refresh; test ! -e $refresh || echo 1 > $refresh; awk '/nr_foll_pin/ { sum += ($1 ~ /acquired/ ? $2 : -$2) } END { print sum }' /proc/vmstat")?;
+    text.trim()
+        .parse()
+        .with_context(|| format!("no counters of pinned pages: {text:?}"))
 }
 
 fn refused(bed: &mut Running, arguments: &str, errno: &str) -> Result<()> {

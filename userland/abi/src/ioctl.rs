@@ -16,9 +16,26 @@
 )]
 
 use crate::abi::{
-    IOC_DUMP, IOC_INFO, IOC_LOAD, IOC_SNAPSHOT, IOC_SNAPSHOT_STATUS, IOC_SYNC, IOC_TYPE,
-    RegionInfo, RegionSync, Snapshot, SnapshotStatus, Transfer,
+    IOC_DUMP, IOC_INFO, IOC_LOAD, IOC_REGISTER, IOC_SNAPSHOT, IOC_SNAPSHOT_STATUS, IOC_SYNC,
+    IOC_TYPE, RegionInfo, RegionSync, RegisterBuffer, Snapshot, SnapshotStatus, Transfer,
 };
+
+/// The operation of [`IOC_REGISTER`] in an `IORING_OP_URING_CMD`.
+#[allow(
+    clippy::unnecessary_cast,
+    reason = "request numbers have the width of a C long"
+)]
+pub const REGISTER: u32 =
+    nix::request_code_write!(IOC_TYPE, IOC_REGISTER, size_of::<RegisterBuffer>()) as u32;
+
+/// The 16 bytes that are a [`RegisterBuffer`] in memory.
+pub fn argument(buffer: RegisterBuffer) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&buffer.region_offset.to_ne_bytes());
+    bytes[8..12].copy_from_slice(&buffer.length.to_ne_bytes());
+    bytes[12..].copy_from_slice(&buffer.index.to_ne_bytes());
+    bytes
+}
 
 nix::ioctl_read!(
     /// See [`IOC_INFO`] and the safety section of the module.
@@ -85,6 +102,7 @@ mod tests {
         assert_eq!(snapshot as u64, write | 0x0040_5204);
         let sync = nix::request_code_write!(IOC_TYPE, IOC_SYNC, size_of::<RegionSync>());
         assert_eq!(sync as u64, write | 0x0028_5206);
+        assert_eq!(u64::from(REGISTER), write | 0x0010_5207);
         assert_eq!(dump as u64, 0xc068_5202);
         assert_eq!(load as u64, 0xc068_5203);
     }

@@ -33,7 +33,8 @@ pub enum ExitCode {
     Engine = 10,
     /// `--strict`, and bytes would have to be copied.
     Strict = 11,
-    /// What was read back, or a saved file, differs from what it should be.
+    /// What was read back, or a saved file, differs from what it should be, or somebody changed the target
+    /// meanwhile.
     Mismatch = 12,
     /// The saved file is known to be incomplete, or nothing says that it is complete.
     Incomplete = 13,

@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use std::{
-    fs::File,
+    io,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -37,22 +37,21 @@ impl Journal {
         })
     }
 
-    /// `bytes` of the dump are in `target`, and nothing is in flight: a checkpoint, if it is time.
-    pub fn at(&mut self, bytes: u64, target: &File) {
+    /// Nothing is in flight: a checkpoint, if it is time. `sync` makes what was written durable and
+    /// says how much of the dump, from its start, is there.
+    pub fn at(&mut self, sync: impl FnOnce() -> io::Result<u64>) {
         if Instant::now() < self.due {
             return;
         }
-        let stored = target
-            .sync_data()
-            .map_err(|error| error.to_string())
-            .and_then(|()| {
-                self.manifest.bytes = bytes;
-                self.manifest
-                    .store(&self.path)
-                    .map_err(|error| error.to_string())
-            });
+        let stored = sync().map_err(|error| error.to_string()).and_then(|bytes| {
+            self.manifest.bytes = bytes;
+            self.manifest
+                .store(&self.path)
+                .map(|()| bytes)
+                .map_err(|error| error.to_string())
+        });
         match stored {
-            Ok(()) => log::info!("checkpoint: {bytes} bytes are durable"),
+            Ok(bytes) => log::info!("checkpoint: {bytes} bytes are durable"),
             Err(error) => log::warn!("no checkpoint: {error}"),
         }
         self.due = Instant::now() + self.period;
@@ -92,14 +91,16 @@ mod tests {
         };
         let manifest = Manifest::begin(origin, Format::Raw, 0, 0);
         let mut journal = Journal::begin(&path, manifest, PERIOD).unwrap();
-        let target = tempfile::tempfile().unwrap();
         let load = || Manifest::load(&path).unwrap().unwrap();
 
-        journal.at(4096, &target);
+        journal.at(|| unreachable!());
         assert_eq!(load().bytes, 0, "it is not time yet");
         journal.due = Instant::now();
-        journal.at(8192, &target);
+        journal.at(|| Ok(8192));
         assert_eq!((load().bytes, load().complete), (8192, false));
+        journal.due = Instant::now();
+        journal.at(|| Err(io::ErrorKind::Other.into()));
+        assert_eq!(load().bytes, 8192, "what was durable is still");
         journal.finish(|manifest| manifest.complete = true).unwrap();
         assert!(load().complete);
     }

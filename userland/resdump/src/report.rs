@@ -195,6 +195,12 @@ impl<'a> Report<'a> {
         self.complete = self.bytes == self.length;
     }
 
+    /// What was moved is not known to be there any more.
+    pub fn distrust(&mut self) {
+        self.bytes = 0;
+        self.complete = false;
+    }
+
     /// Fills in how long it took.
     pub fn time(&mut self, clock: &Clock, sync_seconds: f64) {
         self.seconds = clock.seconds();

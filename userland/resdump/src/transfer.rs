@@ -104,6 +104,7 @@ mod tests {
             Settings {
                 chunk: 1 << 30,
                 depth: 4,
+                mapped: false,
             }
         }
 

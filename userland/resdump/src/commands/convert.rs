@@ -98,6 +98,8 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
     };
     let new = args.output.with_added_extension("new");
     let written = write(args, input, &header, &new, manifest.as_ref()).and_then(|()| {
+        // One that speaks of what was there before.
+        manifest::remove(&manifest::beside(&args.output))?;
         fs::rename(&new, &args.output)
             .and_then(|()| manifest::sync_folder(&args.output))
             .map_err(|error| Error::io("cannot rename", args.output.display(), &error))

@@ -80,16 +80,6 @@ fn depends_on_the_engine(errno: Errno) -> bool {
     )
 }
 
-/// What an engine is chosen for.
-fn merit(name: Name) -> &'static str {
-    match name {
-        Name::Auto => "",
-        Name::Kernel => "writes from the region's own pages",
-        Name::Mmap => "direct I/O from a mapping",
-        Name::Read | Name::Devmem => "copies every byte",
-    }
-}
-
 impl Engine for Auto<'_> {
     fn name(&self) -> Name {
         self.current.name()
@@ -111,8 +101,12 @@ impl Engine for Auto<'_> {
         self.current.any_address()
     }
 
+    fn merit(&self) -> &'static str {
+        self.current.merit()
+    }
+
     fn reason(&self) -> String {
-        let mut reason = format!("auto: {}", merit(self.name()));
+        let mut reason = format!("auto: {}", self.merit());
         for refused in &self.refused {
             reason += "; not ";
             reason += refused;

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 
-//! Direct I/O from a mapping of the source: what the module's pinnable mappings are for.
+//! Direct I/O that this program submits: from the region's pages where the module can register them
+//! with io_uring, else from a mapping of the source, which the kernel pins page by page.
 
 use std::{fs::File, io};
 
 use super::{
     Engine, Moved, Name, Piece, Settings,
     pipeline::{self, Queue},
+    registered::Registered,
     unavailable,
     window::Window,
 };
@@ -26,9 +28,14 @@ const WINDOW_MIN: u64 = 64 << 20;
 
 /// The mmap engine: `depth` writes in flight where the kernel has io_uring, else one.
 pub(super) struct Mmap {
-    window: Window,
-    ring: Option<Ring>,
+    way: Way,
     settings: Settings,
+}
+
+/// What is written from.
+enum Way {
+    Registered(Registered),
+    Mapped(Window, Option<Ring>),
 }
 
 impl Mmap {
@@ -40,6 +47,12 @@ impl Mmap {
                 format!("{} cannot be mapped", source.name()),
             )
         };
+        if let Some(registered) = Registered::new(source, span, settings) {
+            return Ok(Self {
+                way: Way::Registered(registered),
+                settings,
+            });
+        }
         let file = source.file().try_clone().map_err(refused)?;
         let start = source.start();
         let window = Window::new(file, start, start + span.offset + span.length);
@@ -47,8 +60,7 @@ impl Mmap {
         let ring = ring(depth(settings));
         let depth = ring.as_ref().map_or(1, |_| depth(settings));
         Ok(Self {
-            window,
-            ring,
+            way: Way::Mapped(window, ring),
             settings: Settings { depth, ..settings },
         })
     }
@@ -81,25 +93,40 @@ impl Engine for Mmap {
         self.settings
     }
 
+    fn merit(&self) -> &'static str {
+        match self.way {
+            Way::Registered(_) => "direct I/O from pages that are registered with io_uring",
+            Way::Mapped(..) => "direct I/O from a mapping",
+        }
+    }
+
+    fn reason(&self) -> String {
+        format!("asked for: {}", self.merit())
+    }
+
     fn window(&self) -> u64 {
         let chunk = u64::from(self.settings.chunk);
-        match self.ring {
-            Some(_) => (4 * chunk * u64::from(self.settings.depth)).max(WINDOW_MIN),
-            None => chunk,
+        match self.way {
+            Way::Mapped(_, None) => chunk,
+            _ => (4 * chunk * u64::from(self.settings.depth)).max(WINDOW_MIN),
         }
     }
 
     fn transfer(&mut self, other: &File, piece: Piece, stop: &Stop) -> Moved {
-        let moved = match &mut self.ring {
-            Some(ring) => {
+        let chunk = self.settings.chunk;
+        let moved = match &mut self.way {
+            Way::Registered(registered) => {
+                pipeline::run(&mut registered.writes(other), piece, chunk, stop)
+            }
+            Way::Mapped(window, Some(ring)) => {
                 let mut writes = Writes {
                     ring,
-                    window: &mut self.window,
+                    window,
                     target: other,
                 };
-                pipeline::run(&mut writes, piece, self.settings.chunk, stop)
+                pipeline::run(&mut writes, piece, chunk, stop)
             }
-            None => self.window.write(other, piece),
+            Way::Mapped(window, None) => window.write(other, piece),
         };
         Moved {
             direct: moved.bytes,
@@ -139,6 +166,7 @@ mod tests {
             depth(Settings {
                 chunk,
                 depth: asked,
+                ..Settings::default()
             })
         };
         assert_eq!(at(4 << 20, 4), 4);

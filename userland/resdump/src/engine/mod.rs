@@ -25,6 +25,7 @@ mod kernel;
 mod mmap;
 mod pipeline;
 mod read;
+mod registered;
 mod sparse;
 mod window;
 
@@ -39,7 +40,7 @@ pub enum Name {
     Auto,
     /// The module writes from the region's pages; nothing is copied
     Kernel,
-    /// Map the region and write from the mapping by direct I/O
+    /// This program writes, from the region's pages or a mapping of them; nothing is copied
     Mmap,
     /// Read the region into a buffer and write from there: one copy
     Read,
@@ -67,6 +68,8 @@ pub struct Settings {
     pub chunk: u32,
     /// Requests in flight.
     pub depth: u32,
+    /// Write from a mapping also where the region's pages can be registered with io_uring.
+    pub mapped: bool,
 }
 
 impl Default for Settings {
@@ -74,6 +77,7 @@ impl Default for Settings {
         Self {
             chunk: CHUNK_DEFAULT,
             depth: DEPTH_DEFAULT,
+            mapped: false,
         }
     }
 }
@@ -128,6 +132,16 @@ pub trait Engine {
     /// Whether it can begin at any byte of the source; else where direct I/O can.
     fn any_address(&self) -> bool {
         self.copies()
+    }
+
+    /// What it is chosen for.
+    fn merit(&self) -> &'static str {
+        match self.name() {
+            Name::Auto => "",
+            Name::Kernel => "writes from the region's own pages",
+            Name::Mmap => "direct I/O from a mapping",
+            Name::Read | Name::Devmem => "copies every byte",
+        }
     }
 
     /// Why it is this one.

@@ -65,6 +65,10 @@ impl Engine for Sparse<'_> {
         self.engine.any_address()
     }
 
+    fn merit(&self) -> &'static str {
+        self.engine.merit()
+    }
+
     fn reason(&self) -> String {
         self.engine.reason()
     }

@@ -37,9 +37,11 @@ impl Window {
         }
     }
 
-    /// Maps the first byte of the source's `offset`, to learn whether that is allowed.
+    /// Maps the source's byte `offset`, and the last one, to learn whether that is allowed: a region
+    /// that begins or ends within a page cannot be mapped there.
     pub(super) fn probe(&self, offset: u64) -> io::Result<()> {
-        Mapping::new(&self.file, self.base + offset, 1).map(drop)
+        Mapping::new(&self.file, self.base + offset, 1)?;
+        Mapping::new(&self.file, self.end - 1, 1).map(drop)
     }
 
     /// Writes `piece`, which is at most one request, to `target`.

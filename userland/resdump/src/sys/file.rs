@@ -4,9 +4,13 @@
 
 use std::{fs::File, mem::MaybeUninit, os::fd::AsRawFd};
 
-use nix::{Result, errno::Errno};
+use nix::{
+    Result,
+    errno::Errno,
+    unistd::{Whence, lseek64},
+};
 
-use crate::span::Alignment;
+use crate::span::{Alignment, Span};
 
 /// `RAMFS_MAGIC` of linux/magic.h: the root file system that an initramfs is unpacked to.
 const RAMFS_MAGIC: u32 = 0x8584_58f6;
@@ -44,6 +48,23 @@ pub fn allocate(file: &File, offset: u64, length: u64) -> Result<()> {
     let length = i64::try_from(length).map_err(|_| Errno::EFBIG)?;
     // SAFETY: The descriptor is open; no memory is passed.
     Errno::result(unsafe { libc::fallocate64(file.as_raw_fd(), 0, offset, length) }).map(drop)
+}
+
+/// The first hole in `within`, a part of a file that is not behind its end: what was never written,
+/// or cut off since. `None` also where the file system does not know of holes. Moves the file's own
+/// position.
+pub fn hole(file: &File, within: Span) -> Option<Span> {
+    let end = within.offset + within.length;
+    let seek = |from: u64, whence| {
+        let found = lseek64(file, i64::try_from(from).ok()?, whence).ok()?;
+        u64::try_from(found).ok().filter(|at| *at < end)
+    };
+    if within.length == 0 {
+        return None;
+    }
+    let offset = seek(within.offset, Whence::SeekHole)?;
+    let length = seek(offset, Whence::SeekData).unwrap_or(end) - offset;
+    Some(Span { offset, length })
 }
 
 /// Bytes that an unprivileged writer could still add to the file system of `file`.

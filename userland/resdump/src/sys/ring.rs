@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: MIT
 
-//! Several writes in flight at once, from mappings, through io_uring.
+//! Several writes in flight at once, from mappings or from a region's registered pages, through
+//! io_uring.
 
-use std::{fs::File, io, os::fd::AsRawFd, rc::Rc};
+use std::{fs::File, io, os::fd::AsRawFd, ptr, rc::Rc};
 
 use io_uring::{IoUring, cqueue, opcode, squeue, types::Fd};
 use nix::errno::Errno;
+use resmem_abi::{
+    abi::RegisterBuffer,
+    ioctl::{self, REGISTER},
+};
 
-use super::mapping::Mapping;
+use super::{mapping::Mapping, node::Node};
 
 // The crate has layouts for 64-bit machines. They hold for 32-bit ones of either byte order as well,
 // because these structures have fields of fixed width only; on those it must be built with
@@ -21,11 +26,19 @@ const _: () = {
 ///
 /// # Invariants
 ///
-/// `flying[slot]` holds the mapping that the write `slot` reads from, from before it is queued until
-/// its completion has been seen; at most `flying.len()` writes are queued, the size of the ring.
+/// `flying[slot]` holds what the write `slot` reads from, from before it is queued until its completion
+/// has been seen; at most `flying.len()` writes are queued, the size of the ring.
 pub struct Ring {
     ring: IoUring,
-    flying: Vec<Option<Rc<Mapping>>>,
+    flying: Vec<Option<Origin>>,
+}
+
+/// What a write reads from.
+enum Origin {
+    /// Held only to stay mapped.
+    Mapped(#[expect(dead_code)] Rc<Mapping>),
+    /// The kernel holds the pages.
+    Registered,
 }
 
 impl Ring {
@@ -58,17 +71,81 @@ impl Ring {
         position: u64,
     ) -> io::Result<()> {
         let bytes = mapping.bytes(from, length)?;
-        match self.flying.get_mut(slot) {
-            // INVARIANT: It is not queued yet.
-            Some(flying @ None) => *flying = Some(Rc::clone(mapping)),
-            _ => return Err(Errno::EBUSY.into()),
-        }
         let entry = opcode::Write::new(Fd(target.as_raw_fd()), bytes, length)
             .offset(position)
-            .build()
-            .user_data(slot as u64);
-        // SAFETY: By the type invariants the bytes stay mapped until the write has completed, and
-        // nobody forms a reference to them.
+            .build();
+        self.queue(slot, Origin::Mapped(Rc::clone(mapping)), entry)
+    }
+
+    /// Makes room for so many registered buffers.
+    pub fn reserve_buffers(&mut self, count: u32) -> io::Result<()> {
+        self.ring.submitter().register_buffers_sparse(count)
+    }
+
+    /// Makes `length` bytes of a region from `offset` on buffer `index`, while nothing is in flight.
+    /// Errors: see `IOC_REGISTER` of the ABI.
+    pub fn register(
+        &mut self,
+        node: &Node,
+        index: u32,
+        offset: u64,
+        length: u32,
+    ) -> io::Result<()> {
+        if !self.is_idle() {
+            return Err(Errno::EBUSY.into());
+        }
+        let argument = RegisterBuffer {
+            region_offset: offset,
+            length,
+            index,
+        };
+        let entry = opcode::UringCmd16::new(Fd(node.file().as_raw_fd()), REGISTER)
+            .cmd(ioctl::argument(argument))
+            .build();
+        // SAFETY: The argument is part of the entry, and the command refers to no other memory.
+        unsafe { self.ring.submission().push(&entry) }.map_err(|_| Errno::EBUSY)?;
+        loop {
+            if let Some(entry) = self.ring.completion().next() {
+                return match entry.result() {
+                    0.. => Ok(()),
+                    error => Err(io::Error::from_raw_os_error(-error)),
+                };
+            }
+            match self.ring.submit_and_wait(1) {
+                Err(error) if !is_passing(&error) => return Err(error),
+                _ => {}
+            }
+        }
+    }
+
+    /// As [`Ring::write`], from byte `from` of a registered buffer on. `EFAULT`, as the result of the
+    /// write, for bytes that are not in it.
+    pub fn write_registered(
+        &mut self,
+        slot: usize,
+        buffer: u16,
+        from: u32,
+        length: u32,
+        target: &File,
+        position: u64,
+    ) -> io::Result<()> {
+        let address = ptr::without_provenance(from as usize);
+        let entry = opcode::WriteFixed::new(Fd(target.as_raw_fd()), address, length, buffer)
+            .offset(position)
+            .build();
+        self.queue(slot, Origin::Registered, entry)
+    }
+
+    /// Queues a write that reads from `origin` and nothing else.
+    fn queue(&mut self, slot: usize, origin: Origin, entry: squeue::Entry) -> io::Result<()> {
+        match self.flying.get_mut(slot) {
+            // INVARIANT: It is not queued yet.
+            Some(flying @ None) => *flying = Some(origin),
+            _ => return Err(Errno::EBUSY.into()),
+        }
+        let entry = entry.user_data(slot as u64);
+        // SAFETY: By the type invariants a mapping stays until the write has completed, and nobody
+        // forms a reference to its bytes; registered pages are the kernel's to keep.
         if unsafe { self.ring.submission().push(&entry) }.is_err() {
             // INVARIANT: It was not queued.
             self.flying[slot] = None;
@@ -127,6 +204,8 @@ impl Drop for Ring {
                 }
             }
         }
+        // Else the kernel lets go of a region some time after the process has ended. There may be none.
+        let _ = self.ring.submitter().unregister_buffers();
     }
 }
 

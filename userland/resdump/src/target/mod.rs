@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use std::{
-    fs::File,
+    fs::{File, TryLockError},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
@@ -21,12 +21,15 @@ use crate::{
     exit_codes::ExitCode,
     manifest::sync_folder,
     size,
-    span::{Alignment, Plan},
+    span::{Alignment, Plan, Span},
     sys,
 };
 
+mod meanwhile;
 mod mounts;
 mod open;
+
+pub use meanwhile::Holes;
 
 /// What kind of file a target is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -70,6 +73,31 @@ impl Target {
         open::open(path, direct, permit)
     }
 
+    /// Takes a file for this process, until it is dropped. Two dumps into one would overwrite each
+    /// other: the second is refused, whatever was permitted. Of a device the kernel does that, and
+    /// where it is told not to, two may write to different places.
+    pub fn lock(&self) -> Result<()> {
+        if self.kind != Kind::File {
+            return Ok(());
+        }
+        match self.file.try_lock() {
+            // Whoever had it before may have taken it away.
+            Ok(()) => meanwhile::is_named(&self.file, &self.path),
+            Err(TryLockError::WouldBlock) => Err(Error::new(
+                ExitCode::Target,
+                "target is in use",
+                self.path.display(),
+                Errno::EBUSY,
+                "another dump writes to it: wait for its end, or take another target",
+            )),
+            // Some network file systems have no locks.
+            Err(TryLockError::Error(error)) => {
+                log::info!("{}: no lock: {error}", self.path.display());
+                Ok(())
+            }
+        }
+    }
+
     /// The open file.
     pub fn file(&self) -> &File {
         &self.file
@@ -88,6 +116,11 @@ impl Target {
     /// Whether the target is memory: it takes `O_DIRECT`, and copies all the same.
     pub fn copies(&self) -> bool {
         self.kind == Kind::File && sys::file::is_in_memory(&self.file).unwrap_or(false)
+    }
+
+    /// Whether the device has been taken away: the kernel gives it a size of 0 then.
+    pub fn is_gone(&self) -> bool {
+        self.kind == Kind::Block && sys::block::size(&self.file) == Ok(0)
     }
 
     /// Whether there is nothing in it: a file without bytes.
@@ -178,16 +211,34 @@ impl Target {
 
     /// Makes what was written durable, the name of the file included.
     pub fn sync(&self) -> Result<()> {
-        let failed = |error: std::io::Error| Error {
+        self.file
+            .sync_data()
+            .map_err(|error| self.not_synced(&error))?;
+        self.sync_name()
+    }
+
+    /// Makes the name of a file durable.
+    pub fn sync_name(&self) -> Result<()> {
+        match self.kind {
+            Kind::Block | Kind::Stream => Ok(()),
+            Kind::File => sync_folder(&self.path).map_err(|error| self.not_synced(&error)),
+        }
+    }
+
+    fn not_synced(&self, error: &std::io::Error) -> Error {
+        Error {
             code: ExitCode::Io,
             advice: "do not trust what is on the target; see the kernel log".into(),
-            ..self.failed("cannot sync", errno_of(&error))
-        };
-        self.file.sync_data().map_err(failed)?;
-        if self.kind == Kind::File {
-            sync_folder(&self.path).map_err(failed)?;
+            ..self.failed("cannot sync", errno_of(error))
         }
-        Ok(())
+    }
+
+    /// Fails when somebody else has cut, removed or replaced a file since `data` was written to it.
+    pub fn check_data(&self, data: Span, holes: Holes<'_>) -> Result<()> {
+        match self.kind {
+            Kind::File => meanwhile::check(&self.file, &self.path, data, holes),
+            Kind::Block | Kind::Stream => Ok(()),
+        }
     }
 
     /// Takes a file away that opening has made, when nothing is going to be written to it. Whether

@@ -130,3 +130,22 @@ fn detail_goes_to_standard_error_only() {
     assert!(stderr(&output).contains("engine mmap"));
     serde_json::from_slice::<Value>(&output.stdout).unwrap();
 }
+
+#[test]
+fn a_file_that_another_dump_writes_to_is_refused() {
+    let bench = Bench::new(8192);
+    fs::write(bench.path("out"), "half").unwrap();
+    let other = fs::File::open(bench.path("out")).unwrap();
+    other.lock().unwrap();
+    for more in [&["--force"][..], &["--force", "--compress", "lz4"]] {
+        let (status, json) = bench.dump(more);
+        assert_eq!(
+            (status, json["error"]["errno"].as_str()),
+            (6, Some("EBUSY"))
+        );
+        assert_eq!(bench.out(), b"half");
+        assert!(!bench.path("out.json").exists());
+    }
+    drop(other);
+    assert_eq!(bench.dump(&["--force"]).0, 0);
+}

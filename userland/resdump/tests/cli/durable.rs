@@ -64,6 +64,27 @@ fn without_sync_nothing_is_promised() {
 }
 
 #[test]
+fn a_manifest_elsewhere_leaves_no_old_one_beside_the_dump() {
+    for compress in [&[][..], &["--compress", "lz4"]] {
+        let bench = Bench::new(8192);
+        bench.dump(&[]);
+        let args = ["--force", "--manifest", "./other.json"];
+        let (status, json) = bench.dump(&[&args, compress].concat());
+        assert_eq!((status, &json["error"]), (0, &Value::Null));
+        assert!(!bench.path("out.json").exists(), "it would lie");
+        assert!(bench.path("other.json").exists());
+    }
+}
+
+#[test]
+fn a_manifest_beside_the_dump_may_have_another_path() {
+    let bench = Bench::new(8192);
+    let beside = bench.path("out.json").display().to_string();
+    bench.dump(&["--manifest", &beside]);
+    assert_eq!(bench.manifest()["complete"], true);
+}
+
+#[test]
 fn an_interrupted_dump_is_gone_on_with() {
     let bench = Bench::new((3 << 20) + 5);
     interrupted(&bench, 1 << 20);

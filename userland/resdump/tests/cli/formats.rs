@@ -68,6 +68,15 @@ fn converting_to_lime_and_back_is_identical() {
 }
 
 #[test]
+fn converting_over_a_dump_leaves_none_of_its_manifest() {
+    let bench = Bench::new(8192);
+    bench.dump(&[]);
+    let line = ["convert", "./saved", "./out", "--to", "raw", "--force"];
+    assert!(bench.run(&line).status.success());
+    assert!(!bench.path("out.json").exists(), "it spoke of another file");
+}
+
+#[test]
 fn converting_checks_the_digest() {
     let bench = Bench::new(8192);
     bench.dump(&["--digest", "crc32c"]);

@@ -110,3 +110,25 @@ fn an_interrupted_transfer_is_gone_on_with() {
     assert_eq!(manifest["resumed"], 40_960);
     assert_eq!(manifest["complete"], true);
 }
+
+#[test]
+fn what_is_there_stays_when_nothing_comes() {
+    let bench = Bench::new(4096);
+    assert_eq!(transfer(&bench, &[], |_, _| {}), (Some(0), Some(0)));
+    let mut receiver = start(&bench, &["receive", "-", "./out", "--force"]);
+    drop(receiver.stdin.take());
+    assert_eq!(receiver.wait().unwrap().code(), Some(13));
+    assert_eq!(bench.out(), bench.bytes);
+    assert!(bench.run(&["verify", "./out"]).status.success());
+}
+
+#[test]
+fn what_is_overwritten_is_not_taken_for_the_old_dump() {
+    let bench = Bench::new(4096);
+    fs::write(bench.path("out"), "an old dump").unwrap();
+    // No manifest can take the place of a folder.
+    fs::create_dir(bench.path("out.json")).unwrap();
+    let (_, received) = transfer(&bench, &["--force"], |_, _| {});
+    assert_eq!(received, Some(13));
+    assert_eq!(bench.out(), b"an old dump");
+}

@@ -12,14 +12,12 @@ use std::{
 use crate::bench::{Bench, command, stderr};
 
 /// `resdump receive` on a port of its own choice; the process, and where it listens.
-fn receiver(bench: &Bench) -> (Child, String) {
-    let mut child = command(
-        bench.folder.path(),
-        &["receive", "tcp:127.0.0.1:0", "./out", "--quiet"],
-    )
-    .stderr(Stdio::piped())
-    .spawn()
-    .unwrap();
+fn receiver(bench: &Bench, args: &[&str]) -> (Child, String) {
+    let receive = ["receive", "tcp:127.0.0.1:0", "./out", "--quiet"];
+    let mut child = command(bench.folder.path(), &[&receive, args].concat())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut line = String::new();
     let mut said = BufReader::new(child.stderr.take().unwrap());
     said.read_line(&mut line).unwrap();
@@ -71,7 +69,7 @@ fn a_compressed_stream_is_what_a_compressed_file_is() {
 fn a_dump_over_a_connection_is_identical_and_has_a_manifest() {
     for compress in [&[][..], &["--compress", "lz4"], &["--compress", "zstd"]] {
         let bench = Bench::new((2 << 20) + 9);
-        let (mut receiver, address) = receiver(&bench);
+        let (mut receiver, address) = receiver(&bench, &[]);
         let target = format!("tcp:{address}");
         let args = ["dump", "./saved", &target, "--digest", "crc32c", "--quiet"];
         let output = bench.run(&[&args, compress].concat());
@@ -87,9 +85,21 @@ fn a_dump_over_a_connection_is_identical_and_has_a_manifest() {
 }
 
 #[test]
+fn what_is_there_stays_until_its_manifest_says_that_it_is_gone() {
+    let bench = Bench::new(4096);
+    fs::write(bench.path("out"), "an old dump").unwrap();
+    // No manifest can take the place of a folder.
+    fs::create_dir(bench.path("out.json")).unwrap();
+    let (mut receiver, address) = receiver(&bench, &["--force"]);
+    bench.run(&["dump", "./saved", &format!("tcp:{address}"), "--quiet"]);
+    assert!(!receiver.wait().unwrap().success());
+    assert_eq!(bench.out(), b"an old dump");
+}
+
+#[test]
 fn a_connection_that_breaks_leaves_no_complete_dump() {
     let bench = Bench::new(4096);
-    let (mut receiver, address) = receiver(&bench);
+    let (mut receiver, address) = receiver(&bench, &[]);
     drop(TcpStream::connect(&address).unwrap());
     assert_eq!(receiver.wait().unwrap().code(), Some(8));
     assert!(!bench.path("out").exists(), "nothing was announced");

@@ -84,12 +84,13 @@ struct Way {
 /// Every way with every setting that it knows.
 fn ways(args: &Args) -> Vec<Way> {
     let mut ways = Vec::new();
-    for (name, engine, ordinary, deep) in [
-        ("kernel", Name::Kernel, false, true),
-        ("mmap", Name::Mmap, false, true),
-        ("anon", Name::Mmap, true, true),
-        ("read", Name::Read, false, false),
-        ("devmem", Name::Devmem, false, false),
+    for (name, engine, ordinary, deep, mapped) in [
+        ("kernel", Name::Kernel, false, true, false),
+        ("mmap", Name::Mmap, false, true, false),
+        ("mapped", Name::Mmap, false, true, true),
+        ("anon", Name::Mmap, true, true, false),
+        ("read", Name::Read, false, false, false),
+        ("devmem", Name::Devmem, false, false, false),
     ] {
         for &chunk in &args.chunk {
             for &depth in if deep { &args.depth[..] } else { &[1] } {
@@ -97,7 +98,11 @@ fn ways(args: &Args) -> Vec<Way> {
                     name,
                     engine,
                     ordinary,
-                    settings: Settings { chunk, depth },
+                    settings: Settings {
+                        chunk,
+                        depth,
+                        mapped,
+                    },
                 });
             }
         }
@@ -225,8 +230,8 @@ mod tests {
         let ways = ways(&args);
         let count = |name| ways.iter().filter(|way| way.name == name).count();
         assert_eq!(
-            ["kernel", "mmap", "anon", "read", "devmem"].map(count),
-            [6, 6, 6, 2, 2]
+            ["kernel", "mmap", "mapped", "anon", "read", "devmem"].map(count),
+            [6, 6, 6, 6, 2, 2]
         );
     }
 }

@@ -63,6 +63,10 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=DEPTH_MAX as i64))]
     pub(super) depth: Option<u32>,
 
+    /// Engine mmap: write from a mapping, also where pages can be registered with io_uring
+    #[arg(long)]
+    pub(super) mapped: bool,
+
     /// Layout of the target: raw, or elf (a core file)
     #[arg(long, value_name = "FORMAT", default_value = "raw", hide_default_value = true, hide_possible_values = true,
           value_parser = PossibleValuesParser::new(["raw", "elf"]).map(format_named))]
@@ -139,6 +143,7 @@ impl Args {
         Settings {
             chunk: self.chunk.unwrap_or(CHUNK_DEFAULT),
             depth: self.depth.unwrap_or(DEPTH_DEFAULT),
+            mapped: self.mapped,
         }
     }
 

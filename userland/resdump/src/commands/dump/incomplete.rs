@@ -7,11 +7,13 @@ use nix::errno::Errno;
 use super::{args::Args, layout::Layout};
 use crate::{engine::Moved, error::Error, exit_codes::ExitCode, target::Kind};
 
+/// `durable`: whether what was written could be made so, if that was tried.
 pub(super) fn incomplete(
     args: &Args,
     kind: Kind,
     moved: &Moved,
     layout: &Layout,
+    durable: bool,
     errno: Errno,
 ) -> Error {
     let (code, reason) = match errno {
@@ -24,6 +26,7 @@ pub(super) fn incomplete(
             "its address is not aligned for direct I/O, and must be copied: leave --strict out",
         ),
         Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG => (ExitCode::NoSpace, "the target is full"),
+        Errno::ENODEV => (ExitCode::Io, "the device is gone"),
         Errno::EINTR => (ExitCode::Interrupted, "stopped by a signal"),
         Errno::EINVAL | Errno::ERANGE | Errno::EOVERFLOW if moved.bytes == 0 => (
             ExitCode::Range,
@@ -39,7 +42,12 @@ pub(super) fn incomplete(
     };
     let (done, whole) = (layout.done + moved.bytes, layout.span.length);
     let mut advice = format!("{reason}; {done} of {whole} bytes are on the target");
-    if done > 0 && args.manifest(kind).is_some() {
+    if done > 0 && !durable {
+        advice = format!(
+            "{reason}; {done} of {whole} bytes were written and cannot be made durable: do not \
+             trust them"
+        );
+    } else if done > 0 && args.manifest(kind).is_some() {
         advice += ", go on with --resume";
     } else if done > 0 {
         advice += &format!(
@@ -80,7 +88,7 @@ mod tests {
         }
     }
 
-    fn stopped(line: &[&str], kind: Kind, bytes: u64, errno: Errno) -> Error {
+    fn stopped_and(durable: bool, line: &[&str], kind: Kind, bytes: u64, errno: Errno) -> Error {
         let span = Span {
             offset: 0x1000,
             length: 0x1_4000_0000,
@@ -101,7 +109,22 @@ mod tests {
             bytes,
             ..Moved::default()
         };
-        incomplete(&args(line), kind, &moved, &layout, errno)
+        incomplete(&args(line), kind, &moved, &layout, durable, errno)
+    }
+
+    fn stopped(line: &[&str], kind: Kind, bytes: u64, errno: Errno) -> Error {
+        stopped_and(true, line, kind, bytes, errno)
+    }
+
+    #[test]
+    fn what_cannot_be_made_durable_is_not_to_be_gone_on_with() {
+        let line = ["capture", "/mnt/a"];
+        let error = stopped_and(false, &line, Kind::File, 4096, Errno::EIO);
+        assert_eq!(
+            error.to_string(),
+            "dump incomplete: /mnt/a: EIO (5): see the kernel log; 4096 of 5368709120 bytes were \
+             written and cannot be made durable: do not trust them"
+        );
     }
 
     #[test]
@@ -135,6 +158,7 @@ mod tests {
             (Errno::EINTR, ExitCode::Interrupted),
             (Errno::EIO, ExitCode::Io),
             (Errno::EFAULT, ExitCode::Engine),
+            (Errno::ENODEV, ExitCode::Io),
         ] {
             assert_eq!(stopped(512, errno).code, code);
         }

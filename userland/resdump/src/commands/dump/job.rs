@@ -2,7 +2,7 @@
 
 //! A dump on its way: the bytes, their digest, what is durable, and whether it is what it should be.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use nix::errno::Errno;
 
@@ -21,7 +21,7 @@ use crate::{
     signals::Stop,
     source::Source,
     span::Span,
-    target::Target,
+    target::{Holes, Target},
     transfer,
 };
 
@@ -51,7 +51,7 @@ impl Job<'_> {
             let moved = self.write(engine, &mut |bytes| {
                 progress.at(bytes);
                 if let Some(journal) = &mut journal {
-                    journal.at(self.layout.done + bytes, self.target.file());
+                    journal.at(|| self.checkpoint(bytes));
                 }
             });
             drop(progress);
@@ -59,15 +59,19 @@ impl Job<'_> {
             report.moved(&moved, self.layout.done);
             report.time(&clock, finished.sync_seconds);
             report.synced = Some(finished.synced);
+            if finished.changed.is_some() {
+                report.distrust();
+            }
             if report.bytes < self.layout.span.length {
                 abort.request();
             }
-            let error = moved
-                .error
-                .map(|errno| {
+            let durable = finished.synced || self.args.no_sync;
+            let error = finished
+                .changed
+                .or(moved.error.map(|errno| {
                     let kind = self.target.kind();
-                    incomplete(self.args, kind, &moved, self.layout, errno)
-                })
+                    incomplete(self.args, kind, &moved, self.layout, durable, errno)
+                }))
                 .or(finished.error)
                 .or_else(|| self.check_strict(&moved));
             (moved, error)
@@ -133,6 +137,10 @@ impl Job<'_> {
                 Err(errno) => moved.error = Some(errno),
             }
         }
+        // Whatever the kernel answers to a request then: that it is full, that it has no direct I/O.
+        if moved.error.is_some_and(|errno| errno != Errno::EINTR) && self.target.is_gone() {
+            moved.error = Some(Errno::ENODEV);
+        }
         moved
     }
 
@@ -148,11 +156,44 @@ impl Job<'_> {
         let clock = Clock::start();
         let sync = !self.args.no_sync;
         let synced = if sync { self.target.sync() } else { Ok(()) };
+        let sync_seconds = clock.seconds();
+        // What a disk has lost is missing as well; nobody has cut it.
+        let changed = match &synced {
+            Ok(()) => self.check_data(moved.bytes).err(),
+            Err(_) => None,
+        };
         Finished {
             synced: sync && synced.is_ok(),
-            sync_seconds: clock.seconds(),
+            sync_seconds,
             error: described.and(synced).err(),
+            changed,
         }
+    }
+
+    /// Makes `bytes` more than there were durable, and says how many there are: none that can be
+    /// trusted if somebody else has cut the file or taken it away.
+    fn checkpoint(&self, bytes: u64) -> io::Result<u64> {
+        self.target.file().sync_data()?;
+        Ok(match self.check_data(bytes) {
+            Ok(()) => self.layout.done + bytes,
+            Err(error) => {
+                log::warn!("{error}");
+                0
+            }
+        })
+    }
+
+    /// Whether `bytes` more than there were are where they have been put.
+    fn check_data(&self, bytes: u64) -> Result<()> {
+        let data = Span {
+            offset: self.layout.data_offset,
+            length: self.layout.done + bytes,
+        };
+        let holes = match self.args.zero_skip {
+            true => Holes::Anywhere,
+            false => Holes::ForZeros(self.source, self.layout.span.offset),
+        };
+        self.target.check_data(data, holes)
     }
 
     /// The headers of a format that has some: last, so that they never promise what is not there.
@@ -230,4 +271,6 @@ struct Finished {
     synced: bool,
     sync_seconds: f64,
     error: Option<Error>,
+    /// What somebody else did to the target meanwhile.
+    changed: Option<Error>,
 }

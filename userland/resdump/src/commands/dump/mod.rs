@@ -2,6 +2,8 @@
 
 //! `resdump dump`: a region to a file or block device.
 
+use std::{fs, os::unix::fs::MetadataExt, path::Path};
+
 use crate::{
     engine,
     error::{Error, Result},
@@ -47,6 +49,7 @@ pub(super) fn dump(args: &Args, source: &dyn Source, output: &Output) -> Result<
     let span = Span::new(args.offset, args.length, source.size())?;
     let mut engine = engine::open(args.engine, source, span, args.settings(), args.strict)?;
     let target = Target::open(&args.target, engine.direct(), args.permit())?;
+    target.lock()?;
     let prepared = Layout::new(args, source, &*engine, span, &target)
         .and_then(|layout| Ok((prepare(args, source, &layout, &target)?, layout)));
     let (mut journal, layout) = match prepared {
@@ -94,29 +97,37 @@ fn prepare(
     layout: &Layout,
     target: &Target,
 ) -> Result<Option<Journal>> {
-    let journal = match args.manifest(target.kind()) {
-        Some(path) => {
-            let mut manifest = Manifest::of(source, layout.span, args.format, layout.data_offset);
-            manifest.bytes = layout.done;
-            manifest.resumed = layout.done;
-            manifest.digest.clone_from(&layout.digest);
-            Some(args.journal(&path, manifest)?)
-        }
-        None => {
-            forget(args, target)?;
-            None
-        }
-    };
+    let mut manifest = Manifest::of(source, layout.span, args.format, layout.data_offset);
+    manifest.bytes = layout.done;
+    manifest.resumed = layout.done;
+    manifest.digest.clone_from(&layout.digest);
+    let journal = begin(args, target, manifest)?;
     target.prepare(&layout.plan, layout.room, args.zero_skip)?;
     Ok(journal)
 }
 
-/// Takes away the manifest of what was in the target before.
-fn forget(args: &Args, target: &Target) -> Result<()> {
-    match target.kind() {
-        Kind::File => manifest::remove(&manifest::beside(&args.target)),
-        Kind::Block | Kind::Stream => Ok(()),
+/// Makes it known that the target is not complete: by `manifest`, where there is to be one, and by
+/// taking away another that lies beside the target and speaks of what was there before.
+fn begin(args: &Args, target: &Target, manifest: Manifest) -> Result<Option<Journal>> {
+    let journal = args
+        .manifest(target.kind())
+        .map(|path| args.journal(&path, manifest))
+        .transpose()?;
+    let beside = manifest::beside(&args.target);
+    let is_beside = |journal: &Journal| same_file(journal.path(), &beside);
+    if target.kind() == Kind::File && !journal.as_ref().is_some_and(is_beside) {
+        manifest::remove(&beside)?;
+        if journal.is_some() {
+            // What is durable so far is the name of the manifest, in another folder perhaps.
+            target.sync_name()?;
+        }
     }
+    Ok(journal)
+}
+
+fn same_file(one: &Path, other: &Path) -> bool {
+    let identity = |path| fs::metadata(path).map(|it| (it.dev(), it.ino()));
+    matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// Takes away what has been made, when nothing is going to be written.

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use nix::errno::Errno;
 
-use super::{abandon, args::Args, forget, record};
+use super::{abandon, args::Args, begin, record};
 use crate::{
     digest,
     engine::{Moved, Name},
@@ -26,7 +26,7 @@ use crate::{
         pack::Compression,
         sender::{BLOCK, Sender},
     },
-    target::{Kind, Target},
+    target::{Holes, Kind, Target},
 };
 
 /// Runs it.
@@ -38,6 +38,7 @@ pub(super) fn run(
 ) -> Result<ExitCode> {
     let span = Span::new(args.offset, args.length, source.size())?;
     let target = Target::open(&args.target, false, args.permit())?;
+    target.lock()?;
     if target.kind() == Kind::Block {
         return Err(Error::new(
             ExitCode::Usage,
@@ -99,9 +100,25 @@ pub(super) fn run(
     report.time(&clock, sync.seconds());
     report.digest = digest;
 
-    let mut error = written
+    let data = Span {
+        offset: 0,
+        length: sender.stored,
+    };
+    // What a disk has lost is missing as well; nobody has cut it.
+    let changed = match &synced {
+        // Frames have no zeros that fill a block.
+        Ok(()) => target.check_data(data, Holes::Nowhere),
+        Err(_) => Ok(()),
+    };
+    if changed.is_err() {
+        report.distrust();
+    }
+    let durable = synced.is_ok();
+    let mut error = changed
         .err()
-        .map(|error| incomplete(&name, bytes, span, errno_of(&error)))
+        .or(written
+            .err()
+            .map(|error| incomplete(&name, bytes, span, durable, errno_of(&error))))
         .or(synced.err())
         .or(unknown);
     if args.verify && error.is_none() {
@@ -132,18 +149,10 @@ fn prepare(
     span: Span,
     target: &Target,
 ) -> Result<Option<Journal>> {
-    let journal = match args.manifest(target.kind()) {
-        Some(path) => {
-            let mut manifest = Manifest::of(source, span, args.format, 0);
-            manifest.compression = Some(compression);
-            manifest.stored = Some(0);
-            Some(args.journal(&path, manifest)?)
-        }
-        None => {
-            forget(args, target)?;
-            None
-        }
-    };
+    let mut manifest = Manifest::of(source, span, args.format, 0);
+    manifest.compression = Some(compression);
+    manifest.stored = Some(0);
+    let journal = begin(args, target, manifest)?;
     target.truncate(0)?;
     Ok(journal)
 }
@@ -182,20 +191,21 @@ fn write(
     (done, result)
 }
 
-fn incomplete(name: &str, done: u64, span: Span, errno: Errno) -> Error {
+fn incomplete(name: &str, done: u64, span: Span, durable: bool, errno: Errno) -> Error {
     let (code, reason) = match errno {
         Errno::EINTR => (ExitCode::Interrupted, "stopped by a signal"),
         Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG => (ExitCode::NoSpace, "the target is full"),
         _ => (ExitCode::Io, "see the kernel log"),
+    };
+    let known = match durable {
+        true => "are on the target, and can be unpacked",
+        false => "were written and cannot be made durable: do not trust them",
     };
     Error::new(
         code,
         "dump incomplete",
         name,
         errno,
-        format!(
-            "{reason}; {done} of {} bytes are on the target, and can be unpacked",
-            span.length
-        ),
+        format!("{reason}; {done} of {} bytes {known}", span.length),
     )
 }

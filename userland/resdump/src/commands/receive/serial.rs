@@ -77,7 +77,7 @@ impl<'a> Store<'a> {
             .write(true)
             .create(true)
             .create_new(!args.force && before.is_none())
-            .truncate(args.force && before.is_none())
+            .truncate(false)
             .mode(0o600)
             .open(&args.file)
             .map_err(|error| super::cannot_create(args, &error))?;
@@ -93,8 +93,7 @@ impl<'a> Store<'a> {
     fn finish(self, name: &str, taken: io::Result<()>, output: &Output) -> Result<ExitCode> {
         let Some(coming) = self.coming else {
             let errno = taken.err().map_or(Errno::ENODATA, |error| errno_of(&error));
-            if self.before.is_none() {
-                // Nothing is in it.
+            if self.file.metadata().is_ok_and(|it| it.len() == 0) {
                 let _ = std::fs::remove_file(&self.args.file);
             }
             return Err(ended(name, 0, 0, errno));
@@ -145,12 +144,13 @@ impl Sink for Store<'_> {
             Some(_) => origin.length,
             None => 0,
         };
-        self.file.set_len(bytes)?;
         // Nothing that a stranger says is believed.
         (manifest.complete, manifest.data_offset) = (false, 0);
         (manifest.bytes, manifest.resumed) = (bytes, bytes);
         let path = manifest::beside(&self.args.file);
         let journal = Journal::begin(&path, manifest, PERIOD).map_err(|error| error.errno)?;
+        // Not before: what was there may be a complete dump, and is said to be one.
+        self.file.set_len(bytes)?;
         self.coming = Some(Coming {
             progress: Progress::new(origin.length, self.show),
             origin,
@@ -172,7 +172,8 @@ impl Sink for Store<'_> {
         self.file.write_all_at(&unpacked, coming.bytes)?;
         coming.bytes += unpacked.len() as u64;
         coming.progress.at(coming.bytes);
-        coming.journal.at(coming.bytes, &self.file);
+        let bytes = coming.bytes;
+        coming.journal.at(|| self.file.sync_data().map(|()| bytes));
         Ok(())
     }
 

@@ -42,6 +42,9 @@ pub(super) fn run(args: &Args, place: &str, output: &Output) -> Result<ExitCode>
     // Nothing that a stranger says is believed.
     (manifest.complete, manifest.bytes, manifest.data_offset) = (false, 0, 0);
     let mut journal = Journal::begin(&manifest::beside(&args.file), manifest, PERIOD)?;
+    // Not before: what was there may be a complete dump, and is said to be one.
+    file.set_len(0)
+        .map_err(|error| Error::io("cannot set length", &name, &error))?;
 
     let mut progress = Progress::new(length, !args.quiet && !output.is_json());
     let mut sum = Sum::new(header.digest);
@@ -49,7 +52,7 @@ pub(super) fn run(args: &Args, place: &str, output: &Output) -> Result<ExitCode>
         file.write_all(block)?;
         sum.update(block);
         progress.at(sum.bytes);
-        journal.at(sum.bytes, &file);
+        journal.at(|| file.sync_data().map(|()| sum.bytes));
         Ok(())
     });
     drop(progress);
@@ -107,7 +110,7 @@ fn create(args: &Args) -> Result<File> {
         .write(true)
         .create(true)
         .create_new(!args.force)
-        .truncate(args.force)
+        .truncate(false)
         .mode(0o600)
         .open(&args.file)
         .map_err(|error| cannot_create(args, &error))

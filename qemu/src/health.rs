@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+//! What a kernel says of its own health: its log, its taint, and the instruments that it has for
+//! watching itself.
+
+use std::fs;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::guest::Guest;
+use crate::image::Image;
+
+/// What the kernel says when something is wrong with it, as extended regular expressions.
+const SPLATS: [&str; 11] = [
+    "WARNING:",
+    "BUG:",
+    // The allocator's.
+    "BUG [^ ]+ \\(",
+    "Oops",
+    "Kernel panic",
+    "INFO: possible",
+    "INFO: task",
+    "suspicious RCU usage",
+    "turning off the locking correctness validator",
+    "cannot create duplicate filename",
+    "Call Trace:",
+];
+
+/// Where the kernel's debugging files are.
+const DEBUGFS: &str = "/sys/kernel/debug";
+
+/// What a kernel watches itself with, as its configuration has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Instruments {
+    /// Order and context of locks (lockdep).
+    pub locks: bool,
+    /// Memory that nobody points to (kmemleak).
+    pub leaks: bool,
+    /// Use of the DMA interface.
+    pub dma: bool,
+}
+
+impl Instruments {
+    /// Those of an image.
+    pub fn of(image: &Image) -> Result<Self> {
+        let file = image.file("linux.config");
+        let config =
+            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        Ok(Self::configured(&config))
+    }
+
+    fn configured(config: &str) -> Self {
+        let has = |option: &str| config.lines().any(|line| line == format!("{option}=y"));
+        Self {
+            locks: has("CONFIG_PROVE_LOCKING"),
+            leaks: has("CONFIG_DEBUG_KMEMLEAK"),
+            dma: has("CONFIG_DMA_API_DEBUG"),
+        }
+    }
+
+    /// How many times longer things may take.
+    pub fn slowness(self) -> f64 {
+        if self.locks { 4.0 } else { 1.0 }
+    }
+}
+
+impl Guest {
+    /// Checks that the kernel has nothing to complain about: no warning, bug or oops in its log, and
+    /// tainted with exactly `taint`.
+    pub fn check_health(&mut self, taint: u32) -> Result<()> {
+        let pattern = SPLATS.join("|");
+        let found = self.check(&format!(
+            "cat /proc/sys/kernel/tainted; dmesg | grep -E '{pattern}' || true"
+        ))?;
+        if found.trim() != taint.to_string() {
+            bail!(
+                "the kernel complains (expected to see {taint} only):\n{found}{}",
+                self.check("dmesg")?
+            );
+        }
+        Ok(())
+    }
+
+    /// Checks that the kernel's instruments, where it has any, still watch and have found nothing.
+    pub fn check_instruments(&mut self) -> Result<()> {
+        if self.instruments.locks {
+            self.check_locks()?;
+        }
+        if self.instruments.dma {
+            self.mount_debugfs()?;
+            let said = self.check(&format!(
+                "cd {DEBUGFS}/dma-api; cat disabled error_count; cd"
+            ))?;
+            ensure!(
+                said.split_whitespace().eq(["N", "0"]),
+                "misuse of the DMA interface, or nobody watched (disabled, errors): {said}"
+            );
+        }
+        if self.instruments.leaks {
+            let leaks = self.leaks()?;
+            ensure!(leaks.is_empty(), "memory that nobody points to:\n{leaks}");
+        }
+        Ok(())
+    }
+
+    /// Lock debugging switches itself off with the first thing that it finds.
+    fn check_locks(&mut self) -> Result<()> {
+        let said = self.check("grep debug_locks: /proc/lockdep_stats")?;
+        ensure!(
+            said.split_whitespace().eq(["debug_locks:", "1"]),
+            "lock debugging has switched itself off: {said}"
+        );
+        Ok(())
+    }
+
+    /// What kmemleak finds that nobody points to.
+    pub(crate) fn leaks(&mut self) -> Result<String> {
+        self.mount_debugfs()?;
+        // It takes two looks to be sure, and what is younger than 5 s is not looked at.
+        self.check_within(
+            &format!("cd {DEBUGFS}; echo scan >kmemleak && sleep 5 && echo scan >kmemleak && cat kmemleak; cd"),
+            300,
+        )
+    }
+
+    fn mount_debugfs(&mut self) -> Result<()> {
+        self.check(&format!(
+            "grep -q ' {DEBUGFS} ' /proc/mounts || mount -t debugfs debugfs {DEBUGFS}"
+        ))?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instruments_are_what_the_configuration_says() {
+        let config = "CONFIG_PROVE_LOCKING=y\n# CONFIG_DEBUG_KMEMLEAK is not set\n";
+        let found = Instruments::configured(config);
+        assert!(found.locks && !found.leaks && !found.dma);
+        assert!(found.slowness() > Instruments::configured("").slowness());
+    }
+}

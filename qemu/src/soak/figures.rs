@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+//! What the kernel holds when nobody does anything, and how long a small dump takes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::round::Done;
+use crate::guest::Guest;
+
+/// Small dumps, of which the median counts.
+const REPEAT: usize = 15;
+/// What others have put into caches goes; what counters have by processor is summed up.
+const LOOK: &str = "sync; echo 3 >/proc/sys/vm/drop_caches; r=/proc/sys/vm/stat_refresh; \
+                    test ! -e $r || echo 1 >$r; cat /proc/sys/fs/file-nr; \
+                    grep -E '^nr_(free_pages|foll_pin_)' /proc/vmstat; cat /proc/slabinfo";
+
+/// A sample.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(super) struct Figures {
+    /// Since the start.
+    pub minutes: f64,
+    /// Pages that are free.
+    pub free_pages: u64,
+    /// Open files.
+    pub files: u64,
+    /// Pages that are pinned.
+    pub pinned: i64,
+    /// Bytes of objects in all slab caches.
+    pub slab: u64,
+    /// Median of the small dumps, in milliseconds.
+    pub latency: f64,
+    /// Bytes of objects by cache.
+    #[serde(skip)]
+    pub caches: BTreeMap<String, u64>,
+}
+
+impl Figures {
+    /// For somebody who waits.
+    pub fn line(&self, done: &Done) -> String {
+        format!(
+            "{:5.1} min: round {}, free {} pages, slab {} KiB, files {}, pinned {}, small dump {:.1} ms",
+            self.minutes,
+            done.rounds,
+            self.free_pages,
+            self.slab >> 10,
+            self.files,
+            self.pinned,
+            self.latency
+        )
+    }
+}
+
+/// Takes a sample.
+pub(super) fn figures(guest: &mut Guest, since: Duration) -> Result<Figures> {
+    let latency = latency(guest)?;
+    let mut figures = parse(&guest.check_within(LOOK, 300)?)?;
+    figures.minutes = since.as_secs_f64() / 60.0;
+    figures.latency = latency;
+    Ok(figures)
+}
+
+/// Of the same dump, some times.
+fn latency(guest: &mut Guest) -> Result<f64> {
+    let text = guest.check_within(
+        &format!(
+            "for i in $(seq {REPEAT}); do resdump dump capture /dev/vda --length 1M --engine kernel \
+             --force --quiet --json || break; done"
+        ),
+        300,
+    )?;
+    let answers = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
+    let mut times = answers
+        .map(|answer| answer?["seconds"].as_f64().context("seconds"))
+        .collect::<Result<Vec<f64>>>()?;
+    ensure!(times.len() == REPEAT, "{text}");
+    times.sort_by(f64::total_cmp);
+    Ok(times[REPEAT / 2] * 1e3)
+}
+
+fn parse(text: &str) -> Result<Figures> {
+    let mut figures = Figures::default();
+    for (number, line) in text.lines().enumerate() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            // file-nr: allocated, of which free, and the most.
+            [files, _, _] if number == 0 => figures.files = files.parse()?,
+            ["nr_free_pages", pages] => figures.free_pages = pages.parse()?,
+            ["nr_foll_pin_acquired", pages] => figures.pinned += pages.parse::<i64>()?,
+            ["nr_foll_pin_released", pages] => figures.pinned -= pages.parse::<i64>()?,
+            [cache, active, _, size, _, _, ":", "tunables", ..] => {
+                let bytes = active.parse::<u64>()? * size.parse::<u64>()?;
+                figures.slab += bytes;
+                *figures.caches.entry(cache.to_owned()).or_default() += bytes;
+            }
+            ["slabinfo", ..] | ["#", ..] => {}
+            _ => bail!("{line:?} in {text}"),
+        }
+    }
+    ensure!(figures.free_pages > 0 && figures.slab > 0, "{text}");
+    Ok(figures)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "96\t0\t34567\n\
+        nr_free_pages 70000\nnr_foll_pin_acquired 40\nnr_foll_pin_released 38\n\
+        slabinfo - version: 2.1\n\
+        # name <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables <limit>\n\
+        biovec-max 4 10 3072 10 8 : tunables 0 0 0 : slabdata 1 1 0\n\
+        kmalloc-64 100 128 64 32 1 : tunables 0 0 0 : slabdata 4 4 0\n";
+
+    #[test]
+    fn a_sample_is_read() {
+        let figures = parse(TEXT).unwrap();
+        assert_eq!((figures.files, figures.free_pages), (96, 70000));
+        assert_eq!((figures.pinned, figures.slab), (2, 4 * 3072 + 6400));
+        assert_eq!(figures.caches["kmalloc-64"], 6400);
+    }
+
+    #[test]
+    fn a_line_that_is_not_known_is_an_error() {
+        assert!(parse(&format!("{TEXT}cat: no such file\n")).is_err());
+        assert!(parse("").is_err());
+    }
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+//! Several dumps at once.
+//!
+//! | targets | outcome |
+//! |---|---|
+//! | different ones | all are complete |
+//! | the same file | the first to have it is complete, each other is refused with status 6 |
+//! | the same disk | likewise |
+
+use anyhow::{Result, ensure};
+
+use super::dump::{CHUNK, Dump, ENGINES, SIZE, Target};
+use super::{alone, each};
+use crate::bed::{Cell, Running, same};
+
+pub fn cells() -> Vec<Cell> {
+    [
+        alone("two_dumps_at_once_to_different_targets", |bed| {
+            different(bed, 2)
+        }),
+        alone("eight_dumps_at_once_to_different_targets", |bed| {
+            different(bed, 8)
+        }),
+        alone("eight_dumps_at_once_to_one_file", |bed| {
+            crowd(bed, "/mnt/dump")?;
+            same(&bed.ext4.read_ext4("dump")?, bed.expected("capture")?)
+        }),
+        alone("eight_dumps_at_once_to_one_disk", |bed| {
+            crowd(bed, "/dev/vda")?;
+            bed.same_on(&bed.raw.clone(), 0, "capture")
+        }),
+        each(
+            &[Target::Disk, Target::File],
+            "a_second_dump_is_refused_to",
+            second,
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Half of them to files, half to places of the raw disk, each engine in turn.
+fn different(bed: &mut Running, count: u64) -> Result<()> {
+    bed.mounted(|bed| {
+        let mut line = String::new();
+        for number in 0..count {
+            let engine = ENGINES[number as usize % ENGINES.len()];
+            let target = match number % 2 {
+                0 => format!("/dev/vda --seek {}", number * SIZE),
+                _ => format!("/mnt/dump{number}"),
+            };
+            line += &format!(
+                "resdump dump capture {target} --engine {engine} --chunk {CHUNK} --force --quiet & all=\"$all $!\"; "
+            );
+        }
+        bed.check(&format!(
+            "all=; {line} bad=0; for one in $all; do wait $one || bad=1; done; test $bad = 0"
+        ))
+    })?;
+    for number in 0..count {
+        let (disk, expected) = (bed.raw.clone(), bed.expected("capture")?);
+        let found = match number % 2 {
+            0 => disk.read(number * SIZE, SIZE)?,
+            _ => bed.ext4.read_ext4(&format!("dump{number}"))?,
+        };
+        same(&found, expected)?;
+    }
+    bed.mounted(|bed| bed.check("rm /mnt/dump[0-9]*").map(drop))
+}
+
+/// Eight at once, none of which may use force. At least one succeeds: one that comes after the
+/// others has the target for itself again, if that is a disk.
+fn crowd(bed: &mut Running, target: &str) -> Result<()> {
+    bed.mounted(|bed| {
+        bed.check("rm -f /mnt/dump /mnt/dump.json")?;
+        let text = bed.check(&format!(
+            "all=; for one in 1 2 3 4 5 6 7 8; do resdump dump capture {target} --chunk {CHUNK} \
+             --quiet & all=\"$all $!\"; done; for one in $all; do wait $one; echo \"[$?]\"; done"
+        ))?;
+        let status = |wanted: &str| text.lines().filter(|line| *line == wanted).count();
+        let (done, refused) = (status("[0]"), status("[6]"));
+        ensure!(
+            done >= 1 && done + refused == 8 && (done == 1 || target == "/dev/vda"),
+            "{text}"
+        );
+        Ok(())
+    })
+}
+
+fn second(bed: &mut Running, dump: Dump) -> Result<()> {
+    // Of a disk, force says that both are wanted: to different places, perhaps.
+    let more = match dump.target {
+        Target::Disk => "",
+        Target::File => "--force",
+    };
+    dump.afresh(bed, |bed| {
+        dump.start(bed, &dump.command(more))?;
+        let output = bed.run(&dump.command(more))?;
+        let path = dump.target.path();
+        ensure!(
+            output.status == 6
+                && output
+                    .text
+                    .contains(&format!("target is in use: {path}: EBUSY (16): ")),
+            "{output:?}"
+        );
+        dump.ends_well(bed)
+    })?;
+    dump.holds(bed, SIZE)
+}

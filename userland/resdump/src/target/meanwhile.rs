@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+
+//! What somebody else may do to a file while it is written: cut it, remove it, put another in its
+//! place. Nothing forbids that, so nothing is promised before it has been looked for.
+
+use std::{fs, fs::File, io, os::unix::fs::MetadataExt, path::Path};
+
+use nix::errno::Errno;
+
+use crate::{
+    error::{Error, Result, errno_of},
+    exit_codes::ExitCode,
+    source::Source,
+    span::Span,
+    sys,
+};
+
+/// Bytes looked at a time.
+const BLOCK: u64 = 1 << 20;
+
+/// Which parts of a file may be holes after it was written.
+#[derive(Clone, Copy)]
+pub enum Holes<'a> {
+    /// Any.
+    Anywhere,
+    /// Those that stand for zeros of the source, from this offset on: some file systems keep zeros so.
+    ForZeros(&'a dyn Source, u64),
+    /// None.
+    Nowhere,
+}
+
+/// Fails unless `path` still names the open `file`.
+pub(super) fn is_named(file: &File, path: &Path) -> Result<()> {
+    let inspect = |error: io::Error| Error::io("cannot inspect target", path.display(), &error);
+    let open = file.metadata().map_err(inspect)?;
+    let errno = match fs::metadata(path) {
+        Ok(named) if (named.dev(), named.ino()) == (open.dev(), open.ino()) => return Ok(()),
+        Ok(_) => Errno::ESTALE,
+        Err(error) => errno_of(&error),
+    };
+    Err(changed(
+        path,
+        errno,
+        "somebody has removed, renamed or replaced it",
+    ))
+}
+
+/// Fails unless `data` of the open `file` is there, `path` being its name.
+///
+/// What was cut off before something was written behind it is a hole that must not be.
+pub(super) fn check(file: &File, path: &Path, data: Span, holes: Holes<'_>) -> Result<()> {
+    is_named(file, path)?;
+    let end = data.offset + data.length;
+    let length = file
+        .metadata()
+        .map_err(|error| Error::io("cannot inspect target", path.display(), &error))?
+        .len();
+    if length < end {
+        return Err(cut(path, length));
+    }
+    let mut rest = data;
+    while let Some(hole) = sys::file::hole(file, rest) {
+        let stands = match holes {
+            Holes::Anywhere => return Ok(()),
+            Holes::ForZeros(source, offset) => {
+                is_zero(source, offset + (hole.offset - data.offset), hole.length)?
+            }
+            Holes::Nowhere => false,
+        };
+        if !stands {
+            return Err(cut(path, hole.offset));
+        }
+        rest.offset = hole.offset + hole.length;
+        rest.length = end - rest.offset;
+    }
+    Ok(())
+}
+
+fn is_zero(source: &dyn Source, offset: u64, length: u64) -> Result<bool> {
+    let mut bytes = vec![0; length.min(BLOCK) as usize];
+    let mut done = 0;
+    while done < length {
+        let piece = &mut bytes[..(length - done).min(BLOCK) as usize];
+        source.read_at(piece, offset + done)?;
+        if piece.iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        done += piece.len() as u64;
+    }
+    Ok(true)
+}
+
+fn cut(path: &Path, at: u64) -> Error {
+    let advice = format!("somebody has cut it at byte {at:#x}");
+    changed(path, Errno::ENODATA, &advice)
+}
+
+fn changed(path: &Path, errno: Errno, what: &str) -> Error {
+    Error::new(
+        ExitCode::Mismatch,
+        "target was changed meanwhile",
+        path.display(),
+        errno,
+        format!("{what}: start again with --force"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt;
+
+    use super::*;
+    use crate::source::Saved;
+
+    const SIZE: u64 = 4 << 20;
+
+    /// A folder with a file of random bytes but for `zeros`, and a copy that is open.
+    fn copy(zeros: std::ops::Range<usize>) -> (tempfile::TempDir, Saved, File) {
+        let folder = tempfile::TempDir::new_in(".").unwrap();
+        let mut bytes: Vec<u8> = (0..SIZE as u32).map(|n| (n / 7) as u8 | 1).collect();
+        bytes[zeros].fill(0);
+        fs::write(folder.path().join("source"), &bytes).unwrap();
+        fs::write(folder.path().join("copy"), &bytes).unwrap();
+        let source = Saved::open(&folder.path().join("source")).unwrap();
+        let file = File::options().write(true).open(folder.path().join("copy"));
+        (folder, source, file.unwrap())
+    }
+
+    fn look(folder: &tempfile::TempDir, source: &Saved, file: &File) -> Result<()> {
+        let data = Span {
+            offset: 0,
+            length: SIZE,
+        };
+        let holes = Holes::ForZeros(source, 0);
+        check(file, &folder.path().join("copy"), data, holes)
+    }
+
+    #[test]
+    fn what_nobody_touched_is_there() {
+        let (folder, source, file) = copy(0..0);
+        look(&folder, &source, &file).unwrap();
+    }
+
+    #[test]
+    fn what_was_cut_is_missed_also_where_something_follows() {
+        let (folder, source, file) = copy(0..0);
+        file.set_len(SIZE - 1).unwrap();
+        let error = look(&folder, &source, &file).unwrap_err();
+        assert_eq!(
+            (error.code, error.errno),
+            (ExitCode::Mismatch, Errno::ENODATA)
+        );
+        file.set_len(1 << 20).unwrap();
+        file.write_all_at(&[1; 1 << 20], 3 << 20).unwrap();
+        let error = look(&folder, &source, &file).unwrap_err();
+        assert!(error.advice.contains("at byte 0x100000"), "{error}");
+    }
+
+    #[test]
+    fn zeros_may_be_holes() {
+        let (folder, source, file) = copy(1 << 20..3 << 20);
+        let mut behind = vec![0; 1 << 20];
+        source.read_at(&mut behind, 3 << 20).unwrap();
+        file.set_len(1 << 20).unwrap();
+        file.write_all_at(&behind, 3 << 20).unwrap();
+        look(&folder, &source, &file).unwrap();
+    }
+
+    #[test]
+    fn another_file_of_that_name_is_not_it() {
+        let (folder, source, file) = copy(0..0);
+        let path = folder.path().join("copy");
+        fs::rename(&path, folder.path().join("elsewhere")).unwrap();
+        let error = look(&folder, &source, &file).unwrap_err();
+        assert_eq!(error.errno, Errno::ENOENT);
+        fs::copy(folder.path().join("source"), &path).unwrap();
+        let error = look(&folder, &source, &file).unwrap_err();
+        assert_eq!(error.errno, Errno::ESTALE);
+    }
+}
