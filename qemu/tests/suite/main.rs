@@ -15,6 +15,7 @@ mod disk;
 mod edges;
 mod faults;
 mod flash;
+mod fuzz;
 mod guide;
 mod holes;
 mod identity;
@@ -103,6 +104,7 @@ fn suite(arguments: &Arguments) -> Result<ExitCode> {
         holes::cases(),
         coherency::cases(),
         edges::cases(),
+        fuzz::cases(),
         named::cases(),
         signals::cases(),
         identity::cases(),

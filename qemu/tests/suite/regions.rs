@@ -14,6 +14,7 @@ use harness::machine::Machine;
 
 use crate::bed::Bed;
 use crate::faults;
+use crate::fuzz;
 
 /// Size of a region that is not a power of two, nor a multiple of 64 KiB.
 pub const ODD: u64 = (3 << 20) + (3 << 12);
@@ -50,6 +51,7 @@ pub fn of(bed: Bed) -> Option<Vec<Region>> {
             Region::new("twin", 0x0c00_0000, 1 << 20),
             Region::new("double", 0x0c10_0000, 1 << 20).named("twin"),
         ]),
+        Bed::Fuzz => Some(fuzz::regions()),
         Bed::Faults => Some(vec![Region::new("capture", 0x1000_0000, faults::SIZE)]),
         Bed::Named => Some(Vec::new()),
         Bed::Lab | Bed::Kunit | Bed::Readme | Bed::Disk | Bed::Slow => None,
