@@ -9,6 +9,7 @@ mod map;
 mod meter;
 mod pressure;
 mod register;
+mod sleeper;
 mod snapshot;
 mod transfer;
 
@@ -57,6 +58,8 @@ enum Call {
     Transfer(transfer::Transfer),
     /// Status of a snapshot that was never started.
     Idle { node: PathBuf },
+    /// Sleep in poll while snapshots are started and end.
+    Sleeper { node: PathBuf },
     /// Fill a buffer in the background, and write it to a file when it is there.
     Snapshot(snapshot::Snapshot),
     /// What a command costs the processor, in instructions (under -icount).
@@ -104,6 +107,7 @@ fn main() {
         Call::Register(call) => call.run(),
         Call::Meter(call) => call.run(),
         Call::Pressure(call) => call.run(),
+        Call::Sleeper { node } => sleeper::run(&node),
         Call::Idle { node } => snapshot::idle(&node),
         Call::Snapshot(call) => call.run(),
     };
