@@ -74,8 +74,12 @@ impl Arena {
         for index in 0..SNAPSHOTS {
             writable(arena.snapshot(index), SNAPSHOT)?;
         }
-        for (start, length) in [(data, DATA), (read_only, PAGES)] {
+        // All of it, so that no page comes later, which would look like memory that is lost.
+        for (start, length) in [(data, DATA), (argument, PAGES), (read_only, PAGES)] {
             bytes_mut(start, length).fill(MARK);
+        }
+        for index in 0..SNAPSHOTS {
+            bytes_mut(arena.snapshot(index), SNAPSHOT).fill(MARK);
         }
         let pages = std::ptr::without_provenance_mut(read_only);
         // SAFETY: The pages are ours.

@@ -5,7 +5,6 @@
 mod arena;
 mod calls;
 mod held;
-mod kcov;
 mod maps;
 mod nodes;
 mod op;
@@ -67,7 +66,6 @@ impl Fuzz {
         println!("seed {seed:#x}");
         ignore_signal()?;
         let device = supervise::Loop::attach(&self.folder.join("loop.img"));
-        supervise::mount_debugfs();
         let (disk, small, folder) = (self.disk.clone(), self.small.clone(), self.folder.clone());
         let setting = Setting::discover(disk, small, folder, self.filled)?;
         let shared = Shared::new().map_err(Errno::from_raw)?;
@@ -133,7 +131,6 @@ fn summary(shared: &Shared, plan: Plan, took: Duration) -> Value {
         "operations": operations,
         "seconds": (took.as_secs_f64() * 10.0).round() / 10.0,
         "signatures": shared::signatures(&shared.boards),
-        "points": shared::points(&shared.boards),
         "digest": format!("{digest:#x}"),
         "outcomes": outcomes,
     })

@@ -59,8 +59,7 @@ pub struct Node {
 /// The nodes of one thread.
 pub struct Nodes {
     slots: [Option<(RawFd, Rc<OpenFile>)>; OWN],
-    /// Parts of the arena in use, and those that a snapshot may still go to because a child keeps its file open.
-    used: [bool; SNAPSHOTS - 1],
+    /// Parts of the arena that a snapshot may still go to because a child keeps its file open.
     doubtful: [bool; SNAPSHOTS - 1],
     regions: usize,
 }
@@ -70,7 +69,6 @@ impl Nodes {
     pub fn new(regions: usize) -> Self {
         Self {
             slots: Default::default(),
-            used: Default::default(),
             doubtful: Default::default(),
             regions,
         }
@@ -125,9 +123,11 @@ impl Nodes {
         let _ = self.close(slot);
         let access = flags & libc::O_ACCMODE;
         let usable = flags & libc::O_PATH == 0;
-        // More parts than slots: one is free.
-        let part = self.used.iter().position(|used| !used).unwrap_or(0);
-        self.used[part] = true;
+        let used = |part: &usize| self.files().any(|file| file.part == *part);
+        // More parts than slots.
+        let part = (0..SNAPSHOTS - 1)
+            .find(|part| !used(part))
+            .expect("a part that is free");
         let file = OpenFile {
             region,
             readable: usable && (access == libc::O_RDONLY || access == libc::O_RDWR),
@@ -145,6 +145,10 @@ impl Nodes {
         self.slots[slot] = Some((fd, file));
     }
 
+    fn files(&self) -> impl Iterator<Item = &Rc<OpenFile>> {
+        self.slots.iter().flatten().map(|(_, file)| file)
+    }
+
     /// Closes a slot.
     pub fn close(&mut self, slot: usize) -> sys::Called {
         let Some((fd, file)) = self.slots[slot].take() else {
@@ -152,8 +156,7 @@ impl Nodes {
         };
         let before = CHILDREN.load(SeqCst);
         let closed = sys::close(fd);
-        if Rc::strong_count(&file) == 1 {
-            self.used[file.part] = false;
+        if !self.files().any(|other| Rc::ptr_eq(other, &file)) {
             self.doubtful[file.part] |=
                 file.started.get() && (before != 0 || CHILDREN.load(SeqCst) != 0);
         }

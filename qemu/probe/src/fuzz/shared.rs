@@ -24,7 +24,6 @@ pub struct Board {
     ring: [Op; RING],
     outcomes: [[u32; ERRNOS]; KINDS.len()],
     signatures: [u8; SIGNATURE_BITS / 8],
-    points: [u8; SIGNATURE_BITS / 8],
     /// Changes with every operation and its arguments.
     pub digest: u64,
 }
@@ -90,11 +89,6 @@ impl Board {
         set(&mut self.signatures, signature)
     }
 
-    /// Notes a place in the module that was reached.
-    pub fn reach(&mut self, address: u64) {
-        set(&mut self.points, address);
-    }
-
     /// The last operations, oldest first, with their numbers.
     pub fn last(&self) -> impl Iterator<Item = (u32, &Op)> {
         let begun = self.begun.load(Relaxed);
@@ -116,21 +110,12 @@ impl Board {
 
 /// Distinct signatures of all workers together.
 pub fn signatures(boards: &[Board]) -> u32 {
-    united(boards, |board| &board.signatures)
-}
-
-/// Distinct places in the module that any worker reached.
-pub fn points(boards: &[Board]) -> u32 {
-    united(boards, |board| &board.points)
-}
-
-fn united(boards: &[Board], map: impl Fn(&Board) -> &[u8; SIGNATURE_BITS / 8]) -> u32 {
     (0..SIGNATURE_BITS / 8)
         .map(|at| {
-            boards
+            let bits = boards
                 .iter()
-                .fold(0, |bits, board| bits | map(board)[at])
-                .count_ones()
+                .fold(0, |bits, board| bits | board.signatures[at]);
+            bits.count_ones()
         })
         .sum()
 }

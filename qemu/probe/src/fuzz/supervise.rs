@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 //! The process above the workers: starts them, sees that they go on, and looks at the system when they rest.
 
-use std::ffi::c_void;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -127,21 +126,6 @@ pub fn report(shared: &Shared, plan: Plan) -> String {
         plan.workers
     );
     text
-}
-
-/// Where KCOV is, if the kernel has it.
-pub fn mount_debugfs() {
-    let (kind, place) = (c"debugfs", c"/sys/kernel/debug");
-    // SAFETY: Strings, and no data.
-    unsafe {
-        libc::mount(
-            kind.as_ptr(),
-            place.as_ptr(),
-            kind.as_ptr(),
-            0,
-            std::ptr::null::<c_void>(),
-        )
-    };
 }
 
 /// A loop device on a file, for as long as this is there.

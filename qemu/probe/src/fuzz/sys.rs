@@ -110,6 +110,13 @@ pub fn pipe() -> Result<[RawFd; 2], i32> {
     Ok(ends)
 }
 
+/// The offsets that `mmap()` can be asked for: on 32-bit machines it takes a number of pages.
+pub const MMAP_OFFSETS: u64 = if cfg!(target_pointer_width = "32") {
+    (1 << 44) - 1
+} else {
+    u64::MAX
+};
+
 /// `mmap()` with any offset, also those that the C library refuses.
 pub fn mmap(
     address: usize,

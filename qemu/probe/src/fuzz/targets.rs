@@ -10,8 +10,6 @@ use super::sys;
 
 /// Bytes of a disk that a thread has for itself.
 const AREA: u64 = 1 << 20;
-/// Most that a file keeps when a thread rests.
-const FILE: u64 = 1 << 20;
 /// Those that a transfer may succeed with.
 pub const GOOD: u64 = 4;
 
@@ -144,7 +142,7 @@ impl Targets {
     /// Gives back what the files take.
     pub fn trim(&self) {
         for fd in self.files {
-            let _ = truncate(fd, FILE);
+            let _ = truncate(fd, 0);
         }
     }
 }

@@ -9,7 +9,6 @@ use std::os::fd::RawFd;
 use fastrand::Rng;
 
 use super::arena::Arena;
-use super::kcov::Kcov;
 use super::maps::Maps;
 use super::nodes::{self, COMMON, Nodes, OWN};
 use super::op::{KINDS, Op};
@@ -154,20 +153,9 @@ impl<'a> Thread<'a> {
     }
 
     /// Makes an operation, and counts its outcome.
-    pub fn make(
-        &mut self,
-        op: &Op,
-        board: &mut Board,
-        kcov: Option<&mut Kcov>,
-    ) -> Result<i32, String> {
-        let ran = match kcov {
-            Some(kcov) => kcov.around(
-                || (op.kind().run)(self, &op.args),
-                |place| board.reach(place),
-            ),
-            None => (op.kind().run)(self, &op.args),
-        };
-        let outcome = ran.map_err(|violation| format!("{op}: {violation}"))?;
+    pub fn make(&mut self, op: &Op, board: &mut Board) -> Result<i32, String> {
+        let outcome =
+            (op.kind().run)(self, &op.args).map_err(|violation| format!("{op}: {violation}"))?;
         board.count(op.kind as usize, outcome.errno);
         let signature = u64::from(op.kind) << 56 | (outcome.errno as u64) << 40 | outcome.state;
         if board.sign(signature) && outcome.steady {

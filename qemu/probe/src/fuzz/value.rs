@@ -131,6 +131,8 @@ impl Class {
 /// A value like `value`, but not quite.
 pub fn mutate(rng: &mut Rng, class: Class, value: u64, bounds: Bounds) -> u64 {
     match rng.u8(..8) {
+        // An index stays one: it may be a time to wait.
+        _ if matches!(class, Class::Below(_)) => class.draw(rng, bounds),
         0 => value ^ 1 << rng.u8(..64),
         1 => value.wrapping_add(1),
         2 => value.wrapping_sub(1),

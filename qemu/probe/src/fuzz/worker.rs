@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 
 use super::calls::process::THREADS;
-use super::kcov::Kcov;
 use super::setting::Setting;
 use super::shared::{Shared, WORKERS};
 use super::thread::Thread;
@@ -63,7 +62,6 @@ fn work(setting: &Setting, shared: &mut Shared, plan: Plan, number: usize) -> Re
     THREADS[number].store(unsafe { libc::syscall(libc::SYS_gettid) } as u32, SeqCst);
     let mut thread = Thread::new(setting, plan.seed, number)
         .map_err(|errno| format!("no start: errno {errno}"))?;
-    let mut kcov = Kcov::new();
     for index in 0..plan.operations {
         if shared.is_violated() {
             return Ok(());
@@ -76,7 +74,7 @@ fn work(setting: &Setting, shared: &mut Shared, plan: Plan, number: usize) -> Re
         let op = thread.draw();
         let board = &mut shared.boards[number];
         board.begin(index, &op);
-        thread.make(&op, board, kcov.as_mut())?;
+        thread.make(&op, board)?;
     }
     thread.rest();
     shared.rest(number, 2);
@@ -104,7 +102,7 @@ pub fn replay(
         if index >= from {
             println!("{index}: {op}");
         }
-        let errno = thread.make(&op, board, None)?;
+        let errno = thread.make(&op, board)?;
         if index >= from {
             println!("    {}", super::name_of(errno));
         }

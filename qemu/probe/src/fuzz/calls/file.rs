@@ -107,7 +107,10 @@ pub fn lseek(thread: &mut Thread<'_>, args: &Args) -> Ran {
 /// How many bytes a read of `length` from `offset` gives where nothing is in the way; `None` when it must fail.
 fn available(thread: &Thread<'_>, node: &Node, length: usize, offset: u64) -> Option<usize> {
     let size = thread.setting.regions[node.region].info.size;
-    if node.own.as_ref().is_some_and(|file| !file.readable) || i64::try_from(offset).is_err() {
+    // The kernel wants an end that a file offset can say.
+    let end = offset.checked_add(length as u64);
+    let readable = node.own.as_ref().is_none_or(|file| file.readable);
+    if !readable || end.is_none_or(|end| i64::try_from(end).is_err()) {
         return None;
     }
     Some(
@@ -155,7 +158,8 @@ fn judge(
     let (Some(available), true) = (available, node.own.is_some()) else {
         return Ok(2);
     };
-    if place.room >= length && *called != Ok(available as u64) {
+    // Of no bytes the address may be refused all the same.
+    if length > 0 && place.room >= length && *called != Ok(available as u64) {
         return Err(format!(
             "{called:?} instead of {available} bytes of {} from {offset:#x}",
             region.label

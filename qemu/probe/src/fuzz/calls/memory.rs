@@ -22,7 +22,7 @@ pub const ADVICE: [u64; 22] = [
 pub fn map(thread: &mut Thread<'_>, args: &Args) -> Ran {
     let node = thread.nodes.get(args[0]);
     let length = args[2] as usize;
-    let (prot, mut flags, offset) = (args[3] as i32, args[4] as i32, args[5]);
+    let (prot, mut flags, offset) = (args[3] as i32, args[4] as i32, args[5] & sys::MMAP_OFFSETS);
     flags &= !(libc::MAP_FIXED_NOREPLACE | libc::MAP_ANONYMOUS | libc::MAP_GROWSDOWN);
     let fixed = flags & libc::MAP_FIXED != 0;
     let mut address = 0;

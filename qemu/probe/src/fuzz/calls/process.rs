@@ -12,6 +12,8 @@ use crate::fuzz::shared::WORKERS;
 use crate::fuzz::sys;
 use crate::fuzz::thread::Thread;
 
+use super::snapshot;
+
 /// The threads of this process, for signals.
 pub static THREADS: [AtomicU32; WORKERS] = [const { AtomicU32::new(0) }; WORKERS];
 
@@ -47,7 +49,7 @@ pub fn child(thread: &mut Thread<'_>, args: &Args) -> Ran {
         ..Transfer::default()
     };
     let place = thread.arena.data(7);
-    let snapshot = Snapshot {
+    let whole = Snapshot {
         address: place.address as u64,
         length: region.info.size.min(place.room as u64),
         eventfd: -1,
@@ -61,7 +63,7 @@ pub fn child(thread: &mut Thread<'_>, args: &Args) -> Ran {
             let code = match args[1] {
                 0 => 0,
                 // Ends with a snapshot under way.
-                1 => resmem_abi::ioctl::snapshot(node.fd, &snapshot).map_or(0, |_| 0),
+                1 => resmem_abi::ioctl::snapshot(node.fd, &whole).map_or(0, |_| 0),
                 2 => {
                     for fd in 3..64 {
                         libc::close(fd);
@@ -71,7 +73,7 @@ pub fn child(thread: &mut Thread<'_>, args: &Args) -> Ran {
                 3 => resmem_abi::ioctl::dump(node.fd, &mut asked).map_or(0, |_| 0),
                 4 => loop {
                     let _ = resmem_abi::ioctl::dump(node.fd, &mut asked);
-                    let _ = resmem_abi::ioctl::snapshot(node.fd, &snapshot);
+                    let _ = resmem_abi::ioctl::snapshot(node.fd, &whole);
                 },
                 _ => match map {
                     // Its mapping goes with it.
@@ -91,6 +93,9 @@ pub fn child(thread: &mut Thread<'_>, args: &Args) -> Ran {
         Err(errno) => Ok(Outcome::of::<u64>(&Err(errno), 0)),
     };
     CHILDREN.fetch_sub(1, SeqCst);
+    if called.is_ok() && matches!(args[1], 1 | 4) {
+        snapshot::started_by_another(&node);
+    }
     let state = node.region as u64 | args[1] << 4 | u64::from(node.own.is_some()) << 8;
     outcome.map(|outcome| Outcome { state, ..outcome }.racy(node.common || killed))
 }

@@ -154,6 +154,17 @@ fn ended(thread: &Thread<'_>, node: &Node) -> Result<bool, String> {
     Ok(told.state == abi::SNAPSHOT_DONE)
 }
 
+/// Somebody else who had an own node may have started one there, which is not known to go anywhere of ours.
+pub fn started_by_another(node: &Node) {
+    if let Some(file) = &node.own
+        // Not of one that is open by its path alone.
+        && ask(node).is_ok_and(|told| told.state != abi::SNAPSHOT_NONE)
+    {
+        file.started.set(true);
+        file.pending.set(None);
+    }
+}
+
 /// A snapshot of an own node must have ended.
 pub fn has_ended(node: &Node) -> Result<(), String> {
     match ask(node)?.state {
