@@ -52,6 +52,8 @@ pub enum Bed {
     Faults,
     /// The kernel that watches, whose allocations can be made to fail. Regions as in `Low`.
     Failing,
+    /// The product's kernel with a region of each sort between canaries.
+    Fuzz,
 }
 
 impl Bed {
@@ -70,6 +72,7 @@ impl Bed {
             Bed::Named => "named",
             Bed::Faults => "faults",
             Bed::Failing => "failing",
+            Bed::Fuzz => "fuzz",
         }
     }
 
@@ -88,7 +91,7 @@ impl Bed {
     fn append(self) -> &'static str {
         match self {
             Bed::Kunit => "kunit.enable=1 kunit.autorun=1 kunit.filter_glob=resmem*",
-            Bed::Holes => "mem=256M",
+            Bed::Holes | Bed::Fuzz => "mem=256M",
             Bed::Named => crate::named::COMMAND_LINE,
             _ => "",
         }
@@ -192,6 +195,7 @@ impl Beds {
             Bed::Named,
             Bed::Faults,
             Bed::Failing,
+            Bed::Fuzz,
         ];
         Self {
             running: beds.map(|bed| (bed, Mutex::new(None))).into(),
@@ -256,14 +260,17 @@ fn start(bed: Bed) -> Result<Running> {
     if bed == Bed::Slow {
         raw = raw.throttled(40_000_000);
     }
-    let ext4 = Disk::ext4(&folder.join("ext4.img"), 256 << 20)?;
-    let small = Disk::empty(&folder.join("small.img"), SMALL)?;
+    let mut ext4 = Disk::ext4(&folder.join("ext4.img"), 256 << 20)?;
+    let mut small = Disk::empty(&folder.join("small.img"), SMALL)?;
+    if bed == Bed::Fuzz {
+        [raw, ext4, small] = [raw, ext4, small].map(Disk::unflushed);
+    }
     let mut machine = Machine::new(&board, &image, &folder);
     machine.tools = true;
     machine.monitor = bed == Bed::Faults;
     machine.append = bed.append().to_owned();
     machine.cpus = match bed {
-        Bed::Low | Bed::Faults => board.number::<u32>("QEMU_CPUS_MAX")?.min(2),
+        Bed::Low | Bed::Faults | Bed::Fuzz => board.number::<u32>("QEMU_CPUS_MAX")?.min(2),
         _ => 1,
     };
     machine.memory_mib = bed.memory_mib();
@@ -290,7 +297,10 @@ fn start(bed: Bed) -> Result<Running> {
     let mut content = BTreeMap::new();
     for (label, size) in filled {
         let file = folder.join(format!("{label}.bin"));
-        fill_with_random(&file, size)?;
+        match bed {
+            Bed::Fuzz => fs::write(&file, crate::fuzz::content(&label, size))?,
+            _ => fill_with_random(&file, size)?,
+        }
         machine.fill(&label, &file)?;
         content.insert(label, fs::read(&file)?);
     }

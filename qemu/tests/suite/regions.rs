@@ -14,6 +14,7 @@ use harness::machine::Machine;
 
 use crate::bed::Bed;
 use crate::faults;
+use crate::fuzz;
 
 /// Size of a region that is a number of pages, and no power of two.
 pub fn odd(page: u64) -> u64 {
@@ -52,6 +53,7 @@ pub fn of(bed: Bed, page: u64) -> Option<Vec<Region>> {
             Region::new("twin", 0x0c00_0000, 1 << 20),
             Region::new("double", 0x0c10_0000, 1 << 20).named("twin"),
         ]),
+        Bed::Fuzz => Some(fuzz::regions()),
         Bed::Faults => Some(vec![Region::new("capture", 0x1000_0000, faults::SIZE)]),
         Bed::Named => Some(Vec::new()),
         Bed::Lab | Bed::Kunit | Bed::Readme | Bed::Disk | Bed::Slow => None,
