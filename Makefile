@@ -2,6 +2,7 @@
 # Front door. Everything is done by the harness in qemu/; `make help` tells what there is.
 
 BOARD ?= qemu-ppce500
+BOARDS ?= $(notdir $(patsubst %/,%,$(dir $(shell grep -L '^INSTRUMENT=yes' board/qemu-*/board.conf))))
 FLAVOUR ?= appliance
 IMAGE ?= quick
 SOAK_MINUTES ?= 60
@@ -28,6 +29,7 @@ help: ## what can be made
 	@echo "  Every other target goes to Buildroot: menuconfig, linux-menuconfig, savedefconfig, …"
 	@echo
 	@echo "  BOARD=$(BOARD)   a folder below board/"
+	@echo "  BOARDS=         for test-boards: only these"
 	@echo "  IMAGE=$(IMAGE)   for run, test, bench, console: quick, or buildroot (after make image)"
 	@echo "  BUILDROOT_DIR=  a Buildroot tree instead of the pinned release (docs/buildroot.md)"
 	@echo "  TEST=           only suite tests whose names contain this"
@@ -51,8 +53,9 @@ test: setup ## everything: unit tests on the host, then the suite in QEMU
 	@$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --test suite -- $(TEST)
 
 test-boards: setup ## the suite on every board that QEMU plays
-	@for board in $(notdir $(patsubst %/,%,$(dir $(shell grep -L '^INSTRUMENT=yes' board/qemu-*/board.conf)))); do \
-		$(MAKE) --no-print-directory test BOARD=$$board TEST=$(TEST) || exit 1; done
+	@failed=; for board in $(BOARDS); do \
+		$(MAKE) --no-print-directory test BOARD=$$board TEST=$(TEST) || failed="$$failed $$board"; done; \
+		test -z "$$failed" || { echo "FAIL:$$failed"; exit 1; }
 
 test-debug: export RESDUMP_BOARD := $(BOARD)
 test-debug: export RESDUMP_FLAVOUR := debug

@@ -4,11 +4,13 @@
 
 mod clock;
 mod failing;
+mod fuzz;
 mod held;
 mod map;
 mod meter;
 mod pressure;
 mod register;
+mod sleeper;
 mod snapshot;
 mod transfer;
 
@@ -57,12 +59,16 @@ enum Call {
     Transfer(transfer::Transfer),
     /// Status of a snapshot that was never started.
     Idle { node: PathBuf },
+    /// Sleep in poll while snapshots are started and end.
+    Sleeper { node: PathBuf },
     /// Fill a buffer in the background, and write it to a file when it is there.
     Snapshot(snapshot::Snapshot),
     /// What a command costs the processor, in instructions (under -icount).
     Meter(meter::Meter),
     /// Nanoseconds since power-on, and those without work.
     Clock,
+    /// Everything at random, judged.
+    Fuzz(fuzz::Fuzz),
     /// Memory that the kernel holds while a dump runs.
     Held(held::Held),
     /// A mapping, and what can be done with it.
@@ -99,11 +105,13 @@ impl Call {
             ),
             Call::Transfer(call) => call.run(),
             Call::Clock => clock::run(),
+            Call::Fuzz(call) => call.run(),
             Call::Held(call) => call.run(),
             Call::Map(call) => call.run(),
             Call::Register(call) => call.run(),
             Call::Meter(call) => call.run(),
             Call::Pressure(call) => call.run(),
+            Call::Sleeper { node } => sleeper::run(node),
             Call::Idle { node } => snapshot::idle(node),
             Call::Snapshot(call) => call.run(),
             Call::Failing(call) => call.run(),

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use super::{Builder, bindgen, disk, kconfig, linux};
+use super::{Builder, bindgen, contents, disk, kconfig, linux};
 use crate::binding;
 use crate::board::Board;
 use crate::devicetree;
@@ -88,18 +88,5 @@ fn disk_image(builder: &Builder<'_>, step: &Step, scratch: &Path) -> Result<Stri
         devicetree::compile(&fs::read_to_string(overlay)?, &scratch.join("resmem.dtbo"))?;
     }
     disk::make(builder, step, scratch)?;
-    let script = scratch.join("boot.txt");
-    output_of(
-        Command::new("dumpimage")
-            .args(["-T", "script", "-p", "0", "-o"])
-            .arg(&script)
-            .arg(scratch.join("boot.scr")),
-    )?;
-    let text = fs::read(&script)?;
-    // A table of lengths, ended by 0, stands before the text.
-    let start = text
-        .chunks(4)
-        .position(|word| word == [0; 4])
-        .context("a boot script begins with its length")?;
-    Ok(String::from_utf8_lossy(&text[4 * (start + 1)..]).into_owned())
+    contents::script(scratch)
 }

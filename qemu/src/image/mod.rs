@@ -7,6 +7,7 @@ mod assets;
 mod bindgen;
 mod busybox;
 pub mod check;
+mod contents;
 pub mod cross;
 mod disk;
 mod kconfig;

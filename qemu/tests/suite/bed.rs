@@ -52,6 +52,8 @@ pub enum Bed {
     Faults,
     /// The kernel that watches, whose allocations can be made to fail. Regions as in `Low`.
     Failing,
+    /// The product's kernel with a region of each sort between canaries.
+    Fuzz,
 }
 
 impl Bed {
@@ -70,6 +72,7 @@ impl Bed {
             Bed::Named => "named",
             Bed::Faults => "faults",
             Bed::Failing => "failing",
+            Bed::Fuzz => "fuzz",
         }
     }
 
@@ -88,7 +91,7 @@ impl Bed {
     fn append(self) -> &'static str {
         match self {
             Bed::Kunit => "kunit.enable=1 kunit.autorun=1 kunit.filter_glob=resmem*",
-            Bed::Holes => "mem=256M",
+            Bed::Holes | Bed::Fuzz => "mem=256M",
             Bed::Named => crate::named::COMMAND_LINE,
             _ => "",
         }
@@ -102,7 +105,7 @@ impl Bed {
     /// Why a board cannot play this bed, if so.
     pub fn excluded(self, board: &Board) -> Result<Option<String>> {
         let most: u64 = board.number("QEMU_MEMORY_MIB_MAX")?;
-        let regions = regions::of(self).unwrap_or_default();
+        let regions = regions::of(self, page_of(board)?).unwrap_or_default();
         Ok(match self.memory_mib() {
             Some(needed) if needed > most => Some(format!(
                 "needs {needed} MiB of memory, the machine has {most} at most"
@@ -194,6 +197,7 @@ impl Beds {
             Bed::Named,
             Bed::Faults,
             Bed::Failing,
+            Bed::Fuzz,
         ];
         Self {
             running: beds.map(|bed| (bed, Mutex::new(None))).into(),
@@ -258,8 +262,11 @@ fn start(bed: Bed) -> Result<Running> {
     if bed == Bed::Slow {
         raw = raw.throttled(40_000_000);
     }
-    let ext4 = Disk::ext4(&folder.join("ext4.img"), 256 << 20)?;
-    let small = Disk::empty(&folder.join("small.img"), SMALL)?;
+    let mut ext4 = Disk::ext4(&folder.join("ext4.img"), 256 << 20)?;
+    let mut small = Disk::empty(&folder.join("small.img"), SMALL)?;
+    if bed == Bed::Fuzz {
+        [raw, ext4, small] = [raw, ext4, small].map(Disk::unflushed);
+    }
     let mut machine = Machine::new(&board, &image, &folder);
     machine.tools = true;
     machine.monitor = bed == Bed::Faults;
@@ -267,11 +274,12 @@ fn start(bed: Bed) -> Result<Running> {
     machine.cpus = match bed {
         // Nothing races on one processor.
         _ if board.instrument() => board.number::<u32>("QEMU_CPUS_MAX")?.min(2),
-        Bed::Low | Bed::Faults => board.number::<u32>("QEMU_CPUS_MAX")?.min(2),
+        Bed::Low | Bed::Faults | Bed::Fuzz => board.number::<u32>("QEMU_CPUS_MAX")?.min(2),
         _ => 1,
     };
     machine.memory_mib = bed.memory_mib();
-    machine.regions = regions::of(bed);
+    let page = page_of(&board)?;
+    machine.regions = regions::of(bed, page);
     if board.tree_source()? == TreeSource::Firmware {
         // excluded-tests has the tests that do not do without the others.
         let had = |region: &Region| cannot_reserve(region).is_none();
@@ -293,7 +301,10 @@ fn start(bed: Bed) -> Result<Running> {
     let mut content = BTreeMap::new();
     for (label, size) in filled {
         let file = folder.join(format!("{label}.bin"));
-        fill_with_random(&file, size)?;
+        match bed {
+            Bed::Fuzz => fs::write(&file, crate::fuzz::content(&label, size))?,
+            _ => fill_with_random(&file, size)?,
+        }
         machine.fill(&label, &file)?;
         content.insert(label, fs::read(&file)?);
     }
@@ -318,7 +329,7 @@ fn start(bed: Bed) -> Result<Running> {
         small,
         system,
         content,
-        page: board.number_or("PAGE_SIZE", 4096)?,
+        page,
         board,
         bases,
     })
@@ -352,6 +363,10 @@ fn through_the_loader(guest: &mut Guest, board: &Board) -> Result<()> {
 pub fn board(paths: &Paths) -> Result<Board> {
     let name = std::env::var("RESDUMP_BOARD").unwrap_or_else(|_| "qemu-ppce500".to_owned());
     Board::load(&paths.root, &name)
+}
+
+fn page_of(board: &Board) -> Result<u64> {
+    board.number_or("PAGE_SIZE", 4096)
 }
 
 /// The flavour that all tests use instead of their own, if `RESDUMP_FLAVOUR` names one.

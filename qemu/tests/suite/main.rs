@@ -16,6 +16,7 @@ mod edges;
 mod failing;
 mod faults;
 mod flash;
+mod fuzz;
 mod guide;
 mod holes;
 mod identity;
@@ -107,6 +108,7 @@ fn suite(arguments: &Arguments) -> Result<ExitCode> {
         coherency::cases(),
         edges::cases(),
         failing::cases(),
+        fuzz::cases(),
         named::cases(),
         signals::cases(),
         identity::cases(),
