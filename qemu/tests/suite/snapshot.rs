@@ -15,9 +15,11 @@ pub fn cases() -> Vec<Case> {
         case(low, "a_snapshot_is_the_region_at_eventfd", |bed| {
             snapshot(bed, "capture", 0x1000, 0x10_0000, "--wait eventfd")
         }),
-        case(low, "a_snapshot_wakes_who_waited_before_it_was_started", |bed| {
-            snapshot(bed, "odd", 0, 0x1_0000, "--wait epoll")
-        }),
+        case(
+            low,
+            "a_snapshot_wakes_who_waited_before_it_was_started",
+            |bed| snapshot(bed, "odd", 0, 0x1_0000, "--wait epoll"),
+        ),
         case(low, "a_snapshot_leaves_sleepers_on_its_file_alone", |bed| {
             bed.says("sleeper /dev/resmem/odd", "ok")
         }),
