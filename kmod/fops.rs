@@ -2,7 +2,7 @@
 
 //! What a user can do with an open `/dev/resmem/<label>`.
 //!
-//! Lock order: `OpenRegion::snapshot`, then whatever pinning a process's memory takes (`mmap_lock`
+//! Lock order: `OpenRegion::state`, then whatever pinning a process's memory takes (`mmap_lock`
 //! and below), the end of a snapshot's worker, and what that takes (`Region::mapping`).
 
 use kernel::{
@@ -42,7 +42,8 @@ use crate::{
     region::Region,
     snapshot::Snapshot,
     target::Direction,
-    transfer::Transfer, //
+    transfer::Transfer,
+    watchers::Watchers, //
 };
 
 const INFO: u32 = _IOR::<abi::RegionInfo>(abi::IOC_TYPE as u32, abi::IOC_INFO as u32);
@@ -59,7 +60,24 @@ const SNAPSHOT_STATUS: u32 =
 pub(crate) struct OpenRegion {
     region: Arc<Region>,
     #[pin]
-    snapshot: Mutex<Option<Arc<Snapshot>>>,
+    state: Mutex<State>,
+}
+
+/// What an open node gets when it is asked for.
+#[derive(Default)]
+struct State {
+    snapshot: Option<Arc<Snapshot>>,
+    watchers: Option<Arc<Watchers>>,
+}
+
+impl State {
+    /// One queue, as long as the file is open.
+    fn watchers(&mut self) -> Result<Arc<Watchers>> {
+        match &self.watchers {
+            Some(watchers) => Ok(watchers.clone()),
+            None => Ok(self.watchers.insert(Watchers::new()?).clone()),
+        }
+    }
 }
 
 impl OpenRegion {
@@ -71,7 +89,7 @@ impl OpenRegion {
 #[pinned_drop]
 impl PinnedDrop for OpenRegion {
     fn drop(self: Pin<&mut Self>) {
-        if let Some(snapshot) = self.snapshot.lock().take() {
+        if let Some(snapshot) = &self.state.lock().snapshot {
             snapshot.stop();
         }
     }
@@ -95,20 +113,23 @@ pub(crate) fn open(region: Arc<Region>, file: &LocalFile) -> Result<Pin<KBox<Ope
     KBox::pin_init(
         pin_init!(OpenRegion {
             region,
-            snapshot <- new_mutex!(None),
+            state <- new_mutex!(State::default()),
         }),
         GFP_KERNEL,
     )
 }
 
-/// `POLLIN` once a snapshot that was started has ended.
+/// `POLLIN` once a snapshot that was started has ended; `POLLERR` when there is no memory to wait in.
 pub(crate) fn poll(open: &OpenRegion, file: &File, table: PollTable<'_>) -> u32 {
-    let snapshot = open.snapshot.lock().clone();
-    let Some(snapshot) = snapshot else { return 0 };
-    if snapshot.poll(|woken_by| table.register_wait(file, woken_by)) {
-        bindings::POLLIN
-    } else {
-        0
+    let Ok(watchers) = open.state.lock().watchers() else {
+        return bindings::POLLERR;
+    };
+    table.register_wait(file, &watchers.queue);
+    // Not before: what ends from here on wakes who was registered.
+    let snapshot = open.state.lock().snapshot.clone();
+    match snapshot {
+        Some(snapshot) if snapshot.has_ended() => bindings::POLLIN,
+        _ => 0,
     }
 }
 
@@ -192,7 +213,7 @@ pub(crate) fn ioctl(open: &OpenRegion, file: &LocalFile, command: u32, argument:
             start_snapshot(open, &reader.read()?)
         }
         SNAPSHOT_STATUS => {
-            let snapshot = open.snapshot.lock().clone();
+            let snapshot = open.state.lock().snapshot.clone();
             let none = abi::SnapshotStatus {
                 state: abi::SNAPSHOT_NONE,
                 ..Default::default()
@@ -207,15 +228,16 @@ pub(crate) fn ioctl(open: &OpenRegion, file: &LocalFile, command: u32, argument:
 }
 
 fn start_snapshot(open: &OpenRegion, asked: &abi::Snapshot) -> Result {
-    let mut current = open.snapshot.lock();
-    if let Some(last) = current.as_ref() {
+    let mut state = open.state.lock();
+    if let Some(last) = &state.snapshot {
         if !last.has_ended() {
             return Err(EBUSY);
         }
         // It is nobody's after this, and must have left the module's code before the file is closed.
         last.stop();
     }
-    *current = Some(Snapshot::start(&open.region, asked)?);
+    let watchers = state.watchers()?;
+    state.snapshot = Some(Snapshot::start(&open.region, watchers, asked)?);
     Ok(())
 }
 

@@ -48,12 +48,17 @@ impl Frames {
     pub(crate) fn new(base: u64, size: u64) -> Result<Self> {
         let (first, count) = range::frames(base, size, PAGE_SHIFT as u32).ok_or(EINVAL)?;
         let mut runs: KVec<Run> = KVec::new();
-        for index in 0..count {
-            let pfn = first + index;
-            // SAFETY: Any number may be asked for.
-            if !unsafe { ffi::resmem_frame_has_page(pfn) } {
-                continue;
+        let end = first.checked_add(count).ok_or(EINVAL)?;
+        let mut next = first;
+        loop {
+            // Not frame by frame: a region may be far larger than the memory map.
+            // SAFETY: Any range may be asked for.
+            let pfn = unsafe { ffi::resmem_first_frame_with_page(next, end) };
+            if pfn >= end {
+                break;
             }
+            next = pfn + 1;
+            let index = pfn - first;
             // SAFETY: The frame has a page.
             if !unsafe { ffi::resmem_frame_is_reserved(pfn) } {
                 return Err(EBUSY);

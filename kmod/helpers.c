@@ -19,9 +19,13 @@ const char *resmem_reserve_mem_parameter(void)
 	return reserve_mem;
 }
 
-bool resmem_frame_has_page(unsigned long pfn)
+unsigned long resmem_first_frame_with_page(unsigned long pfn, unsigned long end)
 {
-	return pfn_valid(pfn);
+	unsigned long first;
+
+	for_each_valid_pfn(first, pfn, end)
+		return first;
+	return end;
 }
 
 bool resmem_frame_is_reserved(unsigned long pfn)

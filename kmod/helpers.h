@@ -17,8 +17,8 @@
 #include <linux/sched/signal.h>
 #include <linux/security.h>
 
-/* The pages of a reserved region: is there one for this frame, is it ours for good, and which? */
-bool resmem_frame_has_page(unsigned long pfn);
+/* The pages of a reserved region: which frame is the first that has one (end: none), is it ours for good, and which? */
+unsigned long resmem_first_frame_with_page(unsigned long pfn, unsigned long end);
 bool resmem_frame_is_reserved(unsigned long pfn);
 struct page *resmem_frame_to_page(unsigned long pfn);
 

@@ -64,15 +64,10 @@ impl Job {
         tell();
     }
 
-    /// Whether the worker is done, and has given its buffer back.
+    /// Whether the worker is done, and has given its buffer back. Who wants to be woken by `tell`
+    /// otherwise registers before it asks.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.load(Acquire)
-    }
-
-    /// As [`Self::has_ended`], for one who wants to be woken by `tell` otherwise, after `register`.
-    pub(crate) fn poll(&self, register: impl FnOnce()) -> bool {
-        register();
-        self.has_ended()
     }
 
     pub(crate) fn status(&self) -> Status {

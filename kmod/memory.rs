@@ -105,7 +105,8 @@ impl Memory {
         while done < length {
             let (index, within) = self.locate(offset);
             let holes = self.frames.holes_from(index);
-            let piece = (holes.max(1) * PAGE_SIZE - within).min(length - done);
+            // A hole may be larger than a `usize` can say in bytes.
+            let piece = (holes.max(1).saturating_mul(PAGE_SIZE) - within).min(length - done);
             // SAFETY: The page is valid for `piece` bytes from `within` on, the window for `piece`
             // bytes, and the caller's pointer for `length` in all. The content of a reserved region
             // is not memory of a Rust object; a device that changes it meanwhile only changes which

@@ -39,6 +39,7 @@ mod sync;
 mod target;
 mod transfer;
 mod uring;
+mod watchers;
 
 /// The module: regions by name, and the registration of its driver.
 #[pin_data]

@@ -14,7 +14,6 @@ use kernel::{
     new_work,
     prelude::*,
     sync::{
-        poll::PollCondVar,
         Arc,
         Mutex, //
     },
@@ -32,7 +31,8 @@ use crate::{
     job::Job,
     pinned::PinnedBuffer,
     range,
-    region::Region, //
+    region::Region,
+    watchers::Watchers, //
 };
 
 /// A snapshot that runs or has ended.
@@ -44,8 +44,7 @@ pub(crate) struct Snapshot {
     #[pin]
     buffer: Mutex<Option<PinnedBuffer>>,
     job: Job,
-    #[pin]
-    poll: PollCondVar,
+    watchers: Arc<Watchers>,
     #[pin]
     work: Work<Snapshot>,
 }
@@ -55,9 +54,13 @@ impl_has_work! {
 }
 
 impl Snapshot {
-    /// Checks the request, pins the buffer and hands the job to a worker. Sleeps. Errors: see
-    /// [`abi::IOC_SNAPSHOT`].
-    pub(crate) fn start(region: &Arc<Region>, asked: &abi::Snapshot) -> Result<Arc<Self>> {
+    /// Checks the request, pins the buffer and hands the job to a worker, which tells `watchers` of its
+    /// end. Sleeps. Errors: see [`abi::IOC_SNAPSHOT`].
+    pub(crate) fn start(
+        region: &Arc<Region>,
+        watchers: Arc<Watchers>,
+        asked: &abi::Snapshot,
+    ) -> Result<Arc<Self>> {
         if asked.flags != 0 || asked.reserved != [0; 4] || asked.length > abi::SNAPSHOT_MAX {
             return Err(EINVAL);
         }
@@ -76,7 +79,7 @@ impl Snapshot {
                 event,
                 buffer <- new_mutex!(Some(buffer)),
                 job: Job::new(),
-                poll <- kernel::new_poll_condvar!("resmem_snapshot"),
+                watchers,
                 work <- new_work!("resmem_snapshot"),
             }),
             GFP_KERNEL,
@@ -90,11 +93,6 @@ impl Snapshot {
     /// Whether the worker is done, and the buffer the caller's again.
     pub(crate) fn has_ended(&self) -> bool {
         self.job.has_ended()
-    }
-
-    /// As [`Self::has_ended`], after `register` was given what wakes those who poll.
-    pub(crate) fn poll(&self, register: impl FnOnce(&PollCondVar)) -> bool {
-        self.job.poll(|| register(&self.poll))
     }
 
     /// The answer to [`abi::IOC_SNAPSHOT_STATUS`].
@@ -153,7 +151,7 @@ impl WorkItem for Snapshot {
             if let Some(event) = &this.event {
                 event.signal();
             }
-            this.poll.notify_all();
+            this.watchers.queue.notify_all();
         });
     }
 }

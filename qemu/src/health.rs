@@ -8,9 +8,10 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::guest::{Guest, TAINT_UNSIGNED};
 use crate::image::Image;
+use crate::races;
 
 /// What the kernel says when something is wrong with it, as extended regular expressions.
-const SPLATS: [&str; 12] = [
+const SPLATS: [&str; 13] = [
     "WARNING:",
     "BUG:",
     // The allocator's.
@@ -25,6 +26,7 @@ const SPLATS: [&str; 12] = [
     "Call Trace:",
     // An address of the kernel's in what the module says, hashed or not.
     "resmem.*[^0-9a-f](0x)?([c-f][0-9a-f]{7}|[c-f][0-9a-f]{15})([^0-9a-f]|$)",
+    "Call trace:",
 ];
 
 /// Where the kernel's debugging files are.
@@ -41,6 +43,8 @@ pub struct Instruments {
     pub dma: bool,
     /// Signatures of modules. Nobody signs ours, and the kernel is tainted by that.
     pub signatures: bool,
+    /// Data races (KCSAN).
+    pub races: bool,
 }
 
 impl Instruments {
@@ -59,18 +63,20 @@ impl Instruments {
             leaks: has("CONFIG_DEBUG_KMEMLEAK"),
             dma: has("CONFIG_DMA_API_DEBUG"),
             signatures: has("CONFIG_MODULE_SIG"),
+            races: has("CONFIG_KCSAN"),
         }
     }
 
     /// How many times longer things may take.
     pub fn slowness(self) -> f64 {
-        if self.locks { 4.0 } else { 1.0 }
+        if self.locks || self.races { 4.0 } else { 1.0 }
     }
 }
 
 impl Guest {
     /// Checks that the kernel has nothing to complain about: no warning, bug or oops in its log, and
-    /// tainted with exactly `taint`, and by modules without a signature where it looks for one.
+    /// tainted with exactly `taint`, and by modules without a signature where it looks for one. Races without
+    /// a module of ours are counted.
     pub fn check_health(&mut self, taint: u32) -> Result<()> {
         let taint = match self.instruments.signatures {
             true => taint | TAINT_UNSIGNED,
@@ -80,13 +86,28 @@ impl Guest {
         let found = self.check(&format!(
             "cat /proc/sys/kernel/tainted; dmesg | grep -E '{pattern}' || true"
         ))?;
-        if found.trim() != taint.to_string() {
+        let (races, rest): (Vec<&str>, Vec<&str>) =
+            found.lines().partition(|line| races::begins(line));
+        let ours = self.has_races_of_ours(&races.join("\n"))?;
+        if ours || rest.join("\n").trim() != taint.to_string() {
             bail!(
                 "the kernel complains (expected to see {taint} only):\n{found}{}",
                 self.check("dmesg")?
             );
         }
         Ok(())
+    }
+
+    /// Looks at the races that the log names in `lines`, as far as it has not before.
+    fn has_races_of_ours(&mut self, lines: &str) -> Result<bool> {
+        if lines == self.races {
+            return Ok(false);
+        }
+        let reports = races::reports(&self.check(races::COMMAND)?);
+        let seen = self.races.lines().count();
+        races::count(reports.get(seen..).unwrap_or_default());
+        self.races = lines.to_owned();
+        Ok(reports.iter().any(|report| report.ours))
     }
 
     /// Checks that the kernel's instruments, where it has any, still watch and have found nothing.

@@ -43,7 +43,8 @@ pub struct Machine<'a> {
     pub cpus: u32,
     /// Memory in MiB; `None` is the board's default.
     pub memory_mib: Option<u64>,
-    /// Regions instead of the board's own.
+    /// Regions instead of the board's own. Addresses count from the beginning of the machine's memory,
+    /// here and in `loads`, so that what is said of one machine fits another.
     pub regions: Option<Vec<Region>>,
     /// Disks, `/dev/vda` first.
     pub disks: Vec<Disk>,
@@ -111,9 +112,13 @@ impl<'a> Machine<'a> {
         let overlay = match &self.regions {
             None => self.image.file("resmem.dtbo"),
             Some(regions) => {
+                let mut regions = regions.clone();
+                for region in &mut regions {
+                    region.base += self.board.memory_base()?;
+                }
                 let overlay = self.folder.join("regions.dtbo");
                 let cells = Cells::of_root(&base)?;
-                devicetree::compile(&devicetree::overlay(regions, cells), &overlay)?;
+                devicetree::compile(&devicetree::overlay(&regions, cells), &overlay)?;
                 overlay
             }
         };
@@ -121,11 +126,13 @@ impl<'a> Machine<'a> {
         Ok(tree)
     }
 
-    /// Where the board's own region is, if that is known before it runs, and its size.
+    /// Where the board's own region is, from the beginning of the memory on, if that is known before it
+    /// runs, and its size.
     pub fn own_region(&self, label: &str) -> Result<(Option<u64>, u64)> {
         if self.board.tree_source()? != TreeSource::Firmware {
             let (base, size) = devicetree::reserved_region(&self.device_tree()?, label)?;
-            return Ok((Some(base), size));
+            let base = base.checked_sub(self.board.memory_base()?);
+            return Ok((Some(base.context("a region below the memory")?), size));
         }
         let line = self.board.get("CMDLINE")?;
         let size = firmware::reserved_size(line, label)
@@ -245,7 +252,8 @@ impl<'a> Machine<'a> {
                 if self.joins_requests { "on" } else { "off" }
             ));
         }
-        for (file, address) in &self.loads {
+        for (file, offset) in &self.loads {
+            let address = self.board.memory_base()? + offset;
             arguments.push("-device".to_owned());
             arguments.push(format!(
                 "loader,file={},addr={address:#x},force-raw=on",

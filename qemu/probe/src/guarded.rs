@@ -89,7 +89,7 @@ impl Guarded {
                 let holder = holder.map_err(errno_of)?;
                 fcntl(&holder, FcntlArg::F_OFD_SETLK(&all))?;
                 fcntl(&file, FcntlArg::F_OFD_GETLK(&mut all))?;
-                if all.l_type == libc::F_UNLCK as _ {
+                if all.l_type == libc::F_UNLCK as libc::c_short {
                     return Err(Errno::ENOLCK);
                 }
                 self.write(&node, &file)

@@ -4,6 +4,8 @@
 
 mod clock;
 mod confined;
+mod failing;
+mod fuzz;
 mod guard;
 mod guarded;
 mod held;
@@ -12,6 +14,7 @@ mod meter;
 mod overwrite;
 mod pressure;
 mod register;
+mod sleeper;
 mod snapshot;
 mod transfer;
 mod watch;
@@ -61,12 +64,16 @@ enum Call {
     Transfer(transfer::Transfer),
     /// Status of a snapshot that was never started.
     Idle { node: PathBuf },
+    /// Sleep in poll while snapshots are started and end.
+    Sleeper { node: PathBuf },
     /// Fill a buffer in the background, and write it to a file when it is there.
     Snapshot(snapshot::Snapshot),
     /// What a command costs the processor, in instructions (under -icount).
     Meter(meter::Meter),
     /// Nanoseconds since power-on, and those without work.
     Clock,
+    /// Everything at random, judged.
+    Fuzz(fuzz::Fuzz),
     /// Memory that the kernel holds while a dump runs.
     Held(held::Held),
     /// A mapping, and what can be done with it.
@@ -83,44 +90,54 @@ enum Call {
     Guarded(guarded::Guarded),
     /// What a watcher of a file is told of.
     Watch(watch::Watch),
+    /// One of these, again and again, each time with another allocation of the kernel's that fails.
+    Failing(failing::Failing),
 }
 
-fn main() {
-    let result = match Arguments::parse().call {
-        Call::Open { node, write } => open(&node, write).map(|_| String::new()),
-        Call::Ioctl { node, command } => ioctl(&node, command),
-        Call::Info { node } => info(&node),
-        Call::Sync {
-            node,
-            region_offset,
-            length,
-            direction,
-            flags,
-        } => sync(
-            &node,
-            &resmem_abi::abi::RegionSync {
+impl Call {
+    fn run(&self) -> Result<String, Errno> {
+        match self {
+            Call::Open { node, write } => open(node, *write).map(|_| String::new()),
+            Call::Ioctl { node, command } => ioctl(node, *command),
+            Call::Info { node } => info(node),
+            Call::Sync {
+                node,
                 region_offset,
                 length,
                 direction,
                 flags,
-                ..Default::default()
-            },
-        ),
-        Call::Transfer(call) => call.run(),
-        Call::Clock => clock::run(),
-        Call::Held(call) => call.run(),
-        Call::Map(call) => call.run(),
-        Call::Register(call) => call.run(),
-        Call::Meter(call) => call.run(),
-        Call::Pressure(call) => call.run(),
-        Call::Confined(call) => call.run(),
-        Call::Guard(call) => call.run(),
-        Call::Guarded(call) => call.run(),
-        Call::Watch(call) => call.run(),
-        Call::Idle { node } => snapshot::idle(&node),
-        Call::Snapshot(call) => call.run(),
-    };
-    match result {
+            } => sync(
+                node,
+                &resmem_abi::abi::RegionSync {
+                    region_offset: *region_offset,
+                    length: *length,
+                    direction: *direction,
+                    flags: *flags,
+                    ..Default::default()
+                },
+            ),
+            Call::Transfer(call) => call.run(),
+            Call::Clock => clock::run(),
+            Call::Fuzz(call) => call.run(),
+            Call::Held(call) => call.run(),
+            Call::Map(call) => call.run(),
+            Call::Register(call) => call.run(),
+            Call::Meter(call) => call.run(),
+            Call::Pressure(call) => call.run(),
+            Call::Sleeper { node } => sleeper::run(node),
+            Call::Idle { node } => snapshot::idle(node),
+            Call::Snapshot(call) => call.run(),
+            Call::Failing(call) => call.run(),
+            Call::Confined(call) => call.run(),
+            Call::Guard(call) => call.run(),
+            Call::Guarded(call) => call.run(),
+            Call::Watch(call) => call.run(),
+        }
+    }
+}
+
+fn main() {
+    match Arguments::parse().call.run() {
         Ok(text) => println!("ok {text}"),
         Err(errno) => println!("{errno:?}"),
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::eventfd::EventFd;
 use resmem_abi::abi::{self, SnapshotStatus};
 
@@ -17,6 +18,8 @@ use crate::{errno_of, number, open};
 enum Wait {
     Poll,
     Eventfd,
+    /// By an entry that was made before the snapshot was started.
+    Epoll,
     /// Close the node at once.
     Close,
     /// End the process at once.
@@ -81,6 +84,10 @@ impl Snapshot {
         if let Some(index) = self.reserved {
             asked.reserved[index] = 1;
         }
+        let epoll = Epoll::new(EpollCreateFlags::empty())?;
+        if self.wait == Wait::Epoll {
+            epoll.add(&node, EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
+        }
         // SAFETY: The node is one of the driver's; the buffer stays where it is, and is not looked
         // at before the end.
         unsafe { resmem_abi::ioctl::snapshot(node.as_raw_fd(), &asked) }?;
@@ -96,6 +103,12 @@ impl Snapshot {
             }
             Wait::Eventfd => {
                 event.read()?;
+            }
+            Wait::Epoll => {
+                // It takes milliseconds, or nobody wakes.
+                if epoll.wait(&mut [EpollEvent::empty()], 60_000u16)? == 0 {
+                    return Err(Errno::ETIMEDOUT);
+                }
             }
             Wait::Poll => {
                 let mut fds = [PollFd::new(

@@ -21,6 +21,9 @@ use harness::toolchain::Toolchain;
 
 use crate::regions;
 
+/// The flavours whose kernels watch themselves, and inject faults.
+const INJECTING: [&str; 2] = ["debug", "kasan"];
+
 /// Which machine.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Bed {
@@ -49,6 +52,10 @@ pub enum Bed {
     Faults,
     /// The product's kernel, with regions that have neighbours.
     Security,
+    /// The kernel that watches, whose allocations can be made to fail. Regions as in `Low`.
+    Failing,
+    /// The product's kernel with a region of each sort between canaries.
+    Fuzz,
 }
 
 impl Bed {
@@ -67,6 +74,8 @@ impl Bed {
             Bed::Named => "named",
             Bed::Faults => "faults",
             Bed::Security => "security",
+            Bed::Failing => "failing",
+            Bed::Fuzz => "fuzz",
         }
     }
 
@@ -77,10 +86,15 @@ impl Bed {
         }
     }
 
+    /// Whether its tests make things fail that the kernel reports.
+    fn provokes(self) -> bool {
+        matches!(self, Bed::Faults | Bed::Failing)
+    }
+
     fn append(self) -> &'static str {
         match self {
             Bed::Kunit => "kunit.enable=1 kunit.autorun=1 kunit.filter_glob=resmem*",
-            Bed::Holes => "mem=256M",
+            Bed::Holes | Bed::Fuzz => "mem=256M",
             Bed::Named => crate::named::COMMAND_LINE,
             _ => "",
         }
@@ -94,11 +108,14 @@ impl Bed {
     /// Why a board cannot play this bed, if so.
     pub fn excluded(self, board: &Board) -> Result<Option<String>> {
         let most: u64 = board.number("QEMU_MEMORY_MIB_MAX")?;
-        let regions = regions::of(self).unwrap_or_default();
+        let regions = regions::of(self, page_of(board)?).unwrap_or_default();
         Ok(match self.memory_mib() {
             Some(needed) if needed > most => Some(format!(
                 "needs {needed} MiB of memory, the machine has {most} at most"
             )),
+            _ if self == Bed::Failing && !injects() => {
+                Some("needs a kernel that injects faults: make test-debug, test-twin".to_owned())
+            }
             _ if board.tree_source()? == TreeSource::Firmware => regions::missed(&regions),
             _ => None,
         })
@@ -152,6 +169,8 @@ pub struct Running {
     pub system: Option<Disk>,
     /// What each region held when its first test began.
     pub content: BTreeMap<String, Vec<u8>>,
+    /// Which machine it is.
+    pub board: Board,
     /// Bytes of a page.
     pub page: u64,
     bases: BTreeMap<String, u64>,
@@ -181,6 +200,8 @@ impl Beds {
             Bed::Named,
             Bed::Faults,
             Bed::Security,
+            Bed::Failing,
+            Bed::Fuzz,
         ];
         Self {
             running: beds.map(|bed| (bed, Mutex::new(None))).into(),
@@ -208,7 +229,7 @@ impl Beds {
                 Ok(())
             }
             Err(error) => {
-                if bed == Bed::Faults {
+                if bed.provokes() {
                     // Onto the console, where this bed does not show it. A guest that is gone has
                     // its report all the same.
                     drop(running.guest.run("dmesg | tail -n 40"));
@@ -245,18 +266,24 @@ fn start(bed: Bed) -> Result<Running> {
     if bed == Bed::Slow {
         raw = raw.throttled(40_000_000);
     }
-    let ext4 = Disk::ext4(&folder.join("ext4.img"), 256 << 20)?;
-    let small = Disk::empty(&folder.join("small.img"), SMALL)?;
+    let mut ext4 = Disk::ext4(&folder.join("ext4.img"), 256 << 20)?;
+    let mut small = Disk::empty(&folder.join("small.img"), SMALL)?;
+    if bed == Bed::Fuzz {
+        [raw, ext4, small] = [raw, ext4, small].map(Disk::unflushed);
+    }
     let mut machine = Machine::new(&board, &image, &folder);
     machine.tools = true;
     machine.monitor = bed == Bed::Faults;
     machine.append = bed.append().to_owned();
     machine.cpus = match bed {
-        Bed::Low | Bed::Faults => board.number::<u32>("QEMU_CPUS_MAX")?.min(2),
+        // Nothing races on one processor.
+        _ if board.instrument() => board.number::<u32>("QEMU_CPUS_MAX")?.min(2),
+        Bed::Low | Bed::Faults | Bed::Fuzz => board.number::<u32>("QEMU_CPUS_MAX")?.min(2),
         _ => 1,
     };
     machine.memory_mib = bed.memory_mib();
-    machine.regions = regions::of(bed);
+    let page = page_of(&board)?;
+    machine.regions = regions::of(bed, page);
     if board.tree_source()? == TreeSource::Firmware {
         // excluded-tests has the tests that do not do without the others.
         let had = |region: &Region| cannot_reserve(region).is_none();
@@ -278,7 +305,10 @@ fn start(bed: Bed) -> Result<Running> {
     let mut content = BTreeMap::new();
     for (label, size) in filled {
         let file = folder.join(format!("{label}.bin"));
-        fill_with_random(&file, size)?;
+        match bed {
+            Bed::Fuzz => fs::write(&file, crate::fuzz::content(&label, size))?,
+            _ => fill_with_random(&file, size)?,
+        }
         machine.fill(&label, &file)?;
         content.insert(label, fs::read(&file)?);
     }
@@ -287,10 +317,10 @@ fn start(bed: Bed) -> Result<Running> {
         Boot::Loader => through_the_loader(&mut guest, &board),
         _ => guest.wait_for_shell().map(|_| ()),
     };
-    let ready = shell.and_then(|()| match bed {
-        // What the kernel says about the faults would be between what the dumper says.
-        Bed::Faults => guest.check("dmesg -n 3").map(|_| ()),
-        _ => Ok(()),
+    let ready = shell.and_then(|()| match bed.provokes() {
+        // What the kernel says about the faults would be between what others say.
+        true => guest.check("dmesg -n 3").map(|_| ()),
+        false => Ok(()),
     });
     let bases = match ready.and_then(|()| regions::bases(&machine, &mut guest)) {
         Ok(bases) => bases,
@@ -303,7 +333,8 @@ fn start(bed: Bed) -> Result<Running> {
         small,
         system,
         content,
-        page: board.number_or("PAGE_SIZE", 4096)?,
+        page,
+        board,
         bases,
     })
 }
@@ -338,9 +369,17 @@ pub fn board(paths: &Paths) -> Result<Board> {
     Board::load(&paths.root, &name)
 }
 
+fn page_of(board: &Board) -> Result<u64> {
+    board.number_or("PAGE_SIZE", 4096)
+}
+
 /// The flavour that all tests use instead of their own, if `RESDUMP_FLAVOUR` names one.
 pub fn instead() -> Option<String> {
     std::env::var("RESDUMP_FLAVOUR").ok()
+}
+
+fn injects() -> bool {
+    instead().is_some_and(|flavour| INJECTING.contains(&flavour.as_str()))
 }
 
 /// The image under test: the quick one, or the folder that `RESDUMP_IMAGES` names, with one folder

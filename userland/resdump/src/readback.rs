@@ -21,7 +21,7 @@ use crate::{
     manifest::Manifest,
     source::Source,
     span::Span,
-    stream::pack::Compression,
+    stream::{pack::Compression, wire::BLOCK_MAX},
 };
 
 /// Bytes read at a time.
@@ -111,7 +111,9 @@ impl ReadBack {
                     (&buffer[..read], !aligned)
                 }
                 Reader::Packed(from, compression) => {
-                    unpacked = compression.unpack_next(from, left).map_err(failed)?;
+                    // Whatever the manifest says, no more is in memory than what is written at a time.
+                    let most = left.min(BLOCK_MAX as u64);
+                    unpacked = compression.unpack_next(from, most).map_err(failed)?;
                     (unpacked.as_deref().unwrap_or_default(), false)
                 }
             };
@@ -250,6 +252,21 @@ mod tests {
         assert_eq!(read_back.compare(&source, 0).unwrap(), Some((1 << 20) + 77));
         let error = read_back.expect_bytes(&source, 0).unwrap_err();
         assert_eq!(error.code, ExitCode::Mismatch);
+    }
+
+    #[test]
+    fn a_compressed_file_ends_where_it_ends_and_is_unpacked_block_by_block() {
+        for compression in [Compression::Zstd, Compression::Lz4] {
+            let folder = tempfile::TempDir::new_in(".").unwrap();
+            let path = folder.path().join("dump");
+            let code = |bytes: &[u8]| {
+                fs::write(&path, compression.pack(bytes).unwrap()).unwrap();
+                let mut packed = ReadBack::open_packed(&path, u64::MAX, compression).unwrap();
+                packed.digest(Algorithm::Crc32c).unwrap_err().code
+            };
+            assert_eq!(code(&bytes(5000)), ExitCode::Incomplete);
+            assert_eq!(code(&vec![7; BLOCK_MAX + 1]), ExitCode::Mismatch);
+        }
     }
 
     #[test]

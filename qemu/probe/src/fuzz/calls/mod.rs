@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+//! What the operations do, and what must never come of it.
+
+pub mod file;
+pub mod memory;
+pub mod misc;
+pub mod process;
+pub mod region;
+pub mod snapshot;
+pub mod transfer;
+
+/// Bytes of an argument that is handed to the kernel.
+pub fn bytes_of<T>(value: &T) -> &[u8] {
+    // SAFETY: Used with the ABI's structures, which have no padding.
+    unsafe { std::slice::from_raw_parts(std::ptr::from_ref(value).cast(), size_of::<T>()) }
+}
+
+/// A structure of the ABI from bytes.
+pub fn value_of<T: Copy>(bytes: &[u8]) -> T {
+    assert!(bytes.len() >= size_of::<T>());
+    // SAFETY: Integers and arrays of integers: every bit pattern is a value, and there are enough bytes.
+    unsafe { bytes.as_ptr().cast::<T>().read_unaligned() }
+}
+
+/// Number of an ioctl of the ABI.
+macro_rules! number {
+    (r $name:ident $type:ty) => {
+        nix::request_code_read!(
+            resmem_abi::abi::IOC_TYPE,
+            resmem_abi::abi::$name,
+            size_of::<$type>()
+        ) as u32
+    };
+    (w $name:ident $type:ty) => {
+        nix::request_code_write!(
+            resmem_abi::abi::IOC_TYPE,
+            resmem_abi::abi::$name,
+            size_of::<$type>()
+        ) as u32
+    };
+    (rw $name:ident $type:ty) => {
+        nix::request_code_readwrite!(
+            resmem_abi::abi::IOC_TYPE,
+            resmem_abi::abi::$name,
+            size_of::<$type>()
+        ) as u32
+    };
+}
+pub(crate) use number;

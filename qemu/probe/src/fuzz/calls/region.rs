@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+//! The commands that describe a region and hand it over, and numbers that are no command.
+
+use resmem_abi::RegionInfo;
+use resmem_abi::abi::{self, RegionSync, Snapshot, SnapshotStatus, Transfer};
+
+use crate::fuzz::arena::bytes_mut;
+use crate::fuzz::op::{Args, Outcome, Ran};
+use crate::fuzz::sys;
+use crate::fuzz::thread::Thread;
+
+use super::{bytes_of, number};
+
+/// The numbers of all commands.
+fn all() -> [u32; 6] {
+    [
+        number!(r IOC_INFO RegionInfo),
+        number!(rw IOC_DUMP Transfer),
+        number!(rw IOC_LOAD Transfer),
+        number!(w IOC_SNAPSHOT Snapshot),
+        number!(r IOC_SNAPSHOT_STATUS SnapshotStatus),
+        number!(w IOC_SYNC RegionSync),
+    ]
+}
+
+/// Commands that the kernel answers for any file.
+const GENERIC: [u32; 12] = [
+    0x5450,
+    0x5451,
+    0x5452,
+    0x5460,
+    0x5421,
+    0x8004_667e,
+    0x8004_667d,
+    0x4004_667f,
+    1,
+    2,
+    0x541b,
+    0xc020_660b,
+];
+
+/// Numbers that are almost those of commands.
+pub fn commands(random: u32) -> [u32; 32] {
+    let mut list = [random; 32];
+    for (at, known) in all().into_iter().enumerate() {
+        let beside = [
+            known ^ 1 << (random % 32),
+            known ^ 0x2000_0000 << (random % 3),
+            known ^ 0x0001_0000 << (random % 13),
+            known & 0xffff_ff00 | random & 0xff,
+        ];
+        list[4 * at..4 * at + 4].copy_from_slice(&beside);
+    }
+    list[24..29].copy_from_slice(&[
+        GENERIC[random as usize % 12],
+        0x1272,
+        0x5401,
+        0x5201,
+        random & 0xffff,
+    ]);
+    list
+}
+
+pub fn mangled(thread: &mut Thread<'_>, args: &Args) -> Ran {
+    let node = thread.nodes.get(args[0]);
+    let mut command = args[1] as u32;
+    if all().contains(&command) {
+        command ^= 0x80;
+    }
+    // The group of commands that change how a file of /dev may be used.
+    if command >> 8 & 0xff == u32::from(b'f') && command & 0xff < 16 {
+        command ^= 0x100;
+    }
+    let called = sys::ioctl(node.fd, command, thread.arena.data(args[2]).address);
+    let wrong = match called {
+        Ok(_) => !GENERIC.contains(&command),
+        Err(libc::ENOTTY | libc::EBADF) => false,
+        Err(_) => !GENERIC.contains(&command) && command >> 8 & 0xff != 0x66,
+    };
+    if wrong && !node.common && node.own.is_some() {
+        return Err(format!("command {command:#x}: {called:?}"));
+    }
+    Ok(Outcome::of(
+        &called,
+        u64::from(command >> 29) | u64::from(command & 0xff) << 4,
+    )
+    .racy(node.common))
+}
+
+pub fn info(thread: &mut Thread<'_>, args: &Args) -> Ran {
+    let node = thread.nodes.get(args[0]);
+    let place = thread
+        .arena
+        .argument(args[1], &[0x5a; size_of::<RegionInfo>()]);
+    let called = sys::ioctl(node.fd, number!(r IOC_INFO RegionInfo), place.address);
+    if called.is_ok() {
+        let expected = &thread.setting.regions[node.region].info;
+        if place.room < size_of::<RegionInfo>()
+            || bytes_mut(place.address, place.room) != bytes_of(expected)
+        {
+            return Err("a wrong description".to_owned());
+        }
+    } else if node
+        .own
+        .as_ref()
+        .is_some_and(|file| file.readable || file.writable)
+        && place.room >= size_of::<RegionInfo>()
+    {
+        return Err(format!("no description: {called:?}"));
+    }
+    let state = node.region as u64 | place.sort << 4 | u64::from(node.own.is_some()) << 8;
+    Ok(Outcome::of(&called, state).racy(node.common))
+}
+
+pub fn sync(thread: &mut Thread<'_>, args: &Args) -> Ran {
+    let node = thread.nodes.get(args[0]);
+    let asked = RegionSync {
+        region_offset: args[1],
+        length: args[2],
+        direction: args[3] as u32,
+        flags: args[4] as u32,
+        reserved: [0, args[5]],
+    };
+    let place = thread.arena.argument(args[6], bytes_of(&asked));
+    let called = sys::ioctl(node.fd, number!(w IOC_SYNC RegionSync), place.address);
+    let usable = node
+        .own
+        .as_ref()
+        .is_some_and(|file| file.readable || file.writable);
+    if usable && place.room >= size_of::<RegionSync>() {
+        let expected = sync_of(&thread.setting.regions[node.region].info, &asked);
+        if called.map(|_| ()) != expected {
+            return Err(format!("{called:?} instead of {expected:?}"));
+        }
+    }
+    let state = node.region as u64
+        | place.sort << 4
+        | u64::from(asked.direction & 3) << 8
+        | u64::from(usable) << 12;
+    Ok(Outcome::of(&called, state).racy(node.common))
+}
+
+/// What the ABI says of a request.
+fn sync_of(info: &RegionInfo, asked: &RegionSync) -> Result<(), i32> {
+    if asked.flags != 0
+        || asked.reserved != [0; 2]
+        || asked.direction > abi::SYNC_FOR_DEVICE
+        || asked.length == 0
+    {
+        return Err(libc::EINVAL);
+    }
+    let end = asked
+        .region_offset
+        .checked_add(asked.length)
+        .ok_or(libc::EOVERFLOW)?;
+    if end > info.size {
+        return Err(libc::ERANGE);
+    }
+    if info.flags & abi::REGION_DEVICE_WRITES == 0 {
+        return Err(libc::EOPNOTSUPP);
+    }
+    Ok(())
+}
