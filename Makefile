@@ -7,11 +7,18 @@ FLAVOUR ?= appliance
 IMAGE ?= quick
 SOAK_MINUTES ?= 60
 CUTS ?= 200
+FUZZ_OPS ?= 1000000
+FUZZ_SECONDS ?= 300
 
 # One toolchain for everything: the distribution's where it is installed, else what is on the PATH.
 export PATH := /usr/bin:$(PATH)
 CACHE := $(or $(RESDUMP_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/resdump)
 CARGO = CARGO_TARGET_DIR=$(CURDIR)/out/target/$(1) cargo
+# The readers of dumps under libFuzzer, with its options. What it finds is kept below out/fuzz.
+READERS := saved manifest frame receive stream
+FUZZ_READERS = cd userland/fuzz && for reader in $(READERS); do mkdir -p $(CURDIR)/out/fuzz/$$reader && \
+	$(call CARGO,userland/fuzz) run --quiet --release --locked --bin $$reader -- $(1) \
+	-artifact_prefix=$(CURDIR)/out/fuzz/$$reader- $(CURDIR)/out/fuzz/$$reader corpus/$$reader || exit 1; done
 HARNESS = $(call CARGO,qemu) run --quiet --release --locked --manifest-path qemu/Cargo.toml -- --board $(BOARD)
 
 BUILDROOT = $(HARNESS) buildroot --flavour $(FLAVOUR)
@@ -20,8 +27,8 @@ export RESDUMP_IMAGES := $(CURDIR)/out/buildroot/$(BOARD)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-boards test-debug test-twin soak bench cuts console image sbom quick-image \
-	reproducible check-board flash lint clean
+.PHONY: help setup run test test-boards test-debug test-twin soak fuzz fuzz-readers bench cuts console image sbom \
+	quick-image reproducible check-board flash lint clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +42,8 @@ help: ## what can be made
 	@echo "  TEST=           only suite tests whose names contain this"
 	@echo "  SANITIZER=      for test-twin: kasan or kcsan alone"
 	@echo "  CUTS=$(CUTS) CUTS_SEED=  for cuts: how many; the seed that repeats their plan"
+	@echo "  FUZZ_OPS=$(FUZZ_OPS) FUZZ_SEED=  for fuzz: how many; the seed that repeats the draws"
+	@echo "  FUZZ_SECONDS=$(FUZZ_SECONDS)  for fuzz-readers: how long each"
 	@echo "  SOAK_MINUTES=$(SOAK_MINUTES)  for soak"
 	@echo "  LINUX_SRC=      an unpacked Linux 7.3 tree instead of the distribution's package"
 	@echo "  DEV= FORCE=1 YES=1  for flash: the disk; one that is not removable; no question"
@@ -46,9 +55,14 @@ setup: ## install what is missing (Debian 12; done by the others when needed)
 run: setup ## the main job: memory to disk by each engine, compared on the host
 	@$(HARNESS) run
 
+ifneq ($(FUZZ_SEED),)
+export RESDUMP_FUZZ_SEED := $(FUZZ_SEED)
+endif
+
 test: export RESDUMP_BOARD := $(BOARD)
 test: setup ## everything: unit tests on the host, then the suite in QEMU
 	@$(call CARGO,userland) test --quiet --locked --manifest-path userland/Cargo.toml --workspace
+	@$(call FUZZ_READERS,-runs=10000 -max_total_time=10 -verbosity=0)
 	@$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --lib
 	@$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --test suite -- $(TEST)
 
@@ -71,6 +85,15 @@ test-twin: ## the suite on an arm64 machine, watched by KASAN and then by KCSAN
 	@for sanitizer in $(or $(SANITIZER),kasan kcsan); do \
 		echo "sanitizer $$sanitizer"; RESDUMP_FLAVOUR=$$sanitizer \
 		$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --test suite -- $(TEST) || exit 1; done
+
+fuzz: export RESDUMP_BOARD := $(BOARD)
+fuzz: export RESDUMP_FLAVOUR := debug
+fuzz: export RESDUMP_FUZZ_OPERATIONS := $(FUZZ_OPS)
+fuzz: setup ## FUZZ_OPS calls at random on the nodes, on the debug kernel
+	@$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --test suite -- fuzz::
+
+fuzz-readers: setup ## the readers of dumps on random input, FUZZ_SECONDS each
+	@$(call FUZZ_READERS,-max_total_time=$(FUZZ_SECONDS) -print_final_stats=1)
 
 bench: setup ## what a dump costs in instructions, and how fast it is beside the other ways
 	@$(HARNESS) bench

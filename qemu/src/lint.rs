@@ -15,7 +15,7 @@ use crate::toolchain::Toolchain;
 /// Runs all checks; the first that fails ends it.
 pub fn lint(paths: &Paths, tools: &Toolchain, board: &Board) -> Result<()> {
     let logs = paths.out.join("log");
-    for workspace in ["qemu", "qemu/probe", "userland"] {
+    for workspace in ["qemu", "qemu/probe", "userland", "userland/fuzz"] {
         let name = format!("lint-{}", workspace.replace('/', "-"));
         let step = Step::start(&logs, &name, &format!("rustfmt and clippy on {workspace}"))?;
         let cargo = |arguments: &[&str]| {

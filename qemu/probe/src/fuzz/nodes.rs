@@ -106,6 +106,11 @@ impl Nodes {
         }
     }
 
+    /// A slot in which nothing is open.
+    pub fn empty(&self) -> Option<usize> {
+        self.slots.iter().position(Option::is_none)
+    }
+
     /// The slot that an argument stands for, if it is one of the thread's own.
     pub fn slot(argument: u64) -> Option<usize> {
         let index = argument as usize % 16;

@@ -185,15 +185,6 @@ impl Op {
     pub fn kind(&self) -> &'static Kind {
         &KINDS[self.kind as usize % KINDS.len()]
     }
-
-    /// Takes the operation into a digest.
-    pub fn fold(&self, digest: u64) -> u64 {
-        self.args
-            .iter()
-            .fold(digest ^ u64::from(self.kind), |digest, arg| {
-                (digest.rotate_left(5) ^ arg).wrapping_mul(0x100_0000_01b3)
-            })
-    }
 }
 
 impl fmt::Display for Op {

@@ -24,8 +24,6 @@ pub struct Board {
     ring: [Op; RING],
     outcomes: [[u32; ERRNOS]; KINDS.len()],
     signatures: [u8; SIGNATURE_BITS / 8],
-    /// Changes with every operation and its arguments.
-    pub digest: u64,
 }
 
 /// What all of them share.
@@ -75,7 +73,6 @@ impl Board {
     /// To be called before an operation is made.
     pub fn begin(&mut self, index: u32, op: &Op) {
         self.ring[index as usize % RING] = *op;
-        self.digest = op.fold(self.digest);
         self.begun.store(index + 1, Relaxed);
     }
 

@@ -129,12 +129,12 @@ impl Targets {
 
     /// The target that an argument stands for: more often a good one.
     pub fn get(&self, argument: u64) -> Target {
-        let index = match argument % 64 {
-            0..12 => 0,
-            12..22 => 1,
-            22..26 => 2,
-            26..30 => 3,
-            other => other as usize - 30,
+        let index = match argument % 128 {
+            0..48 => 0,
+            48..80 => 1,
+            80..90 => 2,
+            90..100 => 3,
+            other => other as usize - 96,
         };
         self.all[index % self.all.len()]
     }

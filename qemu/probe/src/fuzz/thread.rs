@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 //! One thread of the fuzzer: draws operations, makes them, and keeps those that had a new outcome as seeds.
 //!
-//! What a thread draws depends on its generator, and on outcomes of its own that do not depend on time: the same
-//! seed gives the same operations again.
+//! What a thread draws depends on its generator and on outcomes of its own. Those that time decides are not kept,
+//! but a signal or another thread may turn any other into one of these: the same seed makes the same draws up to
+//! there.
 
 use std::os::fd::RawFd;
 
@@ -111,6 +112,17 @@ impl<'a> Thread<'a> {
 
     /// Draws an operation.
     pub fn draw(&mut self) -> Op {
+        // Most calls want an open node.
+        if let (Some(slot), true) = (self.nodes.empty(), self.rng.bool()) {
+            // The first kind: open.
+            let mut op = Op::default();
+            op.args[0] = slot as u64;
+            for (at, class) in op.kind().args.iter().enumerate().skip(1) {
+                let bounds = self.bounds(&op);
+                op.args[at] = class.draw(&mut self.rng, bounds);
+            }
+            return op;
+        }
         if !self.seeds.is_empty() && self.rng.bool() {
             let mut op = self.seeds[self.rng.usize(..self.seeds.len())];
             let bounds = self.bounds(&op);
@@ -158,7 +170,9 @@ impl<'a> Thread<'a> {
             (op.kind().run)(self, &op.args).map_err(|violation| format!("{op}: {violation}"))?;
         board.count(op.kind as usize, outcome.errno);
         let signature = u64::from(op.kind) << 56 | (outcome.errno as u64) << 40 | outcome.state;
-        if board.sign(signature) && outcome.steady {
+        // What went well leads further more often than what was refused.
+        let kept = outcome.errno == 0 || self.rng.u8(..4) == 0;
+        if board.sign(signature) && outcome.steady && kept {
             if self.seeds.len() < SEEDS {
                 self.seeds.push(*op);
             } else {

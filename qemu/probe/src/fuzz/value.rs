@@ -64,7 +64,7 @@ impl Class {
         let odd = rng.u8(..16) == 0;
         match self {
             Class::Node => rng.u64(..16),
-            Class::Target | Class::Map => rng.u64(..64),
+            Class::Target | Class::Map => rng.u64(..128),
             Class::Offset => match rng.u8(..16) {
                 0..=2 => 0,
                 3..=6 => rng.u64(..size) / page * page,
@@ -197,13 +197,15 @@ fn open_flags(rng: &mut Rng) -> u64 {
         &[
             libc::O_RDONLY,
             libc::O_RDONLY,
+            libc::O_RDONLY,
+            libc::O_RDWR,
             libc::O_RDWR,
             libc::O_RDWR,
             libc::O_WRONLY,
             3,
         ],
     );
-    let more = if rng.u8(..4) == 0 {
+    let more = if rng.u8(..8) == 0 {
         *choose(rng, &MORE)
     } else {
         0
@@ -213,7 +215,11 @@ fn open_flags(rng: &mut Rng) -> u64 {
 
 /// Which memory in the low byte, where in it above.
 fn address(rng: &mut Rng, page: u64) -> u64 {
-    let place = rng.u64(..32);
+    // The first ones are bad.
+    let place = match rng.u8(..8) {
+        0 => rng.u64(..8),
+        _ => rng.u64(8..32),
+    };
     let delta = match rng.u8(..4) {
         0 => rng.u64(..64),
         1 => near(rng, &[page, 2 * page]) & 0xffff,

@@ -76,7 +76,7 @@ pub fn start(thread: &mut Thread<'_>, args: &Args) -> Ran {
     }
     let state = node.region as u64 | place.sort << 4 | argument.sort << 12 | args[4] << 16;
     let before = node.own.as_ref().is_some_and(|file| file.started.get());
-    Ok(Outcome::of(&called, state).racy(node.common || before && called.is_err()))
+    Ok(Outcome::of(&called, state).racy(node.common || before))
 }
 
 /// Where a snapshot is to go, and whether what comes can be judged.

@@ -208,10 +208,10 @@ fn check(
     Ok(())
 }
 
-/// Gives a target other flags.
+/// Gives a target other flags, except for those that transfers mostly go to.
 pub fn retarget(thread: &mut Thread<'_>, args: &Args) -> Ran {
     let target = thread.targets.get(args[0]);
-    let called = match target.sort < 10 {
+    let called = match (3..10).contains(&target.sort) {
         true => sys::fcntl(target.fd, libc::F_SETFL, args[1] as _),
         false => Err(libc::EBADF),
     };

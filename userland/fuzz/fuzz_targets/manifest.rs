@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+//! A dump with a manifest beside it: whatever both say, reading them ends. The input is the manifest, a byte of
+//! zero, and the dump.
+
+#![no_main]
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use libfuzzer_sys::fuzz_target;
+use resdump::digest::Algorithm;
+use resdump::manifest::{self, Manifest};
+use resdump::readback::ReadBack;
+use resdump::source::{Saved, Source};
+
+/// On a file system in memory.
+static DUMP: LazyLock<PathBuf> = LazyLock::new(|| {
+    let folder = tempfile::tempdir_in("/dev/shm").expect("a folder in memory");
+    folder.keep().join("dump")
+});
+
+fuzz_target!(|input: &[u8]| {
+    let (text, dump) = match input.iter().position(|byte| *byte == 0) {
+        Some(end) => (&input[..end], &input[end + 1..]),
+        None => (input, &[][..]),
+    };
+    let beside = manifest::beside(&DUMP);
+    fs::write(&*DUMP, dump).expect("room for a dump");
+    fs::write(&beside, text).expect("room for a manifest");
+    if let Ok(Some(mut manifest)) = Manifest::load(&beside) {
+        if let Ok(mut dump) = ReadBack::of(&DUMP, &manifest) {
+            let algorithm = manifest.digest.as_ref().map(|digest| digest.algorithm);
+            let _ = dump.digest(algorithm.unwrap_or(Algorithm::Crc32c));
+        }
+        manifest.store(&beside).expect("room for a manifest");
+        let again = Manifest::load(&beside).expect("it was just written");
+        assert_eq!(again, Some(manifest));
+    }
+    if let Ok(saved) = Saved::open(&DUMP) {
+        let mut bytes = vec![0; saved.size() as usize];
+        saved.read_at(&mut bytes, 0).expect("so many are there");
+        assert!(dump.ends_with(&bytes) || bytes.len() < dump.len());
+    }
+});
