@@ -104,6 +104,12 @@ impl Frames {
             .saturating_sub(index)
     }
 
+    /// Whether frame `index` has a page through which a processor reaches it.
+    pub(crate) fn is_mapped(&self, index: usize) -> bool {
+        // SAFETY: Any frame that has a page may be asked for.
+        self.pages_from(index) > 0 && unsafe { ffi::resmem_frame_is_mapped(self.first + index) }
+    }
+
     /// The page of frame `index`, counted from the first; `ENXIO` when there is none.
     pub(crate) fn page(&self, index: usize) -> Result<BorrowedPage<'static>> {
         if self.pages_from(index) == 0 {

@@ -21,6 +21,8 @@
 unsigned long resmem_first_frame_with_page(unsigned long pfn, unsigned long end);
 bool resmem_frame_is_reserved(unsigned long pfn);
 struct page *resmem_frame_to_page(unsigned long pfn);
+/* A frame that has a page: can the kernel reach it by that? */
+bool resmem_frame_is_mapped(unsigned long pfn);
 
 struct page *resmem_kmalloc_to_page(const void *address);
 

@@ -27,6 +27,9 @@ pub fn cases() -> Vec<Case> {
         case("reading_sees_memory_without_pages", |bed| {
             reading(bed, "straddle")
         }),
+        case("reading_sees_a_region_without_a_mapping", |bed| {
+            reading(bed, "nomap")
+        }),
         case("reading_a_ragged_region_leaks_no_neighbour", |bed| {
             reading(bed, "ragged")
         }),

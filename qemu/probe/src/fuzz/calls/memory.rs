@@ -36,7 +36,7 @@ pub fn map(thread: &mut Thread<'_>, args: &Args) -> Ran {
     let called = sys::mmap(address, length, prot, flags, node.fd, offset);
     let region = &thread.setting.regions[node.region];
     let page = thread.page as u64;
-    let pages = (length as u64).div_ceil(page) * page;
+    let pages = (length as u64).div_ceil(page).saturating_mul(page);
     let shared = flags & 3 != libc::MAP_PRIVATE;
     let stores = prot & libc::PROT_WRITE != 0;
     let readable = node.own.as_ref().is_some_and(|file| file.readable);
