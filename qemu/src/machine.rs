@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::board::{Board, TreeSource};
 use crate::console::Console;
-use crate::devicetree::{self, Cells, Region};
+use crate::devicetree::{self, Cells, Nodes, Region};
 use crate::disk::Disk;
 use crate::firmware;
 use crate::guest::Guest;
@@ -45,6 +45,8 @@ pub struct Machine<'a> {
     pub memory_mib: Option<u64>,
     /// Regions instead of the board's own.
     pub regions: Option<Vec<Region>>,
+    /// More of the device tree than regions can say: what is in /reserved-memory, and beside it.
+    pub nodes: Option<Nodes>,
     /// Disks, `/dev/vda` first.
     pub disks: Vec<Disk>,
     /// Files that are in memory, at a physical address, before the processor starts: QEMU's loader
@@ -78,6 +80,7 @@ impl<'a> Machine<'a> {
             cpus: 1,
             memory_mib: None,
             regions: None,
+            nodes: None,
             disks: Vec::new(),
             loads: Vec::new(),
             fills: Vec::new(),
@@ -108,12 +111,17 @@ impl<'a> Machine<'a> {
                 self.board.name
             ),
         };
-        let overlay = match &self.regions {
+        let cells = Cells::of_root(&base)?;
+        let source = match (&self.nodes, &self.regions) {
+            (Some(nodes), _) => Some(nodes.overlay(cells)),
+            (None, Some(regions)) => Some(devicetree::overlay(regions, cells)),
+            (None, None) => None,
+        };
+        let overlay = match source {
             None => self.image.file("resmem.dtbo"),
-            Some(regions) => {
+            Some(source) => {
                 let overlay = self.folder.join("regions.dtbo");
-                let cells = Cells::of_root(&base)?;
-                devicetree::compile(&devicetree::overlay(regions, cells), &overlay)?;
+                devicetree::compile(&source, &overlay)?;
                 overlay
             }
         };

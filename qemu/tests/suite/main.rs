@@ -24,6 +24,7 @@ mod lifecycle;
 mod mapping;
 mod messages;
 mod named;
+mod nodes;
 mod parity;
 mod powercut;
 mod reading;
@@ -50,7 +51,7 @@ use bed::{Beds, Cell};
 /// A test in machines of its own, or in none.
 type Alone = (&'static str, fn() -> Result<()>);
 
-const ALONE: [Alone; 8] = [
+const ALONE: [Alone; 9] = [
     (
         "autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt",
         autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt,
@@ -78,6 +79,10 @@ const ALONE: [Alone; 8] = [
     (
         "guide::the_guide_makes_a_board",
         guide::the_guide_makes_a_board,
+    ),
+    (
+        "nodes::whatever_a_device_tree_says_works_or_is_refused_with_a_word",
+        nodes::whatever_a_device_tree_says_works_or_is_refused_with_a_word,
     ),
     (
         "powercut::what_is_on_disk_after_a_power_cut_is_complete_or_can_be_gone_on_with",
