@@ -2,6 +2,7 @@
 # Front door. Everything is done by the harness in qemu/; `make help` tells what there is.
 
 BOARD ?= qemu-ppce500
+BOARDS ?= $(notdir $(patsubst %/,%,$(dir $(shell grep -L '^INSTRUMENT=yes' board/qemu-*/board.conf))))
 FLAVOUR ?= appliance
 IMAGE ?= quick
 SOAK_MINUTES ?= 60
@@ -26,8 +27,8 @@ export RESDUMP_IMAGES := $(CURDIR)/out/buildroot/$(BOARD)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-boards test-debug soak fuzz fuzz-readers bench cuts console image sbom quick-image \
-	reproducible check-board flash lint clean
+.PHONY: help setup run test test-boards test-debug test-twin soak fuzz fuzz-readers bench cuts console image sbom \
+	quick-image reproducible check-board flash lint clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,9 +36,11 @@ help: ## what can be made
 	@echo "  Every other target goes to Buildroot: menuconfig, linux-menuconfig, savedefconfig, …"
 	@echo
 	@echo "  BOARD=$(BOARD)   a folder below board/"
+	@echo "  BOARDS=         for test-boards: only these"
 	@echo "  IMAGE=$(IMAGE)   for run, test, bench, console: quick, or buildroot (after make image)"
 	@echo "  BUILDROOT_DIR=  a Buildroot tree instead of the pinned release (docs/buildroot.md)"
 	@echo "  TEST=           only suite tests whose names contain this"
+	@echo "  SANITIZER=      for test-twin: kasan or kcsan alone"
 	@echo "  CUTS=$(CUTS) CUTS_SEED=  for cuts: how many; the seed that repeats their plan"
 	@echo "  FUZZ_OPS=$(FUZZ_OPS) FUZZ_SEED=  for fuzz: how many; the seed that repeats the draws"
 	@echo "  FUZZ_SECONDS=$(FUZZ_SECONDS)  for fuzz-readers: how long each"
@@ -64,8 +67,9 @@ test: setup ## everything: unit tests on the host, then the suite in QEMU
 	@$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --test suite -- $(TEST)
 
 test-boards: setup ## the suite on every board that QEMU plays
-	@for board in $(notdir $(wildcard board/qemu-*)); do \
-		$(MAKE) --no-print-directory test BOARD=$$board TEST=$(TEST) || exit 1; done
+	@failed=; for board in $(BOARDS); do \
+		$(MAKE) --no-print-directory test BOARD=$$board TEST=$(TEST) || failed="$$failed $$board"; done; \
+		test -z "$$failed" || { echo "FAIL:$$failed"; exit 1; }
 
 test-debug: export RESDUMP_BOARD := $(BOARD)
 test-debug: export RESDUMP_FLAVOUR := debug
@@ -74,6 +78,13 @@ test-debug: setup ## the suite on a kernel that watches locks, memory, DMA and l
 
 soak: setup ## the long run: SOAK_MINUTES of dumps under pressure, on the debug kernel
 	@$(HARNESS) soak --minutes $(SOAK_MINUTES)
+
+test-twin: export RESDUMP_BOARD := qemu-arm64-virt
+test-twin: ## the suite on an arm64 machine, watched by KASAN and then by KCSAN
+	@qemu/setup.sh twin
+	@for sanitizer in $(or $(SANITIZER),kasan kcsan); do \
+		echo "sanitizer $$sanitizer"; RESDUMP_FLAVOUR=$$sanitizer \
+		$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --test suite -- $(TEST) || exit 1; done
 
 fuzz: export RESDUMP_BOARD := $(BOARD)
 fuzz: export RESDUMP_FLAVOUR := debug

@@ -1,6 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Installs what a Debian 12 machine lacks. Elsewhere it says what is needed and stops.
+#
+#   setup.sh          for everything but the twin
+#   setup.sh twin     for the twin too
 set -eu
 
 # A Rust toolchain of the distribution's, newer than what Linux asks for, and its library source;
@@ -18,10 +21,20 @@ qemu-system-ppc u-boot-qemu device-tree-compiler e2fsprogs
 squashfs-tools genimage
 shellcheck python3 python3-venv
 "
+tools="cargo rustc powerpc-linux-gnu-gcc qemu-system-ppc dtc fdtoverlay mkimage genimage"
+
+# The twin (board/qemu-arm64-virt): an emulator, clang for the kernel, gcc for what runs on it. Half a
+# gigabyte, and nobody else needs it.
+if [ "${1:-}" = twin ]; then
+    packages="$packages
+qemu-system-arm clang-19 lld-19 llvm-19 gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+"
+    tools="$tools qemu-system-aarch64 clang-19 ld.lld-19 llvm-objcopy-19 aarch64-linux-gnu-gcc"
+fi
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     # A machine that has the tools under other names gets on without apt.
-    for tool in cargo rustc powerpc-linux-gnu-gcc qemu-system-ppc dtc fdtoverlay mkimage genimage; do
+    for tool in $tools; do
         command -v "$tool" >/dev/null && continue
         echo "setup: no apt on this machine, and no $tool. What Debian calls it is one of:" >&2
         echo "$packages" >&2

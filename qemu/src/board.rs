@@ -99,6 +99,42 @@ impl Board {
         }
     }
 
+    /// Whether it is a means of finding errors, and not a board to be supported: it has no disk image,
+    /// and Buildroot does not know it.
+    pub fn instrument(&self) -> bool {
+        self.find("INSTRUMENT") == Some("yes")
+    }
+
+    /// Physical address at which the machine's memory begins.
+    pub fn memory_base(&self) -> Result<u64> {
+        let Some(value) = self.find("QEMU_MEMORY_BASE") else {
+            return Ok(0);
+        };
+        let digits = value
+            .strip_prefix("0x")
+            .map(|digits| u64::from_str_radix(digits, 16));
+        match digits {
+            Some(Ok(base)) => Ok(base),
+            _ => bail!(
+                "board {}: QEMU_MEMORY_BASE={value} is not a hexadecimal number",
+                self.name
+            ),
+        }
+    }
+
+    /// Which byte of a number comes first, `big` or `little`, as the dumper calls it.
+    pub fn byte_order(&self) -> &str {
+        self.find("BYTE_ORDER").unwrap_or("big")
+    }
+
+    /// What compiles the kernel.
+    pub fn kernel_compiler(&self) -> Result<String> {
+        Ok(match self.find("LLVM") {
+            Some(release) => format!("clang{release}"),
+            None => format!("{}gcc", self.get("CROSS_COMPILE")?),
+        })
+    }
+
     /// The number that a key has, or `default` where a board says nothing.
     pub fn number_or<T: FromStr>(&self, key: &str, default: T) -> Result<T> {
         match self.find(key) {
@@ -123,6 +159,12 @@ impl Board {
             Some(file) => Ok(file),
             None => bail!("board {} has no {name}", self.name),
         }
+    }
+
+    /// The folder with kernel patches that no other board needs, if there is one.
+    pub fn patches(&self) -> Option<PathBuf> {
+        let mut folders = self.folders.iter().map(|folder| folder.join("patches"));
+        folders.find(|folder| folder.is_dir())
     }
 
     /// The device-tree overlay with the board's regions; none where the firmware makes the tree.
@@ -241,6 +283,19 @@ mod tests {
         assert_eq!(board.file("boot.cmd").unwrap(), at("common/disk/boot.cmd"));
         assert!(board.file("resmem.dtso").is_err());
         assert_eq!(Board::names(root.path()).unwrap(), ["new", "old"]);
+    }
+
+    #[test]
+    fn memory_begins_where_the_board_says_and_at_0_otherwise() {
+        let root = boards(&[
+            ("low/board.conf", "CPU=440\n"),
+            ("off/board.conf", "QEMU_MEMORY_BASE=0x40000000\n"),
+            ("bad/board.conf", "QEMU_MEMORY_BASE=1G\n"),
+        ]);
+        let base = |name: &str| Board::load(root.path(), name).unwrap().memory_base();
+        assert_eq!(base("low").unwrap(), 0);
+        assert_eq!(base("off").unwrap(), 0x4000_0000);
+        assert!(base("bad").is_err());
     }
 
     #[test]

@@ -101,6 +101,24 @@ impl Cells {
         })
     }
 
+    /// Address and size of a node.
+    fn range(self, node: &fdt::node::FdtNode<'_, '_>) -> Result<(u64, u64)> {
+        let reg = node
+            .property("reg")
+            .with_context(|| format!("{} has no reg", node.name))?;
+        let (base, size) = reg
+            .value
+            .split_at_checked(4 * self.address)
+            .filter(|(_, size)| size.len() == 4 * self.size)
+            .with_context(|| format!("reg of {} is not an address and a size", node.name))?;
+        let number = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+        };
+        Ok((number(base), number(size)))
+    }
+
     /// A number in so many cells.
     pub fn number(count: usize, value: u64) -> String {
         let words = (0..count).rev().map(|cell| match cell {
@@ -195,24 +213,34 @@ pub fn apply(base: &Path, overlay: &Path, target: &Path) -> Result<()> {
 pub fn reserved_region(tree: &Path, label: &str) -> Result<(u64, u64)> {
     with_tree(tree, |tree| {
         let cells = Cells::of(tree, "/reserved-memory")?;
-        let reg = tree
+        let region = tree
             .find_node("/reserved-memory")
             .into_iter()
             .flat_map(|node| node.children())
             .find(|node| node.name.split('@').next() == Some(label))
-            .and_then(|node| node.property("reg"))
             .with_context(|| format!("the device tree reserves no region {label}"))?;
-        let (base, size) = reg
-            .value
-            .split_at_checked(4 * cells.address)
-            .filter(|(_, size)| size.len() == 4 * cells.size)
-            .with_context(|| format!("reg of {label} is not an address and a size"))?;
-        let number = |bytes: &[u8]| {
-            bytes
-                .iter()
-                .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
-        };
-        Ok((number(base), number(size)))
+        cells.range(&region)
+    })
+}
+
+/// Physical address and size of each region that a node of the driver names.
+pub fn captured(tree: &Path) -> Result<Vec<(u64, u64)>> {
+    with_tree(tree, |tree| {
+        let cells = Cells::of(tree, "/reserved-memory")?;
+        let mut regions = Vec::new();
+        for node in tree.all_nodes() {
+            let ours = node.compatible();
+            if !ours.is_some_and(|names| names.all().any(|name| name == "resdump,resmem")) {
+                continue;
+            }
+            let region = node
+                .property("memory-region")
+                .and_then(|property| property.as_usize())
+                .and_then(|phandle| tree.find_phandle(phandle.try_into().ok()?))
+                .with_context(|| format!("{} names no region", node.name))?;
+            regions.push(cells.range(&region)?);
+        }
+        Ok(regions)
     })
 }
 
@@ -258,6 +286,7 @@ mod tests {
             apply(&at(base), &at(over), &at(tree)).unwrap();
             let found = reserved_region(&at(tree), "one").unwrap();
             assert_eq!(found, (0x1000_0000, 0x30_3000));
+            assert_eq!(captured(&at(tree)).unwrap(), [found]);
         }
     }
 }

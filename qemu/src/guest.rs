@@ -41,6 +41,8 @@ pub struct Guest {
     pub(crate) instruments: Instruments,
     commands: u32,
     started: Instant,
+    /// Lines of the log about races that have been looked at.
+    pub(crate) races: String,
 }
 
 /// Limits are for a slow machine; `RESDUMP_TIMEOUT_SCALE` stretches all of them.
@@ -72,6 +74,7 @@ impl Guest {
             instruments,
             commands: 0,
             started: Instant::now(),
+            races: String::new(),
         }
     }
 
@@ -80,6 +83,11 @@ impl Guest {
     pub fn wait_for_shell(&mut self) -> Result<f64> {
         self.console.wait_for(PROMPT, self.limit(120))?;
         let uptime = self.uptime();
+        if self.instruments.races {
+            // Reports come at any time, of the kernel itself too: in the middle of an answer they would
+            // be taken for a part of it.
+            self.check("dmesg -n 1")?;
+        }
         for command in std::mem::take(&mut self.preparation) {
             self.check(&command)?;
         }

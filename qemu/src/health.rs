@@ -8,9 +8,10 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::guest::Guest;
 use crate::image::Image;
+use crate::races;
 
 /// What the kernel says when something is wrong with it, as extended regular expressions.
-const SPLATS: [&str; 11] = [
+const SPLATS: [&str; 12] = [
     "WARNING:",
     "BUG:",
     // The allocator's.
@@ -23,6 +24,7 @@ const SPLATS: [&str; 11] = [
     "turning off the locking correctness validator",
     "cannot create duplicate filename",
     "Call Trace:",
+    "Call trace:",
 ];
 
 /// Where the kernel's debugging files are.
@@ -37,6 +39,8 @@ pub struct Instruments {
     pub leaks: bool,
     /// Use of the DMA interface.
     pub dma: bool,
+    /// Data races (KCSAN).
+    pub races: bool,
 }
 
 impl Instruments {
@@ -54,30 +58,46 @@ impl Instruments {
             locks: has("CONFIG_PROVE_LOCKING"),
             leaks: has("CONFIG_DEBUG_KMEMLEAK"),
             dma: has("CONFIG_DMA_API_DEBUG"),
+            races: has("CONFIG_KCSAN"),
         }
     }
 
     /// How many times longer things may take.
     pub fn slowness(self) -> f64 {
-        if self.locks { 4.0 } else { 1.0 }
+        if self.locks || self.races { 4.0 } else { 1.0 }
     }
 }
 
 impl Guest {
     /// Checks that the kernel has nothing to complain about: no warning, bug or oops in its log, and
-    /// tainted with exactly `taint`.
+    /// tainted with exactly `taint`. Races without a module of ours are counted.
     pub fn check_health(&mut self, taint: u32) -> Result<()> {
         let pattern = SPLATS.join("|");
         let found = self.check(&format!(
             "cat /proc/sys/kernel/tainted; dmesg | grep -E '{pattern}' || true"
         ))?;
-        if found.trim() != taint.to_string() {
+        let (races, rest): (Vec<&str>, Vec<&str>) =
+            found.lines().partition(|line| races::begins(line));
+        let ours = self.has_races_of_ours(&races.join("\n"))?;
+        if ours || rest.join("\n").trim() != taint.to_string() {
             bail!(
                 "the kernel complains (expected to see {taint} only):\n{found}{}",
                 self.check("dmesg")?
             );
         }
         Ok(())
+    }
+
+    /// Looks at the races that the log names in `lines`, as far as it has not before.
+    fn has_races_of_ours(&mut self, lines: &str) -> Result<bool> {
+        if lines == self.races {
+            return Ok(false);
+        }
+        let reports = races::reports(&self.check(races::COMMAND)?);
+        let seen = self.races.lines().count();
+        races::count(reports.get(seen..).unwrap_or_default());
+        self.races = lines.to_owned();
+        Ok(reports.iter().any(|report| report.ours))
     }
 
     /// Checks that the kernel's instruments, where it has any, still watch and have found nothing.

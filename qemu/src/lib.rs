@@ -19,6 +19,7 @@ pub mod machine;
 pub mod monitor;
 pub mod paths;
 pub mod powercut;
+pub mod races;
 pub mod report;
 pub mod reproducible;
 pub mod run;

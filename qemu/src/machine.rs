@@ -43,9 +43,10 @@ pub struct Machine<'a> {
     pub cpus: u32,
     /// Memory in MiB; `None` is the board's default.
     pub memory_mib: Option<u64>,
-    /// Regions instead of the board's own.
+    /// Regions instead of the board's own. Addresses count from the beginning of the machine's memory,
+    /// here and in `loads`, so that what is said of one machine fits another.
     pub regions: Option<Vec<Region>>,
-    /// More of the device tree than regions can say: what is in /reserved-memory, and beside it.
+    /// Nodes instead of regions, for what those cannot say.
     pub nodes: Option<Nodes>,
     /// Disks, `/dev/vda` first.
     pub disks: Vec<Disk>,
@@ -114,7 +115,13 @@ impl<'a> Machine<'a> {
         let cells = Cells::of_root(&base)?;
         let source = match (&self.nodes, &self.regions) {
             (Some(nodes), _) => Some(nodes.overlay(cells)),
-            (None, Some(regions)) => Some(devicetree::overlay(regions, cells)),
+            (None, Some(regions)) => {
+                let mut regions = regions.clone();
+                for region in &mut regions {
+                    region.base += self.board.memory_base()?;
+                }
+                Some(devicetree::overlay(&regions, cells))
+            }
             (None, None) => None,
         };
         let overlay = match source {
@@ -129,11 +136,13 @@ impl<'a> Machine<'a> {
         Ok(tree)
     }
 
-    /// Where the board's own region is, if that is known before it runs, and its size.
+    /// Where the board's own region is, from the beginning of the memory on, if that is known before it
+    /// runs, and its size.
     pub fn own_region(&self, label: &str) -> Result<(Option<u64>, u64)> {
         if self.board.tree_source()? != TreeSource::Firmware {
             let (base, size) = devicetree::reserved_region(&self.device_tree()?, label)?;
-            return Ok((Some(base), size));
+            let base = base.checked_sub(self.board.memory_base()?);
+            return Ok((Some(base.context("a region below the memory")?), size));
         }
         let line = self.board.get("CMDLINE")?;
         let size = firmware::reserved_size(line, label)
@@ -253,7 +262,8 @@ impl<'a> Machine<'a> {
                 if self.joins_requests { "on" } else { "off" }
             ));
         }
-        for (file, address) in &self.loads {
+        for (file, offset) in &self.loads {
+            let address = self.board.memory_base()? + offset;
             arguments.push("-device".to_owned());
             arguments.push(format!(
                 "loader,file={},addr={address:#x},force-raw=on",

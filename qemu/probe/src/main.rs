@@ -3,6 +3,7 @@
 //! What `resdump` refuses before it asks the kernel, this asks.
 
 mod clock;
+mod failing;
 mod fuzz;
 mod held;
 mod map;
@@ -76,42 +77,50 @@ enum Call {
     Register(register::Register),
     /// Take memory and disk from others.
     Pressure(pressure::Pressure),
+    /// One of these, again and again, each time with another allocation of the kernel's that fails.
+    Failing(failing::Failing),
 }
 
-fn main() {
-    let result = match Arguments::parse().call {
-        Call::Open { node, write } => open(&node, write).map(|_| String::new()),
-        Call::Ioctl { node, command } => ioctl(&node, command),
-        Call::Info { node } => info(&node),
-        Call::Sync {
-            node,
-            region_offset,
-            length,
-            direction,
-            flags,
-        } => sync(
-            &node,
-            &resmem_abi::abi::RegionSync {
+impl Call {
+    fn run(&self) -> Result<String, Errno> {
+        match self {
+            Call::Open { node, write } => open(node, *write).map(|_| String::new()),
+            Call::Ioctl { node, command } => ioctl(node, *command),
+            Call::Info { node } => info(node),
+            Call::Sync {
+                node,
                 region_offset,
                 length,
                 direction,
                 flags,
-                ..Default::default()
-            },
-        ),
-        Call::Transfer(call) => call.run(),
-        Call::Clock => clock::run(),
-        Call::Fuzz(call) => call.run(),
-        Call::Held(call) => call.run(),
-        Call::Map(call) => call.run(),
-        Call::Register(call) => call.run(),
-        Call::Meter(call) => call.run(),
-        Call::Pressure(call) => call.run(),
-        Call::Sleeper { node } => sleeper::run(&node),
-        Call::Idle { node } => snapshot::idle(&node),
-        Call::Snapshot(call) => call.run(),
-    };
-    match result {
+            } => sync(
+                node,
+                &resmem_abi::abi::RegionSync {
+                    region_offset: *region_offset,
+                    length: *length,
+                    direction: *direction,
+                    flags: *flags,
+                    ..Default::default()
+                },
+            ),
+            Call::Transfer(call) => call.run(),
+            Call::Clock => clock::run(),
+            Call::Fuzz(call) => call.run(),
+            Call::Held(call) => call.run(),
+            Call::Map(call) => call.run(),
+            Call::Register(call) => call.run(),
+            Call::Meter(call) => call.run(),
+            Call::Pressure(call) => call.run(),
+            Call::Sleeper { node } => sleeper::run(node),
+            Call::Idle { node } => snapshot::idle(node),
+            Call::Snapshot(call) => call.run(),
+            Call::Failing(call) => call.run(),
+        }
+    }
+}
+
+fn main() {
+    match Arguments::parse().call.run() {
         Ok(text) => println!("ok {text}"),
         Err(errno) => println!("{errno:?}"),
     }

@@ -101,8 +101,10 @@ impl Then {
             }
             Then::Mremap => {
                 let flags = MRemapFlags::MREMAP_MAYMOVE;
+                // Longer by a page, of whatever size.
+                let longer = length + (64 << 10);
                 // SAFETY: `bytes` is not used after this.
-                unsafe { mremap(address, length, length + 4096, flags, None) }?;
+                unsafe { mremap(address, length, longer, flags, None) }?;
                 Ok(String::new())
             }
             Then::Store { byte } => {

@@ -31,7 +31,7 @@ pub fn collect(buildroot: &Buildroot<'_>) -> Result<Image> {
     fs::create_dir_all(&folder)?;
     let images = buildroot.output.join("images");
     let names = files(buildroot.board)?;
-    for name in names {
+    for name in &names {
         if name.contains(".dtb") && !images.join(name).exists() {
             continue;
         }

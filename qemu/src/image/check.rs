@@ -5,10 +5,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use super::{Builder, bindgen, disk, kconfig, linux};
+use super::{Builder, bindgen, contents, disk, kconfig, linux};
 use crate::binding;
+use crate::board::Board;
 use crate::devicetree;
 use crate::step::{Step, output_of};
 
@@ -23,7 +24,8 @@ const KEYS: [&str; 6] = [
 ];
 
 /// Checks the board's keys, its kernel configuration in each flavour, its device tree against the
-/// binding, and makes a disk image around a kernel that is none. Returns the boot script.
+/// binding, and makes a disk image around a kernel that is none. Returns the boot script; an instrument
+/// has neither.
 pub fn board(builder: &Builder<'_>) -> Result<String> {
     let board = builder.board;
     let name = format!("check-{}", board.name);
@@ -36,22 +38,31 @@ pub fn board(builder: &Builder<'_>) -> Result<String> {
         board.get(key)?;
     }
     board.excluded_tests()?;
-    for flavour in linux::FLAVOURS {
+    for flavour in linux::flavours(board) {
         board.excluded_in(flavour)?;
     }
     let scratch = tempfile::tempdir()?;
     configurations(builder, &step, scratch.path())?;
     binding::board_tree(&step, builder.paths, board)?;
-    let script = disk_image(builder, &step, scratch.path())?;
+    let script = match board.instrument() {
+        true => String::new(),
+        false => disk_image(builder, &step, scratch.path())?,
+    };
     step.done();
     Ok(script)
+}
+
+/// Whether the compiler of a board's kernel is installed.
+pub fn has_compiler(board: &Board) -> Result<bool> {
+    let compiler = board.kernel_compiler()?;
+    Ok(output_of(Command::new(compiler).arg("--version")).is_ok())
 }
 
 fn configurations(builder: &Builder<'_>, step: &Step, scratch: &Path) -> Result<()> {
     let _lock = builder.paths.lock_cache()?;
     let bindgen = bindgen::build(builder)?;
     let source = linux::source(builder)?;
-    for flavour in linux::FLAVOURS {
+    for flavour in linux::flavours(builder.board) {
         let wanted = kconfig::wanted(builder.board, flavour)?;
         let make = linux::make(builder, &source, scratch, &bindgen)?;
         kconfig::configure(step, builder.board, &wanted, make, scratch)?;
@@ -77,18 +88,5 @@ fn disk_image(builder: &Builder<'_>, step: &Step, scratch: &Path) -> Result<Stri
         devicetree::compile(&fs::read_to_string(overlay)?, &scratch.join("resmem.dtbo"))?;
     }
     disk::make(builder, step, scratch)?;
-    let script = scratch.join("boot.txt");
-    output_of(
-        Command::new("dumpimage")
-            .args(["-T", "script", "-p", "0", "-o"])
-            .arg(&script)
-            .arg(scratch.join("boot.scr")),
-    )?;
-    let text = fs::read(&script)?;
-    // A table of lengths, ended by 0, stands before the text.
-    let start = text
-        .chunks(4)
-        .position(|word| word == [0; 4])
-        .context("a boot script begins with its length")?;
-    Ok(String::from_utf8_lossy(&text[4 * (start + 1)..]).into_owned())
+    contents::script(scratch)
 }

@@ -22,6 +22,7 @@ pub fn build<const N: usize>(
     // its own.
     let folder = builder.paths.out.join("target").join(name);
     let root = &builder.paths.root;
+    let built = folder.join(target).join("release");
     let key = Key::new("cross 2")
         .text(&programs.join(" "))
         .path(&root.join(workspace))?
@@ -30,7 +31,7 @@ pub fn build<const N: usize>(
         .path(&root.join("kmod/range.rs"))?
         .text(&builder.tools.version)
         .finish();
-    unless_built(&folder, &key, || {
+    unless_built(&built, &key, || {
         let what = format!("cross-build {}", programs.join(", "));
         let step = Step::start(&builder.logs(), name, &what)?;
         let variable = format!(
@@ -59,6 +60,5 @@ pub fn build<const N: usize>(
         step.done();
         Ok(())
     })?;
-    let built = folder.join(target).join("release");
     Ok(programs.map(|program| built.join(program)))
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::Builder;
+use super::{Builder, contents};
 use crate::step::{Key, Step};
 
 /// The scripts and layouts that both image builders share, below `board/common`.
@@ -32,11 +32,12 @@ pub fn key(builder: &Builder<'_>, key: Key) -> Result<Key> {
     Ok(key)
 }
 
-/// Makes `boot.scr` and `sdcard.img` from what is in `folder`.
+/// Makes `boot.scr` and `sdcard.img` from what is in `folder`, and looks at what has come out.
 pub fn assemble(builder: &Builder<'_>, folder: &Path) -> Result<()> {
     let name = format!("disk-{}-{}", builder.board.name, builder.flavour);
     let step = Step::start(&builder.logs(), &name, "put the disk image together")?;
     make(builder, &step, folder)?;
+    contents::kernel(builder.board, folder)?;
     step.done();
     Ok(())
 }
@@ -49,5 +50,6 @@ pub(super) fn make(builder: &Builder<'_>, step: &Step, folder: &Path) -> Result<
         Command::new(board.common.join(SHARED).join("make-disk.sh"))
             .arg(own)
             .arg(folder),
-    )
+    )?;
+    contents::check(board, folder)
 }

@@ -10,6 +10,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use super::{Builder, apt, kconfig};
+use crate::board::Board;
 use crate::step::{Key, Step, output_of, unless_built};
 
 /// The distribution package that carries the source, and its suite.
@@ -17,6 +18,14 @@ const PACKAGE: &str = "linux-source-7.3";
 const SUITE: &str = "trixie-backports";
 /// The kernels that a board has, each with a fragment of its own.
 pub(super) const FLAVOURS: [&str; 3] = ["appliance", "lab", "debug"];
+
+/// The flavours that a board has: those, unless it names its own.
+pub(super) fn flavours(board: &Board) -> Vec<&str> {
+    match board.find("FLAVOURS") {
+        Some(names) => names.split_whitespace().collect(),
+        None => FLAVOURS.to_vec(),
+    }
+}
 
 /// A patched source tree.
 pub struct Source {
@@ -38,19 +47,25 @@ pub struct Kernel {
     pub tree: Option<PathBuf>,
 }
 
-/// Unpacks and patches the kernel source.
+/// Unpacks and patches the kernel source. A board that needs patches of its own has a tree of its own.
 pub fn source(builder: &Builder<'_>) -> Result<Source> {
-    let patches = builder.board.common.join("linux/patches");
+    let common = builder.board.common.join("linux/patches");
     let given = env::var_os("LINUX_SRC").map(PathBuf::from);
-    let key = Key::new("linux source 1").path(&patches)?;
-    let (name, key) = match &given {
+    let mut key = Key::new("linux source 1").path(&common)?;
+    let mut name = match &given {
         Some(tree) => {
             let makefile = tree.join("Makefile");
-            let key = key.path(&makefile)?.text(&tree.to_string_lossy());
-            ("linux-given".to_owned(), key.finish())
+            key = key.path(&makefile)?.text(&tree.to_string_lossy());
+            "linux-given".to_owned()
         }
-        None => (PACKAGE.to_owned(), key.finish()),
+        None => PACKAGE.to_owned(),
     };
+    let own = builder.board.patches();
+    if let Some(own) = &own {
+        key = key.path(own)?;
+        name += &format!("-{}", builder.board.name);
+    }
+    let key = key.finish();
     let folder = builder.paths.cache.join(name);
     let tree = folder.join("tree");
     unless_built(&folder, &key, || {
@@ -75,7 +90,9 @@ pub fn source(builder: &Builder<'_>) -> Result<Source> {
             }
             None => unpack_package(builder, &step, &folder, &tree)?,
         };
-        patch(&step, &tree, &patches)?;
+        for patches in [Some(&common), own.as_ref()].into_iter().flatten() {
+            patch(&step, &tree, patches)?;
+        }
         fs::write(folder.join("origin"), origin)?;
         step.done();
         Ok(())
@@ -151,10 +168,11 @@ pub fn make(
         .arg(&source.tree)
         .arg(format!("O={}", build.display()))
         .arg(format!("ARCH={}", builder.board.get("LINUX_ARCH")?))
-        .arg(format!(
-            "CROSS_COMPILE={}",
-            builder.board.get("CROSS_COMPILE")?
-        ))
+        .arg(match builder.board.find("LLVM") {
+            // The compiler is told its target by the architecture.
+            Some(release) => format!("LLVM={release}"),
+            None => format!("CROSS_COMPILE={}", builder.board.get("CROSS_COMPILE")?),
+        })
         .arg(format!("BINDGEN={}", bindgen.display()))
         .arg(format!("RUSTC={}", tools.tool("rustc").display()))
         .arg(format!("HOSTRUSTC={}", tools.tool("rustc").display()))
@@ -184,7 +202,7 @@ pub fn build(builder: &Builder<'_>, source: &Source, bindgen: &Path) -> Result<K
         .join("linux-build")
         .join(format!("{}-{}", board.name, builder.flavour));
     let wanted = kconfig::wanted(board, builder.flavour)?;
-    let compiler = format!("{}gcc", board.get("CROSS_COMPILE")?);
+    let compiler = board.kernel_compiler()?;
     let mut key = Key::new("linux build 1")
         .text(&fs::read_to_string(source.tree.join("../.built"))?)
         .text(&wanted)

@@ -41,7 +41,7 @@ impl Manifest {
         busybox: &Busybox,
         folder: &Path,
     ) -> Result<Self> {
-        let compiler = format!("{}gcc", builder.board.get("CROSS_COMPILE")?);
+        let compiler = builder.board.kernel_compiler()?;
         let compiler = output_of(Command::new(compiler).arg("--version"))?;
         let files = hashes(folder, &files(builder.board)?)?;
         let versions = [
@@ -90,19 +90,21 @@ pub fn sources(root: &Path) -> Result<BTreeMap<String, String>> {
 
 /// Files that a board's image may have. Not every board's tree is known before it runs: those of it may
 /// be missing.
-pub fn files(board: &Board) -> Result<[&str; 10]> {
-    Ok([
+pub fn files(board: &Board) -> Result<Vec<&str>> {
+    let mut files = vec![
         "board.dtb",
-        "boot.scr",
         "linux.config",
         "resdump",
         "resmem.dtbo",
         "resmem.ko",
         "rootfs.cpio",
         "rootfs.squashfs",
-        "sdcard.img",
         board.get("LINUX_IMAGE")?,
-    ])
+    ];
+    if !board.instrument() {
+        files.extend(["boot.scr", "sdcard.img"]);
+    }
+    Ok(files)
 }
 
 /// SHA-256 of files of an image.

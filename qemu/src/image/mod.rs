@@ -7,6 +7,7 @@ mod assets;
 mod bindgen;
 mod busybox;
 pub mod check;
+mod contents;
 pub mod cross;
 mod disk;
 mod kconfig;
@@ -84,6 +85,14 @@ impl Builder<'_> {
     /// Builds what is not up to date and returns the image.
     pub fn build(&self) -> Result<Image> {
         let started = Instant::now();
+        let flavours = linux::flavours(self.board);
+        if !flavours.contains(&self.flavour) {
+            let (board, flavour) = (&self.board.name, self.flavour);
+            bail!(
+                "board {board} has no kernel {flavour}, but {}",
+                flavours.join(" and ")
+            );
+        }
         let _lock = self.paths.lock_cache()?;
         let folder = self
             .paths
@@ -95,7 +104,16 @@ impl Builder<'_> {
         let bindgen = bindgen::build(self)?;
         let source = linux::source(self)?;
         let kernel = linux::build(self, &source, &bindgen)?;
-        let module = module::build(self, &source, &kernel, &bindgen)?;
+        let module = module::build(self, &source, &kernel, &bindgen, "kmod", "resmem")?;
+        let planted = match self.board.instrument() {
+            true => {
+                let folder = "qemu/planted";
+                Some(module::build(
+                    self, &source, &kernel, &bindgen, folder, "planted",
+                )?)
+            }
+            false => None,
+        };
         let [dumper, growdata] = cross::build(self, "userland", ["resdump", "growdata"])?;
         let assets = assets::build(self)?;
         let [probe] = cross::build(self, "qemu/probe", ["probe"])?;
@@ -107,10 +125,11 @@ impl Builder<'_> {
             growdata: &growdata,
             assets: &assets,
             probe: &probe,
+            planted: planted.as_deref(),
             busybox: &busybox,
         };
 
-        let key = Key::new("image 1")
+        let mut key = Key::new("image 1")
             .path(&kernel.image)?
             .path(&module)?
             .path(&dumper)?
@@ -120,6 +139,9 @@ impl Builder<'_> {
             .path(&self.paths.root.join("qemu/probe/boot-clock.sh"))?
             .path(&busybox.program)?
             .path(&self.board.common.join("overlay"))?;
+        if let Some(planted) = &planted {
+            key = key.path(planted)?;
+        }
         let key = disk::key(self, key)?.finish();
         unless_built(&folder, &key, || {
             if let Some(tree) = &kernel.tree {
@@ -136,7 +158,9 @@ impl Builder<'_> {
                 fs::copy(from, folder.join(to))
                     .with_context(|| format!("cannot copy {}", from.display()))?;
             }
-            disk::assemble(self, &folder)?;
+            if !self.board.instrument() {
+                disk::assemble(self, &folder)?;
+            }
             Manifest::describe(self, &source, &busybox, &folder)?.write(&folder)
         })?;
         println!(

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! The kernel module, built from a copy of `kmod/` beside the kernel it is for.
+//! Kernel modules, each built from a copy of its folder beside the kernel it is for.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,24 +10,27 @@ use super::Builder;
 use super::linux::{Kernel, Source, make};
 use crate::step::{Key, Step, unless_built};
 
-/// Builds `resmem.ko` and returns its path.
+/// Builds the module `name` from the folder `sources` of the checkout and returns its path.
 pub fn build(
     builder: &Builder<'_>,
     source: &Source,
     kernel: &Kernel,
     bindgen: &Path,
+    sources: &str,
+    name: &str,
 ) -> Result<PathBuf> {
+    let board = &builder.board.name;
     let folder = kernel
         .build
-        .with_file_name(format!("{}-{}-resmem", builder.board.name, builder.flavour));
-    let origin = builder.paths.root.join("kmod");
+        .with_file_name(format!("{board}-{}-{name}", builder.flavour));
+    let origin = builder.paths.root.join(sources);
     let key = Key::new("module 1")
         .path(&origin)?
         .text(&fs::read_to_string(kernel.build.join(".built"))?)
         .finish();
     unless_built(&folder, &key, || {
-        let name = format!("resmem-{}-{}", builder.board.name, builder.flavour);
-        let step = Step::start(&builder.logs(), &name, "build the kernel module")?;
+        let step = format!("{name}-{board}-{}", builder.flavour);
+        let step = Step::start(&builder.logs(), &step, "build the kernel module")?;
         copy_sources(&origin, &folder)?;
         step.run(
             make(builder, source, &kernel.build, bindgen)?
@@ -37,7 +40,7 @@ pub fn build(
         step.done();
         Ok(())
     })?;
-    Ok(folder.join("resmem.ko"))
+    Ok(folder.join(format!("{name}.ko")))
 }
 
 /// Brings the copy up to date: files that did not change keep their time, so that only what changed
@@ -91,7 +94,8 @@ pub fn lint(builder: &Builder<'_>) -> Result<()> {
             .command(builder.tools.tool("rustfmt"))
             .args(["--check", "--edition=2021", "--config-path"])
             .arg(source.tree.join(".rustfmt.toml"))
-            .arg(origin.join("resmem_main.rs")),
+            .arg(origin.join("resmem_main.rs"))
+            .arg(builder.paths.root.join("qemu/planted/planted.rs")),
     )?;
     let folder = kernel.build.with_file_name("lint-resmem");
     if folder.exists() {

@@ -24,6 +24,8 @@ pub struct Parts<'a> {
     pub growdata: &'a Path,
     pub assets: &'a Path,
     pub probe: &'a Path,
+    /// A module with a bug, for those who look for bugs.
+    pub planted: Option<&'a Path>,
     pub busybox: &'a Busybox,
 }
 
@@ -71,13 +73,17 @@ pub fn assemble(builder: &Builder<'_>, folder: &Path, parts: &Parts<'_>) -> Resu
     write_squashfs(&step, folder, &root)?;
     let probe = Entry::File(parts.probe.to_path_buf(), 0o755);
     let clock = builder.paths.root.join("qemu/probe/boot-clock.sh");
-    let tools = [
+    let mut tools = vec![
         ("/usr/bin/probe".to_owned(), probe),
         (
             "/usr/bin/boot-clock.sh".to_owned(),
             Entry::File(clock, 0o644),
         ),
     ];
+    if let Some(planted) = parts.planted {
+        let file = Entry::File(planted.to_path_buf(), 0o644);
+        tools.push(("/lib/planted.ko".to_owned(), file));
+    }
     write_cpio(&step, parts.kernel, folder, "tools", &tools)?;
     if let Some(overlay) = builder.board.overlay()? {
         devicetree::compile(&fs::read_to_string(overlay)?, &folder.join("resmem.dtbo"))?;

@@ -67,7 +67,7 @@ pub(super) fn figures(guest: &mut Guest, since: Duration) -> Result<Figures> {
 fn latency(guest: &mut Guest) -> Result<f64> {
     let text = guest.check_within(
         &format!(
-            "for i in $(seq {REPEAT}); do resdump dump capture /dev/vda --length 1M --engine kernel \
+            "i=0; while test $i -lt {REPEAT}; do i=$((i+1)); resdump dump capture /dev/vda --length 1M --engine kernel \
              --force --quiet --json || break; done"
         ),
         300,

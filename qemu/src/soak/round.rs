@@ -112,12 +112,12 @@ fn dump(guest: &mut Guest, arguments: &str, done: &mut Done) -> Result<Value> {
 /// Another content into a region and back, each seen by a dump.
 fn load(guest: &mut Guest, done: &mut Done) -> Result<()> {
     let said = guest.check(
-        "resdump dump scratch /tmp/kept --force --quiet --no-manifest && \
+        "resdump dump scratch /mnt/kept --force --quiet && \
          resdump load /dev/vdc scratch --length 1M --quiet && \
          resdump dump scratch /mnt/loaded --engine kernel --force --quiet && \
-         cmp /mnt/loaded /dev/vdc && ! cmp -s /tmp/kept /dev/vdc && \
-         cp /tmp/kept /mnt/kept && sync && resdump load /mnt/kept scratch --quiet && \
-         cmp /tmp/kept /dev/resmem/scratch && rm /tmp/kept && echo back",
+         cmp /mnt/loaded /dev/vdc && ! cmp -s /mnt/kept /dev/vdc && \
+         resdump load /mnt/kept scratch --quiet && \
+         cmp /mnt/kept /dev/resmem/scratch && echo back",
     )?;
     ensure!(said.trim() == "back", "{said}");
     done.loads += 2;

@@ -21,6 +21,9 @@ use harness::toolchain::Toolchain;
 
 use crate::regions;
 
+/// The flavours whose kernels watch themselves, and inject faults.
+const INJECTING: [&str; 2] = ["debug", "kasan"];
+
 /// Which machine.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Bed {
@@ -47,6 +50,8 @@ pub enum Bed {
     Named,
     /// The laboratory's kernel, so that all engines work, and disks that are made to fail.
     Faults,
+    /// The kernel that watches, whose allocations can be made to fail. Regions as in `Low`.
+    Failing,
     /// The product's kernel with a region of each sort between canaries.
     Fuzz,
 }
@@ -66,6 +71,7 @@ impl Bed {
             Bed::Slow => "slow",
             Bed::Named => "named",
             Bed::Faults => "faults",
+            Bed::Failing => "failing",
             Bed::Fuzz => "fuzz",
         }
     }
@@ -75,6 +81,11 @@ impl Bed {
             Bed::Lab | Bed::Kunit | Bed::Faults => "lab",
             _ => "appliance",
         }
+    }
+
+    /// Whether its tests make things fail that the kernel reports.
+    fn provokes(self) -> bool {
+        matches!(self, Bed::Faults | Bed::Failing)
     }
 
     fn append(self) -> &'static str {
@@ -94,11 +105,14 @@ impl Bed {
     /// Why a board cannot play this bed, if so.
     pub fn excluded(self, board: &Board) -> Result<Option<String>> {
         let most: u64 = board.number("QEMU_MEMORY_MIB_MAX")?;
-        let regions = regions::of(self).unwrap_or_default();
+        let regions = regions::of(self, page_of(board)?).unwrap_or_default();
         Ok(match self.memory_mib() {
             Some(needed) if needed > most => Some(format!(
                 "needs {needed} MiB of memory, the machine has {most} at most"
             )),
+            _ if self == Bed::Failing && !injects() => {
+                Some("needs a kernel that injects faults: make test-debug, test-twin".to_owned())
+            }
             _ if board.tree_source()? == TreeSource::Firmware => regions::missed(&regions),
             _ => None,
         })
@@ -152,6 +166,8 @@ pub struct Running {
     pub system: Option<Disk>,
     /// What each region held when its first test began.
     pub content: BTreeMap<String, Vec<u8>>,
+    /// Which machine it is.
+    pub board: Board,
     /// Bytes of a page.
     pub page: u64,
     bases: BTreeMap<String, u64>,
@@ -180,6 +196,7 @@ impl Beds {
             Bed::Slow,
             Bed::Named,
             Bed::Faults,
+            Bed::Failing,
             Bed::Fuzz,
         ];
         Self {
@@ -208,7 +225,7 @@ impl Beds {
                 Ok(())
             }
             Err(error) => {
-                if bed == Bed::Faults {
+                if bed.provokes() {
                     // Onto the console, where this bed does not show it. A guest that is gone has
                     // its report all the same.
                     drop(running.guest.run("dmesg | tail -n 40"));
@@ -255,11 +272,14 @@ fn start(bed: Bed) -> Result<Running> {
     machine.monitor = bed == Bed::Faults;
     machine.append = bed.append().to_owned();
     machine.cpus = match bed {
+        // Nothing races on one processor.
+        _ if board.instrument() => board.number::<u32>("QEMU_CPUS_MAX")?.min(2),
         Bed::Low | Bed::Faults | Bed::Fuzz => board.number::<u32>("QEMU_CPUS_MAX")?.min(2),
         _ => 1,
     };
     machine.memory_mib = bed.memory_mib();
-    machine.regions = regions::of(bed);
+    let page = page_of(&board)?;
+    machine.regions = regions::of(bed, page);
     if board.tree_source()? == TreeSource::Firmware {
         // excluded-tests has the tests that do not do without the others.
         let had = |region: &Region| cannot_reserve(region).is_none();
@@ -293,10 +313,10 @@ fn start(bed: Bed) -> Result<Running> {
         Boot::Loader => through_the_loader(&mut guest, &board),
         _ => guest.wait_for_shell().map(|_| ()),
     };
-    let ready = shell.and_then(|()| match bed {
-        // What the kernel says about the faults would be between what the dumper says.
-        Bed::Faults => guest.check("dmesg -n 3").map(|_| ()),
-        _ => Ok(()),
+    let ready = shell.and_then(|()| match bed.provokes() {
+        // What the kernel says about the faults would be between what others say.
+        true => guest.check("dmesg -n 3").map(|_| ()),
+        false => Ok(()),
     });
     let bases = match ready.and_then(|()| regions::bases(&machine, &mut guest)) {
         Ok(bases) => bases,
@@ -309,7 +329,8 @@ fn start(bed: Bed) -> Result<Running> {
         small,
         system,
         content,
-        page: board.number_or("PAGE_SIZE", 4096)?,
+        page,
+        board,
         bases,
     })
 }
@@ -344,9 +365,17 @@ pub fn board(paths: &Paths) -> Result<Board> {
     Board::load(&paths.root, &name)
 }
 
+fn page_of(board: &Board) -> Result<u64> {
+    board.number_or("PAGE_SIZE", 4096)
+}
+
 /// The flavour that all tests use instead of their own, if `RESDUMP_FLAVOUR` names one.
 pub fn instead() -> Option<String> {
     std::env::var("RESDUMP_FLAVOUR").ok()
+}
+
+fn injects() -> bool {
+    instead().is_some_and(|flavour| INJECTING.contains(&flavour.as_str()))
 }
 
 /// The image under test: the quick one, or the folder that `RESDUMP_IMAGES` names, with one folder

@@ -49,7 +49,12 @@ pub fn a_bad_sector_leaves_an_exact_prefix_that_is_described() -> Result<()> {
         options: String::new(),
     }];
     let mut guest = machine.start()?;
-    if let Err(error) = guest.wait_for_shell().and_then(|_| dump(&mut guest)) {
+    let done = guest
+        .wait_for_shell()
+        // What the kernel says about the sector would be within what the dumper says.
+        .and_then(|_| guest.check("dmesg -n 3"))
+        .and_then(|_| dump(&mut guest));
+    if let Err(error) = done {
         bail!("{error:#}\n{}", guest.report());
     }
     let status = guest.power_off()?;

@@ -3,8 +3,6 @@
 
 use anyhow::{Result, ensure};
 
-use harness::paths::Paths;
-
 use crate::bed::{Bed, Case, Running};
 
 const NODE: &str = "/dev/resmem/ring";
@@ -18,8 +16,7 @@ pub fn cases() -> Vec<Case> {
     vec![
         case("info_says_that_a_device_writes", |bed| {
             let said = bed.probe(&format!("info {NODE}"))?;
-            let board = crate::bed::board(&Paths::discover()?)?;
-            let flags = match board.find("DMA_COHERENT") {
+            let flags = match bed.board.find("DMA_COHERENT") {
                 Some("no") => 0xf,
                 _ => 0x7,
             };

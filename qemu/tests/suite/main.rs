@@ -13,6 +13,7 @@ mod cost;
 mod cut;
 mod disk;
 mod edges;
+mod failing;
 mod faults;
 mod flash;
 mod fuzz;
@@ -26,6 +27,7 @@ mod messages;
 mod named;
 mod nodes;
 mod parity;
+mod planted;
 mod powercut;
 mod reading;
 mod readme;
@@ -44,6 +46,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use harness::board::Board;
 use harness::paths::Paths;
+use harness::races;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use bed::{Beds, Cell};
@@ -109,6 +112,7 @@ fn suite(arguments: &Arguments) -> Result<ExitCode> {
         holes::cases(),
         coherency::cases(),
         edges::cases(),
+        failing::cases(),
         fuzz::cases(),
         named::cases(),
         signals::cases(),
@@ -131,6 +135,7 @@ fn suite(arguments: &Arguments) -> Result<ExitCode> {
         trials.push(trial(&board, name, None, run)?);
     }
     trials.extend(parity::trials(&board));
+    trials.extend(planted::trials(&board));
     let cells = cases.into_iter().flatten().map(Cell::from);
     for Cell { bed, name, run } in cells.chain(faults::cells()) {
         let beds = Arc::clone(&beds);
@@ -142,6 +147,9 @@ fn suite(arguments: &Arguments) -> Result<ExitCode> {
     let ended = beds.power_off();
     if let Err(error) = &ended {
         eprintln!("a machine did not end cleanly: {error:#}");
+    }
+    if let Some(others) = races::summary() {
+        print!("{others}");
     }
     Ok(if conclusion.has_failed() || ended.is_err() {
         ExitCode::FAILURE

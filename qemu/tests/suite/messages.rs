@@ -32,6 +32,9 @@ const LINES: [&str; 17] = [
     "su nobody -c 'resdump show capture'",
 ];
 
+/// The bed's regions, as the first of these names them.
+const ALL: &str = "capture, odd, ring, scratch";
+
 pub fn cases() -> Vec<Case> {
     vec![Case {
         bed: Bed::Low,
@@ -53,7 +56,9 @@ fn messages(bed: &mut Running) -> Result<()> {
     if env::var_os("UPDATE_EXPECT").is_some() {
         fs::write(&file, &said)?;
     }
-    let expected = fs::read_to_string(&file)?;
+    // Not every board has all of the bed's regions.
+    let labels: Vec<&str> = bed.content.keys().map(String::as_str).collect();
+    let expected = fs::read_to_string(&file)?.replace(ALL, &labels.join(", "));
     ensure!(
         said == expected,
         "{} is\n{expected}\nand the guest says\n{said}",

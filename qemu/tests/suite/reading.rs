@@ -4,7 +4,7 @@
 use anyhow::{Result, ensure};
 
 use crate::bed::{Bed, Case, Running};
-use crate::regions::ODD;
+use crate::regions::odd;
 
 pub fn cases() -> Vec<Case> {
     let case = |bed, name, run| Case { bed, name, run };
@@ -72,14 +72,15 @@ fn reading(bed: &mut Running, label: &str) -> Result<()> {
 }
 
 fn reading_ends_at_the_end(bed: &mut Running) -> Result<()> {
+    let size = odd(bed.page);
     let count = bed.check(&format!(
         "dd if=/dev/resmem/odd bs=1 skip={} 2>/dev/null | wc -c",
-        ODD - 5
+        size - 5
     ))?;
     ensure!(count.trim() == "5", "{count}");
     let count = bed.check(&format!(
         "dd if=/dev/resmem/odd bs=4096 skip={} 2>/dev/null | wc -c",
-        ODD / 4096
+        size / 4096
     ))?;
     ensure!(count.trim() == "0", "{count}");
     Ok(())

@@ -16,20 +16,22 @@ use crate::bed::Bed;
 use crate::faults;
 use crate::fuzz;
 
-/// Size of a region that is not a power of two, nor a multiple of 64 KiB.
-pub const ODD: u64 = (3 << 20) + (3 << 12);
+/// Size of a region that is a number of pages, and no power of two.
+pub fn odd(page: u64) -> u64 {
+    (3 << 20) + 3 * page
+}
 
 /// Where a region begins whose bounds are not those of pages, nor of sectors.
 const RAGGED_BASE: u64 = 0x0d00_0123;
 /// Its size.
 pub const RAGGED: u64 = (1 << 20) + 77;
 
-/// What is in the device tree of a bed; `None` leaves the board's own.
-pub fn of(bed: Bed) -> Option<Vec<Region>> {
+/// What is in the device tree of a bed on a kernel with pages of `page` bytes; `None` leaves the board's own.
+pub fn of(bed: Bed, page: u64) -> Option<Vec<Region>> {
     match bed {
-        Bed::Low => Some(vec![
+        Bed::Low | Bed::Failing => Some(vec![
             Region::new("named", 0x1000_0000, 64 << 20).named("capture"),
-            Region::new("odd", 0x0e00_0000, ODD),
+            Region::new("odd", 0x0e00_0000, odd(page)),
             Region::new("scratch", 0x0f00_0000, 1 << 20).writable(),
             Region::new("ring", 0x0f80_0000, 1 << 20)
                 .writable()
@@ -75,7 +77,8 @@ pub fn bases(machine: &Machine<'_>, guest: &mut Guest) -> Result<BTreeMap<String
         return Ok(BTreeMap::new());
     };
     if machine.board.tree_source()? != TreeSource::Firmware {
-        let base = |region: &Region| (region.driver_label().to_owned(), region.base);
+        let memory = machine.board.memory_base()?;
+        let base = |region: &Region| (region.driver_label().to_owned(), memory + region.base);
         return Ok(regions.iter().map(base).collect());
     }
     let said: Value = serde_json::from_str(&guest.check("resdump list --json")?)?;

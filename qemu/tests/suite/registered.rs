@@ -4,7 +4,7 @@
 use anyhow::{Result, ensure};
 
 use crate::bed::{Bed, Case, Running, same};
-use crate::regions::{ODD, RAGGED};
+use crate::regions::{RAGGED, odd};
 
 pub fn cases() -> Vec<Case> {
     let case = |bed, name, run| Case { bed, name, run };
@@ -45,10 +45,12 @@ pub fn cases() -> Vec<Case> {
             a_registered_buffer_keeps_the_node_open,
         ),
         case(low, "registering_beyond_the_end", |bed| {
-            register(bed, &format!("odd --offset {ODD}"), "ERANGE")
+            let size = odd(bed.page);
+            register(bed, &format!("odd --offset {size}"), "ERANGE")
         }),
         case(low, "registering_across_the_end", |bed| {
-            register(bed, &format!("odd --length {:#x}", ODD + 1), "ERANGE")
+            let beyond = odd(bed.page) + 1;
+            register(bed, &format!("odd --length {beyond}"), "ERANGE")
         }),
         case(low, "registering_a_range_that_wraps", |bed| {
             register(bed, "odd --offset 0xfffffffffffff000", "EOVERFLOW")

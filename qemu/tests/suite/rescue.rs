@@ -87,16 +87,16 @@ fn rescue(bed: &mut Running, hurt: fn(usize, &mut Vec<u8>)) -> Result<()> {
         "{answer}"
     );
     same(&fs::read(&file)?, &bed.expected("capture")?[..LENGTH])?;
-    manifest(&file, bed.base("capture")?)
+    manifest(bed, &file)
 }
 
-fn manifest(file: &Path, base: u64) -> Result<()> {
+fn manifest(bed: &Running, file: &Path) -> Result<()> {
     let manifest = fs::read(file.with_added_extension("json"))?;
     let manifest: Value = serde_json::from_slice(&manifest)?;
     ensure!(
         manifest["complete"] == true
-            && manifest["base"] == base
-            && manifest["system"]["byte_order"] == "big"
+            && manifest["base"] == bed.base("capture")?
+            && manifest["system"]["byte_order"] == bed.board.byte_order()
             && manifest["digest"]["algorithm"] == "crc32c",
         "{manifest}"
     );

@@ -107,7 +107,7 @@ fn a_dump_is_verified_and_has_a_manifest(bed: &mut Running) -> Result<()> {
             manifest["complete"] == true
                 && manifest["base"] == base
                 && manifest["digest"] == answer["digest"]
-                && manifest["system"]["byte_order"] == "big",
+                && manifest["system"]["byte_order"] == bed.board.byte_order(),
             "{manifest}"
         );
         bed.check("resdump verify /mnt/file --against capture; rm /mnt/file /mnt/file.json")?;

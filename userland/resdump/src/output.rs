@@ -5,7 +5,10 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::{self, Write};
+use std::{
+    fmt,
+    io::{self, Write},
+};
 
 use serde::Serialize;
 
@@ -104,10 +107,18 @@ impl Output {
 
     /// Says what went wrong on standard error only, and with which status to end.
     pub fn complain(&self, error: &Error) -> ExitCode {
-        let _ = writeln!(io::stderr().lock(), "resdump: {error}");
+        say(error);
         logging::to_system(log::Level::Error, &error.to_string());
         error.code
     }
+}
+
+/// A line on standard error, in one write: those of several processes on a terminal stay whole.
+/// Where it cannot be shown nobody is there to be told.
+pub fn say(what: impl fmt::Display) {
+    let _ = io::stderr()
+        .lock()
+        .write_all(format!("resdump: {what}\n").as_bytes());
 }
 
 /// Prints a table whose columns line up.

@@ -15,6 +15,8 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
+use crate::output;
+
 /// Most bytes of a drawing, what clears the one before included.
 pub const DRAWING_MAX: usize = 200;
 
@@ -82,8 +84,7 @@ impl Progress {
             Display::Bar(bar) => bar.set_position(bytes),
             Display::Lines => {
                 let line = line(bytes, self.total, now - self.started);
-                // Progress that cannot be shown is no reason to stop.
-                let _ = writeln!(io::stderr().lock(), "resdump: {line}");
+                output::say(line);
             }
         }
     }

@@ -74,12 +74,13 @@ fn meddled(bed: &mut Running, dump: Dump, how: &str, says: &str) -> Result<()> {
     dump.holds(bed, SIZE)
 }
 
-/// Does something to the file while the dump goes on: it may have to wait for a request.
+/// Does something to the file while the dump goes on: it may have to wait for a request, and the dump
+/// must not be at its end before.
 fn and_then(bed: &mut Running, dump: Dump, how: &str) -> Result<harness::guest::Output> {
     bed.check(&format!("{{ {how}; }} & meddler=$!"))?;
-    let output = dump.end(bed)?;
+    dump.go_slowly(bed)?;
     bed.run("wait $meddler")?;
-    Ok(output)
+    dump.end(bed)
 }
 
 /// The checkpoint after the cut takes back what the one before it may have promised.

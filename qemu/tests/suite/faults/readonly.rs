@@ -49,8 +49,9 @@ fn error(bed: &mut Running, dump: Dump) -> Result<()> {
         dump.begin(bed, "")?;
         // What a bad inode or bitmap would do. It is written down on the disk.
         bed.check("echo by a test > /sys/fs/ext4/vdb/trigger_fs_error & error=$!")?;
-        let output = dump.end(bed)?;
+        dump.go_slowly(bed)?;
         bed.run("wait $error")?;
+        let output = dump.end(bed)?;
         dump.promises_nothing(bed, &output)
     })?;
     bed.ext4.check()?;

@@ -50,12 +50,13 @@ fn removed(bed: &mut Running, dump: Dump) -> Result<()> {
     };
     dump.afresh(bed, |bed| {
         dump.begin(bed, "")?;
-        // It waits for what is in flight.
+        // It waits for what is in flight, and the dump must not be at its end before.
         bed.check(&format!(
             "echo 1 > /sys/block/{device}/device/../remove & removal=$!"
         ))?;
-        let output = dump.end(bed)?;
+        dump.go_slowly(bed)?;
         bed.run("wait $removal")?;
+        let output = dump.end(bed)?;
         if dump.target == Target::Disk {
             ended(
                 dump,

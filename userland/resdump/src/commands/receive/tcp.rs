@@ -18,7 +18,7 @@ use crate::{
     exit_codes::ExitCode,
     journal::{Journal, PERIOD},
     manifest,
-    output::Output,
+    output::{self, Output},
     progress::Progress,
     stream::wire,
 };
@@ -99,7 +99,7 @@ fn accept(args: &Args, place: &str) -> Result<impl Read> {
     let listener = TcpListener::bind(place).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     // Whoever waits for this line can connect.
-    let _ = writeln!(io::stderr().lock(), "resdump: listening on {address}");
+    output::say(format_args!("listening on {address}"));
     let (connection, peer) = listener.accept().map_err(failed)?;
     log::info!("connection from {peer}");
     Ok(connection)
