@@ -6,10 +6,7 @@ use core::ffi::c_char;
 
 use kernel::{
     bindings,
-    device::{
-        Core,
-        Device, //
-    },
+    device::Core,
     error::to_result,
     of,
     platform,
@@ -61,9 +58,16 @@ impl platform::Driver for Driver {
             .region_count()
             .inspect_err(|_| dev_err!(dev, "no usable memory-region property\n"))?;
         for index in 0..count {
-            let region = node.region(index, writable, writer).inspect_err(|error| {
-                dev_err!(dev, "memory-region {index}: not usable: {error:?}\n")
+            let unusable = |error: &Error| {
+                dev_err!(dev, "memory-region {index}: not usable: {error:?}\n");
+            };
+            let (base, size) = node.place(index).inspect_err(unusable)?;
+            let label = node.label(index).inspect_err(|error| {
+                dev_err!(dev, "memory-region {index}: no usable label: {error:?}\n")
             })?;
+            let region = Region::new(label, base, size, writable, writer)
+                .and_then(|region| Arc::pin_init(region, GFP_KERNEL))
+                .inspect_err(unusable)?;
             let device = CharDevice::register(region.clone())
                 .and_then(|device| KBox::try_pin_init(device, GFP_KERNEL))
                 .inspect_err(|error| dev_err!(dev, "{}: no device: {error:?}\n", region.label()))?;
@@ -112,17 +116,12 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The region that entry `index` of `memory-region` names, which `writer` writes.
+    /// Physical address and size of the region that entry `index` of `memory-region` names.
     #[allow(
         clippy::useless_conversion,
         reason = "physical addresses have 32 bits on some machines"
     )]
-    fn region(
-        &self,
-        index: u32,
-        writable: bool,
-        writer: Option<&Device<Core<'_>>>,
-    ) -> Result<Arc<Region>> {
+    fn place(&self, index: u32) -> Result<(u64, u64)> {
         let mut resource: bindings::resource = pin_init::zeroed();
         // SAFETY: The node is valid by the type invariants, `resource` is ours.
         to_result(unsafe {
@@ -138,21 +137,24 @@ impl<'a> Node<'a> {
             .checked_sub(resource.start)
             .and_then(|last| last.checked_add(1))
             .ok_or(EINVAL)?;
-        let label = self.label(index)?;
-        Arc::pin_init(
-            Region::new(label, resource.start.into(), size.into(), writable, writer)?,
-            GFP_KERNEL,
-        )
+        Ok((resource.start.into(), size.into()))
     }
 
-    /// `memory-region-names` entry `index`, else the name of the region's own node.
+    /// `memory-region-names` entry `index`; without that property the name of the region's own node.
+    ///
+    /// Errors: `ENODATA` where the property has no such entry, `EILSEQ` where it is not made of strings, `ENODEV`
+    /// where there is no such region.
     fn label(&self, index: u32) -> Result<CString> {
         let mut label: *const c_char = core::ptr::null();
         // SAFETY: The node is valid by the type invariants, `label` is ours.
-        if unsafe { ffi::resmem_region_label(self.node, index, &mut label) } == 0 {
+        let named = to_result(unsafe { ffi::resmem_region_label(self.node, index, &mut label) });
+        match named {
             // SAFETY: The function found a NUL-terminated string within the node's property, which
             // stays as long as the node.
-            return Ok(CString::try_from(unsafe { CStr::from_char_ptr(label) })?);
+            Ok(()) => return Ok(CString::try_from(unsafe { CStr::from_char_ptr(label) })?),
+            // No such property.
+            Err(EINVAL) => {}
+            Err(error) => return Err(error),
         }
         let mut name = [0u8; crate::abi::LABEL_BYTES];
         // SAFETY: The node is valid by the type invariants; the buffer is ours and as long as said.

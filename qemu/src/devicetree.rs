@@ -119,13 +119,23 @@ impl Cells {
         Ok((number(base), number(size)))
     }
 
-    fn number(count: usize, value: u64) -> String {
+    /// A number in so many cells.
+    pub fn number(count: usize, value: u64) -> String {
         let words = (0..count).rev().map(|cell| match cell {
             0 | 1 => format!("{:#x}", (value >> (32 * cell)) & 0xffff_ffff),
             _ => "0x0".to_owned(),
         });
         words.collect::<Vec<_>>().join(" ")
     }
+}
+
+/// Nodes as source.
+#[derive(Clone, Debug, Default)]
+pub struct Nodes {
+    /// Children of /reserved-memory.
+    pub memory: String,
+    /// Those that name them, on a bus of their own.
+    pub drivers: String,
 }
 
 /// Source of an overlay that reserves `regions` and gives each a driver's node.
@@ -156,12 +166,20 @@ pub fn overlay(regions: &[Region], cells: Cells) -> String {
             }
         );
     }
-    format!(
-        "/dts-v1/;\n/plugin/;\n&{{/}} {{\nreserved-memory {{ #address-cells = <{}>; #size-cells = <{}>; \
-         ranges;\n{memory}}};\nresmem-bus {{ compatible = \"simple-bus\"; #address-cells = <1>; \
-         #size-cells = <1>; ranges;\n{drivers}}};\n}};\n",
-        cells.address, cells.size
-    )
+    Nodes { memory, drivers }.overlay(cells)
+}
+
+impl Nodes {
+    /// Source of an overlay that has them.
+    pub fn overlay(&self, cells: Cells) -> String {
+        let Self { memory, drivers } = self;
+        format!(
+            "/dts-v1/;\n/plugin/;\n&{{/}} {{\nreserved-memory {{ #address-cells = <{}>; #size-cells = <{}>; \
+             ranges;\n{memory}}};\nresmem-bus {{ compatible = \"simple-bus\"; #address-cells = <1>; \
+             #size-cells = <1>; ranges;\n{drivers}}};\n}};\n",
+            cells.address, cells.size
+        )
+    }
 }
 
 /// Compiles overlay source to `target`.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::board::{Board, TreeSource};
 use crate::console::Console;
-use crate::devicetree::{self, Cells, Region};
+use crate::devicetree::{self, Cells, Nodes, Region};
 use crate::disk::Disk;
 use crate::firmware;
 use crate::guest::Guest;
@@ -46,6 +46,8 @@ pub struct Machine<'a> {
     /// Regions instead of the board's own. Addresses count from the beginning of the machine's memory,
     /// here and in `loads`, so that what is said of one machine fits another.
     pub regions: Option<Vec<Region>>,
+    /// Nodes instead of regions, for what those cannot say.
+    pub nodes: Option<Nodes>,
     /// Disks, `/dev/vda` first.
     pub disks: Vec<Disk>,
     /// Files that are in memory, at a physical address, before the processor starts: QEMU's loader
@@ -79,6 +81,7 @@ impl<'a> Machine<'a> {
             cpus: 1,
             memory_mib: None,
             regions: None,
+            nodes: None,
             disks: Vec::new(),
             loads: Vec::new(),
             fills: Vec::new(),
@@ -109,16 +112,23 @@ impl<'a> Machine<'a> {
                 self.board.name
             ),
         };
-        let overlay = match &self.regions {
-            None => self.image.file("resmem.dtbo"),
-            Some(regions) => {
+        let cells = Cells::of_root(&base)?;
+        let source = match (&self.nodes, &self.regions) {
+            (Some(nodes), _) => Some(nodes.overlay(cells)),
+            (None, Some(regions)) => {
                 let mut regions = regions.clone();
                 for region in &mut regions {
                     region.base += self.board.memory_base()?;
                 }
+                Some(devicetree::overlay(&regions, cells))
+            }
+            (None, None) => None,
+        };
+        let overlay = match source {
+            None => self.image.file("resmem.dtbo"),
+            Some(source) => {
                 let overlay = self.folder.join("regions.dtbo");
-                let cells = Cells::of_root(&base)?;
-                devicetree::compile(&devicetree::overlay(&regions, cells), &overlay)?;
+                devicetree::compile(&source, &overlay)?;
                 overlay
             }
         };

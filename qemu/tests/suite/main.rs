@@ -25,6 +25,7 @@ mod lifecycle;
 mod mapping;
 mod messages;
 mod named;
+mod nodes;
 mod parity;
 mod planted;
 mod powercut;
@@ -82,6 +83,10 @@ const ALONE: [Alone; 9] = [
     (
         "guide::the_guide_makes_a_board",
         guide::the_guide_makes_a_board,
+    ),
+    (
+        "nodes::whatever_a_device_tree_says_works_or_is_refused_with_a_word",
+        nodes::whatever_a_device_tree_says_works_or_is_refused_with_a_word,
     ),
     (
         "powercut::what_is_on_disk_after_a_power_cut_is_complete_or_can_be_gone_on_with",
