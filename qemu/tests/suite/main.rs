@@ -55,7 +55,7 @@ use bed::{Beds, Cell};
 /// A test in machines of its own, or in none.
 type Alone = (&'static str, fn() -> Result<()>);
 
-const ALONE: [Alone; 9] = [
+const ALONE: [Alone; 10] = [
     (
         "autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt",
         autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt,
