@@ -66,7 +66,7 @@ pub fn cases() -> Vec<Case> {
             Ok(())
         }),
         case("a_label_that_is_too_long_is_refused", |bed| {
-            bed.check("dmesg | grep 'memory-region 0: not usable: ENAMETOOLONG'")?;
+            bed.check("dmesg | grep 'memory-region 0: no usable label: ENAMETOOLONG'")?;
             // Not under a part of its name either.
             bed.check(&format!("! ls /dev/resmem | grep '^{}'", &TOO_LONG[..16]))?;
             Ok(())
