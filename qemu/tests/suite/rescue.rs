@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: MIT
 //! The serial rescue over the guest's own console: the host's program reads it on a pseudo terminal.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use nix::pty::{OpenptyResult, openpty};
-use nix::unistd::ttyname;
+use nix::fcntl::OFlag;
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use serde_json::Value;
 
 use harness::console::Console;
@@ -65,8 +66,7 @@ fn rescue(bed: &mut Running, hurt: fn(usize, &mut Vec<u8>)) -> Result<()> {
     let program = host_dumper()?;
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("capture.raw");
-    let OpenptyResult { master, slave } = openpty(None, None)?;
-    let terminal = ttyname(&slave)?;
+    let (ours, theirs, terminal) = terminal()?;
 
     let position = bed.guest.console().position();
     bed.guest
@@ -74,7 +74,7 @@ fn rescue(bed: &mut Running, hurt: fn(usize, &mut Vec<u8>)) -> Result<()> {
     let answer = receive(
         bed.guest.console(),
         position,
-        (master, slave),
+        (ours, theirs),
         Command::new(program)
             .args(["receive", "--json"])
             .args([&terminal, &file]),
@@ -88,6 +88,22 @@ fn rescue(bed: &mut Running, hurt: fn(usize, &mut Vec<u8>)) -> Result<()> {
     );
     same(&fs::read(&file)?, &bed.expected("capture")?[..LENGTH])?;
     manifest(bed, &file)
+}
+
+/// A pseudo terminal: our end, the other one, and its name. No machine that another test starts
+/// meanwhile inherits an end: it would keep the terminal open for as long as it runs.
+fn terminal() -> Result<(File, File, PathBuf)> {
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let ours = posix_openpt(flags)?;
+    grantpt(&ours)?;
+    unlockpt(&ours)?;
+    let name = PathBuf::from(ptsname_r(&ours)?);
+    let theirs = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(OFlag::O_NOCTTY.bits())
+        .open(&name)?;
+    Ok((OwnedFd::from(ours).into(), theirs, name))
 }
 
 fn manifest(bed: &Running, file: &Path) -> Result<()> {
@@ -107,7 +123,7 @@ fn manifest(bed: &Running, file: &Path) -> Result<()> {
 fn receive(
     console: &Console,
     mut position: usize,
-    (master, slave): (OwnedFd, OwnedFd),
+    (mut to_host, theirs): (File, File),
     command: &mut Command,
     hurt: fn(usize, &mut Vec<u8>),
 ) -> Result<Value> {
@@ -115,7 +131,6 @@ fn receive(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    let mut to_host = File::from(master);
     let mut from_host = to_host.try_clone()?;
     let mut keyboard = console.keyboard()?;
     let back = thread::spawn(move || {
@@ -142,7 +157,7 @@ fn receive(
         }
     }
     // What it has written is read before the end of the file is.
-    drop(slave);
+    drop(theirs);
     back.join().ok().context("the way back to the guest")?;
     let output = child.wait_with_output()?;
     ensure!(output.status.success(), "{output:?}");
