@@ -10,6 +10,9 @@ use super::Builder;
 use super::linux::{Kernel, Source, make};
 use crate::step::{Key, Step, unless_built};
 
+/// Beside a module's objects: the key of the kernel that they were compiled for.
+const KERNEL: &str = ".kernel";
+
 /// Builds the module `name` from the folder `sources` of the checkout and returns its path.
 pub fn build(
     builder: &Builder<'_>,
@@ -24,14 +27,19 @@ pub fn build(
         .build
         .with_file_name(format!("{board}-{}-{name}", builder.flavour));
     let origin = builder.paths.root.join(sources);
-    let key = Key::new("module 1")
-        .path(&origin)?
-        .text(&fs::read_to_string(kernel.build.join(".built"))?)
-        .finish();
+    let made_for = fs::read_to_string(kernel.build.join(".built"))?;
+    let key = Key::new("module 2").path(&origin)?.text(&made_for).finish();
     unless_built(&folder, &key, || {
         let step = format!("{name}-{board}-{}", builder.flavour);
         let step = Step::start(&builder.logs(), &step, "build the kernel module")?;
+        // Kbuild looks for changed options beside a module's sources, where they are not: what was compiled
+        // for another kernel would stay.
+        let kernel_of = folder.join(KERNEL);
+        if fs::read_to_string(&kernel_of).ok().as_ref() != Some(&made_for) {
+            fs::remove_dir_all(&folder)?;
+        }
         copy_sources(&origin, &folder)?;
+        fs::write(&kernel_of, &made_for)?;
         step.run(
             make(builder, source, &kernel.build, bindgen)?
                 .arg(format!("M={}", folder.display()))
