@@ -49,6 +49,11 @@ impl Maps {
         self.slots[argument as usize % MAPS].as_mut()
     }
 
+    /// The same, if it is ours from end to end.
+    pub fn whole(&mut self, argument: u64) -> Option<Map> {
+        self.get(argument).copied().filter(|map| map.hole.is_none())
+    }
+
     /// Its address in the arena, if it is at one of the fuzzer's choice.
     pub fn fixed(arena: &Arena, argument: u64) -> usize {
         arena.fixed() + argument as usize % MAPS * (FIXED / MAPS)

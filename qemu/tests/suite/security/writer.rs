@@ -54,6 +54,11 @@ pub fn cases() -> Vec<Case> {
         }),
         case("a_mount_that_is_read_only", read_only_mount),
         case("a_program_that_is_overwritten_loses_its_setuid_bit", setuid),
+        Case {
+            bed: Bed::Lab,
+            name: "a_watcher_of_the_target_is_told_of_a_dump",
+            run: watcher,
+        },
     ]
 }
 
@@ -134,6 +139,19 @@ fn setuid(bed: &mut Running) -> Result<()> {
             bed.check("stat -c %a /mnt/file")
         })?;
         ensure!(mode.trim() == "777", "{writer} leaves mode {mode}");
+    }
+    Ok(())
+}
+
+/// The file has all of its blocks, so that it is written to asynchronously.
+fn watcher(bed: &mut Running) -> Result<()> {
+    for writer in WRITERS {
+        with_file(bed, |bed| {
+            bed.says(
+                &format!("watch /mnt/file probe guarded {writer} {NODE} /mnt/file"),
+                "ok modified=true accessed=false",
+            )
+        })?;
     }
     Ok(())
 }

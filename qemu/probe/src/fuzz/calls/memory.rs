@@ -228,12 +228,7 @@ pub fn advise(thread: &mut Thread<'_>, args: &Args) -> Ran {
 pub fn look(thread: &mut Thread<'_>, args: &Args) -> Ran {
     let page = thread.page;
     let [read, write] = thread.pipe;
-    let Some(map) = thread
-        .maps
-        .get(args[0])
-        .copied()
-        .filter(|map| map.hole.is_none())
-    else {
+    let Some(map) = thread.maps.whole(args[0]) else {
         return none();
     };
     let at = args[1] as usize % map.length;
@@ -270,12 +265,7 @@ pub fn look(thread: &mut Thread<'_>, args: &Args) -> Ran {
 
 /// Stores to a mapping, likewise.
 pub fn store(thread: &mut Thread<'_>, args: &Args) -> Ran {
-    let Some(map) = thread
-        .maps
-        .get(args[0])
-        .copied()
-        .filter(|map| map.hole.is_none())
-    else {
+    let Some(map) = thread.maps.whole(args[0]) else {
         return none();
     };
     let at = args[1] as usize % map.length;

@@ -34,11 +34,7 @@ pub fn signal(_thread: &mut Thread<'_>, args: &Args) -> Ran {
 pub fn child(thread: &mut Thread<'_>, args: &Args) -> Ran {
     let node = thread.nodes.get(args[0]);
     let target = thread.targets.get(args[3]);
-    let map = thread
-        .maps
-        .get(args[2])
-        .copied()
-        .filter(|map| map.hole.is_none());
+    let map = thread.maps.whole(args[2]);
     let region = &thread.setting.regions[node.region];
     let page = thread.page;
     let killed = args[1] == 4;

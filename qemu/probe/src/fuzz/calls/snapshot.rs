@@ -86,9 +86,7 @@ fn buffer(thread: &mut Thread<'_>, node: &Node, argument: u64) -> (Place, bool) 
     match argument & 31 {
         2..=6 => return (bad, false),
         7 | 8 => {
-            if let Some(map) = thread.maps.get(argument >> 8)
-                && map.hole.is_none()
-            {
+            if let Some(map) = thread.maps.whole(argument >> 8) {
                 return (
                     Place {
                         address: map.address,
