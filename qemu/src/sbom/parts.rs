@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use super::{Component, Kind};
-use crate::image::{Builder, Manifest};
+use crate::image::{Builder, Manifest, linux};
 use crate::step::output_of;
 
 /// All of them, and the names of those that are linked into each Rust program.
@@ -35,7 +35,7 @@ pub fn all(builder: &Builder<'_>, manifest: &Manifest) -> Result<(Vec<Component>
     )?;
     let runtime = [&libc, &gcc, &std].map(|one| one.name.clone()).into();
     let parts = vec![
-        linux(builder, origin("linux")?)?,
+        kernel(builder, origin("linux")?)?,
         busybox(builder, origin("busybox")?, &libc, &gcc)?,
         Component {
             kind: Kind::Application,
@@ -55,8 +55,8 @@ pub fn all(builder: &Builder<'_>, manifest: &Manifest) -> Result<(Vec<Component>
     Ok((parts, runtime))
 }
 
-fn linux(builder: &Builder<'_>, origin: &str) -> Result<Component> {
-    let tree = builder.paths.cache.join("linux-source-7.3/tree");
+fn kernel(builder: &Builder<'_>, origin: &str) -> Result<Component> {
+    let tree = linux::source(builder)?.tree;
     Ok(Component {
         kind: Kind::OperatingSystem,
         licence: "GPL-2.0-only WITH Linux-syscall-note".to_owned(),
