@@ -18,6 +18,8 @@ const PROMPT: &str = "resdump:/root# ";
 
 /// The taint of a kernel with an out-of-tree module, and nothing else.
 pub const TAINT_OUT_OF_TREE: u32 = 1 << 12;
+/// The taint of a kernel that looks for signatures and has loaded a module without one.
+pub(crate) const TAINT_UNSIGNED: u32 = 1 << 13;
 /// The taint of a kernel that has run KUnit tests.
 pub const TAINT_TEST: u32 = 1 << 18;
 

@@ -6,7 +6,7 @@ use std::fs;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::guest::Guest;
+use crate::guest::{Guest, TAINT_UNSIGNED};
 use crate::image::Image;
 use crate::races;
 
@@ -41,6 +41,8 @@ pub struct Instruments {
     pub leaks: bool,
     /// Use of the DMA interface.
     pub dma: bool,
+    /// Signatures of modules. Nobody signs ours, and the kernel is tainted by that.
+    pub signatures: bool,
     /// Data races (KCSAN).
     pub races: bool,
 }
@@ -60,6 +62,7 @@ impl Instruments {
             locks: has("CONFIG_PROVE_LOCKING"),
             leaks: has("CONFIG_DEBUG_KMEMLEAK"),
             dma: has("CONFIG_DMA_API_DEBUG"),
+            signatures: has("CONFIG_MODULE_SIG"),
             races: has("CONFIG_KCSAN"),
         }
     }
@@ -75,6 +78,10 @@ impl Guest {
     /// tainted with exactly `taint`, and by modules without a signature where it looks for one. Races without
     /// a module of ours are counted.
     pub fn check_health(&mut self, taint: u32) -> Result<()> {
+        let taint = match self.instruments.signatures {
+            true => taint | TAINT_UNSIGNED,
+            false => taint,
+        };
         let pattern = SPLATS.join("|");
         let found = self.check(&format!(
             "cat /proc/sys/kernel/tainted; dmesg | grep -E '{pattern}' || true"

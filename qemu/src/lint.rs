@@ -8,14 +8,18 @@ use anyhow::Result;
 use crate::binding;
 use crate::board::Board;
 use crate::image::{Builder, check, module_lint};
+use crate::licensing;
 use crate::paths::Paths;
 use crate::step::{Step, output_of};
 use crate::toolchain::Toolchain;
 
+/// What cargo builds each by itself.
+const WORKSPACES: [&str; 4] = ["qemu", "qemu/probe", "userland", "userland/fuzz"];
+
 /// Runs all checks; the first that fails ends it.
 pub fn lint(paths: &Paths, tools: &Toolchain, board: &Board) -> Result<()> {
     let logs = paths.out.join("log");
-    for workspace in ["qemu", "qemu/probe", "userland", "userland/fuzz"] {
+    for workspace in WORKSPACES {
         let name = format!("lint-{}", workspace.replace('/', "-"));
         let step = Step::start(&logs, &name, &format!("rustfmt and clippy on {workspace}"))?;
         let cargo = |arguments: &[&str]| {
@@ -38,6 +42,8 @@ pub fn lint(paths: &Paths, tools: &Toolchain, board: &Board) -> Result<()> {
         ]))?;
         step.done();
     }
+
+    licensing::check(paths, tools, &WORKSPACES)?;
 
     let builder = Builder {
         paths,

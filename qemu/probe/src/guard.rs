@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use nix::errno::Errno;
+use nix::sys::quota::{Dqblk, QuotaType, QuotaValidFlags, quotactl_set};
 
-use crate::errno_of;
+use crate::{errno_of, number};
 
 mod ioctl {
     // From the kernel's `linux/fs.h`.
@@ -35,6 +36,13 @@ enum What {
     Freeze { folder: PathBuf },
     /// Let it go on.
     Thaw { folder: PathBuf },
+    /// Give a user of a file system so many KiB.
+    Quota {
+        device: PathBuf,
+        user: u32,
+        #[arg(value_parser = number)]
+        kib: u64,
+    },
 }
 
 impl Guard {
@@ -49,6 +57,13 @@ impl Guard {
                 let folder = File::open(folder).map_err(errno_of)?;
                 // SAFETY: The argument is not looked at.
                 unsafe { ioctl::thaw(folder.as_raw_fd(), &mut 0) }?;
+            }
+            What::Quota { device, user, kib } => {
+                let mut limits = Dqblk::default();
+                limits.set_blocks_hard_limit(*kib);
+                let which = QuotaType::USRQUOTA;
+                let valid = QuotaValidFlags::QIF_BLIMITS;
+                quotactl_set(which, device, *user as libc::c_int, &limits, valid)?;
             }
         }
         Ok(String::new())

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -13,10 +13,13 @@ use crate::guest::Guest;
 
 /// Small dumps, of which the median counts.
 const REPEAT: usize = 15;
+/// As much as a small dump, by the kernel's own direct write; its seconds.
+const COPY: &str = "dd if=/dev/zero of=/dev/vda bs=1M count=1 oflag=direct 2>&1 | \
+                    sed -n 's/.* copied, \\(.*\\) seconds.*/\\1/p'";
 /// What others have put into caches goes; what counters have by processor is summed up.
 const LOOK: &str = "sync; echo 3 >/proc/sys/vm/drop_caches; r=/proc/sys/vm/stat_refresh; \
                     test ! -e $r || echo 1 >$r; cat /proc/sys/fs/file-nr; \
-                    grep -E '^nr_(free_pages|foll_pin_)' /proc/vmstat; cat /proc/slabinfo";
+                    grep -E '^nr_(free_pages |foll_pin_)' /proc/vmstat; cat /proc/slabinfo";
 
 /// A sample.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -33,6 +36,8 @@ pub(super) struct Figures {
     pub slab: u64,
     /// Median of the small dumps, in milliseconds.
     pub latency: f64,
+    /// Median of direct writes of as many bytes in between. How busy the host is shows in both.
+    pub copy: f64,
     /// Bytes of objects by cache.
     #[serde(skip)]
     pub caches: BTreeMap<String, u64>,
@@ -42,43 +47,51 @@ impl Figures {
     /// For somebody who waits.
     pub fn line(&self, done: &Done) -> String {
         format!(
-            "{:5.1} min: round {}, free {} pages, slab {} KiB, files {}, pinned {}, small dump {:.1} ms",
+            "{:5.1} min: round {}, free {} pages, slab {} KiB, files {}, pinned {}, small dump {:.1} ms, copy {:.1} ms",
             self.minutes,
             done.rounds,
             self.free_pages,
             self.slab >> 10,
             self.files,
             self.pinned,
-            self.latency
+            self.latency,
+            self.copy
         )
     }
 }
 
 /// Takes a sample.
 pub(super) fn figures(guest: &mut Guest, since: Duration) -> Result<Figures> {
-    let latency = latency(guest)?;
+    let (latency, copy) = latency(guest)?;
     let mut figures = parse(&guest.check_within(LOOK, 300)?)?;
     figures.minutes = since.as_secs_f64() / 60.0;
-    figures.latency = latency;
+    (figures.latency, figures.copy) = (latency, copy);
     Ok(figures)
 }
 
-/// Of the same dump, some times.
-fn latency(guest: &mut Guest) -> Result<f64> {
+/// The same dump and the same copy in turn, some times: the median of either, in milliseconds.
+fn latency(guest: &mut Guest) -> Result<(f64, f64)> {
     let text = guest.check_within(
         &format!(
             "i=0; while test $i -lt {REPEAT}; do i=$((i+1)); resdump dump capture /dev/vda --length 1M --engine kernel \
-             --force --quiet --json || break; done"
+             --force --quiet --json && {COPY} || break; done"
         ),
         300,
     )?;
-    let answers = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
-    let mut times = answers
-        .map(|answer| answer?["seconds"].as_f64().context("seconds"))
-        .collect::<Result<Vec<f64>>>()?;
-    ensure!(times.len() == REPEAT, "{text}");
-    times.sort_by(f64::total_cmp);
-    Ok(times[REPEAT / 2] * 1e3)
+    let answers = serde_json::Deserializer::from_str(&text)
+        .into_iter()
+        .collect::<Result<Vec<Value>, _>>()?;
+    let dumps: Vec<f64> = answers
+        .iter()
+        .filter_map(|at| at["seconds"].as_f64())
+        .collect();
+    let copies: Vec<f64> = answers.iter().filter_map(Value::as_f64).collect();
+    ensure!([dumps.len(), copies.len()] == [REPEAT; 2], "{text}");
+    let median = |mut times: Vec<f64>| {
+        times.sort_by(f64::total_cmp);
+        times[REPEAT / 2] * 1e3
+    };
+    Ok((median(dumps), median(copies)))
 }
 
 fn parse(text: &str) -> Result<Figures> {

@@ -100,6 +100,15 @@ impl Bed {
         }
     }
 
+    /// What the file system on its second disk has beside the usual.
+    fn features(self) -> &'static [&'static str] {
+        match self {
+            // Another kernel would not mount it.
+            Bed::Lab if instead().is_none() => &["-O", "quota"],
+            _ => &[],
+        }
+    }
+
     /// Memory that its regions need, where that is more than the board's own.
     fn memory_mib(self) -> Option<u64> {
         (self == Bed::High).then_some(2048)
@@ -266,7 +275,7 @@ fn start(bed: Bed) -> Result<Running> {
     if bed == Bed::Slow {
         raw = raw.throttled(40_000_000);
     }
-    let mut ext4 = Disk::ext4(&folder.join("ext4.img"), 256 << 20)?;
+    let mut ext4 = Disk::ext4_with(&folder.join("ext4.img"), 256 << 20, bed.features())?;
     let mut small = Disk::empty(&folder.join("small.img"), SMALL)?;
     if bed == Bed::Fuzz {
         [raw, ext4, small] = [raw, ext4, small].map(Disk::unflushed);

@@ -156,7 +156,7 @@ fn a_foreign_byte_is_noticed(bed: &mut Running) -> Result<()> {
         "tr '\\0' '\\252' < /dev/zero | dd of=/dev/vda bs=64k count=1 iflag=fullblock conv=fsync",
     )?;
     bed.check("resdump load /dev/vda moving --length 4K --quiet")?;
-    let said = bed.mounted(|bed| bed.run("probe fuzz --filled --operations 600"))?;
+    let said = bed.mounted(|bed| bed.run("probe fuzz --filled --operations 6000"))?;
     bed.check("dd if=/dev/zero of=/dev/vda bs=64k count=1 conv=fsync")?;
     bed.check("resdump load /dev/vda moving --length 4K --quiet")?;
     // In what it knows the place of, or in what it knows to be of some region.

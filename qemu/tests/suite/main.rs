@@ -55,7 +55,7 @@ use bed::{Beds, Cell};
 /// A test in machines of its own, or in none.
 type Alone = (&'static str, fn() -> Result<()>);
 
-const ALONE: [Alone; 10] = [
+const ALONE: [Alone; 12] = [
     (
         "autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt",
         autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt,
@@ -91,6 +91,14 @@ const ALONE: [Alone; 10] = [
     (
         "powercut::what_is_on_disk_after_a_power_cut_is_complete_or_can_be_gone_on_with",
         powercut::what_is_on_disk_after_a_power_cut_is_complete_or_can_be_gone_on_with,
+    ),
+    (
+        "security::a_kernel_that_is_locked_down_loads_no_module_without_a_signature",
+        security::a_kernel_that_is_locked_down_loads_no_module_without_a_signature,
+    ),
+    (
+        "security::no_region_is_opened_once_the_kernel_is_locked_down",
+        security::no_region_is_opened_once_the_kernel_is_locked_down,
     ),
     (
         "security::nobody_is_heard_where_the_console_is_switched_off",

@@ -9,6 +9,7 @@ mod maps;
 mod nodes;
 mod op;
 mod pattern;
+mod ring;
 mod setting;
 mod shared;
 mod supervise;

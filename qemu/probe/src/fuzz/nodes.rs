@@ -59,8 +59,10 @@ pub struct Node {
 /// The nodes of one thread.
 pub struct Nodes {
     slots: [Option<(RawFd, Rc<OpenFile>)>; OWN],
-    /// Parts of the arena that a snapshot may still go to because a child keeps its file open.
+    /// Parts of the arena that a snapshot may still go to because a child or the ring keeps its file open.
     doubtful: [bool; SNAPSHOTS - 1],
+    /// The thread's ring has buffers, which keep their files open.
+    pub kept: bool,
     regions: usize,
 }
 
@@ -70,6 +72,7 @@ impl Nodes {
         Self {
             slots: Default::default(),
             doubtful: Default::default(),
+            kept: false,
             regions,
         }
     }
@@ -162,15 +165,15 @@ impl Nodes {
         let before = CHILDREN.load(SeqCst);
         let closed = sys::close(fd);
         if !self.files().any(|other| Rc::ptr_eq(other, &file)) {
-            self.doubtful[file.part] |=
-                file.started.get() && (before != 0 || CHILDREN.load(SeqCst) != 0);
+            let elsewhere = self.kept || before != 0 || CHILDREN.load(SeqCst) != 0;
+            self.doubtful[file.part] |= file.started.get() && elsewhere;
         }
         closed
     }
 
     /// Whether nothing of old can write to a part of the arena any more.
     pub fn is_quiet(&mut self, part: usize) -> bool {
-        if CHILDREN.load(SeqCst) == 0 {
+        if !self.kept && CHILDREN.load(SeqCst) == 0 {
             // A child that has been waited for has closed its files, and that waits for their snapshots.
             self.doubtful[part] = false;
         }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::calls::{file, memory, misc, process, region, snapshot, transfer};
+use super::calls::{file, memory, misc, process, region, snapshot, transfer, uring};
 use super::thread::Thread;
 use super::value::Class::{self, *};
 
@@ -60,7 +60,7 @@ const fn kind(
 }
 
 /// Everything that the fuzzer does.
-pub const KINDS: [Kind; 34] = [
+pub const KINDS: [Kind; 37] = [
     kind("open", 50, &[Node, Below(16), OpenFlags], file::open),
     kind("close", 25, &[Node], file::close),
     kind("dup", 15, &[Node, Node], file::dup),
@@ -136,6 +136,19 @@ pub const KINDS: [Kind; 34] = [
         snapshot::start,
     ),
     kind("status", 60, &[Node, Argument], snapshot::status),
+    kind(
+        "register",
+        40,
+        &[Node, Offset, Length, Below(5), Below(16)],
+        uring::register,
+    ),
+    kind(
+        "fixed",
+        50,
+        &[Below(4), Offset, Length, Target, FileOffset, Below(16)],
+        uring::fixed,
+    ),
+    kind("unregister", 5, &[Below(4)], uring::unregister),
     kind(
         "mmap",
         40,

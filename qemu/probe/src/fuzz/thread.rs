@@ -13,6 +13,7 @@ use super::arena::Arena;
 use super::maps::Maps;
 use super::nodes::{self, COMMON, Nodes, OWN};
 use super::op::{KINDS, Op};
+use super::ring::{ENTRIES, Ring};
 use super::setting::Setting;
 use super::shared::Board;
 use super::sys;
@@ -32,6 +33,7 @@ pub struct Thread<'a> {
     pub nodes: Nodes,
     pub maps: Maps,
     pub targets: Targets,
+    pub ring: Ring,
     /// For bytes to pass through.
     pub pipe: [RawFd; 2],
     pub sockets: [RawFd; 2],
@@ -70,6 +72,7 @@ impl<'a> Thread<'a> {
             nodes: Nodes::new(setting.regions.len()),
             maps: Maps::default(),
             targets: Targets::new(setting, number),
+            ring: Ring::new()?,
             pipe: sys::pipe()?,
             sockets,
             epoll,
@@ -101,13 +104,18 @@ impl<'a> Thread<'a> {
     }
 
     /// Lets go of all nodes and mappings.
-    pub fn rest(&mut self) {
+    pub fn rest(&mut self) -> Result<(), String> {
         self.maps.clear();
+        self.ring
+            .clear()
+            .map_err(|errno| format!("the ring's table: errno {errno}"))?;
+        self.nodes.kept = false;
         self.nodes.close_all();
         for index in 0..COMMON {
             let _ = sys::close(nodes::common(index));
         }
         self.targets.trim();
+        Ok(())
     }
 
     /// Draws an operation.
@@ -155,6 +163,10 @@ impl<'a> Thread<'a> {
         let region = match op.kind().name {
             "munmap" | "mremap" | "mprotect" | "madvise" | "look" | "store" | "direct" => {
                 self.maps.get(op.args[0]).map_or(0, |map| map.region)
+            }
+            "fixed" => {
+                let held = self.ring.table[op.args[0] as usize % ENTRIES];
+                held.map_or(0, |held| held.region)
             }
             _ => self.nodes.get(op.args[0]).region,
         };

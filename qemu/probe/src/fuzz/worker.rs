@@ -67,7 +67,7 @@ fn work(setting: &Setting, shared: &mut Shared, plan: Plan, number: usize) -> Re
             return Ok(());
         }
         if index == plan.first_rest() {
-            thread.rest();
+            thread.rest()?;
             shared.rest(number, 1);
             thread.open_nodes();
         }
@@ -76,7 +76,7 @@ fn work(setting: &Setting, shared: &mut Shared, plan: Plan, number: usize) -> Re
         board.begin(index, &op);
         thread.make(&op, board)?;
     }
-    thread.rest();
+    thread.rest()?;
     shared.rest(number, 2);
     Ok(())
 }
@@ -93,7 +93,7 @@ pub fn replay(
         .map_err(|errno| format!("no start: errno {errno}"))?;
     for index in 0..plan.operations {
         if index == plan.first_rest() {
-            thread.rest();
+            thread.rest()?;
             thread.open_nodes();
         }
         let op = thread.draw();

@@ -59,6 +59,11 @@ pub fn cases() -> Vec<Case> {
             name: "a_watcher_of_the_target_is_told_of_a_dump",
             run: watcher,
         },
+        Case {
+            bed: Bed::Lab,
+            name: "a_quota_ends_a_dump_as_it_ends_a_write",
+            run: quota,
+        },
     ]
 }
 
@@ -152,6 +157,29 @@ fn watcher(bed: &mut Running) -> Result<()> {
                 "ok modified=true accessed=false",
             )
         })?;
+    }
+    Ok(())
+}
+
+/// The disk's file system counts what a user has, and limits it when it is mounted like this. Root is not
+/// limited.
+fn quota(bed: &mut Running) -> Result<()> {
+    for writer in WRITERS {
+        let said = bed.mounted(|bed| {
+            bed.check("umount /mnt && mount -t ext4 -o usrquota /dev/vdb /mnt")?;
+            bed.check("rm -f /mnt/file; touch /mnt/file && chown nobody /mnt/file")?;
+            bed.says("guard quota /dev/vdb 65534 1024", "ok")?;
+            let said = bed.check(&format!(
+                "(exec 3<{NODE}; su nobody -c 'probe guarded {writer} fd:3 /mnt/file --length 0x200000')"
+            ))?;
+            bed.says("guard quota /dev/vdb 65534 0", "ok")?;
+            bed.check("rm /mnt/file")?;
+            Ok(said)
+        })?;
+        ensure!(
+            said.trim() == format!("ok moved={MIB} error=EDQUOT"),
+            "{writer}: {said}"
+        );
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ pub mod process;
 pub mod region;
 pub mod snapshot;
 pub mod transfer;
+pub mod uring;
 
 /// Bytes of an argument that is handed to the kernel.
 pub fn bytes_of<T>(value: &T) -> &[u8] {

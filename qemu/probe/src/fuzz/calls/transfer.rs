@@ -155,7 +155,8 @@ fn judge(
         return Err("a region was loaded without the right to".to_owned());
     }
     if !load && target.sort < GOOD && target.is_ours(asked.file_offset) {
-        check(thread, node, target, asked, told.moved)?;
+        let (from, to) = (asked.region_offset, asked.file_offset);
+        check(thread, node.region, target, from, to, told.moved)?;
     }
     let stopped = u64::from(told.error != 0);
     Ok(stopped
@@ -179,12 +180,13 @@ fn refusals(load: bool) -> &'static [i32] {
     }
 }
 
-/// Looks at the ends of what was dumped.
-fn check(
+/// Looks at the ends of what was written from offset `from` of a region to a target.
+pub fn check(
     thread: &Thread<'_>,
-    node: &Node,
+    region: usize,
     target: &Target,
-    asked: &Transfer,
+    from: u64,
+    to: u64,
     moved: u64,
 ) -> Result<(), String> {
     let Some(look) = target.look else {
@@ -193,17 +195,12 @@ fn check(
     let length = moved.min(4096);
     let mut bytes = vec![0; length as usize];
     for at in [0, moved - length] {
-        let got = sys::pread(look, &mut bytes, asked.file_offset + at);
+        let got = sys::pread(look, &mut bytes, to + at);
         if got != Ok(length) {
             return Err(format!("{got:?} of {length} bytes came back"));
         }
-        let region = &thread.setting.regions[node.region];
-        region.expect(
-            "dump",
-            asked.region_offset + at,
-            &bytes,
-            thread.setting.filled,
-        )?;
+        let region = &thread.setting.regions[region];
+        region.expect("dump", from + at, &bytes, thread.setting.filled)?;
     }
     Ok(())
 }

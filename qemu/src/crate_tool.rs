@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+//! Tools from the crate registry, built once and kept in the cache.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::paths::Paths;
+use crate::step::{Key, Step, unless_built};
+use crate::toolchain::Toolchain;
+
+/// A tool of a fixed version, with the dependencies that its own lock file has.
+pub struct CrateTool {
+    /// What it is kept under.
+    pub name: &'static str,
+    /// The crate.
+    pub package: &'static str,
+    /// Its version.
+    pub version: &'static str,
+}
+
+impl CrateTool {
+    /// Builds it unless it is there, and returns the program, which has the tool's name. The caller has
+    /// the cache.
+    pub fn build(&self, paths: &Paths, tools: &Toolchain) -> Result<PathBuf> {
+        let folder = paths.cache.join(format!("{}-{}", self.name, self.version));
+        let key = Key::new(self.version).text(&tools.version).finish();
+        unless_built(&folder, &key, || {
+            let what = format!("build {} from the crate registry", self.name);
+            let step = Step::start(&paths.out.join("log"), self.name, &what)?;
+            step.run(
+                tools
+                    .command(tools.tool("cargo"))
+                    .args(["install", "--locked", "--force", self.package])
+                    .args(["--version", self.version, "--root"])
+                    .arg(&folder)
+                    .env("CARGO_TARGET_DIR", folder.join("target")),
+            )?;
+            fs::remove_dir_all(folder.join("target"))?;
+            step.done();
+            Ok(())
+        })?;
+        Ok(folder.join("bin").join(self.name))
+    }
+}
