@@ -138,7 +138,7 @@ fn whatever_a_user_asks_is_answered_as_the_abi_says(bed: &mut Running) -> Result
 fn judge(summary: &Value) -> Result<()> {
     let outcomes = summary["outcomes"].as_object().context("no outcomes")?;
     for kind in [
-        "dump", "load", "snapshot", "mmap", "read", "splice", "child",
+        "dump", "load", "snapshot", "mmap", "read", "splice", "child", "register", "fixed",
     ] {
         let done = outcomes.get(kind).and_then(|row| row["ok"].as_u64());
         ensure!(
