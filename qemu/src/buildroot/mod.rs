@@ -4,6 +4,7 @@
 pub mod check;
 mod collect;
 mod config;
+mod defconfig;
 mod progress;
 mod source;
 mod stale;
