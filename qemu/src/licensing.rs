@@ -29,9 +29,9 @@ pub fn check(paths: &Paths, tools: &Toolchain, workspaces: &[&str]) -> Result<()
                 .command(&program)
                 .arg("--manifest-path")
                 .arg(paths.root.join(workspace).join("Cargo.toml"))
-                .args(["--locked", "check", "--config"])
+                .args(["--locked", "--config"])
                 .arg(paths.root.join("deny.toml"))
-                .args(["licenses", "bans", "sources"])
+                .args(["check", "licenses", "bans", "sources"])
                 .env("CARGO", tools.tool("cargo")),
         )?;
     }

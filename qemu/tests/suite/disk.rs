@@ -24,6 +24,10 @@ pub fn cases() -> Vec<Case> {
         }),
         case("the_data_partition_reaches_the_mediums_end", reaches_end),
         case("growing_again_changes_nothing", growing_again),
+        case(
+            "kernel_and_root_are_as_small_as_the_board_wants_them",
+            small,
+        ),
     ]
 }
 
@@ -73,5 +77,21 @@ fn growing_again(bed: &mut Running) -> Result<()> {
     let said = bed.check("growdata partition /dev/vda3 && growdata filesystem /dev/vda3 /data")?;
     ensure!(said.is_empty(), "{said}");
     ensure!(sizes(bed)? == before, "{before:?}");
+    Ok(())
+}
+
+fn small(bed: &mut Running) -> Result<()> {
+    let disk = bed.system.as_ref().context("no system disk")?;
+    let kernel = disk
+        .partition(1)?
+        .read_ext4(bed.board.get("LINUX_IMAGE")?)?;
+    // A squashfs knows how long it is.
+    let length = disk.partition(2)?.read(40, 8)?;
+    let root = u64::from_le_bytes(length.as_slice().try_into()?);
+    let (both, most) = (
+        kernel.len() as u64 + root,
+        bed.board.number("IMAGE_BYTES_MAX")?,
+    );
+    ensure!(both <= most, "{both} bytes, {most} are allowed");
     Ok(())
 }

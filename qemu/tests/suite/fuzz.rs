@@ -138,7 +138,7 @@ fn whatever_a_user_asks_is_answered_as_the_abi_says(bed: &mut Running) -> Result
 fn judge(summary: &Value) -> Result<()> {
     let outcomes = summary["outcomes"].as_object().context("no outcomes")?;
     for kind in [
-        "dump", "load", "snapshot", "mmap", "read", "splice", "child",
+        "dump", "load", "snapshot", "mmap", "read", "splice", "child", "register", "fixed",
     ] {
         let done = outcomes.get(kind).and_then(|row| row["ok"].as_u64());
         ensure!(
@@ -153,12 +153,12 @@ fn judge(summary: &Value) -> Result<()> {
 fn a_foreign_byte_is_noticed(bed: &mut Running) -> Result<()> {
     // Bytes of zero are a region's, others of these are not.
     bed.check(
-        "tr '\\0' '\\252' < /dev/zero | dd of=/dev/vda bs=64k count=1 iflag=fullblock conv=fsync",
+        "tr '\\0' '\\252' < /dev/zero | dd of=/dev/vda bs=64k count=4 iflag=fullblock conv=fsync",
     )?;
-    bed.check("resdump load /dev/vda moving --length 4K --quiet")?;
-    let said = bed.mounted(|bed| bed.run("probe fuzz --filled --operations 6000"))?;
-    bed.check("dd if=/dev/zero of=/dev/vda bs=64k count=1 conv=fsync")?;
-    bed.check("resdump load /dev/vda moving --length 4K --quiet")?;
+    bed.check("resdump load /dev/vda moving --length 256K --quiet")?;
+    let said = bed.mounted(|bed| bed.run("probe fuzz --filled --operations 600"))?;
+    bed.check("dd if=/dev/zero of=/dev/vda bs=64k count=4 conv=fsync")?;
+    bed.check("resdump load /dev/vda moving --length 256K --quiet")?;
     // In what it knows the place of, or in what it knows to be of some region.
     let foreign = [" is 0xaa", "a byte that no region holds"];
     ensure!(
