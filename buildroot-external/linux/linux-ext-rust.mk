@@ -29,4 +29,10 @@ LINUX_MAKE_FLAGS += \
 	HOSTCFLAGS="$(subst -I/,-isystem /,$(subst -I /,-isystem /,$(HOST_CFLAGS)))" \
 	HOSTLDFLAGS="$(HOST_LDFLAGS)"
 
+# Panics in Rust's own library name its source, which is in the folder of the
+# build. The kernel maps the paths of its own.
+# check-package disable TypoInPackageVariable
+LINUX_MAKE_FLAGS += \
+	KRUSTFLAGS="--remap-path-prefix=$(HOST_DIR)/lib/rustlib/src/rust/="
+
 endif

@@ -131,6 +131,16 @@ impl Disk {
         Ok(fs::read(copy.path())?)
     }
 
+    /// Names in a folder of the disk's ext4 file system. The guest must have unmounted it.
+    pub fn list_ext4(&self, folder: &str) -> Result<Vec<String>> {
+        // A line for each: /inode/mode/user/group/name/size/
+        let text = self.debugfs(&format!("ls -p {folder}"))?;
+        let names = text.lines().filter_map(|line| line.split('/').nth(5));
+        let mut names: Vec<String> = names.map(str::to_owned).collect();
+        names.sort();
+        Ok(names)
+    }
+
     /// Where on the disk a byte of a file of its ext4 file system is. The guest must have unmounted
     /// it.
     pub fn place_of(&self, name: &str, byte: u64) -> Result<u64> {

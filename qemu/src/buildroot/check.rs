@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! Buildroot's own checker, on the external tree.
+//! What judges the external tree: Buildroot's own checker and its Kconfig.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ use crate::step::{Key, Step, output_of, unless_built};
 /// What the checker imports, from the Python package index.
 const PYTHON: [&str; 2] = ["python-magic==0.4.27", "flake8==7.5.0"];
 
-/// Runs `check-package` of the tree that `BUILDROOT_DIR` names; says so when there is none. A
-/// warning is an error.
+/// Runs `check-package` of the tree that `BUILDROOT_DIR` names, a warning of which is an error, and
+/// loads the defconfigs; says so when there is none.
 pub fn lint(paths: &Paths) -> Result<()> {
     let Some(tree) = env::var_os("BUILDROOT_DIR").map(PathBuf::from) else {
         println!("==> lint-buildroot: SKIPPED, it needs BUILDROOT_DIR=<tree of Buildroot>");
@@ -57,7 +57,7 @@ pub fn lint(paths: &Paths) -> Result<()> {
         bail!("check-package:\n{said}");
     }
     step.done();
-    Ok(())
+    super::defconfig::check(paths, &tree)
 }
 
 /// Cargo's files are not Buildroot's.

@@ -4,6 +4,7 @@
 pub mod check;
 mod collect;
 mod config;
+mod defconfig;
 mod progress;
 mod source;
 mod stale;
@@ -19,6 +20,7 @@ use anyhow::{Context, Result, bail};
 use crate::board::Board;
 use crate::image::Image;
 use crate::paths::Paths;
+use crate::sbom;
 use crate::step::Step;
 use crate::toolchain::Toolchain;
 
@@ -203,7 +205,7 @@ impl<'a> Buildroot<'a> {
     }
 
     /// Writes `sbom.cdx.json` beside the image: CycloneDX, by the generator that Buildroot ships,
-    /// from its own data.
+    /// from its own data, and the crates in the dumper, which Buildroot does not know.
     pub fn sbom(&self) -> Result<()> {
         let step = Step::start(&self.logs(), "sbom", "software bill of materials")?;
         let file = collect::folder(self).join("sbom.cdx.json");
@@ -230,6 +232,10 @@ impl<'a> Buildroot<'a> {
                 .arg("--out-file")
                 .arg(&file),
         )?;
+        let mut document = serde_json::from_slice(&fs::read(&file)?)?;
+        let target = self.board.get("RUST_TARGET")?;
+        sbom::add_crates(&mut document, "resdump", self.paths, self.tools, target)?;
+        fs::write(&file, serde_json::to_string_pretty(&document)? + "\n")?;
         step.done();
         println!("{}", file.display());
         Ok(())

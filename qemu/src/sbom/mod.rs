@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //! What the quick image is made of, and under which licences: a CycloneDX document and a report with
-//! all texts, beside the image. Buildroot writes that of its own image itself.
+//! all texts, beside the image. Of its own image Buildroot writes that itself, except for crates.
 
 mod crates;
 mod cyclonedx;
@@ -13,8 +13,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 use crate::image::{Builder, Image, Manifest};
+use crate::paths::Paths;
+use crate::toolchain::Toolchain;
 
 /// Something that an image consists of, with a version and a licence of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +84,18 @@ pub fn write(builder: &Builder<'_>, image: &Image) -> Result<()> {
         report.display()
     );
     Ok(())
+}
+
+/// Adds the crates that are linked into the programs to a document that another generator has made, where
+/// `package` is the component that has the programs.
+pub fn add_crates(
+    document: &mut Value,
+    package: &str,
+    paths: &Paths,
+    tools: &Toolchain,
+    target: &str,
+) -> Result<()> {
+    cyclonedx::add(document, package, &crates::all(paths, tools, target)?)
 }
 
 /// Programs in the list that a root file system is made from, and that are in no component.

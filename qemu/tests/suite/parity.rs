@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 
 use harness::board::Board;
+use harness::disk::Disk;
 use harness::image::Manifest;
 
 /// Kernel options in which the two may differ: what the compilers are, what follows from that, and
@@ -36,10 +37,11 @@ type Check = fn(&Folders) -> Result<()>;
 
 /// A test of each kind for each flavour, ignored unless both images exist.
 pub fn trials(board: &Board) -> Vec<Trial> {
-    let checks: [(&str, Check); 3] = [
+    let checks: [(&str, Check); 4] = [
         ("the_kernels_are_configured_alike", kernels),
         ("both_are_made_of_the_same_sources", same_sources),
         ("both_consist_of_the_same_files", same_files),
+        ("the_disks_are_laid_out_alike", same_layout),
     ];
     let mut trials = Vec::new();
     for flavour in ["appliance", "lab"] {
@@ -118,5 +120,23 @@ fn same_files(folders: &Folders) -> Result<()> {
     let names = |manifest: &Manifest| manifest.files.keys().cloned().collect::<Vec<_>>();
     let (quick, buildroot) = (names(&quick), names(&buildroot));
     ensure!(quick == buildroot, "{quick:?} / {buildroot:?}");
+    Ok(())
+}
+
+/// Both disk images have the same partition table, and the same files on the boot partition.
+fn same_layout(folders: &Folders) -> Result<()> {
+    let layout = |folder: &PathBuf| -> Result<(Vec<u8>, Vec<String>)> {
+        let disk = Disk {
+            path: folder.join("sdcard.img"),
+            offset: 0,
+            options: String::new(),
+        };
+        // The disk signature, two reserved bytes, four entries.
+        let table = disk.read(440, 6 + 4 * 16)?;
+        Ok((table, disk.partition(1)?.list_ext4("/")?))
+    };
+    let (quick, buildroot) = (layout(&folders[0])?, layout(&folders[1])?);
+    ensure!(quick == buildroot, "{quick:x?} / {buildroot:x?}");
+    ensure!(quick.1.iter().any(|name| name == "boot.scr"), "{quick:?}");
     Ok(())
 }
