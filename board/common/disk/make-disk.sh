@@ -34,7 +34,7 @@ SOURCE_DATE_EPOCH=0 mkimage -A ppc -O linux -T script -C none -n "resdump" \
     -d "$scratch/boot.cmd" "$images/boot.scr" >/dev/null
 cp "$images/boot.scr" "$scratch/root/boot/"
 
-PATH="$PATH:/usr/sbin:/sbin" genimage --config "$(file genimage.cfg)" \
+E2FSPROGS_FAKE_TIME=1 E2FSCK_TIME=1 PATH="$common/disk:$PATH:/usr/sbin:/sbin" genimage --config "$(file genimage.cfg)" \
     --rootpath "$scratch/root" --tmppath "$scratch/tmp" \
     --inputpath "$images" --outputpath "$scratch/out"
 mv "$scratch/out/sdcard.img" "$images/sdcard.img"

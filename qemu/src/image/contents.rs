@@ -122,6 +122,8 @@ fn unpacked(image: &[u8]) -> Result<Range<u64>> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{SystemTime, UNIX_EPOCH};
+
     use super::*;
 
     #[test]
@@ -190,6 +192,25 @@ mod tests {
         fs::write(scratch.path().join("rootfs.squashfs"), "another").unwrap();
         let error = check(&board, scratch.path()).unwrap_err();
         assert!(error.to_string().contains("rootfs.squashfs"), "{error}");
+    }
+
+    #[test]
+    fn no_word_of_an_image_is_the_time_when_it_was_made() {
+        let now = || {
+            SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap()
+                .as_secs() as u32
+        };
+        let before = now();
+        let (scratch, _) = made("ext2load mmc 0:1 c00000 board.dtb", REGION);
+        let times = before..=now();
+        let image = fs::read(scratch.path().join("sdcard.img")).unwrap();
+        let word = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().unwrap());
+        let found = image
+            .chunks_exact(4)
+            .position(|four| times.contains(&word(four)));
+        assert_eq!(found.map(|at| 4 * at), None);
     }
 
     #[test]
