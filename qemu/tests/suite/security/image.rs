@@ -14,9 +14,12 @@ pub fn cases() -> Vec<Case> {
             Ok(())
         }),
         case(Bed::Disk, "nobody_has_an_empty_password", |bed| {
-            let open = bed.check("awk -F: '$2 == \"\"' /etc/passwd")?;
+            // The second is not in every image.
+            let open = bed.check(
+                "for file in /etc/passwd /etc/shadow; do \
+                 test ! -e $file || awk -F: '$2 == \"\"' $file; done",
+            )?;
             ensure!(open.is_empty(), "{open}");
-            ensure!(bed.run("test -e /etc/shadow")?.status != 0, "/etc/shadow");
             Ok(())
         }),
         case(Bed::Disk, "no_program_runs_as_somebody_else", |bed| {
