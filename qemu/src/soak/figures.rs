@@ -16,18 +16,34 @@ const REPEAT: usize = 15;
 /// As much as a small dump, by the kernel's own direct write; its seconds.
 const COPY: &str = "dd if=/dev/zero of=/dev/vda bs=1M count=1 oflag=direct 2>&1 | \
                     sed -n 's/.* copied, \\(.*\\) seconds.*/\\1/p'";
-/// What others have put into caches goes; what counters have by processor is summed up.
+/// Pages by what has them, in `/proc/vmstat`. What the module or a driver has is in none of these.
+const OWNED: [&str; 11] = [
+    "nr_slab_reclaimable",
+    "nr_slab_unreclaimable",
+    "nr_inactive_anon",
+    "nr_active_anon",
+    "nr_inactive_file",
+    "nr_active_file",
+    "nr_unevictable",
+    "nr_isolated_anon",
+    "nr_isolated_file",
+    "nr_page_table_pages",
+    "nr_free_pages",
+];
+/// What others have put into caches goes; what counters have by processor is summed up. Pages that are free
+/// are also in lists by processor.
 const LOOK: &str = "sync; echo 3 >/proc/sys/vm/drop_caches; r=/proc/sys/vm/stat_refresh; \
                     test ! -e $r || echo 1 >$r; cat /proc/sys/fs/file-nr; \
-                    grep -E '^nr_(free_pages |foll_pin_)' /proc/vmstat; cat /proc/slabinfo";
+                    grep -E '^nr_(slab_|(in)?active_|unevictable |isolated_|page_table_|free_pages |foll_pin_)' \
+                    /proc/vmstat; grep -E '^ +count:' /proc/zoneinfo; cat /proc/slabinfo";
 
 /// A sample.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(super) struct Figures {
     /// Since the start.
     pub minutes: f64,
-    /// Pages that are free.
-    pub free_pages: u64,
+    /// Pages that are free, or in slabs, page cache, processes and their page tables.
+    pub known_pages: u64,
     /// Open files.
     pub files: u64,
     /// Pages that are pinned.
@@ -47,10 +63,10 @@ impl Figures {
     /// For somebody who waits.
     pub fn line(&self, done: &Done) -> String {
         format!(
-            "{:5.1} min: round {}, free {} pages, slab {} KiB, files {}, pinned {}, small dump {:.1} ms, copy {:.1} ms",
+            "{:5.1} min: round {}, known {} pages, slab {} KiB, files {}, pinned {}, small dump {:.1} ms, copy {:.1} ms",
             self.minutes,
             done.rounds,
-            self.free_pages,
+            self.known_pages,
             self.slab >> 10,
             self.files,
             self.pinned,
@@ -101,7 +117,10 @@ fn parse(text: &str) -> Result<Figures> {
         match words[..] {
             // file-nr: allocated, of which free, and the most.
             [files, _, _] if number == 0 => figures.files = files.parse()?,
-            ["nr_free_pages", pages] => figures.free_pages = pages.parse()?,
+            [name, pages] if OWNED.contains(&name) => {
+                figures.known_pages += pages.parse::<u64>()?;
+            }
+            ["count:", pages] => figures.known_pages += pages.parse::<u64>()?,
             ["nr_foll_pin_acquired", pages] => figures.pinned += pages.parse::<i64>()?,
             ["nr_foll_pin_released", pages] => figures.pinned -= pages.parse::<i64>()?,
             [cache, active, _, size, _, _, ":", "tunables", ..] => {
@@ -113,7 +132,7 @@ fn parse(text: &str) -> Result<Figures> {
             _ => bail!("{line:?} in {text}"),
         }
     }
-    ensure!(figures.free_pages > 0 && figures.slab > 0, "{text}");
+    ensure!(figures.known_pages > 0 && figures.slab > 0, "{text}");
     Ok(figures)
 }
 
@@ -122,7 +141,9 @@ mod tests {
     use super::*;
 
     const TEXT: &str = "96\t0\t34567\n\
-        nr_free_pages 70000\nnr_foll_pin_acquired 40\nnr_foll_pin_released 38\n\
+        nr_free_pages 70000\nnr_slab_unreclaimable 900\n\
+        nr_active_file 80\nnr_foll_pin_acquired 40\nnr_foll_pin_released 38\n\
+              count:    7\n              count:    13\n\
         slabinfo - version: 2.1\n\
         # name <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables <limit>\n\
         biovec-max 4 10 3072 10 8 : tunables 0 0 0 : slabdata 1 1 0\n\
@@ -131,7 +152,7 @@ mod tests {
     #[test]
     fn a_sample_is_read() {
         let figures = parse(TEXT).unwrap();
-        assert_eq!((figures.files, figures.free_pages), (96, 70000));
+        assert_eq!((figures.files, figures.known_pages), (96, 71000));
         assert_eq!((figures.pinned, figures.slab), (2, 4 * 3072 + 6400));
         assert_eq!(figures.caches["kmalloc-64"], 6400);
     }
