@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Sets the times of what is in the top folder of an ext file system, and of that folder, to 1970:
-# mke2fs takes over when the files that it copied were last changed.
+# mke2fs takes over when the files that it copied were last changed. E2FSPROGS_FAKE_TIME, which
+# make-disk.sh sets, keeps the time of this change out.
 #
 #   fix-times.sh IMAGE
 set -eu
 
-export E2FSPROGS_FAKE_TIME=1
 image=$1
 # A line for each name: /inode/mode/user/group/name/size/
 debugfs -R "ls -p /" "$image" 2>/dev/null | cut -d / -f 2 | grep . | sort -u |

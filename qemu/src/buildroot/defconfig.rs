@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::config;
 use crate::board::Board;
@@ -35,8 +35,7 @@ pub fn check(paths: &Paths, tree: &Path) -> Result<()> {
     };
     for name in names(&paths.root)? {
         let file = external.join("configs").join(&name);
-        let text = fs::read_to_string(&file);
-        let text = text.map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))?;
+        let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
         make("defconfig", &file)?;
         let loaded = fs::read_to_string(scratch.path().join(".config"))?;
         let lost = config::dropped(&text, &loaded);

@@ -30,13 +30,6 @@ const OWNED: [&str; 11] = [
     "nr_page_table_pages",
     "nr_free_pages",
 ];
-/// What others have put into caches goes; what counters have by processor is summed up. Pages that are free
-/// are also in lists by processor.
-const LOOK: &str = "sync; echo 3 >/proc/sys/vm/drop_caches; r=/proc/sys/vm/stat_refresh; \
-                    test ! -e $r || echo 1 >$r; cat /proc/sys/fs/file-nr; \
-                    grep -E '^nr_(slab_|(in)?active_|unevictable |isolated_|page_table_|free_pages |foll_pin_)' \
-                    /proc/vmstat; grep -E '^ +count:' /proc/zoneinfo; cat /proc/slabinfo";
-
 /// A sample.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(super) struct Figures {
@@ -79,7 +72,7 @@ impl Figures {
 /// Takes a sample.
 pub(super) fn figures(guest: &mut Guest, since: Duration) -> Result<Figures> {
     let (latency, copy) = latency(guest)?;
-    let mut figures = parse(&guest.check_within(LOOK, 300)?)?;
+    let mut figures = parse(&guest.check_within(&look(), 300)?)?;
     figures.minutes = since.as_secs_f64() / 60.0;
     (figures.latency, figures.copy) = (latency, copy);
     Ok(figures)
@@ -108,6 +101,17 @@ fn latency(guest: &mut Guest) -> Result<(f64, f64)> {
         times[REPEAT / 2] * 1e3
     };
     Ok((median(dumps), median(copies)))
+}
+
+/// What others have put into caches goes; what counters have by processor is summed up. Pages that are free
+/// are also in lists by processor.
+fn look() -> String {
+    format!(
+        "sync; echo 3 >/proc/sys/vm/drop_caches; r=/proc/sys/vm/stat_refresh; test ! -e $r || echo 1 >$r; \
+         cat /proc/sys/fs/file-nr; grep -E '^({}|nr_foll_pin_.*) ' /proc/vmstat; \
+         grep -E '^ +count:' /proc/zoneinfo; cat /proc/slabinfo",
+        OWNED.join("|")
+    )
 }
 
 fn parse(text: &str) -> Result<Figures> {

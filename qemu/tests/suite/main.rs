@@ -55,7 +55,7 @@ use bed::{Beds, Cell};
 /// A test in machines of its own, or in none.
 type Alone = (&'static str, fn() -> Result<()>);
 
-const ALONE: [Alone; 12] = [
+const ALONE: [Alone; 10] = [
     (
         "autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt",
         autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt,
@@ -91,14 +91,6 @@ const ALONE: [Alone; 12] = [
     (
         "powercut::what_is_on_disk_after_a_power_cut_is_complete_or_can_be_gone_on_with",
         powercut::what_is_on_disk_after_a_power_cut_is_complete_or_can_be_gone_on_with,
-    ),
-    (
-        "security::a_kernel_that_is_locked_down_loads_no_module_without_a_signature",
-        security::a_kernel_that_is_locked_down_loads_no_module_without_a_signature,
-    ),
-    (
-        "security::no_region_is_opened_once_the_kernel_is_locked_down",
-        security::no_region_is_opened_once_the_kernel_is_locked_down,
     ),
     (
         "security::nobody_is_heard_where_the_console_is_switched_off",
@@ -147,6 +139,9 @@ fn suite(arguments: &Arguments) -> Result<ExitCode> {
     let mut trials = Vec::new();
     for (name, run) in ALONE {
         trials.push(trial(&board, name, None, run)?);
+    }
+    for (name, run) in security::lockdown::ALONE {
+        trials.push(trial(&board, name, security::lockdown::excluded(), run)?);
     }
     trials.extend(parity::trials(&board));
     trials.extend(planted::trials(&board));

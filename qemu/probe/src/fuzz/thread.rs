@@ -109,7 +109,7 @@ impl<'a> Thread<'a> {
         self.ring
             .clear()
             .map_err(|errno| format!("the ring's table: errno {errno}"))?;
-        self.nodes.kept = false;
+        self.nodes.kept = self.ring.holds();
         self.nodes.close_all();
         for index in 0..COMMON {
             let _ = sys::close(nodes::common(index));
@@ -180,6 +180,7 @@ impl<'a> Thread<'a> {
     pub fn make(&mut self, op: &Op, board: &mut Board) -> Result<i32, String> {
         let outcome =
             (op.kind().run)(self, &op.args).map_err(|violation| format!("{op}: {violation}"))?;
+        self.nodes.kept = self.ring.holds();
         board.count(op.kind as usize, outcome.errno);
         let signature = u64::from(op.kind) << 56 | (outcome.errno as u64) << 40 | outcome.state;
         // What went well leads further more often than what was refused.

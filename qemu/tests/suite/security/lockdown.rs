@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-//! Integrity lockdown: root cannot change the kernel, and physical memory is closed. On the laboratory's
-//! kernel, which can be locked down.
+//! Integrity lockdown: root cannot change the kernel, and physical memory is closed. On the debug kernel, which
+//! can be locked down.
 
 use anyhow::{Result, bail, ensure};
 
@@ -9,12 +9,32 @@ use harness::guest::Guest;
 use harness::machine::Machine;
 use harness::paths::Paths;
 
-use crate::bed;
+use crate::{Alone, bed};
 
+/// The kernel that has it.
+const FLAVOUR: &str = "debug";
 const NODE: &str = "/dev/resmem/capture";
 
-/// From the start, by the kernel's command line: runs in a machine of its own.
-pub fn a_kernel_that_is_locked_down_loads_no_module_without_a_signature() -> Result<()> {
+/// The tests, each in a machine of its own.
+pub const ALONE: [Alone; 2] = [
+    (
+        "security::a_kernel_that_is_locked_down_loads_no_module_without_a_signature",
+        a_kernel_that_is_locked_down_loads_no_module_without_a_signature,
+    ),
+    (
+        "security::no_region_is_opened_once_the_kernel_is_locked_down",
+        no_region_is_opened_once_the_kernel_is_locked_down,
+    ),
+];
+
+/// Why they cannot be run, if so.
+pub fn excluded() -> Option<String> {
+    let debug = bed::instead().is_some_and(|flavour| flavour == FLAVOUR);
+    (!debug).then(|| "needs a kernel that can be locked down: make test-debug".to_owned())
+}
+
+/// From the start, by the kernel's command line.
+fn a_kernel_that_is_locked_down_loads_no_module_without_a_signature() -> Result<()> {
     with_machine("lockdown", "lockdown=integrity", |guest| {
         let log = guest.check("dmesg")?;
         ensure!(
@@ -27,8 +47,8 @@ pub fn a_kernel_that_is_locked_down_loads_no_module_without_a_signature() -> Res
     })
 }
 
-/// Later, when the module has been loaded: runs in a machine of its own, for there is no way back.
-pub fn no_region_is_opened_once_the_kernel_is_locked_down() -> Result<()> {
+/// Later, when the module has been loaded. There is no way back.
+fn no_region_is_opened_once_the_kernel_is_locked_down() -> Result<()> {
     with_machine("lockdown-later", "", |guest| {
         says(guest, NODE, "ok")?;
         says(guest, "/dev/mem", "ok")?;
@@ -68,7 +88,7 @@ fn with_machine(
 ) -> Result<()> {
     let paths = Paths::discover()?;
     let board = bed::board(&paths)?;
-    let image = bed::image(&paths, &board, "lab")?;
+    let image = bed::image(&paths, &board, FLAVOUR)?;
     let folder = paths.fresh_out(&format!("suite/{name}"))?;
     let mut machine = Machine::new(&board, &image, &folder);
     machine.tools = true;
@@ -77,11 +97,8 @@ fn with_machine(
     let mut guest = machine.start()?;
     let result = guest.wait_for_shell().and_then(|_| work(&mut guest));
     match result {
-        Ok(()) => {
-            let status = guest.power_off()?;
-            ensure!(status.success(), "QEMU ended with {status}");
-            Ok(())
-        }
+        // Its instruments cannot be asked any more: debugfs is closed too.
+        Ok(()) => guest.kill(),
         Err(error) => bail!("{error:#}\n{}", guest.report()),
     }
 }

@@ -6,7 +6,7 @@ mod bounds;
 mod console;
 mod frozen;
 mod image;
-mod lockdown;
+pub mod lockdown;
 mod messages;
 mod readonly;
 mod writer;
@@ -15,10 +15,6 @@ use crate::bed::Case;
 
 pub use bounds::{TAIL, TAIL_BASE};
 pub use console::nobody_is_heard_where_the_console_is_switched_off;
-pub use lockdown::{
-    a_kernel_that_is_locked_down_loads_no_module_without_a_signature,
-    no_region_is_opened_once_the_kernel_is_locked_down,
-};
 
 pub fn cases() -> Vec<Case> {
     [

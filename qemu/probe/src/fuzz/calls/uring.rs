@@ -63,7 +63,6 @@ pub fn register(thread: &mut Thread<'_>, args: &Args) -> Ran {
                 length,
             };
             thread.ring.table[asked.index as usize] = Some(held);
-            thread.nodes.kept = true;
         }
         Err(errno) if !REFUSALS.contains(&errno) => {
             return Err(format!("errno {errno} is none of this command's"));
@@ -79,7 +78,6 @@ pub fn unregister(thread: &mut Thread<'_>, args: &Args) -> Ran {
     let index = args[0] as usize % ENTRIES;
     let before = thread.ring.table[index].is_some();
     let called = thread.ring.forget(index);
-    thread.nodes.kept = thread.ring.holds();
     Ok(Outcome::of(&called, u64::from(before)))
 }
 
@@ -97,7 +95,7 @@ pub fn fixed(thread: &mut Thread<'_>, args: &Args) -> Ran {
     if args[5] & 3 == 3 {
         let read = opcode::ReadFixed::new(fd, address.cast_mut(), length, index as u16);
         let called = thread.ring.submit(&read.offset(position).build())?;
-        if called.is_ok() && held.is_some() {
+        if called.is_ok() {
             return Err(format!("{called:?}: {held:?} was read into"));
         }
         return Ok(Outcome::of(&called, target.sort | 1 << 8));
