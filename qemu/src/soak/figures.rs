@@ -30,8 +30,8 @@ const PAGES: [&str; 11] = [
     "nr_page_table_pages",
     "nr_free_pages",
 ];
-/// KiB by what has them, in `/proc/meminfo`. Stacks are in vmalloc space.
-const AREAS: [&str; 2] = ["VmallocUsed:", "Percpu:"];
+/// KiB by what has them, in `/proc/meminfo`. Where stacks are in vmalloc space they count twice, at all times.
+const AREAS: [&str; 3] = ["KernelStack:", "VmallocUsed:", "Percpu:"];
 /// The kernel's store of stack traces, which keeps each that is new (`lib/stackdepot.c`): the line that tells of its
 /// pools, and the pages of one.
 const DEPOT: (&str, &str, u64) = ("/sys/kernel/debug/stackdepot/stats", "pools:", 4);
@@ -167,7 +167,7 @@ mod tests {
         nr_free_pages 70000\nnr_slab_unreclaimable 900\n\
         nr_active_file 80\nnr_foll_pin_acquired 40\nnr_foll_pin_released 38\n\
               count:    7\n              count:    13\n\
-        VmallocUsed:        1004 kB\nPercpu:              76 kB\npools: 25\n\
+        KernelStack:     20 kB\nVmallocUsed:        984 kB\nPercpu:              76 kB\npools: 25\n\
         slabinfo - version: 2.1\n\
         # name <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables <limit>\n\
         biovec-max 4 10 3072 10 8 : tunables 0 0 0 : slabdata 1 1 0\n\
