@@ -162,16 +162,16 @@ pub fn make(
     build: &Path,
     bindgen: &Path,
 ) -> Result<Command> {
-    let tools = builder.tools;
+    let (tools, board) = (builder.tools, builder.board);
     let mut make = tools.command("make");
     make.arg("-C")
         .arg(&source.tree)
         .arg(format!("O={}", build.display()))
-        .arg(format!("ARCH={}", builder.board.get("LINUX_ARCH")?))
-        .arg(match builder.board.find("LLVM") {
+        .arg(format!("ARCH={}", board.get("LINUX_ARCH")?))
+        .arg(match board.find("LLVM") {
             // The compiler is told its target by the architecture.
             Some(release) => format!("LLVM={release}"),
-            None => format!("CROSS_COMPILE={}", builder.board.get("CROSS_COMPILE")?),
+            None => format!("CROSS_COMPILE={}", board.get("CROSS_COMPILE")?),
         })
         .arg(format!("BINDGEN={}", bindgen.display()))
         .arg(format!("RUSTC={}", tools.tool("rustc").display()))
@@ -184,7 +184,19 @@ pub fn make(
         .env("KBUILD_BUILD_USER", "resdump")
         .env("KBUILD_BUILD_HOST", "resdump")
         .env("KBUILD_BUILD_VERSION", "1");
+    // Flavours of a board differ in few lines of their configuration, and most of their objects are the same.
+    if board.find("LLVM").is_none() && found("ccache") {
+        make.arg(format!("CC=ccache {}gcc", board.get("CROSS_COMPILE")?))
+            .env("CCACHE_DIR", builder.paths.cache.join("ccache"))
+            .env("CCACHE_MAXSIZE", "2G");
+    }
     Ok(make)
+}
+
+/// Is the program on the `PATH`?
+fn found(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 fn jobs() -> usize {

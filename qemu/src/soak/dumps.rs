@@ -61,6 +61,7 @@ fn start(board: &Board, image: &Image, folder: &Path) -> Result<(Stage, Guest)> 
     let stage = Stage {
         raw: raw.clone(),
         capture: fs::read(&content)?,
+        page: board.number_or("PAGE_SIZE", 4096)? >> 10,
     };
     let mut machine = Machine::new(board, image, folder);
     machine.tools = true;
@@ -92,7 +93,7 @@ fn run(guest: &mut Guest, stage: &Stage, length: Duration) -> Result<Report> {
         if done.rounds == 1 {
             continue;
         }
-        let sample = figures(guest, started.elapsed())?;
+        let sample = figures(guest, stage.page, started.elapsed())?;
         println!("    {}", sample.line(&done));
         samples.push(sample);
         if searched.elapsed() >= SEARCH {

@@ -16,8 +16,8 @@ const REPEAT: usize = 15;
 /// As much as a small dump, by the kernel's own direct write; its seconds.
 const COPY: &str = "dd if=/dev/zero of=/dev/vda bs=1M count=1 oflag=direct 2>&1 | \
                     sed -n 's/.* copied, \\(.*\\) seconds.*/\\1/p'";
-/// Pages by what has them, in `/proc/vmstat`. What the module or a driver has is in none of these.
-const OWNED: [&str; 11] = [
+/// Pages by what has them, in `/proc/vmstat`.
+const PAGES: [&str; 11] = [
     "nr_slab_reclaimable",
     "nr_slab_unreclaimable",
     "nr_inactive_anon",
@@ -30,13 +30,20 @@ const OWNED: [&str; 11] = [
     "nr_page_table_pages",
     "nr_free_pages",
 ];
+/// KiB by what has them, in `/proc/meminfo`. Where stacks are in vmalloc space they count twice, at all times.
+const AREAS: [&str; 3] = ["KernelStack:", "VmallocUsed:", "Percpu:"];
+/// The kernel's store of stack traces, which keeps each that is new (`lib/stackdepot.c`): the line that tells of its
+/// pools, and the pages of one.
+const DEPOT: (&str, &str, u64) = ("/sys/kernel/debug/stackdepot/stats", "pools:", 4);
 /// A sample.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(super) struct Figures {
     /// Since the start.
     pub minutes: f64,
-    /// Pages that are free, or in slabs, page cache, processes and their page tables.
-    pub known_pages: u64,
+    /// KiB that are free or whose owner the kernel tells. What the module or a driver has is not among these.
+    pub known: u64,
+    /// The same by owner.
+    pub owners: BTreeMap<String, u64>,
     /// Open files.
     pub files: u64,
     /// Pages that are pinned.
@@ -56,10 +63,10 @@ impl Figures {
     /// For somebody who waits.
     pub fn line(&self, done: &Done) -> String {
         format!(
-            "{:5.1} min: round {}, known {} pages, slab {} KiB, files {}, pinned {}, small dump {:.1} ms, copy {:.1} ms",
+            "{:5.1} min: round {}, known {} KiB, slab {} KiB, files {}, pinned {}, small dump {:.1} ms, copy {:.1} ms",
             self.minutes,
             done.rounds,
-            self.known_pages,
+            self.known,
             self.slab >> 10,
             self.files,
             self.pinned,
@@ -70,9 +77,10 @@ impl Figures {
 }
 
 /// Takes a sample.
-pub(super) fn figures(guest: &mut Guest, since: Duration) -> Result<Figures> {
+/// With the size of a page in KiB.
+pub(super) fn figures(guest: &mut Guest, page: u64, since: Duration) -> Result<Figures> {
     let (latency, copy) = latency(guest)?;
-    let mut figures = parse(&guest.check_within(&look(), 300)?)?;
+    let mut figures = parse(&guest.check_within(&look(), 300)?, page)?;
     figures.minutes = since.as_secs_f64() / 60.0;
     (figures.latency, figures.copy) = (latency, copy);
     Ok(figures)
@@ -109,22 +117,32 @@ fn look() -> String {
     format!(
         "sync; echo 3 >/proc/sys/vm/drop_caches; r=/proc/sys/vm/stat_refresh; test ! -e $r || echo 1 >$r; \
          cat /proc/sys/fs/file-nr; grep -E '^({}|nr_foll_pin_.*) ' /proc/vmstat; \
-         grep -E '^ +count:' /proc/zoneinfo; cat /proc/slabinfo",
-        OWNED.join("|")
+         grep -E '^ +count:' /proc/zoneinfo; grep -E '^({}) ' /proc/meminfo; \
+         d={}; test ! -e $d || grep '^{}' $d; cat /proc/slabinfo",
+        PAGES.join("|"),
+        AREAS.join("|"),
+        DEPOT.0,
+        DEPOT.1,
     )
 }
 
-fn parse(text: &str) -> Result<Figures> {
+fn parse(text: &str, page: u64) -> Result<Figures> {
     let mut figures = Figures::default();
+    let mut own =
+        |owner: &str, kib: u64| *figures.owners.entry(owner.to_owned()).or_default() += kib;
     for (number, line) in text.lines().enumerate() {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words[..] {
             // file-nr: allocated, of which free, and the most.
             [files, _, _] if number == 0 => figures.files = files.parse()?,
-            [name, pages] if OWNED.contains(&name) => {
-                figures.known_pages += pages.parse::<u64>()?;
+            [name, pages] if PAGES.contains(&name) => own(name, pages.parse::<u64>()? * page),
+            ["count:", pages] => own("free, by processor", pages.parse::<u64>()? * page),
+            [name, kib, "kB"] if AREAS.contains(&name) => {
+                own(name.trim_end_matches(':'), kib.parse()?)
             }
-            ["count:", pages] => figures.known_pages += pages.parse::<u64>()?,
+            [name, pools] if name == DEPOT.1 => {
+                own("stack traces", pools.parse::<u64>()? * DEPOT.2 * page)
+            }
             ["nr_foll_pin_acquired", pages] => figures.pinned += pages.parse::<i64>()?,
             ["nr_foll_pin_released", pages] => figures.pinned -= pages.parse::<i64>()?,
             [cache, active, _, size, _, _, ":", "tunables", ..] => {
@@ -136,7 +154,8 @@ fn parse(text: &str) -> Result<Figures> {
             _ => bail!("{line:?} in {text}"),
         }
     }
-    ensure!(figures.known_pages > 0 && figures.slab > 0, "{text}");
+    figures.known = figures.owners.values().sum();
+    ensure!(figures.known > 0 && figures.slab > 0, "{text}");
     Ok(figures)
 }
 
@@ -148,6 +167,7 @@ mod tests {
         nr_free_pages 70000\nnr_slab_unreclaimable 900\n\
         nr_active_file 80\nnr_foll_pin_acquired 40\nnr_foll_pin_released 38\n\
               count:    7\n              count:    13\n\
+        KernelStack:     20 kB\nVmallocUsed:        984 kB\nPercpu:              76 kB\npools: 25\n\
         slabinfo - version: 2.1\n\
         # name <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables <limit>\n\
         biovec-max 4 10 3072 10 8 : tunables 0 0 0 : slabdata 1 1 0\n\
@@ -155,15 +175,15 @@ mod tests {
 
     #[test]
     fn a_sample_is_read() {
-        let figures = parse(TEXT).unwrap();
-        assert_eq!((figures.files, figures.known_pages), (96, 71000));
+        let figures = parse(TEXT, 4).unwrap();
+        assert_eq!((figures.files, figures.known), (96, 4 * 71100 + 1080));
         assert_eq!((figures.pinned, figures.slab), (2, 4 * 3072 + 6400));
         assert_eq!(figures.caches["kmalloc-64"], 6400);
     }
 
     #[test]
     fn a_line_that_is_not_known_is_an_error() {
-        assert!(parse(&format!("{TEXT}cat: no such file\n")).is_err());
-        assert!(parse("").is_err());
+        assert!(parse(&format!("{TEXT}cat: no such file\n"), 4).is_err());
+        assert!(parse("", 4).is_err());
     }
 }

@@ -2,6 +2,7 @@
 //! The long run's report: what was done, and whether the kernel holds more at the end than at the
 //! beginning.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use comfy_table::Table;
@@ -34,6 +35,8 @@ pub(super) struct Report {
     passed: bool,
     done: Done,
     drifts: Vec<Drift>,
+    /// Owners of memory, and by how many KiB what they have changed.
+    owners: Vec<(String, i64)>,
     /// Caches, and by how many bytes they grew.
     grown: Vec<(String, i64)>,
     samples: Vec<Figures>,
@@ -48,6 +51,7 @@ impl Report {
             passed: drifts.iter().all(|drift| drift.ok),
             done,
             drifts,
+            owners: changes(&samples, |at| &at.owners),
             grown: grown(&samples),
             samples,
         }
@@ -74,6 +78,10 @@ impl Report {
         for (way, count) in &done.dumps {
             dumps.add_row([way.clone(), count.to_string()]);
         }
+        let mut owners = table(&["owner of memory", "KiB more"]);
+        for (owner, kib) in &self.owners {
+            owners.add_row([owner.clone(), kib.to_string()]);
+        }
         let mut grown = table(&["cache", "bytes more"]);
         for (cache, bytes) in &self.grown {
             grown.add_row([cache.clone(), bytes.to_string()]);
@@ -85,7 +93,8 @@ impl Report {
              them.\n\
              The kernel had nothing to complain about after any round: no warning, lock debugging on to the \
              end, no misuse of DMA, nothing that nobody points to in {} searches.\n\n\
-             {drifts}\n\n{dumps}\n\nCaches that grew most:\n\n{grown}\n",
+             {drifts}\n\n{dumps}\n\nOwners of memory, from the first sample to the last:\n\n{owners}\n\nCaches that grew \
+             most:\n\n{grown}\n",
             self.minutes,
             done.rounds,
             done.bytes,
@@ -120,9 +129,9 @@ fn drifts(samples: &[Figures]) -> Vec<Drift> {
     };
     vec![
         drift(
-            "pages that are free or have an owner",
-            |at| at.known_pages as f64,
-            |first| first - 512.0,
+            "KiB that are free or have an owner",
+            |at| at.known as f64,
+            |first| first - 2048.0,
         ),
         drift(
             "bytes in slabs",
@@ -153,18 +162,27 @@ fn tenths(samples: &[Figures], value: fn(&Figures) -> f64) -> (f64, f64) {
     )
 }
 
-fn grown(samples: &[Figures]) -> Vec<(String, i64)> {
+/// From the first sample to the last: what changed, the largest increase first.
+fn changes(
+    samples: &[Figures],
+    what: fn(&Figures) -> &BTreeMap<String, u64>,
+) -> Vec<(String, i64)> {
     let (Some(first), Some(last)) = (samples.first(), samples.last()) else {
         return Vec::new();
     };
-    let before = |cache: &String| first.caches.get(cache).copied().unwrap_or(0) as i64;
-    let mut grown: Vec<(String, i64)> = last
-        .caches
+    let before = |name: &String| what(first).get(name).copied().unwrap_or(0) as i64;
+    let mut changes: Vec<(String, i64)> = what(last)
         .iter()
-        .map(|(cache, bytes)| (cache.clone(), *bytes as i64 - before(cache)))
-        .filter(|(_, bytes)| *bytes > 0)
+        .map(|(name, now)| (name.clone(), *now as i64 - before(name)))
+        .filter(|(_, change)| *change != 0)
         .collect();
-    grown.sort_by_key(|(_, bytes)| -bytes);
+    changes.sort_by_key(|(_, change)| -change);
+    changes
+}
+
+fn grown(samples: &[Figures]) -> Vec<(String, i64)> {
+    let mut grown = changes(samples, |at| &at.caches);
+    grown.retain(|(_, bytes)| *bytes > 0);
     grown.truncate(NAMED);
     grown
 }
@@ -190,7 +208,7 @@ mod tests {
     fn samples(change: impl Fn(u64, &mut Figures)) -> Vec<Figures> {
         let sample = |at| {
             let mut figures = Figures {
-                known_pages: 50_000,
+                known: 400_000,
                 files: 90,
                 slab: 20 << 20,
                 latency: 10.0,
@@ -217,8 +235,8 @@ mod tests {
     #[test]
     fn each_leak_breaks_its_bound() {
         assert_eq!(
-            broken(|at, it| it.known_pages -= 100 * at),
-            ["pages that are free or have an owner"]
+            broken(|at, it| it.known -= 200 * at),
+            ["KiB that are free or have an owner"]
         );
         assert_eq!(broken(|at, it| it.slab += 100_000 * at), ["bytes in slabs"]);
         assert_eq!(broken(|at, it| it.files += 3 * at), ["open files"]);

@@ -28,6 +28,8 @@ pub(super) struct Stage {
     pub raw: Disk,
     /// What the region holds.
     pub capture: Vec<u8>,
+    /// KiB of a page.
+    pub page: u64,
 }
 
 /// What has been done so far.
