@@ -7,7 +7,12 @@
 RESDUMP_VERSION = 0.1.0
 RESDUMP_SITE = $(BUILD_DIR)/resdump-site
 RESDUMP_SITE_METHOD = local
-RESDUMP_LICENSE = MIT
+RESDUMP_LICENSE = \
+	MIT, \
+	Apache-2.0 or MIT (crates), \
+	Unlicense or MIT (crates), \
+	CC0-1.0 or Apache-2.0 (crates), \
+	Zlib (crates)
 RESDUMP_LICENSE_FILES = LICENSES/MIT.txt
 RESDUMP_SUBDIR = userland
 
@@ -25,13 +30,22 @@ RESDUMP_PRE_LEGAL_INFO_HOOKS += RESDUMP_MAKE_SITE
 # The infrastructure vendors crates when it downloads, and a local package is
 # not downloaded. What is fetched is pinned by userland/Cargo.lock.
 define RESDUMP_VENDOR
-	mkdir -p $(@D)/.cargo
-	cd $(@D) && rm -rf VENDOR && \
+	mkdir -p $(RESDUMP_DIR)/.cargo
+	cd $(RESDUMP_DIR) && rm -rf VENDOR && \
 		$(HOST_MAKE_ENV) $(PKG_COMMON_CARGO_ENV) flock $(DL_DIR)/.br-cargo-lock \
 		cargo vendor --manifest-path userland/Cargo.toml --locked VENDOR \
 		> .cargo/config.toml
 endef
 RESDUMP_PRE_CONFIGURE_HOOKS += RESDUMP_VENDOR
+
+# Buildroot collects no licences of crates. Their texts go beside the package's own.
+define RESDUMP_SAVE_CRATES_LICENSES
+	$(if $(wildcard $(RESDUMP_DIR)/VENDOR),,$(RESDUMP_VENDOR))
+	cd $(RESDUMP_DIR)/VENDOR && \
+		find . -type f -not -path '*/src/*' -iregex '.*/\(licen[sc]e\|copying\|notice\|unlicense\).*' | \
+		rsync -a --files-from=- . $(LICENSE_FILES_DIR_TARGET)/resdump-$(RESDUMP_VERSION)/crates/
+endef
+RESDUMP_POST_LEGAL_INFO_HOOKS += RESDUMP_SAVE_CRATES_LICENSES
 
 # busybox need not be static beside it.
 define RESDUMP_BUSYBOX_CONFIG_FIXUPS
@@ -72,3 +86,6 @@ define RESDUMP_INSTALL_TARGET_CMDS
 endef
 
 $(eval $(cargo-package))
+
+# The crates are fetched by cargo.
+resdump-legal-info: host-rustc

@@ -111,4 +111,41 @@ mod tests {
         let wanted = "CONFIG_KUNIT=y\n# a comment\n# CONFIG_KUNIT is not set\n";
         assert!(check_config(wanted, "CONFIG_SMP=y\n").status.success());
     }
+
+    /// A shared object of that name in `folder`, linked against others there.
+    fn link(folder: &Path, name: &str, against: &[&str]) {
+        let output = Command::new("gcc")
+            .args(["-shared", "-nostdlib", "-Wl,--no-as-needed", "-o", name])
+            .arg(format!("-Wl,-soname,{name}"))
+            .args(against)
+            .args(["-x", "c", "/dev/null"])
+            .current_dir(folder)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+
+    #[test]
+    fn libraries_that_no_program_needs_are_left_out_and_others_are_not() {
+        let target = tempfile::tempdir().unwrap();
+        let lib = target.path().join("lib");
+        std::fs::create_dir(&lib).unwrap();
+        link(&lib, "libresolv.so.2", &[]);
+        link(&lib, "libm.so.6", &["libresolv.so.2"]);
+        link(&lib, "libdl.so.2", &[]);
+        link(&lib, "libutil.so.1", &["libdl.so.2"]);
+        link(&lib, "program", &["libm.so.6"]);
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let status = Command::new(root.join("../buildroot-external/post-fakeroot.sh"))
+            .arg(target.path())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        let mut left: Vec<_> = std::fs::read_dir(&lib)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["libm.so.6", "libresolv.so.2", "program"]);
+    }
 }
