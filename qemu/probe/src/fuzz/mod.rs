@@ -73,7 +73,7 @@ impl Fuzz {
         let workers = self.threads.clamp(1, WORKERS);
         let plan = Plan {
             seed,
-            operations: self.operations / workers as u32,
+            operations: self.operations.div_ceil(workers as u32),
             workers,
             processes: workers.min(2),
         };
