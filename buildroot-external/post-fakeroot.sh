@@ -5,7 +5,7 @@
 set -eu
 readelf --version >/dev/null
 needed() {
-    find "$1" -type f -perm -u+x -exec readelf -d {} + 2>/dev/null | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'
+    find "$1" -type f -exec readelf -d {} + 2>/dev/null | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'
 }
 removed=yes
 while [ -n "$removed" ]; do

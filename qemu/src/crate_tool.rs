@@ -35,11 +35,7 @@ impl CrateTool {
                     .args(["install", "--locked", "--force", self.package])
                     .args(["--version", self.version, "--root"])
                     .arg(&folder)
-                    .env("CARGO_TARGET_DIR", folder.join("target"))
-                    // They run for seconds: what the optimizer would save there costs minutes here.
-                    .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
-                    .env("CARGO_PROFILE_RELEASE_LTO", "off")
-                    .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "256"),
+                    .env("CARGO_TARGET_DIR", folder.join("target")),
             )?;
             fs::remove_dir_all(folder.join("target"))?;
             step.done();

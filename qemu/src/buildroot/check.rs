@@ -135,6 +135,9 @@ mod tests {
         link(&lib, "libdl.so.2", &[]);
         link(&lib, "libutil.so.1", &["libdl.so.2"]);
         link(&lib, "program", &["libm.so.6"]);
+        // A library need not be executable.
+        let plain = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        std::fs::set_permissions(lib.join("libm.so.6"), plain).unwrap();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let status = Command::new(root.join("../buildroot-external/post-fakeroot.sh"))
             .arg(target.path())

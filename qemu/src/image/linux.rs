@@ -185,18 +185,12 @@ pub fn make(
         .env("KBUILD_BUILD_HOST", "resdump")
         .env("KBUILD_BUILD_VERSION", "1");
     // Flavours of a board differ in few lines of their configuration, and most of their objects are the same.
-    if board.find("LLVM").is_none() && found("ccache") {
+    if board.find("LLVM").is_none() && output_of(tools.command("ccache").arg("--version")).is_ok() {
         make.arg(format!("CC=ccache {}gcc", board.get("CROSS_COMPILE")?))
             .env("CCACHE_DIR", builder.paths.cache.join("ccache"))
             .env("CCACHE_MAXSIZE", "2G");
     }
     Ok(make)
-}
-
-/// Is the program on the `PATH`?
-fn found(program: &str) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 fn jobs() -> usize {
