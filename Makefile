@@ -40,7 +40,7 @@ help: ## what can be made
 	@echo "  IMAGE=$(IMAGE)   for run, test, bench, console: quick, or buildroot (after make image)"
 	@echo "  BUILDROOT_DIR=  a Buildroot tree instead of the pinned release (docs/buildroot.md)"
 	@echo "  TEST=           only suite tests whose names contain this"
-	@echo "  SANITIZER=      for test-twin: kasan or kcsan alone"
+	@echo "  SANITIZER=      for test-twin: kasan or kcsan alone; for fuzz: on the twin"
 	@echo "  CUTS=$(CUTS) CUTS_SEED=  for cuts: how many; the seed that repeats their plan"
 	@echo "  FUZZ_OPS=$(FUZZ_OPS) FUZZ_SEED=  for fuzz: how many; the seed that repeats the draws"
 	@echo "  FUZZ_SECONDS=$(FUZZ_SECONDS)  for fuzz-readers: how long each"
@@ -86,10 +86,11 @@ test-twin: ## the suite on an arm64 machine, watched by KASAN and then by KCSAN
 		echo "sanitizer $$sanitizer"; RESDUMP_FLAVOUR=$$sanitizer \
 		$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --test suite -- $(TEST) || exit 1; done
 
-fuzz: export RESDUMP_BOARD := $(BOARD)
-fuzz: export RESDUMP_FLAVOUR := debug
+fuzz: export RESDUMP_BOARD := $(if $(SANITIZER),qemu-arm64-virt,$(BOARD))
+fuzz: export RESDUMP_FLAVOUR := $(or $(SANITIZER),debug)
 fuzz: export RESDUMP_FUZZ_OPERATIONS := $(FUZZ_OPS)
 fuzz: setup ## FUZZ_OPS calls at random on the nodes, on the debug kernel
+	@$(if $(SANITIZER),qemu/setup.sh twin)
 	@$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --test suite -- fuzz::
 
 fuzz-readers: setup ## the readers of dumps on random input, FUZZ_SECONDS each

@@ -29,9 +29,10 @@ struct Run {
 ///
 /// # Invariants
 ///
-/// Every frame of `runs` has a valid `struct page` that carries `PG_reserved`: the boot-time
-/// allocator never handed it to the page allocator, and nothing takes it back. The `struct page`s
-/// are one array (`helpers.c` refuses other memory models). Runs are in order, and do not touch.
+/// Every frame of `runs` has a valid `struct page`, by which the kernel reaches its bytes and which
+/// carries `PG_reserved`: the boot-time allocator never handed it to the page allocator, and nothing
+/// takes it back. The `struct page`s are one array (`helpers.c` refuses other memory models). Runs
+/// are in order, and do not touch.
 pub(crate) struct Frames {
     first: usize,
     count: usize,
@@ -42,7 +43,8 @@ impl Frames {
     /// The frames that `size` bytes from physical address `base` lie in.
     ///
     /// A frame has no `struct page` when it is outside the kernel's memory map (`mem=` on the
-    /// command line, memory that the firmware does not report). May sleep. Errors: `EINVAL` for a
+    /// command line, memory that the firmware does not report); one that the kernel has no mapping
+    /// of (`no-map` on arm64) counts as none: who pins it would fault. May sleep. Errors: `EINVAL` for a
     /// range that is empty or wraps, `EBUSY` for a frame that has a page which is not reserved: it
     /// is the page allocator's.
     pub(crate) fn new(base: u64, size: u64) -> Result<Self> {
@@ -102,12 +104,6 @@ impl Frames {
         let next = self.runs.iter().find(|run| run.end > index);
         next.map_or(self.count, |run| run.start)
             .saturating_sub(index)
-    }
-
-    /// Whether frame `index` has a page through which a processor reaches it.
-    pub(crate) fn is_mapped(&self, index: usize) -> bool {
-        // SAFETY: Any frame that has a page may be asked for.
-        self.pages_from(index) > 0 && unsafe { ffi::resmem_frame_is_mapped(self.first + index) }
     }
 
     /// The page of frame `index`, counted from the first; `ENXIO` when there is none.

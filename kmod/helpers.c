@@ -19,20 +19,32 @@ const char *resmem_reserve_mem_parameter(void)
 	return reserve_mem;
 }
 
+/* Whether the kernel itself reaches a page: pipes, ptrace and drivers that copy do so by its own mapping. */
+static bool frame_is_mapped(unsigned long pfn)
+{
+#ifdef CONFIG_ARM64
+	/* Here no-map memory has pages, and is left out of the linear mapping. */
+	return pfn_is_map_memory(pfn);
+#else
+	return true;
+#endif
+}
+
 unsigned long resmem_first_frame_with_page(unsigned long pfn, unsigned long end)
 {
 #ifdef CONFIG_SPARSEMEM
 	/* for_each_valid_pfn() is not for modules here. A section without pages is passed over as one. */
 	unsigned long limit = min(end, section_nr_to_pfn(NR_MEM_SECTIONS));
 
-	while (pfn < limit && !pfn_valid(pfn))
+	while (pfn < limit && !(pfn_valid(pfn) && frame_is_mapped(pfn)))
 		pfn = valid_section(__pfn_to_section(pfn)) ? pfn + 1 : SECTION_ALIGN_UP(pfn + 1);
 	return pfn < limit ? pfn : end;
 #else
 	unsigned long first;
 
 	for_each_valid_pfn(first, pfn, end)
-		return first;
+		if (frame_is_mapped(first))
+			return first;
 	return end;
 #endif
 }
@@ -45,16 +57,6 @@ bool resmem_frame_is_reserved(unsigned long pfn)
 struct page *resmem_frame_to_page(unsigned long pfn)
 {
 	return pfn_to_page(pfn);
-}
-
-bool resmem_frame_is_mapped(unsigned long pfn)
-{
-#ifdef CONFIG_ARM64
-	/* Here no-map memory has pages, and is left out of the linear mapping. */
-	return pfn_is_map_memory(pfn);
-#else
-	return true;
-#endif
 }
 
 struct page *resmem_kmalloc_to_page(const void *address)

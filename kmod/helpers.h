@@ -17,12 +17,13 @@
 #include <linux/sched/signal.h>
 #include <linux/security.h>
 
-/* The pages of a reserved region: which frame is the first that has one (end: none), is it ours for good, and which? */
+/*
+ * The pages of a reserved region: which frame is the first that has one by which the kernel reaches it (end: none),
+ * is it ours for good, and which?
+ */
 unsigned long resmem_first_frame_with_page(unsigned long pfn, unsigned long end);
 bool resmem_frame_is_reserved(unsigned long pfn);
 struct page *resmem_frame_to_page(unsigned long pfn);
-/* A frame that has a page: can the kernel reach it by that? */
-bool resmem_frame_is_mapped(unsigned long pfn);
 
 struct page *resmem_kmalloc_to_page(const void *address);
 

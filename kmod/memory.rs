@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Bytes of a region for a processor: through the page where there is one that is mapped, else through
-//! a mapping made for the purpose. For small looks and for what direct I/O cannot carry.
+//! Bytes of a region for a processor: through the page where there is one, else through a mapping made
+//! for the purpose. For small looks and for what direct I/O cannot carry.
 
 use core::ptr::{
     self,
@@ -112,7 +112,7 @@ impl Memory {
             // is not memory of a Rust object; a device that changes it meanwhile only changes which
             // bytes are copied.
             unsafe {
-                if self.frames.is_mapped(index) {
+                if holes == 0 {
                     let page = self.frames.page(index)?;
                     match copy {
                         Copy::Out(to) => page.read_raw(to.add(done), within, piece)?,
@@ -137,7 +137,7 @@ impl Memory {
     }
 }
 
-/// A mapping of memory that has no `struct page`, or none that is mapped.
+/// A mapping of memory that has no `struct page`.
 ///
 /// # Invariants
 ///
@@ -150,8 +150,8 @@ impl Window {
     /// Maps `length` bytes from physical address `start`, cached. May sleep.
     fn map(start: u64, length: usize) -> Result<Self> {
         let start = bindings::resource_size_t::try_from(start).map_err(|_| ERANGE)?;
-        // SAFETY: Any range may be asked for; it belongs to a part of a reserved region that is not
-        // mapped, so the kernel has no mapping of its own that this could contradict.
+        // SAFETY: Any range may be asked for; it belongs to a part of a reserved region that has
+        // no page, so the kernel has no mapping of its own that this could contradict.
         let address =
             unsafe { bindings::memremap(start, length, bindings::MEMREMAP_WB as c_ulong) };
         // INVARIANT: It was just returned, unless there is none.

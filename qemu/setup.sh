@@ -14,7 +14,7 @@ packages="
 rustc-web cargo-web rustfmt-web rust-web-clippy rust-web-src
 gcc libc6-dev gcc-powerpc-linux-gnu libc6-dev-powerpc-cross
 libclang-19-dev
-make ccache flex bison bc libssl-dev libelf-dev patch tar xz-utils bzip2 u-boot-tools gawk git
+make flex bison bc libssl-dev libelf-dev patch tar xz-utils bzip2 u-boot-tools gawk git
 g++ perl rsync cpio unzip wget file gpg
 ca-certificates debian-archive-keyring
 qemu-system-ppc u-boot-qemu device-tree-compiler e2fsprogs

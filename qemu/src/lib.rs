@@ -14,6 +14,7 @@ pub mod flash;
 pub mod guest;
 pub mod health;
 pub mod image;
+pub mod lanes;
 mod licensing;
 pub mod lint;
 pub mod loader;

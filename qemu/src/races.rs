@@ -50,10 +50,10 @@ pub fn reports(log: &str) -> Vec<Report> {
     reports
 }
 
-/// Counts reports that are none of ours.
+/// Counts those that are none of ours.
 pub fn count(reports: &[Report]) {
     let mut others = OTHERS.lock().unwrap_or_else(PoisonError::into_inner);
-    for report in reports {
+    for report in reports.iter().filter(|report| !report.ours) {
         *others.entry(report.title.clone()).or_default() += 1;
     }
 }

@@ -184,12 +184,6 @@ pub fn make(
         .env("KBUILD_BUILD_USER", "resdump")
         .env("KBUILD_BUILD_HOST", "resdump")
         .env("KBUILD_BUILD_VERSION", "1");
-    // Flavours of a board differ in few lines of their configuration, and most of their objects are the same.
-    if board.find("LLVM").is_none() && output_of(tools.command("ccache").arg("--version")).is_ok() {
-        make.arg(format!("CC=ccache {}gcc", board.get("CROSS_COMPILE")?))
-            .env("CCACHE_DIR", builder.paths.cache.join("ccache"))
-            .env("CCACHE_MAXSIZE", "2G");
-    }
     Ok(make)
 }
 

@@ -3,7 +3,8 @@
 //!
 //! Each test runs in one of a few machines ([`bed::Bed`]). A machine is started when the first of
 //! its tests wants it and serves them one after the other; after each the kernel must have nothing
-//! to complain about. When all tests have run, the machines are powered off.
+//! to complain about. As many machines are busy as there are processors ([`harness::lanes`]). When
+//! all tests have run, the machines are powered off.
 
 mod autodump;
 mod bed;
@@ -43,9 +44,11 @@ mod tool;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
 
 use anyhow::Result;
 use harness::board::Board;
+use harness::lanes;
 use harness::paths::Paths;
 use harness::races;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -99,7 +102,7 @@ const ALONE: [Alone; 10] = [
 ];
 
 fn main() -> ExitCode {
-    match suite(&Arguments::from_args()) {
+    match suite(Arguments::from_args()) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("{error:#}");
@@ -108,7 +111,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn suite(arguments: &Arguments) -> Result<ExitCode> {
+fn suite(mut arguments: Arguments) -> Result<ExitCode> {
     let board = bed::board(&Paths::discover()?)?;
     println!("board {}", board.name);
     let beds = Arc::new(Beds::new());
@@ -152,7 +155,10 @@ fn suite(arguments: &Arguments) -> Result<ExitCode> {
         let run = move || beds.with(bed, &name, run);
         trials.push(trial(&board, &whole, bed.excluded(&board)?, run)?);
     }
-    let conclusion = libtest_mimic::run(arguments, trials);
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    // Who waits for one machine does not keep another from being used.
+    arguments.test_threads.get_or_insert(2 * processors);
+    let conclusion = libtest_mimic::run(&arguments, lanes::deal(trials, Trial::name, processors));
     let ended = beds.power_off();
     if let Err(error) = &ended {
         eprintln!("a machine did not end cleanly: {error:#}");

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 //! Mappings of one thread.
 
+use std::sync::{Mutex, PoisonError};
+
 use super::arena::{Arena, FIXED};
 use super::sys;
 
@@ -84,6 +86,21 @@ impl Maps {
             self.remove(index);
         }
     }
+}
+
+/// Makes a call that maps something, at a `fixed` range or where the kernel likes. One that fails may have taken away
+/// what was at its range; until that is put back, no other thread of the process maps anything there.
+pub fn placing(
+    call: impl FnOnce() -> Result<usize, i32>,
+    fixed: Option<(usize, usize)>,
+) -> Result<usize, i32> {
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let called = call();
+    if let (Err(_), Some((address, length))) = (&called, fixed) {
+        release(address, length, true);
+    }
+    called
 }
 
 /// Gives a range back.

@@ -88,7 +88,7 @@ fn watch(
             let now = Held::look(setting, least)?;
             match &held {
                 None => held = Some(now),
-                Some(before) => now.compare(before)?,
+                Some(before) => now.compare(before, setting)?,
             }
             shared.end_rest(rest);
             rest += 1;

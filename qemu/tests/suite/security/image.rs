@@ -40,7 +40,8 @@ pub fn cases() -> Vec<Case> {
             "memory_cannot_be_reached_beside_the_module",
             |bed| {
                 // A region, and memory that is the kernel's own.
-                for page in [0x1_0000, 0x1000] {
+                let own = bed.board.memory_base()? + (16 << 20);
+                for page in [bed.base("capture")?, own].map(|address| address / 4096) {
                     for command in [
                         format!("dd if=/dev/mem of=/tmp/page bs=4096 skip={page} count=1"),
                         format!(

@@ -33,7 +33,10 @@ pub fn map(thread: &mut Thread<'_>, args: &Args) -> Ran {
         address = Maps::fixed(&thread.arena, args[1]);
     }
     thread.maps.remove(args[1]);
-    let called = sys::mmap(address, length, prot, flags, node.fd, offset);
+    let called = maps::placing(
+        || sys::mmap(address, length, prot, flags, node.fd, offset),
+        fixed.then_some((address, length)),
+    );
     let region = &thread.setting.regions[node.region];
     let page = thread.page as u64;
     let pages = (length as u64).div_ceil(page).saturating_mul(page);
@@ -141,12 +144,17 @@ pub fn remap(thread: &mut Thread<'_>, args: &Args) -> Ran {
     }
     let old = std::ptr::without_provenance_mut(map.address);
     let new = std::ptr::without_provenance_mut::<libc::c_void>(fixed_at);
-    // SAFETY: The mapping is this thread's; a fixed place is too.
-    let ret = unsafe { libc::mremap(old, map.length, length, flags, new) };
-    let called = match ret == libc::MAP_FAILED {
-        true => Err(nix::errno::Errno::last_raw()),
-        false => Ok(ret.addr()),
-    };
+    let called = maps::placing(
+        || {
+            // SAFETY: The mapping is this thread's; a fixed place is too.
+            let ret = unsafe { libc::mremap(old, map.length, length, flags, new) };
+            match ret == libc::MAP_FAILED {
+                true => Err(nix::errno::Errno::last_raw()),
+                false => Ok(ret.addr()),
+            }
+        },
+        (flags & libc::MREMAP_FIXED != 0).then_some((fixed_at, length)),
+    );
     let state = map.region as u64 | (flags as u64) << 4;
     if let Ok(address) = called {
         if length > map.length {

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+//! Which tests run at the same time. A machine serves one test after the other, and those of a bed stand together:
+//! two processors that take the next test of such a list wait for the same machine. So beds are dealt to lanes, and
+//! tests are listed a lane in turn.
+
+use std::collections::BTreeMap;
+
+/// Puts tests into the order of `lanes` lanes, each with whole beds and about as many tests as the others. Tests of
+/// a bed keep their order; `name` is a test's, `bed::…`.
+pub fn deal<T>(tests: Vec<T>, name: impl Fn(&T) -> &str, lanes: usize) -> Vec<T> {
+    let mut beds: BTreeMap<String, Vec<T>> = BTreeMap::new();
+    for test in tests {
+        let bed = name(&test).split("::").next().unwrap_or_default();
+        beds.entry(bed.to_owned()).or_default().push(test);
+    }
+    let mut beds: Vec<_> = beds.into_values().collect();
+    beds.sort_by_key(|bed| std::cmp::Reverse(bed.len()));
+    let mut dealt: Vec<Vec<T>> = Vec::new();
+    dealt.resize_with(lanes.max(1), Vec::new);
+    for bed in beds {
+        if let Some(shortest) = dealt.iter_mut().min_by_key(|lane| lane.len()) {
+            shortest.extend(bed);
+        }
+    }
+    let mut lanes: Vec<_> = dealt.into_iter().map(Vec::into_iter).collect();
+    let mut order = Vec::new();
+    loop {
+        let before = order.len();
+        order.extend(lanes.iter_mut().filter_map(Iterator::next));
+        if order.len() == before {
+            return order;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TESTS: [&str; 6] = ["low::a", "low::b", "low::c", "cut::d", "high::e", "high::f"];
+
+    #[test]
+    fn neighbours_are_of_different_beds_where_that_can_be() {
+        let order = deal(TESTS.to_vec(), |name| name, 2);
+        let expected = ["low::a", "high::e", "low::b", "high::f", "low::c", "cut::d"];
+        assert_eq!(order, expected);
+    }
+
+    #[test]
+    fn a_single_lane_has_all_tests() {
+        let mut order = deal(TESTS.to_vec(), |name| name, 1);
+        order.sort_unstable();
+        let mut expected = TESTS;
+        expected.sort_unstable();
+        assert_eq!(order, expected);
+    }
+}
