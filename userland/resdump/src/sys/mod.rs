@@ -9,6 +9,7 @@ pub mod block;
 pub mod file;
 pub mod mapping;
 pub mod node;
+mod pow;
 pub mod ring;
 pub mod snapshot;
 pub mod splice;
