@@ -378,7 +378,7 @@ pub fn board(paths: &Paths) -> Result<Board> {
     Board::load(&paths.root, &name)
 }
 
-fn page_of(board: &Board) -> Result<u64> {
+pub fn page_of(board: &Board) -> Result<u64> {
     board.number_or("PAGE_SIZE", 4096)
 }
 

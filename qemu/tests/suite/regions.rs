@@ -15,7 +15,7 @@ use harness::machine::Machine;
 use crate::bed::Bed;
 use crate::faults;
 use crate::fuzz;
-use crate::security::{TAIL, TAIL_BASE};
+use crate::security::{TAIL, TAIL_BASE, WHOLE};
 
 /// Size of a region that is a number of pages, and no power of two.
 pub fn odd(page: u64) -> u64 {
@@ -59,9 +59,9 @@ pub fn of(bed: Bed, page: u64) -> Option<Vec<Region>> {
             Region::new(TOO_LONG, 0x0c20_0000, 1 << 20),
         ]),
         Bed::Security => Some(vec![
-            Region::new("before", TAIL_BASE - 0x2000, 0x2000),
+            Region::new("before", TAIL_BASE - WHOLE, WHOLE),
             Region::new("tail", TAIL_BASE, TAIL).writable(),
-            Region::new("after", TAIL_BASE + TAIL, 0x4000 - TAIL),
+            Region::new("after", TAIL_BASE + TAIL, 2 * WHOLE - TAIL),
             Region::new("capture", 0x1000_0000, 16 << 20),
         ]),
         Bed::Fuzz => Some(fuzz::regions()),

@@ -5,10 +5,12 @@ use anyhow::{Result, ensure};
 
 use crate::bed::{Bed, Case, Running, same};
 
-/// Size of the region in the middle: two pages, and a part of a third that is no multiple of a sector.
-pub const TAIL: u64 = 0x2064;
+/// Bytes of whole pages that the region in the middle begins with: two of 64 KiB, or more that are smaller.
+pub const WHOLE: u64 = 0x2_0000;
+/// Its size: a part of another page, no multiple of a sector, comes last.
+pub const TAIL: u64 = WHOLE + 0x64;
 /// Where it begins: with a page.
-pub const TAIL_BASE: u64 = 0x0e00_2000;
+pub const TAIL_BASE: u64 = 0x0e02_0000;
 
 const NODE: &str = "/dev/resmem/tail";
 
@@ -43,14 +45,16 @@ pub fn cases() -> Vec<Case> {
             same(&bed.ext4.read_ext4("shot")?, bed.expected("tail")?)
         }),
         case("a_mapping_ends_with_the_last_whole_page", |bed| {
-            bed.says(&format!("map {NODE} --length 0x2000"), "ok")?;
-            bed.says(&format!("map {NODE} --length 0x3000"), "EINVAL")?;
-            bed.says(&format!("map {NODE} --offset 0x2000"), "EINVAL")
+            let more = WHOLE + bed.page;
+            bed.says(&format!("map {NODE} --length {WHOLE}"), "ok")?;
+            bed.says(&format!("map {NODE} --length {more}"), "EINVAL")?;
+            bed.says(&format!("map {NODE} --offset {WHOLE}"), "EINVAL")
         }),
         case("a_registered_buffer_ends_with_the_region", |bed| {
             let all = format!("register {NODE} --length {TAIL} write /dev/vda");
-            bed.says(&format!("{all} 0x1000 0x1000"), "ok written=4096")?;
-            bed.says(&format!("{all} 0x2000 0x1000"), "EFAULT")
+            let last = WHOLE - 0x1000;
+            bed.says(&format!("{all} {last} 0x1000"), "ok written=4096")?;
+            bed.says(&format!("{all} {WHOLE} 0x1000"), "EFAULT")
         }),
         case("no_call_takes_a_byte_more_than_the_region", |bed| {
             let more = TAIL + 1;
@@ -83,11 +87,11 @@ fn into_a_file(bed: &mut Running) -> Result<()> {
 }
 
 fn onto_a_disk(bed: &mut Running) -> Result<()> {
-    bed.check("tr '\\0' Z </dev/zero | dd of=/dev/vda bs=4096 count=16 conv=fsync")?;
+    bed.check("tr '\\0' Z </dev/zero | dd of=/dev/vda bs=64k count=4 conv=fsync")?;
     bed.dump("tail /dev/vda --engine kernel")?;
     let mut expected = bed.expected("tail")?.to_vec();
-    expected.resize(0x1_0000, b'Z');
-    same(&bed.raw.read(0, 0x1_0000)?, &expected)
+    expected.resize(0x4_0000, b'Z');
+    same(&bed.raw.read(0, 0x4_0000)?, &expected)
 }
 
 fn leaves_the_neighbours(bed: &mut Running) -> Result<()> {
@@ -96,7 +100,8 @@ fn leaves_the_neighbours(bed: &mut Running) -> Result<()> {
             "cat {NODE} > /mnt/before && dd if=/dev/urandom of=/mnt/other bs={TAIL} count=1 && sync"
         ))?;
         bed.check("resdump load /mnt/other tail --quiet && cmp /mnt/other /dev/resmem/tail")?;
-        let last = format!("map {NODE} --offset 0x1000 --prot rw --node-write store 0");
+        let last = WHOLE - bed.page;
+        let last = format!("map {NODE} --offset {last} --prot rw --node-write store 0");
         bed.says(&last, "ok")?;
         for label in ["before", "after"] {
             bed.dump(&format!("{label} /dev/vda --engine kernel"))?;

@@ -13,7 +13,7 @@ mod writer;
 
 use crate::bed::Case;
 
-pub use bounds::{TAIL, TAIL_BASE};
+pub use bounds::{TAIL, TAIL_BASE, WHOLE};
 pub use console::nobody_is_heard_where_the_console_is_switched_off;
 
 pub fn cases() -> Vec<Case> {
