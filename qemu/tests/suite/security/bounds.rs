@@ -87,7 +87,7 @@ fn into_a_file(bed: &mut Running) -> Result<()> {
 }
 
 fn onto_a_disk(bed: &mut Running) -> Result<()> {
-    bed.check("tr '\\0' Z </dev/zero | dd of=/dev/vda bs=64k count=4 conv=fsync")?;
+    bed.check("tr '\\0' Z </dev/zero | dd of=/dev/vda bs=64k count=4 iflag=fullblock conv=fsync")?;
     bed.dump("tail /dev/vda --engine kernel")?;
     let mut expected = bed.expected("tail")?.to_vec();
     expected.resize(0x4_0000, b'Z');
