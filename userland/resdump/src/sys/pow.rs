@@ -2,7 +2,7 @@
 
 //! The one function that the program needs of the C library's libm: the progress bar's estimate of the
 //! time left calls it. With it here, a program that is linked against shared libraries needs no libm.so,
-//! a seventh of the image's root file system (docs/dependencies.md).
+//! an eighth of the image's root file system (docs/dependencies.md).
 
 /// `x` to the power of `y`, as C defines it.
 // SAFETY: The name is that of the C library's function, and so are the arguments and what is returned;
