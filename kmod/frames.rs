@@ -44,9 +44,9 @@ impl Frames {
     ///
     /// A frame has no `struct page` when it is outside the kernel's memory map (`mem=` on the
     /// command line, memory that the firmware does not report); one that the kernel has no mapping
-    /// of (`no-map` on arm64) counts as none: who pins it would fault. May sleep. Errors: `EINVAL` for a
-    /// range that is empty or wraps, `EBUSY` for a frame that has a page which is not reserved: it
-    /// is the page allocator's.
+    /// of (`no-map` on arm64) counts as none: who copies from it would fault. May sleep. Errors:
+    /// `EINVAL` for a range that is empty or wraps, `EBUSY` for a frame that has a page which is not
+    /// reserved: it is the page allocator's.
     pub(crate) fn new(base: u64, size: u64) -> Result<Self> {
         let (first, count) = range::frames(base, size, PAGE_SHIFT as u32).ok_or(EINVAL)?;
         let mut runs: KVec<Run> = KVec::new();
