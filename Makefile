@@ -10,6 +10,8 @@ CUTS ?= 200
 FUZZ_OPS ?= 1000000
 FUZZ_SECONDS ?= 300
 
+TWIN := qemu-arm64-virt
+
 # One toolchain for everything: the distribution's where it is installed, else what is on the PATH.
 export PATH := /usr/bin:$(PATH)
 CACHE := $(or $(RESDUMP_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/resdump)
@@ -79,14 +81,14 @@ test-debug: setup ## the suite on a kernel that watches locks, memory, DMA and l
 soak: setup ## the long run: SOAK_MINUTES of dumps under pressure, on the debug kernel
 	@$(HARNESS) soak --minutes $(SOAK_MINUTES)
 
-test-twin: export RESDUMP_BOARD := qemu-arm64-virt
+test-twin: export RESDUMP_BOARD := $(TWIN)
 test-twin: ## the suite on an arm64 machine, watched by KASAN and then by KCSAN
 	@qemu/setup.sh twin
 	@for sanitizer in $(or $(SANITIZER),kasan kcsan); do \
 		echo "sanitizer $$sanitizer"; RESDUMP_FLAVOUR=$$sanitizer \
 		$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --test suite -- $(TEST) || exit 1; done
 
-fuzz: export RESDUMP_BOARD := $(if $(SANITIZER),qemu-arm64-virt,$(BOARD))
+fuzz: export RESDUMP_BOARD := $(if $(SANITIZER),$(TWIN),$(BOARD))
 fuzz: export RESDUMP_FLAVOUR := $(or $(SANITIZER),debug)
 fuzz: export RESDUMP_FUZZ_OPERATIONS := $(FUZZ_OPS)
 fuzz: setup ## FUZZ_OPS calls at random on the nodes, on the debug kernel

@@ -24,10 +24,9 @@ const OPERATIONS: u64 = 20_000;
 const ROUND: u64 = 50_000;
 /// In a second of a slow kernel on a busy machine, at least.
 const RATE: u64 = 100;
-/// Less free memory than so many KiB is noise.
-const NOISE: u64 = 2048;
-/// KASAN has a byte for eight of vmalloc space, and keeps those of 64 MiB (two processors) that were given back.
-const KASAN_NOISE: u64 = NOISE + (64 << 10) / 8;
+/// KiB that KASAN may keep: it has a byte for eight of vmalloc space, of which 64 MiB are given back late (two
+/// processors).
+const KASAN_KEEPS: u64 = (64 << 10) / 8;
 /// Bytes of memory on each side of a region that must stay as they are.
 const CANARY: u64 = 64 << 10;
 
@@ -95,13 +94,13 @@ pub fn content(label: &str, size: u64) -> Vec<u8> {
 
 /// Runs the fuzzer and returns its summary.
 fn fuzz(bed: &mut Running, operations: u64, seed: u64) -> Result<Value> {
-    let noise = match instead().as_deref() {
-        Some("kasan") => KASAN_NOISE,
-        _ => NOISE,
+    let kept = match instead().as_deref() {
+        Some("kasan") => KASAN_KEEPS,
+        _ => 0,
     };
     bed.mounted(|bed| {
         let command = format!(
-            "probe fuzz --filled --operations {operations} --seed {seed:#x} --patience 600 --noise {noise}"
+            "probe fuzz --filled --operations {operations} --seed {seed:#x} --patience 600 --kept {kept}"
         );
         let said = bed.guest.check_within(&command, 120 + operations / RATE)?;
         let summary = said.lines().find_map(|line| line.strip_prefix("ok "));

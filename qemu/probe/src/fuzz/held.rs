@@ -9,6 +9,8 @@ use resmem_abi::abi;
 
 use super::setting::Setting;
 
+/// Less free memory than that is noise: buffers of others, caches that grow to a size.
+const NOISE_KIB: u64 = 2048;
 /// The kernel's count of open files is exact to so many a processor.
 const NOISE_FILES: u64 = 128;
 /// Memory comes back some time after it was freed.
@@ -32,7 +34,9 @@ impl Held {
             shrink();
             let free = field("/proc/meminfo", "MemFree:")?;
             let pinned = pinned()?;
-            if (free + setting.noise >= least && pinned == 0) || Instant::now() > deadline {
+            if (free + NOISE_KIB + setting.kept >= least && pinned == 0)
+                || Instant::now() > deadline
+            {
                 if pinned != 0 {
                     return Err(format!("{pinned} pages are still pinned"));
                 }
@@ -48,7 +52,7 @@ impl Held {
 
     /// What has been lost since `before`.
     pub fn compare(&self, before: &Self, setting: &Setting) -> Result<(), String> {
-        if self.free + setting.noise < before.free {
+        if self.free + NOISE_KIB + setting.kept < before.free {
             return Err(format!(
                 "{} KiB of memory did not come back",
                 before.free - self.free

@@ -52,9 +52,9 @@ pub struct Fuzz {
     /// Regions and canaries hold what the host put there for the fuzzer.
     #[arg(long)]
     filled: bool,
-    /// KiB of free memory that may be missing in the end.
-    #[arg(long, default_value_t = 2048)]
-    noise: u64,
+    /// KiB that the kernel's own instruments may keep.
+    #[arg(long, default_value_t = 0)]
+    kept: u64,
     /// Seconds without an operation after which a call counts as stuck.
     #[arg(long, default_value_t = 120)]
     patience: u64,
@@ -71,7 +71,7 @@ impl Fuzz {
         ignore_signal()?;
         let device = supervise::Loop::attach(&self.folder.join("loop.img"));
         let (disk, small, folder) = (self.disk.clone(), self.small.clone(), self.folder.clone());
-        let setting = Setting::discover(disk, small, folder, self.filled, self.noise)?;
+        let setting = Setting::discover(disk, small, folder, self.filled, self.kept)?;
         let shared = Shared::new().map_err(Errno::from_raw)?;
         let workers = self.threads.clamp(1, WORKERS);
         let plan = Plan {

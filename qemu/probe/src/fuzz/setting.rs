@@ -41,8 +41,8 @@ pub struct Setting {
     pub folder: PathBuf,
     /// The host has filled the regions, and the canaries.
     pub filled: bool,
-    /// KiB of free memory that do not count: buffers of others, caches that grow to a size.
-    pub noise: u64,
+    /// KiB that the kernel's own instruments may keep.
+    pub kept: u64,
 }
 
 impl Region {
@@ -119,7 +119,7 @@ impl Setting {
         small: PathBuf,
         folder: PathBuf,
         filled: bool,
-        noise: u64,
+        kept: u64,
     ) -> Result<Self, Errno> {
         let entries = fs::read_dir(FOLDER).map_err(errno_of)?;
         let mut labels: Vec<String> = entries
@@ -145,7 +145,7 @@ impl Setting {
             small,
             folder,
             filled,
-            noise,
+            kept,
         })
     }
 

@@ -11,6 +11,7 @@ mod durable;
 mod engines;
 mod formats;
 mod json;
+mod libraries;
 mod messages;
 mod packed;
 mod rates;
