@@ -39,6 +39,10 @@ pub struct Buildroot<'a> {
     config: Config,
 }
 
+fn name(board: &Board, flavour: &str) -> String {
+    format!("{}-{flavour}", board.name)
+}
+
 impl<'a> Buildroot<'a> {
     /// Gets Buildroot, and configures it unless that is done.
     pub fn prepare(
@@ -52,7 +56,7 @@ impl<'a> Buildroot<'a> {
         let output = paths
             .out
             .join("buildroot/output")
-            .join(format!("{}-{flavour}", board.name));
+            .join(name(board, flavour));
         fs::create_dir_all(&output)?;
         let this = Self {
             paths,
@@ -75,7 +79,7 @@ impl<'a> Buildroot<'a> {
         if dot_config.exists() && fs::read_to_string(&used).is_ok_and(|it| it == self.config.text) {
             return Ok(());
         }
-        let name = format!("buildroot-config-{}", self.flavour);
+        let name = format!("buildroot-config-{}", self.name());
         let step = Step::start(&self.logs(), &name, "configure Buildroot")?;
         let partial = self.output.join("resdump_defconfig.partial");
         fs::write(&partial, &self.config.text)?;
@@ -100,6 +104,11 @@ impl<'a> Buildroot<'a> {
         fs::rename(partial, used)?;
         step.done();
         Ok(())
+    }
+
+    /// Of the build's folder and its logs: two boards' are kept apart.
+    fn name(&self) -> String {
+        name(self.board, self.flavour)
     }
 
     fn logs(&self) -> PathBuf {
@@ -169,7 +178,7 @@ impl<'a> Buildroot<'a> {
             self.fill_hashes()?;
         }
         stale::forget(self)?;
-        let log = self.logs().join(format!("buildroot-{}.log", self.flavour));
+        let log = self.logs().join(format!("buildroot-{}.log", self.name()));
         println!(
             "==> buildroot: build {} {} (log {})",
             self.board.name,
