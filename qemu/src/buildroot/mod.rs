@@ -187,7 +187,7 @@ impl<'a> Buildroot<'a> {
         );
         progress::run(&mut self.make(), &log)?;
         let image = collect::collect(self)?;
-        if first {
+        if !self.has_sdk()? {
             progress::run(self.make().arg("sdk"), &log)?;
         }
         println!(
@@ -198,6 +198,20 @@ impl<'a> Buildroot<'a> {
             image.folder.display()
         );
         Ok(image)
+    }
+
+    /// A build that was ended halfway has a kernel and no SDK.
+    fn has_sdk(&self) -> Result<bool> {
+        for entry in fs::read_dir(self.output.join("images"))? {
+            if entry?
+                .file_name()
+                .to_string_lossy()
+                .ends_with("_sdk-buildroot.tar.gz")
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The kernel's hash, from upstream's signed list, unless the checkout has it.
