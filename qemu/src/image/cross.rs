@@ -23,7 +23,7 @@ pub fn build<const N: usize>(
     let folder = builder.paths.out.join("target").join(name);
     let root = &builder.paths.root;
     let built = folder.join(target).join("release");
-    let key = Key::new("cross 2")
+    let key = Key::new("cross 3")
         .text(&programs.join(" "))
         .path(&root.join(workspace))?
         .path(&root.join("userland"))?
@@ -47,6 +47,9 @@ pub fn build<const N: usize>(
                 .args(programs.map(|program| format!("--package={program}")))
                 .args(["--target", target, "-Zbuild-std=std,panic_abort"])
                 .arg("-Zbuild-std-features=optimize_for_size")
+                // Programs are the same from whichever folder, and do not name the user's.
+                .arg("-Ztrim-paths")
+                .env("CARGO_PROFILE_RELEASE_TRIM_PATHS", "all")
                 .env("RUSTC_BOOTSTRAP", "1")
                 // The io-uring crate names 64-bit machines only, and works on this one too: see
                 // docs/dependencies.md.

@@ -17,6 +17,7 @@ mod edges;
 mod failing;
 mod faults;
 mod flash;
+mod folders;
 mod fuzz;
 mod guide;
 mod holes;
@@ -58,7 +59,7 @@ use bed::{Beds, Cell};
 /// A test in machines of its own, or in none.
 type Alone = (&'static str, fn() -> Result<()>);
 
-const ALONE: [Alone; 10] = [
+const ALONE: [Alone; 11] = [
     (
         "autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt",
         autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt,
@@ -82,6 +83,10 @@ const ALONE: [Alone; 10] = [
     (
         "flash::an_image_arrives_on_a_disk_that_nobody_uses",
         flash::an_image_arrives_on_a_disk_that_nobody_uses,
+    ),
+    (
+        "folders::nothing_in_the_image_names_those_it_was_built_in",
+        folders::nothing_in_the_image_names_those_it_was_built_in,
     ),
     (
         "guide::the_guide_makes_a_board",
