@@ -59,7 +59,7 @@ use bed::{Beds, Cell};
 /// A test in machines of its own, or in none.
 type Alone = (&'static str, fn() -> Result<()>);
 
-const ALONE: [Alone; 11] = [
+const ALONE: [Alone; 10] = [
     (
         "autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt",
         autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt,
@@ -83,10 +83,6 @@ const ALONE: [Alone; 11] = [
     (
         "flash::an_image_arrives_on_a_disk_that_nobody_uses",
         flash::an_image_arrives_on_a_disk_that_nobody_uses,
-    ),
-    (
-        "folders::nothing_in_the_image_names_those_it_was_built_in",
-        folders::nothing_in_the_image_names_those_it_was_built_in,
     ),
     (
         "guide::the_guide_makes_a_board",
@@ -120,6 +116,38 @@ fn suite(mut arguments: Arguments) -> Result<ExitCode> {
     let board = bed::board(&Paths::discover()?)?;
     println!("board {}", board.name);
     let beds = Arc::new(Beds::new());
+    let mut trials = parity::trials(&board);
+    trials.push(trial(
+        &board,
+        "folders::nothing_in_the_image_names_those_it_was_built_in",
+        None,
+        folders::nothing_in_the_image_names_those_it_was_built_in,
+    )?);
+    if board.find("QEMU").is_some() {
+        trials.extend(in_machines(&board, &beds)?);
+    } else {
+        println!("QEMU does not play this board: only its images are looked at");
+    }
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    // Who waits for one machine does not keep another from being used.
+    arguments.test_threads.get_or_insert(2 * processors);
+    let conclusion = libtest_mimic::run(&arguments, lanes::deal(trials, Trial::name, processors));
+    let ended = beds.power_off();
+    if let Err(error) = &ended {
+        eprintln!("a machine did not end cleanly: {error:#}");
+    }
+    if let Some(others) = races::summary() {
+        print!("{others}");
+    }
+    Ok(if conclusion.has_failed() || ended.is_err() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// The tests that a machine is started for.
+fn in_machines(board: &Board, beds: &Arc<Beds>) -> Result<Vec<Trial>> {
     let cases = [
         disk::cases(),
         holes::cases(),
@@ -144,38 +172,21 @@ fn suite(mut arguments: Arguments) -> Result<ExitCode> {
         lifecycle::cases(),
         tool::cases(),
     ];
-    let mut trials = Vec::new();
+    let mut trials = planted::trials(board);
     for (name, run) in ALONE {
-        trials.push(trial(&board, name, None, run)?);
+        trials.push(trial(board, name, None, run)?);
     }
     for (name, run) in security::lockdown::ALONE {
-        trials.push(trial(&board, name, security::lockdown::excluded(), run)?);
+        trials.push(trial(board, name, security::lockdown::excluded(), run)?);
     }
-    trials.extend(parity::trials(&board));
-    trials.extend(planted::trials(&board));
     let cells = cases.into_iter().flatten().map(Cell::from);
     for Cell { bed, name, run } in cells.chain(faults::cells()) {
-        let beds = Arc::clone(&beds);
+        let beds = Arc::clone(beds);
         let whole = format!("{}::{name}", bed.name());
         let run = move || beds.with(bed, &name, run);
-        trials.push(trial(&board, &whole, bed.excluded(&board)?, run)?);
+        trials.push(trial(board, &whole, bed.excluded(board)?, run)?);
     }
-    let processors = thread::available_parallelism().map_or(1, usize::from);
-    // Who waits for one machine does not keep another from being used.
-    arguments.test_threads.get_or_insert(2 * processors);
-    let conclusion = libtest_mimic::run(&arguments, lanes::deal(trials, Trial::name, processors));
-    let ended = beds.power_off();
-    if let Err(error) = &ended {
-        eprintln!("a machine did not end cleanly: {error:#}");
-    }
-    if let Some(others) = races::summary() {
-        print!("{others}");
-    }
-    Ok(if conclusion.has_failed() || ended.is_err() {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(trials)
 }
 
 /// A test, ignored with a word about it where the board or the kernel flavour cannot run it.
