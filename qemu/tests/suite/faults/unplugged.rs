@@ -66,7 +66,14 @@ fn removed(bed: &mut Running, dump: Dump) -> Result<()> {
             ended(dump, &output, 8, says)?;
             return promises_what_is_there(bed, dump);
         }
-        dump.promises_nothing(bed, &output)
+        ensure!(
+            output.status == 8 && !output.text.contains("are on the target"),
+            "{output:?}"
+        );
+        // What it promises is gone on from below, and compared then.
+        let manifest = dump.manifest(bed)?;
+        ensure!(manifest["complete"] == false, "{manifest}");
+        Ok(())
     })?;
     bed.check("echo 1 > /sys/bus/pci/rescan")?;
     bed.check(&format!("test -b /dev/{device}"))?;
