@@ -32,15 +32,13 @@ pub struct Buildroot<'a> {
     tools: &'a Toolchain,
     board: &'a Board,
     flavour: &'a str,
+    /// Of the build's folder and its logs.
+    name: String,
     /// Buildroot's source.
     tree: PathBuf,
     /// Where it builds (`O=`).
     output: PathBuf,
     config: Config,
-}
-
-fn name(board: &Board, flavour: &str) -> String {
-    format!("{}-{flavour}", board.name)
 }
 
 impl<'a> Buildroot<'a> {
@@ -53,16 +51,15 @@ impl<'a> Buildroot<'a> {
     ) -> Result<Self> {
         let config = Config::load(&paths.root, board, flavour)?;
         let tree = source::tree(paths, &paths.out.join("log"))?;
-        let output = paths
-            .out
-            .join("buildroot/output")
-            .join(name(board, flavour));
+        let name = format!("{}-{flavour}", board.name);
+        let output = paths.out.join("buildroot/output").join(&name);
         fs::create_dir_all(&output)?;
         let this = Self {
             paths,
             tools,
             board,
             flavour,
+            name,
             tree,
             output,
             config,
@@ -79,7 +76,7 @@ impl<'a> Buildroot<'a> {
         if dot_config.exists() && fs::read_to_string(&used).is_ok_and(|it| it == self.config.text) {
             return Ok(());
         }
-        let name = format!("buildroot-config-{}", self.name());
+        let name = format!("buildroot-config-{}", self.name);
         let step = Step::start(&self.logs(), &name, "configure Buildroot")?;
         let partial = self.output.join("resdump_defconfig.partial");
         fs::write(&partial, &self.config.text)?;
@@ -104,11 +101,6 @@ impl<'a> Buildroot<'a> {
         fs::rename(partial, used)?;
         step.done();
         Ok(())
-    }
-
-    /// Of the build's folder and its logs: two boards' are kept apart.
-    fn name(&self) -> String {
-        name(self.board, self.flavour)
     }
 
     fn logs(&self) -> PathBuf {
@@ -178,7 +170,7 @@ impl<'a> Buildroot<'a> {
             self.fill_hashes()?;
         }
         stale::forget(self)?;
-        let log = self.logs().join(format!("buildroot-{}.log", self.name()));
+        let log = self.logs().join(format!("buildroot-{}.log", self.name));
         println!(
             "==> buildroot: build {} {} (log {})",
             self.board.name,
@@ -202,16 +194,10 @@ impl<'a> Buildroot<'a> {
 
     /// A build that was ended halfway has a kernel and no SDK.
     fn has_sdk(&self) -> Result<bool> {
-        for entry in fs::read_dir(self.output.join("images"))? {
-            if entry?
-                .file_name()
-                .to_string_lossy()
-                .ends_with("_sdk-buildroot.tar.gz")
-            {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        let mut names = fs::read_dir(self.output.join("images"))?
+            .flatten()
+            .map(|it| it.file_name());
+        Ok(names.any(|name| name.to_string_lossy().ends_with("_sdk-buildroot.tar.gz")))
     }
 
     /// The kernel's hash, from upstream's signed list, unless the checkout has it.

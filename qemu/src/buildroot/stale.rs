@@ -25,7 +25,7 @@ pub fn forget(buildroot: &Buildroot<'_>) -> Result<()> {
         .map(|(package, _)| format!("{package}-dirclean"))
         .collect();
     if !targets.is_empty() {
-        let name = format!("buildroot-stale-{}", buildroot.name());
+        let name = format!("buildroot-stale-{}", buildroot.name);
         let step = Step::start(&buildroot.logs(), &name, &targets.join(" "))?;
         step.run(buildroot.make().args(&targets))?;
         step.done();

@@ -146,7 +146,7 @@ fn suite(mut arguments: Arguments) -> Result<ExitCode> {
     })
 }
 
-/// The tests that a machine is started for.
+/// The tests of a board that QEMU plays.
 fn in_machines(board: &Board, beds: &Arc<Beds>) -> Result<Vec<Trial>> {
     let cases = [
         disk::cases(),

@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use crate::bed::{Running, same};
 
+/// For a dump that is to promise nothing, however long a busy host takes: a checkpoint would.
+pub const NO_CHECKPOINT: &str = "--checkpoint 3600";
 /// Bytes of the region.
 pub const SIZE: u64 = 8 << 20;
 /// Bytes of a request.

@@ -8,7 +8,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::dump::{Dump, SIZE, Target};
+use super::dump::{Dump, NO_CHECKPOINT, SIZE, Target};
 use super::each;
 use crate::bed::{Cell, Running};
 
@@ -46,7 +46,7 @@ fn remount(bed: &mut Running, dump: Dump) -> Result<()> {
 fn error(bed: &mut Running, dump: Dump) -> Result<()> {
     dump.afresh(bed, |bed| {
         bed.check("mount -o remount,errors=remount-ro /mnt")?;
-        dump.begin(bed, "")?;
+        dump.begin(bed, NO_CHECKPOINT)?;
         // What a bad inode or bitmap would do. It is written down on the disk.
         bed.check("echo by a test > /sys/fs/ext4/vdb/trigger_fs_error & error=$!")?;
         dump.go_slowly(bed)?;

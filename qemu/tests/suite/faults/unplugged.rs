@@ -12,7 +12,7 @@
 use anyhow::{Context, Result, ensure};
 use harness::monitor::Fault;
 
-use super::dump::{Dump, SIZE, Target, ended};
+use super::dump::{Dump, NO_CHECKPOINT, SIZE, Target, ended};
 use super::each;
 use crate::bed::{Cell, Running};
 
@@ -30,7 +30,7 @@ pub fn cells() -> Vec<Cell> {
 fn dies(bed: &mut Running, dump: Dump) -> Result<()> {
     let disk = dump.target.disk();
     dump.afresh(bed, |bed| {
-        dump.begin(bed, "")?;
+        dump.begin(bed, NO_CHECKPOINT)?;
         bed.guest.monitor()?.inject(disk, Fault::All)?;
         let output = dump.end(bed);
         bed.guest.monitor()?.heal(disk)?;
@@ -50,7 +50,7 @@ fn removed(bed: &mut Running, dump: Dump) -> Result<()> {
     };
     bed.check("dd if=/dev/zero of=/dev/vda bs=1M count=8 conv=fsync")?;
     dump.afresh(bed, |bed| {
-        dump.begin(bed, "")?;
+        dump.begin(bed, NO_CHECKPOINT)?;
         // It waits for what is in flight, and the dump is not at its end meanwhile.
         dump.go_slowly(bed)?;
         bed.check(&format!("echo 1 > /sys/block/{device}/device/../remove"))?;
@@ -66,14 +66,7 @@ fn removed(bed: &mut Running, dump: Dump) -> Result<()> {
             ended(dump, &output, 8, says)?;
             return promises_what_is_there(bed, dump);
         }
-        ensure!(
-            output.status == 8 && !output.text.contains("are on the target"),
-            "{output:?}"
-        );
-        // What it promises is gone on from below, and compared then.
-        let manifest = dump.manifest(bed)?;
-        ensure!(manifest["complete"] == false, "{manifest}");
-        Ok(())
+        dump.promises_nothing(bed, &output)
     })?;
     bed.check("echo 1 > /sys/bus/pci/rescan")?;
     bed.check(&format!("test -b /dev/{device}"))?;
