@@ -185,6 +185,11 @@ impl Dump {
     /// The fault is over: what was begun is gone on with, and complete then.
     pub fn goes_on(self, bed: &mut Running) -> Result<()> {
         bed.check(&self.command("--resume"))?;
+        self.is_complete(bed)
+    }
+
+    /// Checks that the manifest promises the whole region.
+    pub fn is_complete(self, bed: &mut Running) -> Result<()> {
         let manifest = self.manifest(bed)?;
         ensure!(
             manifest["complete"] == true && manifest["bytes"] == SIZE,
