@@ -18,6 +18,8 @@ pub struct CrateTool {
     pub package: &'static str,
     /// Its version.
     pub version: &'static str,
+    /// Whether it runs long enough to be worth what optimizing it takes.
+    pub optimized: bool,
 }
 
 impl CrateTool {
@@ -29,14 +31,16 @@ impl CrateTool {
         unless_built(&folder, &key, || {
             let what = format!("build {} from the crate registry", self.name);
             let step = Step::start(&paths.out.join("log"), self.name, &what)?;
-            step.run(
-                tools
-                    .command(tools.tool("cargo"))
-                    .args(["install", "--locked", "--force", self.package])
-                    .args(["--version", self.version, "--root"])
-                    .arg(&folder)
-                    .env("CARGO_TARGET_DIR", folder.join("target")),
-            )?;
+            let mut cargo = tools.command(tools.tool("cargo"));
+            cargo
+                .args(["install", "--locked", "--force", self.package])
+                .args(["--version", self.version, "--root"])
+                .arg(&folder)
+                .env("CARGO_TARGET_DIR", folder.join("target"));
+            if !self.optimized {
+                cargo.arg("--debug").env("CARGO_PROFILE_DEV_DEBUG", "0");
+            }
+            step.run(&mut cargo)?;
             fs::remove_dir_all(folder.join("target"))?;
             step.done();
             Ok(())

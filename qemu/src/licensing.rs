@@ -13,6 +13,7 @@ const CARGO_DENY: CrateTool = CrateTool {
     name: "cargo-deny",
     package: "cargo-deny",
     version: "0.20.2",
+    optimized: false,
 };
 
 /// Judges the dependencies of a workspace of the checkout each.

@@ -13,6 +13,7 @@ const BINDGEN: CrateTool = CrateTool {
     name: "bindgen",
     package: "bindgen-cli",
     version: "0.72.1",
+    optimized: true,
 };
 
 /// Builds bindgen, once, and returns the program.
