@@ -247,14 +247,15 @@ impl Plan {
     /// The command that is cut short. The target is on the disks `/dev/vda` and `/dev/vdb`.
     pub fn command(&self) -> String {
         let mut line = format!(
-            "resdump -v {} --chunk {}K --depth {} --checkpoint {}",
+            "resdump -v {} --checkpoint {}",
             self.variant.dump("/dev/vdb"),
-            self.chunk,
-            self.depth,
             if self.rate.is_some() { 1 } else { 10 },
         );
         if self.variant.kind != Kind::Compressed {
-            line += &format!(" --engine {}", self.engine);
+            line += &format!(
+                " --engine {} --chunk {}K --depth {}",
+                self.engine, self.chunk, self.depth
+            );
         }
         match self.start {
             Start::Fresh => line,

@@ -12,6 +12,7 @@ use libfuzzer_sys::fuzz_target;
 use resdump::digest::Algorithm;
 use resdump::manifest::{self, Manifest};
 use resdump::readback::ReadBack;
+use resdump::signals::Stop;
 use resdump::source::{Saved, Source};
 
 /// On a file system in memory.
@@ -29,7 +30,7 @@ fuzz_target!(|input: &[u8]| {
     fs::write(&*DUMP, dump).expect("room for a dump");
     fs::write(&beside, text).expect("room for a manifest");
     if let Ok(Some(mut manifest)) = Manifest::load(&beside) {
-        if let Ok(mut dump) = ReadBack::of(&DUMP, &manifest) {
+        if let Ok(mut dump) = ReadBack::of(&DUMP, &manifest, &Stop::default()) {
             let algorithm = manifest.digest.as_ref().map(|digest| digest.algorithm);
             let _ = dump.digest(algorithm.unwrap_or(Algorithm::Crc32c));
         }

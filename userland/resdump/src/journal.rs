@@ -11,7 +11,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{digest::Digest, error::Result, manifest::Manifest};
+use nix::errno::Errno;
+
+use crate::{
+    digest::Digest,
+    error::{Result, errno_of},
+    manifest::Manifest,
+};
 
 /// Between two checkpoints, unless somebody wants it otherwise: each makes the target durable.
 pub const PERIOD: Duration = Duration::from_secs(10);
@@ -22,6 +28,7 @@ pub struct Journal {
     manifest: Manifest,
     period: Duration,
     due: Instant,
+    lost: Option<Errno>,
 }
 
 impl Journal {
@@ -34,27 +41,41 @@ impl Journal {
             manifest,
             period,
             due: Instant::now() + period,
+            lost: None,
         })
     }
 
     /// Nothing is in flight: a checkpoint, if it is time. `sync` makes what was written durable and
-    /// says how much of the dump, from its start, is there.
+    /// says how much of the dump, from its start, is there. There is none after one that failed.
     pub fn at(&mut self, sync: impl FnOnce() -> io::Result<u64>) {
-        if Instant::now() < self.due {
+        if self.lost.is_some() || Instant::now() < self.due {
             return;
         }
-        let stored = sync().map_err(|error| error.to_string()).and_then(|bytes| {
-            self.manifest.bytes = bytes;
-            self.manifest
-                .store(&self.path)
-                .map(|()| bytes)
-                .map_err(|error| error.to_string())
-        });
-        match stored {
-            Ok(bytes) => log::info!("checkpoint: {bytes} bytes are durable"),
-            Err(error) => log::warn!("no checkpoint: {error}"),
+        match sync() {
+            Ok(bytes) => {
+                self.manifest.bytes = bytes;
+                match self.manifest.store(&self.path) {
+                    Ok(()) => log::info!("checkpoint: {bytes} bytes are durable"),
+                    Err(error) => log::warn!("no checkpoint: {error}"),
+                }
+            }
+            Err(error) => {
+                log::warn!("no checkpoint: {error}");
+                self.lost = Some(errno_of(&error));
+            }
         }
         self.due = Instant::now() + self.period;
+    }
+
+    /// How a checkpoint could not be made durable. The kernel tells a descriptor of a write-back
+    /// that failed once: a later sync that works proves nothing.
+    pub fn lost(&self) -> Option<Errno> {
+        self.lost
+    }
+
+    /// Bytes of the dump, from its start, that are known to be durable.
+    pub fn durable(&self) -> u64 {
+        self.manifest.bytes
     }
 
     /// The digest of all of it is known.
@@ -99,8 +120,12 @@ mod tests {
         journal.at(|| Ok(8192));
         assert_eq!((load().bytes, load().complete), (8192, false));
         journal.due = Instant::now();
-        journal.at(|| Err(io::ErrorKind::Other.into()));
+        journal.at(|| Err(Errno::EIO.into()));
         assert_eq!(load().bytes, 8192, "what was durable is still");
+        assert_eq!(journal.lost(), Some(Errno::EIO));
+        journal.due = Instant::now();
+        journal.at(|| unreachable!("the kernel would say that it has worked"));
+        assert_eq!(journal.durable(), 8192);
         journal.finish(|manifest| manifest.complete = true).unwrap();
         assert!(load().complete);
     }

@@ -110,6 +110,11 @@ impl Origin {
             length: span.length,
         }
     }
+
+    /// Physical address of the first byte of the dump.
+    pub fn start(&self) -> Option<u64> {
+        self.base?.checked_add(self.offset)
+    }
 }
 
 impl Manifest {

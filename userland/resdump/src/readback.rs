@@ -19,6 +19,7 @@ use crate::{
     error::{Error, Result},
     exit_codes::ExitCode,
     manifest::Manifest,
+    signals::Stop,
     source::Source,
     span::Span,
     stream::{pack::Compression, wire::BLOCK_MAX},
@@ -35,6 +36,7 @@ pub struct ReadBack {
     path: PathBuf,
     reader: Reader,
     data: Span,
+    stop: Stop,
 }
 
 enum Reader {
@@ -45,8 +47,8 @@ enum Reader {
 }
 
 impl ReadBack {
-    /// Opens `data` of the file or device `path`.
-    pub fn open(path: &Path, data: Span) -> Result<Self> {
+    /// Opens `data` of the file or device `path`, to be read until `stop`.
+    pub fn open(path: &Path, data: Span, stop: &Stop) -> Result<Self> {
         let failed = |error: io::Error| Error::io("cannot read back", path.display(), &error);
         let plain = || OpenOptions::new().read(true).open(path);
         let file = if data.offset.is_multiple_of(ALIGN) {
@@ -65,25 +67,32 @@ impl ReadBack {
                 MmapMut::map_anon(BLOCK).map_err(failed)?,
             ),
             data,
+            stop: stop.clone(),
         })
     }
 
     /// Opens the file `path`, which holds `length` bytes, compressed.
-    pub fn open_packed(path: &Path, length: u64, compression: Compression) -> Result<Self> {
+    pub fn open_packed(
+        path: &Path,
+        length: u64,
+        compression: Compression,
+        stop: &Stop,
+    ) -> Result<Self> {
         let file = File::open(path)
             .map_err(|error| Error::io("cannot read back", path.display(), &error))?;
         Ok(Self {
             path: path.into(),
             reader: Reader::Packed(BufReader::new(file), compression),
             data: Span { offset: 0, length },
+            stop: stop.clone(),
         })
     }
 
     /// Opens what `manifest` says of `path`.
-    pub fn of(path: &Path, manifest: &Manifest) -> Result<Self> {
+    pub fn of(path: &Path, manifest: &Manifest, stop: &Stop) -> Result<Self> {
         match manifest.compression {
-            Some(compression) => Self::open_packed(path, manifest.bytes, compression),
-            None => Self::open(path, manifest.data()),
+            Some(compression) => Self::open_packed(path, manifest.bytes, compression, stop),
+            None => Self::open(path, manifest.data(), stop),
         }
     }
 
@@ -96,6 +105,15 @@ impl ReadBack {
         };
         let mut done = 0;
         while done < self.data.length {
+            if self.stop.requested() {
+                return Err(Error::new(
+                    ExitCode::Interrupted,
+                    "read back in part",
+                    path.display(),
+                    Errno::EINTR,
+                    format!("stopped by a signal; {done} of {} bytes", self.data.length),
+                ));
+            }
             let left = self.data.length - done;
             let wanted = left.min(BLOCK as u64) as usize;
             let unpacked;
@@ -226,7 +244,7 @@ mod tests {
             offset: start as u64,
             length,
         };
-        let read_back = ReadBack::open(&path, data).unwrap();
+        let read_back = ReadBack::open(&path, data, &Stop::default()).unwrap();
         (folder, read_back)
     }
 
@@ -261,12 +279,21 @@ mod tests {
             let path = folder.path().join("dump");
             let code = |bytes: &[u8]| {
                 fs::write(&path, compression.pack(bytes).unwrap()).unwrap();
-                let mut packed = ReadBack::open_packed(&path, u64::MAX, compression).unwrap();
+                let mut packed =
+                    ReadBack::open_packed(&path, u64::MAX, compression, &Stop::default()).unwrap();
                 packed.digest(Algorithm::Crc32c).unwrap_err().code
             };
             assert_eq!(code(&bytes(5000)), ExitCode::Incomplete);
             assert_eq!(code(&vec![7; BLOCK_MAX + 1]), ExitCode::Mismatch);
         }
+    }
+
+    #[test]
+    fn a_signal_ends_it() {
+        let (_folder, mut read_back) = read_back(&bytes(4096), 0, 4096);
+        read_back.stop.request();
+        let error = read_back.digest(Algorithm::Crc32c).unwrap_err();
+        assert_eq!(error.code, ExitCode::Interrupted);
     }
 
     #[test]

@@ -19,7 +19,13 @@ const REQUESTS: u64 = SIZE / CHUNK;
 
 pub fn cells() -> Vec<Cell> {
     let both = [Target::Disk, Target::File];
+    let checkpoint = each(&[Target::Disk], "a_checkpoint_that_fails_on", checkpoint);
+    // The others are told of the sector at once.
+    let checkpoint = checkpoint
+        .into_iter()
+        .filter(|cell| cell.name.starts_with("devmem"));
     [
+        checkpoint.collect(),
         each(
             &both,
             "a_bad_sector_under_the_first_request_to",
@@ -79,6 +85,23 @@ fn bad_sector(bed: &mut Running, dump: Dump, request: u64) -> Result<()> {
         }
     }
     dump.mounted(bed, |bed| dump.goes_on(bed))?;
+    dump.holds(bed, SIZE)
+}
+
+/// The kernel tells of a write-back that failed once. The dump's end is not the first to ask.
+fn checkpoint(bed: &mut Running, dump: Dump) -> Result<()> {
+    let disk = dump.target.disk();
+    dump.afresh(bed, |_| Ok(()))?;
+    bed.guest.monitor()?.inject(disk, Fault::Sector(0))?;
+    dump.begin(bed, "--checkpoint 1")?;
+    dump.go_slowly(bed)?;
+    bed.check("until grep -q 'no checkpoint' /tmp/said; do :; done")?;
+    let output = dump.end(bed);
+    bed.guest.monitor()?.heal(disk)?;
+    let says = "cannot sync: TARGET: EIO (5): do not trust what is on the target";
+    ended(dump, &output?, 8, says)?;
+    dump.nothing_is_trusted(bed)?;
+    dump.goes_on(bed)?;
     dump.holds(bed, SIZE)
 }
 

@@ -23,8 +23,9 @@ use crate::{
     manifest::{self, Manifest},
     output::Output,
     readback::{self, ReadBack},
+    signals::Stop,
     size,
-    source::{Saved, Source},
+    source::Saved,
     span::Span,
 };
 
@@ -76,9 +77,10 @@ struct Converted<'a> {
 /// Runs `convert`.
 pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
     let manifest = Manifest::load(&manifest::beside(&args.input))?;
-    let input = Input::open(&args.input, manifest.as_ref())?;
-    if manifest.as_ref().is_some_and(|manifest| !manifest.complete) {
-        log::warn!("{}: the dump is incomplete", args.input.display());
+    let stop = Stop::on_signals()?;
+    let input = Input::open(&args.input, manifest.as_ref(), &stop)?;
+    if let Some(manifest) = manifest.as_ref().filter(|manifest| !manifest.complete) {
+        warn_of_the_rest(args, manifest)?;
     }
     if args.output.exists() && !args.force {
         return Err(Error::new(
@@ -125,6 +127,27 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
     Ok(ExitCode::Ok)
 }
 
+/// Only what is known to be there is converted.
+fn warn_of_the_rest(args: &Args, manifest: &Manifest) -> Result<()> {
+    let (bytes, length) = (manifest.bytes, manifest.origin.length);
+    if bytes == 0 {
+        return Err(Error::new(
+            ExitCode::Incomplete,
+            "dump is incomplete",
+            args.input.display(),
+            Errno::ENODATA,
+            format!(
+                "its manifest says that nothing of it can be trusted: remove {} to convert it \
+                 nevertheless",
+                manifest::beside(&args.input).display()
+            ),
+        ));
+    }
+    let name = args.input.display();
+    log::warn!("{name}: the dump is incomplete, {bytes} of {length} bytes are there");
+    Ok(())
+}
+
 /// What is converted.
 struct Input {
     contents: Contents,
@@ -134,7 +157,7 @@ struct Input {
 }
 
 impl Input {
-    fn open(path: &Path, manifest: Option<&Manifest>) -> Result<Self> {
+    fn open(path: &Path, manifest: Option<&Manifest>, stop: &Stop) -> Result<Self> {
         if let Some(manifest) = manifest.filter(|manifest| manifest.compression.is_some()) {
             return Ok(Self {
                 contents: Contents {
@@ -144,27 +167,32 @@ impl Input {
                     base: None,
                 },
                 head: Vec::new(),
-                reader: ReadBack::of(path, manifest)?,
+                reader: ReadBack::of(path, manifest, stop)?,
             });
         }
         let saved = Saved::open(path)?;
-        let data = Span {
-            offset: saved.start(),
-            length: saved.size(),
-        };
+        let mut contents = saved.contents().clone();
+        let data = manifest.map_or(
+            Span {
+                offset: contents.data_offset,
+                length: contents.bytes,
+            },
+            Manifest::data,
+        );
+        // A file that is shorter is found when it is read.
+        contents.bytes = data.length;
         Ok(Self {
-            contents: saved.contents().clone(),
+            contents,
             head: saved.head().to_vec(),
-            reader: ReadBack::open(path, data)?,
+            reader: ReadBack::open(path, data, stop)?,
         })
     }
 }
 
 fn base(args: &Args, input: &Input, manifest: Option<&Manifest>) -> Option<u64> {
-    let told = manifest.map(|manifest| &manifest.origin);
     args.base
         .or(input.contents.base)
-        .or(told.and_then(|origin| Some(origin.base? + origin.offset)))
+        .or(manifest.and_then(|manifest| manifest.origin.start()))
 }
 
 fn needed(base: Option<u64>) -> Result<u64> {

@@ -20,6 +20,9 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 #[command(
+    mut_arg("region", |arg| arg.help("Label, or node below /dev/resmem").index(1)),
+    mut_arg("target", |arg| arg.index(2)),
+    mut_arg("no_manifest", |arg| arg.help("No manifest")),
     mut_arg("engine", |arg| arg.hide(true)),
     mut_arg("strict", |arg| arg.hide(true)),
     mut_arg("resume", |arg| arg.hide(true))

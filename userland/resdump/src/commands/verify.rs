@@ -18,6 +18,7 @@ use crate::{
     manifest::{self, Manifest},
     output::Output,
     readback::ReadBack,
+    signals::Stop,
     source::{self, Saved, Source},
     span::Span,
 };
@@ -49,6 +50,7 @@ struct Verdict<'a> {
 
 /// Runs `verify`.
 pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
+    let stop = Stop::on_signals()?;
     let name = args.file.display().to_string();
     let beside = manifest::beside(&args.file);
     let manifest = Manifest::load(args.manifest.as_ref().unwrap_or(&beside))?;
@@ -63,7 +65,7 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
         digest: manifest.as_ref().and_then(|it| it.digest.as_ref()),
         checked: Vec::new(),
     };
-    let error = check(args, manifest.as_ref(), data, offset, &mut verdict).err();
+    let error = check(args, manifest.as_ref(), data, offset, &mut verdict, &stop).err();
     if output.is_json() {
         output.object(&verdict, error.as_ref())?;
     } else if error.is_none() {
@@ -99,6 +101,7 @@ fn check(
     data: Span,
     offset: u64,
     verdict: &mut Verdict<'_>,
+    stop: &Stop,
 ) -> Result<()> {
     if let Some(manifest) = manifest.filter(|manifest| !manifest.complete) {
         return Err(Error::new(
@@ -107,8 +110,14 @@ fn check(
             args.file.display(),
             Errno::ENODATA,
             format!(
-                "{} of {} bytes are there: go on with 'resdump dump --resume'",
-                manifest.bytes, manifest.origin.length
+                "{} of {} bytes are there: {}",
+                manifest.bytes,
+                manifest.origin.length,
+                match (manifest.engine.as_str(), manifest.compression) {
+                    ("receive", _) => "receive it again, over a serial line with --resume",
+                    (_, Some(_)) => "dump it again",
+                    (_, None) => "go on with 'resdump dump --resume'",
+                }
             ),
         ));
     }
@@ -116,8 +125,8 @@ fn check(
     check_length(args, stored.unwrap_or(data.offset + data.length))?;
     verdict.checked.push("length");
     let read_back = || match manifest {
-        Some(manifest) => ReadBack::of(&args.file, manifest),
-        None => ReadBack::open(&args.file, data),
+        Some(manifest) => ReadBack::of(&args.file, manifest, stop),
+        None => ReadBack::open(&args.file, data, stop),
     };
     if let Some(digest) = manifest.and_then(|manifest| manifest.digest.as_ref()) {
         read_back()?.expect_digest(digest)?;

@@ -12,6 +12,7 @@ use crate::{
     exit_codes::ExitCode,
     format::{self, Contents},
     manifest::{self, Manifest},
+    span::Span,
 };
 
 /// Bytes in which every header fits.
@@ -27,17 +28,25 @@ pub struct Saved {
 }
 
 impl Saved {
-    /// Opens a saved file for reading.
+    /// Opens a saved file for reading. Of an incomplete dump, what its manifest says is durable.
     pub fn open(path: &Path) -> Result<Self> {
         let file =
             File::open(path).map_err(|error| Error::io("cannot open", path.display(), &error))?;
-        refuse_packed(path)?;
         let (head, size) =
             examine(&file).map_err(|error| Error::io("cannot inspect", path.display(), &error))?;
+        let mut contents = format::detect(&head, size);
+        // Whatever is wrong with the manifest, the bytes are there.
+        if let Ok(Some(manifest)) = Manifest::load(&manifest::beside(path)) {
+            refuse_packed(path, &manifest)?;
+            let Span { offset, length } = manifest.data();
+            contents.data_offset = offset;
+            contents.bytes = length.min(size.saturating_sub(offset));
+            contents.base = contents.base.or(manifest.origin.start());
+        }
         Ok(Self {
             path: path.display().to_string(),
             file,
-            contents: format::detect(&head, size),
+            contents,
             head,
         })
     }
@@ -54,17 +63,16 @@ impl Saved {
 }
 
 /// Bytes in the middle of a compressed file cannot be read.
-fn refuse_packed(path: &Path) -> Result<()> {
-    match Manifest::load(&manifest::beside(path)) {
-        Ok(Some(manifest)) if manifest.compression.is_some() => Err(Error::new(
+fn refuse_packed(path: &Path, manifest: &Manifest) -> Result<()> {
+    match manifest.compression {
+        None => Ok(()),
+        Some(_) => Err(Error::new(
             ExitCode::NoRegion,
             "file is compressed",
             path.display(),
             Errno::EINVAL,
             "unpack it first, with 'resdump convert FILE NEW --to raw'",
         )),
-        // Whatever is wrong with the manifest, the bytes are there.
-        _ => Ok(()),
     }
 }
 

@@ -213,7 +213,7 @@ impl Target {
     pub fn sync(&self) -> Result<()> {
         self.file
             .sync_data()
-            .map_err(|error| self.not_synced(&error))?;
+            .map_err(|error| self.not_synced(errno_of(&error)))?;
         self.sync_name()
     }
 
@@ -221,15 +221,18 @@ impl Target {
     pub fn sync_name(&self) -> Result<()> {
         match self.kind {
             Kind::Block | Kind::Stream => Ok(()),
-            Kind::File => sync_folder(&self.path).map_err(|error| self.not_synced(&error)),
+            Kind::File => {
+                sync_folder(&self.path).map_err(|error| self.not_synced(errno_of(&error)))
+            }
         }
     }
 
-    fn not_synced(&self, error: &std::io::Error) -> Error {
+    /// What was written cannot be made durable.
+    pub fn not_synced(&self, errno: Errno) -> Error {
         Error {
             code: ExitCode::Io,
             advice: "do not trust what is on the target; see the kernel log".into(),
-            ..self.failed("cannot sync", errno_of(error))
+            ..self.failed("cannot sync", errno)
         }
     }
 

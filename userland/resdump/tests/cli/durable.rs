@@ -134,6 +134,21 @@ fn resuming_trusts_nothing_that_has_changed() {
 }
 
 #[test]
+fn what_was_read_back_and_differs_is_not_gone_on_with() {
+    let bench = Bench::new(6 << 20);
+    interrupted(&bench, 5 << 20);
+    let mut out = bench.out();
+    // Before what is compared to go on.
+    out[0] ^= 1;
+    fs::write(bench.path("out"), out).unwrap();
+    assert_eq!(bench.dump(&["--resume", "--verify"]).0, 12);
+    assert_eq!(bench.manifest()["bytes"], 0);
+    let (status, json) = bench.dump(&["--resume"]);
+    assert_eq!((status, json["resumed"].as_u64()), (0, Some(0)));
+    assert_eq!(bench.out(), bench.bytes);
+}
+
+#[test]
 fn resuming_another_dump_is_refused() {
     let bench = Bench::new(2 << 20);
     interrupted(&bench, 1 << 20);
@@ -177,4 +192,10 @@ fn verify_knows_an_interrupted_dump() {
     let output = bench.run(&["verify", "./out"]);
     assert_eq!(output.status.code(), Some(13));
     assert!(stderr(&output).contains("1048576 of 2097152 bytes are there"));
+    assert!(stderr(&output).contains("go on with 'resdump dump --resume'"));
+    let mut manifest = bench.manifest();
+    manifest["engine"] = "receive".into();
+    fs::write(bench.path("out.json"), manifest.to_string()).unwrap();
+    let output = bench.run(&["verify", "./out"]);
+    assert!(stderr(&output).contains("receive it again"));
 }

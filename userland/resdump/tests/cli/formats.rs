@@ -87,6 +87,36 @@ fn converting_checks_the_digest() {
 }
 
 #[test]
+fn converting_takes_what_the_manifest_says_is_there() {
+    let bench = Bench::new(8192);
+    assert_eq!(bench.dump(&["--seek", "4K"]).0, 0);
+    let convert = || {
+        let line = ["convert", "./out", "./raw", "--to", "raw", "--force"];
+        let status = bench.run(&line).status.code();
+        (status, fs::read(bench.path("raw")).unwrap_or_default())
+    };
+    assert_eq!(convert(), (Some(0), bench.bytes.clone()));
+    let mut manifest = bench.manifest();
+    manifest["complete"] = false.into();
+    manifest["bytes"] = 4096.into();
+    fs::write(bench.path("out.json"), manifest.to_string()).unwrap();
+    assert_eq!(convert(), (Some(0), bench.bytes[..4096].to_vec()));
+    manifest["bytes"] = 0.into();
+    fs::write(bench.path("out.json"), manifest.to_string()).unwrap();
+    assert_eq!(convert().0, Some(13), "nothing of it can be trusted");
+}
+
+#[test]
+fn converting_a_file_that_is_shorter_than_its_manifest_says_leaves_nothing() {
+    let bench = Bench::new(8192);
+    bench.dump(&[]);
+    fs::write(bench.path("out"), &bench.bytes[..4096]).unwrap();
+    let output = bench.run(&["convert", "./out", "./raw", "--to", "raw"]);
+    assert_eq!(output.status.code(), Some(13));
+    assert!(!bench.path("raw").exists() && !bench.path("raw.new").exists());
+}
+
+#[test]
 fn converting_without_an_address_asks_for_one() {
     let bench = Bench::new(8192);
     let output = bench.run(&["convert", "./saved", "./lime", "--to", "lime"]);

@@ -108,9 +108,20 @@ fn a_connection_that_breaks_leaves_no_complete_dump() {
 #[test]
 fn streams_refuse_what_they_cannot() {
     let bench = Bench::new(4096);
-    for flag in ["--resume", "--verify", "--zero-skip"] {
-        let output = bench.run(&["dump", "./saved", "-", flag]);
-        assert_eq!(output.status.code(), Some(2), "{flag}");
-        assert!(stderr(&output).contains(flag) && output.stdout.is_empty());
+    for flags in [
+        &["--resume"][..],
+        &["--verify"],
+        &["--zero-skip"],
+        &["--partial"],
+        &["--max-size", "1K"],
+        &["--keep-free", "1K"],
+        &["--engine", "mmap"],
+        &["--chunk", "64K"],
+        &["--depth", "2"],
+        &["--mapped"],
+    ] {
+        let output = bench.run(&[&["dump", "./saved", "-"], flags].concat());
+        assert_eq!(output.status.code(), Some(2), "{flags:?}");
+        assert!(stderr(&output).contains(flags[0]) && output.stdout.is_empty());
     }
 }

@@ -188,9 +188,13 @@ impl Args {
             (self.manifest.is_some() && stream, "--manifest"),
             (self.format != Format::Raw, "--format"),
             (self.strict && self.compress.is_some(), "--strict"),
-            (self.partial && !stream, "--partial"),
-            (self.keep_free > 0 && !stream, "--keep-free"),
-            (self.max_size.is_some() && !stream, "--max-size"),
+            (self.partial, "--partial"),
+            (self.keep_free > 0, "--keep-free"),
+            (self.max_size.is_some(), "--max-size"),
+            (self.engine != Name::Auto, "--engine"),
+            (self.chunk.is_some(), "--chunk"),
+            (self.depth.is_some(), "--depth"),
+            (self.mapped, "--mapped"),
         ];
         match flags.iter().find(|(given, _)| *given) {
             Some((_, flag)) => Err(Error::new(ExitCode::Usage, what, flag, errno, advice)),

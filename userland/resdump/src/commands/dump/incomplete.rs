@@ -7,13 +7,21 @@ use nix::errno::Errno;
 use super::{args::Args, layout::Layout};
 use crate::{engine::Moved, error::Error, exit_codes::ExitCode, target::Kind};
 
-/// `durable`: whether what was written could be made so, if that was tried.
+/// What is left to trust of a target of which `kept` bytes had been durable before a sync failed.
+pub(super) fn trusted(kept: u64) -> String {
+    match kept {
+        0 => "do not trust what is on the target".into(),
+        _ => format!("only the first {kept} bytes can be trusted, go on with --resume"),
+    }
+}
+
+/// `kept`: if what was written cannot be made durable, the bytes that had been before.
 pub(super) fn incomplete(
     args: &Args,
     kind: Kind,
     moved: &Moved,
     layout: &Layout,
-    durable: bool,
+    kept: Option<u64>,
     errno: Errno,
 ) -> Error {
     let (code, reason) = match errno {
@@ -42,10 +50,10 @@ pub(super) fn incomplete(
     };
     let (done, whole) = (layout.done + moved.bytes, layout.span.length);
     let mut advice = format!("{reason}; {done} of {whole} bytes are on the target");
-    if done > 0 && !durable {
+    if let Some(kept) = kept.filter(|_| done > 0) {
         advice = format!(
-            "{reason}; {done} of {whole} bytes were written and cannot be made durable: do not \
-             trust them"
+            "{reason}; {done} of {whole} bytes were written and cannot be made durable: {}",
+            trusted(kept)
         );
     } else if done > 0 && args.manifest(kind).is_some() {
         advice += ", go on with --resume";
@@ -88,7 +96,13 @@ mod tests {
         }
     }
 
-    fn stopped_and(durable: bool, line: &[&str], kind: Kind, bytes: u64, errno: Errno) -> Error {
+    fn stopped_and(
+        kept: Option<u64>,
+        line: &[&str],
+        kind: Kind,
+        bytes: u64,
+        errno: Errno,
+    ) -> Error {
         let span = Span {
             offset: 0x1000,
             length: 0x1_4000_0000,
@@ -109,22 +123,32 @@ mod tests {
             bytes,
             ..Moved::default()
         };
-        incomplete(&args(line), kind, &moved, &layout, durable, errno)
+        incomplete(&args(line), kind, &moved, &layout, kept, errno)
     }
 
     fn stopped(line: &[&str], kind: Kind, bytes: u64, errno: Errno) -> Error {
-        stopped_and(true, line, kind, bytes, errno)
+        stopped_and(None, line, kind, bytes, errno)
     }
 
     #[test]
-    fn what_cannot_be_made_durable_is_not_to_be_gone_on_with() {
+    fn of_what_cannot_be_made_durable_the_last_checkpoint_is_left() {
         let line = ["capture", "/mnt/a"];
-        let error = stopped_and(false, &line, Kind::File, 4096, Errno::EIO);
-        assert_eq!(
-            error.to_string(),
-            "dump incomplete: /mnt/a: EIO (5): see the kernel log; 4096 of 5368709120 bytes were \
-             written and cannot be made durable: do not trust them"
-        );
+        for (kept, trusted) in [
+            (0, "do not trust what is on the target"),
+            (
+                4096,
+                "only the first 4096 bytes can be trusted, go on with --resume",
+            ),
+        ] {
+            let error = stopped_and(Some(kept), &line, Kind::File, 8192, Errno::EIO);
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "dump incomplete: /mnt/a: EIO (5): see the kernel log; 8192 of 5368709120 bytes \
+                     were written and cannot be made durable: {trusted}"
+                )
+            );
+        }
     }
 
     #[test]

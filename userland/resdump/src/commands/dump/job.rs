@@ -6,12 +6,16 @@ use std::{io, path::Path};
 
 use nix::errno::Errno;
 
-use super::{args::Args, incomplete::incomplete, layout::Layout};
+use super::{
+    args::Args,
+    incomplete::{incomplete, trusted},
+    layout::Layout,
+    no_digest,
+};
 use crate::{
     digest::{self, Digest},
     engine::{self, Engine, Moved, Piece, Sparse},
     error::{Error, Result},
-    exit_codes::ExitCode,
     format::{Format, elf},
     journal::Journal,
     manifest::Manifest,
@@ -55,7 +59,7 @@ impl Job<'_> {
                 }
             });
             drop(progress);
-            let finished = self.finish(&moved);
+            let finished = self.finish(&moved, journal.as_deref());
             report.moved(&moved, self.layout.done);
             report.time(&clock, finished.sync_seconds);
             report.synced = Some(finished.synced);
@@ -65,12 +69,11 @@ impl Job<'_> {
             if report.bytes < self.layout.span.length {
                 abort.request();
             }
-            let durable = finished.synced || self.args.no_sync;
             let error = finished
                 .changed
                 .or(moved.error.map(|errno| {
                     let kind = self.target.kind();
-                    incomplete(self.args, kind, &moved, self.layout, durable, errno)
+                    incomplete(self.args, kind, &moved, self.layout, finished.kept, errno)
                 }))
                 .or(finished.error)
                 .or_else(|| self.check_strict(&moved));
@@ -84,7 +87,7 @@ impl Job<'_> {
             work,
         );
         let (digest, unknown) = match digest {
-            Ok(None) if self.args.digest.is_some() => (None, Some(self.no_digest())),
+            Ok(None) if self.args.digest.is_some() => (None, Some(no_digest(self.args))),
             Ok(digest) => (digest, None),
             Err(failed) => (None, Some(failed)),
         };
@@ -145,7 +148,7 @@ impl Job<'_> {
     }
 
     /// Leaves exactly what was moved on the target, describes it, and makes it durable.
-    fn finish(&self, moved: &Moved) -> Finished {
+    fn finish(&self, moved: &Moved, journal: Option<&Journal>) -> Finished {
         let plan = &self.layout.plan;
         let cut = if moved.bytes < plan.span.length {
             self.target.truncate(plan.seek + moved.bytes)
@@ -154,18 +157,28 @@ impl Job<'_> {
         };
         let described = cut.and_then(|()| self.describe(moved));
         let clock = Clock::start();
-        let sync = !self.args.no_sync;
-        let synced = if sync { self.target.sync() } else { Ok(()) };
+        let synced = match journal.and_then(Journal::lost) {
+            Some(errno) => Err(self.target.not_synced(errno)),
+            None if self.args.no_sync => Ok(()),
+            None => self.target.sync(),
+        };
         let sync_seconds = clock.seconds();
+        let kept = journal.map_or(0, Journal::durable);
         // What a disk has lost is missing as well; nobody has cut it.
         let changed = match &synced {
             Ok(()) => self.check_data(moved.bytes).err(),
             Err(_) => None,
         };
         Finished {
-            synced: sync && synced.is_ok(),
+            synced: !self.args.no_sync && synced.is_ok(),
             sync_seconds,
-            error: described.and(synced).err(),
+            kept: synced.is_err().then_some(kept),
+            error: described
+                .and(synced.map_err(|error| Error {
+                    advice: format!("{}; see the kernel log", trusted(kept)),
+                    ..error
+                }))
+                .err(),
             changed,
         }
     }
@@ -220,17 +233,6 @@ impl Job<'_> {
             })
     }
 
-    /// Somebody did not want to wait for it.
-    fn no_digest(&self) -> Error {
-        Error::new(
-            ExitCode::Interrupted,
-            "no digest",
-            self.args.target.display(),
-            Errno::EINTR,
-            "stopped by a signal; all bytes are on the target",
-        )
-    }
-
     fn check_strict(&self, moved: &Moved) -> Option<Error> {
         (self.args.strict && moved.copied > 0).then(|| {
             engine::would_copy(
@@ -256,7 +258,7 @@ impl Job<'_> {
             offset: self.layout.data_offset,
             length,
         };
-        let mut read_back = ReadBack::open(path, data)?;
+        let mut read_back = ReadBack::open(path, data, self.stop)?;
         match digest {
             Some(digest) if length == self.layout.span.length => read_back.expect_digest(digest)?,
             _ => read_back.expect_bytes(self.source, self.layout.span.offset)?,
@@ -270,6 +272,8 @@ impl Job<'_> {
 struct Finished {
     synced: bool,
     sync_seconds: f64,
+    /// If what was written cannot be made durable: the bytes of the dump that had been before.
+    kept: Option<u64>,
     error: Option<Error>,
     /// What somebody else did to the target meanwhile.
     changed: Option<Error>,

@@ -15,6 +15,7 @@ use crate::{
     format::{Format, elf},
     manifest::{Manifest, Origin},
     readback::ReadBack,
+    signals::Stop,
     size,
     source::{Region, Source},
     span::{Alignment, Plan, Span},
@@ -216,6 +217,7 @@ fn resume_at(
     if manifest.origin != Origin::of(source, layout.span)
         || manifest.format != args.format
         || manifest.data_offset != layout.data_offset
+        || manifest.compression.is_some()
     {
         return Err(cannot(
             Errno::EINVAL,
@@ -235,7 +237,8 @@ fn resume_at(
         offset: layout.data_offset + from,
         length: done - from,
     };
-    ReadBack::open(&args.target, piece)?.expect_bytes(source, layout.span.offset + from)?;
+    ReadBack::open(&args.target, piece, &Stop::default())?
+        .expect_bytes(source, layout.span.offset + from)?;
     log::info!(
         "{done} bytes are there, the last {} of them verified",
         piece.length

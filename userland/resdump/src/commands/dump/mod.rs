@@ -4,6 +4,8 @@
 
 use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
+use nix::errno::Errno;
+
 use crate::{
     engine,
     error::{Error, Result},
@@ -76,7 +78,7 @@ pub(super) fn dump(args: &Args, source: &dyn Source, output: &Output) -> Result<
     report.engine(&*engine);
 
     let verified = job.verify(&moved, digest.as_ref(), &mut report);
-    report.complete &= verified.is_ok();
+    distrust_unless(&verified, &mut report);
     let mut error = error.or(verified.err());
     report.digest = digest;
     if layout.done + moved.bytes == 0 {
@@ -139,6 +141,26 @@ fn abandon(args: &Args, target: Target) {
     {
         log::warn!("{error}");
     }
+}
+
+/// What was read back and is not what it should be must not be gone on with.
+fn distrust_unless(verified: &Result<()>, report: &mut Report<'_>) {
+    if let Err(error) = verified
+        && error.code != ExitCode::Interrupted
+    {
+        report.distrust();
+    }
+}
+
+/// Somebody did not want to wait for it.
+fn no_digest(args: &Args) -> Error {
+    Error::new(
+        ExitCode::Interrupted,
+        "no digest",
+        args.target.display(),
+        Errno::EINTR,
+        "stopped by a signal; all bytes are on the target",
+    )
 }
 
 /// The last word on a dump.

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use nix::errno::Errno;
 
-use super::{abandon, args::Args, begin, record};
+use super::{abandon, args::Args, begin, distrust_unless, no_digest, record};
 use crate::{
     digest,
     engine::{Moved, Name},
@@ -77,6 +77,7 @@ pub(super) fn run(
         });
     drop(progress);
     let (digest, unknown) = match digest {
+        Ok(None) if args.digest.is_some() => (None, Some(no_digest(args))),
         Ok(digest) => (digest, None),
         Err(error) => (None, Some(error)),
     };
@@ -122,13 +123,13 @@ pub(super) fn run(
         .or(synced.err())
         .or(unknown);
     if args.verify && error.is_none() {
-        let mut read_back = ReadBack::open_packed(&args.target, bytes, compression)?;
+        let mut read_back = ReadBack::open_packed(&args.target, bytes, compression, &stop)?;
         let verified = match &report.digest {
             Some(digest) => read_back.expect_digest(digest),
             None => read_back.expect_bytes(source, span.offset),
         };
         report.verified = verified.is_ok();
-        report.complete &= report.verified;
+        distrust_unless(&verified, &mut report);
         error = verified.err();
     }
     if bytes == 0 {

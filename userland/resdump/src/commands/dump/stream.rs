@@ -15,7 +15,7 @@ use std::{
 
 use nix::errno::Errno;
 
-use super::args::Args;
+use super::{args::Args, no_digest};
 use crate::{
     digest::{self, Digest},
     engine::{self, Moved, Name},
@@ -113,6 +113,7 @@ pub(super) fn run(
         ..Moved::default()
     };
     let (digest, unknown) = match digest {
+        Ok(None) if args.digest.is_some() => (None, Some(no_digest(args))),
         Ok(digest) => (digest, None),
         Err(error) => (None, Some(error)),
     };

@@ -2,7 +2,7 @@
 
 //! `resdump receive`: the other end of `resdump dump REGION tcp:HOST:PORT` and of `resdump send`.
 
-use std::{io, path::PathBuf};
+use std::{fs::File, io, path::PathBuf};
 
 use nix::errno::Errno;
 use serde::Serialize;
@@ -11,6 +11,7 @@ use crate::{
     digest::Digest,
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
+    journal::Journal,
     manifest::Manifest,
     output::Output,
 };
@@ -58,11 +59,22 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
     }
 }
 
+/// Makes what has come durable.
+fn sync(file: &File, journal: &Journal, name: &str) -> Result<()> {
+    match journal.lost() {
+        Some(errno) => Err(errno.into()),
+        None => file.sync_all(),
+    }
+    .map_err(|error| Error::io("cannot sync", name, &error))
+}
+
 fn record(manifest: &mut Manifest, bytes: u64, digest: Option<Digest>, error: Option<&Error>) {
     manifest.complete = error.is_none();
-    manifest.bytes = bytes;
+    manifest.bytes = match error {
+        Some(error) if error.code == ExitCode::Mismatch => 0,
+        _ => bytes,
+    };
     manifest.copied = bytes;
-    manifest.engine = "receive".into();
     manifest.digest = digest;
     manifest.error = error.map(ToString::to_string);
 }

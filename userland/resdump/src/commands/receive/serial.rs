@@ -99,9 +99,7 @@ impl<'a> Store<'a> {
             return Err(ended(name, 0, 0, errno));
         };
         drop(coming.progress);
-        self.file
-            .sync_all()
-            .map_err(|error| Error::io("cannot sync", name, &error))?;
+        super::sync(&self.file, &coming.journal, name)?;
         let (bytes, length) = (coming.bytes, coming.origin.length);
         let error = taken
             .err()
@@ -147,6 +145,7 @@ impl Sink for Store<'_> {
         // Nothing that a stranger says is believed.
         (manifest.complete, manifest.data_offset) = (false, 0);
         (manifest.bytes, manifest.resumed) = (bytes, bytes);
+        manifest.engine = "receive".into();
         let path = manifest::beside(&self.args.file);
         let journal = Journal::begin(&path, manifest, PERIOD).map_err(|error| error.errno)?;
         // Not before: what was there may be a complete dump, and is said to be one.
@@ -189,7 +188,9 @@ impl Sink for Store<'_> {
             length: coming.bytes,
         };
         let found = algorithm
-            .map(|algorithm: Algorithm| ReadBack::open(&self.args.file, data)?.digest(algorithm))
+            .map(|algorithm: Algorithm| {
+                ReadBack::open(&self.args.file, data, &Stop::default())?.digest(algorithm)
+            })
             .transpose()
             .map_err(|error| error.errno)?;
         if found != trailer.digest {
@@ -209,7 +210,7 @@ fn ended(name: &str, bytes: u64, length: u64, errno: Errno) -> Error {
         ),
         Errno::ESTALE => (
             ExitCode::Target,
-            "the sender offers another dump than the one that was begun",
+            "the sender offers another dump than the one that was begun: give another file",
         ),
         Errno::ETIMEDOUT => (ExitCode::Incomplete, "the sender is silent"),
         _ => (ExitCode::Incomplete, "the line is gone"),
@@ -219,8 +220,9 @@ fn ended(name: &str, bytes: u64, length: u64, errno: Errno) -> Error {
         "transfer incomplete",
         name,
         errno,
-        match bytes {
-            0 => format!("{reason}; nothing is here"),
+        match (errno, bytes) {
+            (Errno::EBADMSG | Errno::ESTALE, _) => reason.into(),
+            (_, 0) => format!("{reason}; nothing is here"),
             _ => format!("{reason}; {bytes} of {length} bytes are here, go on with --resume"),
         },
     )
@@ -234,5 +236,12 @@ mod tests {
     fn a_digest_that_differs_has_its_own_status() {
         assert_eq!(ended("a", 1, 1, Errno::EBADMSG).code, ExitCode::Mismatch);
         assert_eq!(ended("a", 1, 2, Errno::EIO).code, ExitCode::Incomplete);
+    }
+
+    #[test]
+    fn what_cannot_be_gone_on_with_is_not_offered() {
+        let offered = |errno| ended("a", 1, 2, errno).to_string().contains("--resume");
+        assert!(offered(Errno::EIO));
+        assert!(!offered(Errno::EBADMSG) && !offered(Errno::ESTALE));
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use nix::errno::Errno;
 
-use super::{Args, Received, cannot_create, record, say};
+use super::{Args, Received, cannot_create, record, say, sync};
 use crate::{
     digest::{Algorithm, Hasher},
     error::{Error, Result, errno_of},
@@ -41,6 +41,7 @@ pub(super) fn run(args: &Args, place: &str, output: &Output) -> Result<ExitCode>
     let (region, length) = (manifest.origin.region.clone(), manifest.origin.length);
     // Nothing that a stranger says is believed.
     (manifest.complete, manifest.bytes, manifest.data_offset) = (false, 0, 0);
+    manifest.engine = "receive".into();
     let mut journal = Journal::begin(&manifest::beside(&args.file), manifest, PERIOD)?;
     // Not before: what was there may be a complete dump, and is said to be one.
     file.set_len(0)
@@ -60,8 +61,7 @@ pub(super) fn run(args: &Args, place: &str, output: &Output) -> Result<ExitCode>
     let result = taken
         .map_err(|error| incomplete(&name, bytes, length, errno_of(&error)))
         .and_then(|trailer| sum.check(&name, length, &trailer).map(|()| trailer.digest));
-    file.sync_all()
-        .map_err(|error| Error::io("cannot sync", &name, &error))?;
+    sync(&file, &journal, &name)?;
     let (digest, error) = match result {
         Ok(digest) => (digest, None),
         Err(error) => (None, Some(error)),
