@@ -32,18 +32,20 @@ pub const IOC_INFO: u8 = 0x01;
 /// A region that a device writes is first made the processors' ([`SYNC_FOR_CPU`]), unless
 /// [`TRANSFER_NO_SYNC`] says that the caller has done so.
 ///
-/// The descriptor must be open for writing (`EBADF`) with `O_DIRECT` and without `O_APPEND`
-/// (`EINVAL`), and be a regular file or a block device (`ESPIPE` for what cannot seek, `EINVAL` for
-/// anything else, other character devices and `/dev/resmem/*` included). Its file system must
-/// support direct I/O (`EOPNOTSUPP`). A range that leaves the region is `ERANGE`, one that wraps
-/// 64 bits `EOVERFLOW`.
+/// The node must be open for reading (`EBADF`). The descriptor must be open for writing (`EBADF`) with
+/// `O_DIRECT` and without `O_APPEND` (`EINVAL`), and be a regular file or a block device (`ESPIPE`
+/// for what cannot seek, `EINVAL` for anything else, other character devices and `/dev/resmem/*`
+/// included). Its file system must support direct I/O (`EOPNOTSUPP`). A range that leaves the region
+/// is `ERANGE`, one that wraps 64 bits `EOVERFLOW`. `ENODEV`: a device writes the region, and its
+/// driver was unbound meanwhile.
 pub const IOC_DUMP: u8 = 0x02;
 
 /// `_IOWR(IOC_TYPE, IOC_LOAD, Transfer)`: the way back, file descriptor to region.
 ///
 /// As [`IOC_DUMP`], with the descriptor open for reading, and the device node for writing
-/// (`EBADF`); the region must be writable (`EPERM`). Afterwards a region that a device writes is the
-/// device's again ([`SYNC_FOR_DEVICE`]).
+/// (`EBADF`); the region must be writable (`EPERM`). `ENODATA`: the file ends before. Afterwards the
+/// range of a region that a device writes is the device's again, whatever was moved
+/// ([`SYNC_FOR_DEVICE`]).
 pub const IOC_LOAD: u8 = 0x03;
 
 /// `_IOW(IOC_TYPE, IOC_SNAPSHOT, Snapshot)`: start to fill a buffer of the caller from the region
@@ -53,7 +55,8 @@ pub const IOC_LOAD: u8 = 0x03;
 /// stops it. The end is told by [`IOC_SNAPSHOT_STATUS`], by `poll` (`POLLIN`, once a snapshot was
 /// started) and by the eventfd if there is one. Errors: `EBUSY` one is running on this file; `EFAULT`
 /// the buffer is not all writable memory of the process; `ERANGE`, `EOVERFLOW`, `EINVAL` as for
-/// [`IOC_DUMP`]; `EINVAL` also for more than [`SNAPSHOT_MAX`] bytes; `EBADF` no eventfd.
+/// [`IOC_DUMP`]; `EINVAL` also for more than [`SNAPSHOT_MAX`] bytes; `EBADF` no eventfd, or a node that
+/// is not open for reading; `ENODEV` as for [`IOC_DUMP`].
 pub const IOC_SNAPSHOT: u8 = 0x04;
 
 /// `_IOR(IOC_TYPE, IOC_SNAPSHOT_STATUS, SnapshotStatus)`: what became of the last snapshot that was

@@ -67,7 +67,8 @@ unsafe impl Send for Mapping {}
 
 impl Mapping {
     /// Maps the `size` bytes from physical address `base`, all of which have a `struct page`; the
-    /// processors own them. With `writable`, what processors wrote before a sync is kept.
+    /// processors own them. With `writable`, what processors wrote before a sync is kept on PowerPC;
+    /// arm64 may drop it.
     ///
     /// May sleep. Errors: `EOPNOTSUPP` when the range cannot be mapped for the device.
     pub(crate) fn new(

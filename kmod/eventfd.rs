@@ -26,7 +26,7 @@ unsafe impl Send for EventFd {}
 unsafe impl Sync for EventFd {}
 
 impl EventFd {
-    /// Looks up descriptor `fd` of the calling process; `EBADF` or `EINVAL` if it is no eventfd.
+    /// Looks up descriptor `fd` of the calling process; `EBADF` if it is no eventfd.
     pub(crate) fn new(fd: i32) -> Result<Self> {
         // SAFETY: Any number may be asked for.
         let context = unsafe { ffi::resmem_eventfd_get(fd) };

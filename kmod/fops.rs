@@ -146,8 +146,8 @@ fn mode(file: &LocalFile) -> u32 {
     unsafe { (*file.as_ptr()).f_mode }
 }
 
-/// Copies from `position` on: for a small look, not for a dump. `EFAULT` when nothing could be
-/// copied.
+/// Copies from `position` on: for a small look, not for a dump. A process that is killed
+/// does not wait for the end. `EFAULT` when nothing could be copied.
 pub(crate) fn read(
     region: &Region,
     position: &mut bindings::loff_t,
@@ -166,7 +166,8 @@ pub(crate) fn read(
         let done = iter.copy_to_iter(buffer);
         copied += done;
         offset += done as u64;
-        if done < bytes {
+        // SAFETY: May be asked at any time.
+        if done < bytes || unsafe { ffi::resmem_fatal_signal_pending() } {
             break;
         }
     }
@@ -185,6 +186,7 @@ pub(crate) fn ioctl(open: &OpenRegion, file: &LocalFile, command: u32, argument:
         INFO => UserSlice::new(argument, size_of::<abi::RegionInfo>())
             .writer()
             .write(&region.info()),
+        DUMP | SNAPSHOT if !opened_for_reading(file) => Err(EBADF),
         DUMP => transfer(region, argument, Direction::Dump),
         LOAD => {
             if !region.writable() {

@@ -31,8 +31,10 @@ struct Run {
 ///
 /// Every frame of `runs` has a valid `struct page`, by which the kernel reaches its bytes and which
 /// carries `PG_reserved`: the boot-time allocator never handed it to the page allocator, and nothing
-/// takes it back. The `struct page`s are one array (`helpers.c` refuses other memory models). Runs
-/// are in order, and do not touch.
+/// takes it back. (What the command line reserves under a name can be released under it. In the
+/// kernel the tracer alone does so, with what `trace_instance=` gave it: nobody must give it a
+/// region.) The `struct page`s are one array (`helpers.c` refuses other memory models). Runs are in
+/// order, and do not touch.
 pub(crate) struct Frames {
     first: usize,
     count: usize,

@@ -58,6 +58,7 @@ int resmem_uring_register(struct io_uring_cmd *cmd, const struct bio_vec *bvec, 
 			  unsigned int issue_flags);
 
 #ifdef __BINDGEN__
+static const u32 RESMEM_IOCB_APPEND = (__force u32)IOCB_APPEND;
 static const u32 RESMEM_IOCB_DSYNC = (__force u32)IOCB_DSYNC;
 static const u32 RESMEM_FMODE_READ = (__force u32)FMODE_READ;
 static const u32 RESMEM_FMODE_WRITE = (__force u32)FMODE_WRITE;

@@ -108,9 +108,10 @@ impl Memory {
             // A hole may be larger than a `usize` can say in bytes.
             let piece = (holes.max(1).saturating_mul(PAGE_SIZE) - within).min(length - done);
             // SAFETY: The page is valid for `piece` bytes from `within` on, the window for `piece`
-            // bytes, and the caller's pointer for `length` in all. The content of a reserved region
-            // is not memory of a Rust object; a device that changes it meanwhile only changes which
-            // bytes are copied.
+            // bytes, and the caller's pointer for `length` in all. That nobody else accesses the
+            // bytes cannot be had: a device, a process or another load may, here as in any driver's
+            // `memcpy()` of memory that is shared. No Rust object lies in them and no value is
+            // looked at, so all that comes of it is which bytes are copied.
             unsafe {
                 if holes == 0 {
                     let page = self.frames.page(index)?;

@@ -58,6 +58,7 @@ pub(crate) struct Request {
     bvec: Opaque<bindings::bio_vec>,
     #[pin]
     done: Completion,
+    #[pin]
     result: HandOver<isize>,
     file: Option<ARef<LocalFile>>,
     bounce: KVec<u8>,
@@ -149,9 +150,10 @@ impl Request {
         };
 
         // SAFETY: Nothing is in flight, so by the type invariants we are alone with these fields.
-        // The `kiocb` gets what `init_sync_kiocb()` and a callback give it; `bvec` describes bytes
-        // of frames which all have pages, whose `struct page`s are one array and which are reserved
-        // for good, or the bounce buffer, which is ours until the request ends.
+        // The `kiocb` gets what `init_sync_kiocb()` and a callback give it (without a priority the
+        // block layer takes the process's); `bvec` describes bytes of frames which all have pages,
+        // whose `struct page`s are one array and which are reserved for good, or the bounce buffer,
+        // which is ours until the request ends.
         unsafe {
             bvec.write(bindings::bio_vec {
                 bv_page: page,
@@ -162,7 +164,9 @@ impl Request {
             (*kiocb).ki_filp = file.as_ptr();
             (*kiocb).ki_pos = position;
             (*kiocb).ki_complete = Some(callback);
-            let own = (*file.as_ptr()).f_iocb_flags & !bindings::IOCB_DIRECT;
+            // Who shares the descriptor can have changed them since they were checked.
+            let own =
+                (*file.as_ptr()).f_iocb_flags & !(bindings::IOCB_DIRECT | ffi::RESMEM_IOCB_APPEND);
             (*kiocb).ki_flags = (own | flags) as i32;
         }
         // INVARIANT: From here on the request counts as in flight: either the call below queues it
@@ -208,7 +212,7 @@ impl Request {
     ) -> Result<Result<usize>> {
         let (result, loaded_to, bounce) = self.wait_for_file(interruptible)?;
         Ok(result.and_then(|bytes| {
-            if let (Some(offset), Some(loaded)) = (loaded_to, bounce.get(..bytes)) {
+            if let (Some(offset), Some(loaded @ [_, ..])) = (loaded_to, bounce.get(..bytes)) {
                 memory.copy_in(offset, loaded)?;
             }
             Ok(bytes)
@@ -225,7 +229,7 @@ impl Request {
             return Err(EINVAL);
         }
         // SAFETY: A request is in flight by the type invariants, and we have the slot to ourselves.
-        let ended = unsafe { inflight::wait(this.result, &this.done, interruptible) };
+        let ended = unsafe { inflight::wait(&this.result, &this.done, interruptible) };
         let ret = ended.ok_or(EINTR)?;
         if let (Some(file), Some(direction), 1..) = (&this.file, this.queued.take(), ret) {
             // The calls in `submit` tell those who watch the file of what was done at once only.

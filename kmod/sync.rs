@@ -4,7 +4,10 @@
 //!
 //! Their test on the host has a file of the same name, made of a model checker's.
 
-use core::cell::UnsafeCell;
+use core::{
+    cell::UnsafeCell,
+    marker::PhantomPinned, //
+};
 
 use kernel::{
     bindings,
@@ -66,14 +69,16 @@ impl Completion {
 }
 
 /// A value that one context leaves for another, which is told of it by something else.
-pub(crate) struct HandOver<T>(UnsafeCell<T>);
+///
+/// Pinned, so that a mutable reference to what it lies in does not say that nobody else has one.
+pub(crate) struct HandOver<T>(UnsafeCell<T>, PhantomPinned);
 
 // SAFETY: `set` and `get` are unsafe, and their callers see to it that there is no race.
 unsafe impl<T: Send> Sync for HandOver<T> {}
 
 impl<T: Copy> HandOver<T> {
     pub(crate) fn new(value: T) -> Self {
-        Self(UnsafeCell::new(value))
+        Self(UnsafeCell::new(value), PhantomPinned)
     }
 
     /// # Safety

@@ -157,6 +157,7 @@ impl<'a> Transfer<'a> {
                 .hand_over(self.region_offset, self.length, Owner::Cpu);
             outcome.error = taken.err();
         }
+        let taken = self.sync && outcome.error.is_none();
         let mut ring = Ring {
             transfer: self,
             slots: KVec::new(),
@@ -168,10 +169,11 @@ impl<'a> Transfer<'a> {
                 outcome.pipeline(&mut ring, self.depth, end);
             }
         }
-        if self.sync && self.target.direction() == Direction::Load && outcome.moved > 0 {
+        if taken && self.target.direction() == Direction::Load {
+            // All of it: what came behind an error has been copied as well.
             let given = self
                 .region
-                .hand_over(self.region_offset, outcome.moved, Owner::Device);
+                .hand_over(self.region_offset, self.length, Owner::Device);
             outcome.error = outcome.error.or(given.err());
         }
         outcome

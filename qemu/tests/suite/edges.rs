@@ -37,6 +37,7 @@ pub fn cases() -> Vec<Case> {
             disk(bed, 4096 + 77, (1 << 20) - 77)
         }),
         case("a_load_with_head_and_tail", a_load_with_head_and_tail),
+        case("a_load_from_a_file_that_ends", a_load_from_a_file_that_ends),
     ]
 }
 
@@ -109,4 +110,15 @@ fn a_load_with_head_and_tail(bed: &mut Running) -> Result<()> {
     expected[offset..offset + length].copy_from_slice(&capture[at..at + length]);
     bed.check("probe transfer load /dev/resmem/scratch /dev/vda --mode rd --node-write --length 0x100000 --file-offset 0x5000000")?;
     same(&bed.raw.read(64 << 20, 1 << 20)?, &expected)
+}
+
+/// Within a block, and at once.
+fn a_load_from_a_file_that_ends(bed: &mut Running) -> Result<()> {
+    let load = "transfer load /dev/resmem/scratch /mnt/short --mode rd --node-write --length 200";
+    bed.mounted(|bed| {
+        // What is there already, so that other tests find the region as it was.
+        bed.check("dd if=/dev/resmem/scratch of=/mnt/short bs=100 count=1")?;
+        bed.says(load, "ok moved=100 direct=0 copied=100 error=ENODATA")?;
+        bed.says(&format!("{load} --file-offset 100"), "ENODATA")
+    })
 }

@@ -58,6 +58,14 @@ pub fn cases() -> Vec<Case> {
                 Ok(())
             },
         ),
+        case("a_descriptor_for_writing_does_not_read", |bed| {
+            bed.check("exec 3>/dev/resmem/tail")?;
+            let dumped = bed.probe("transfer dump fd:3 /dev/vda --length 512")?;
+            let held = bed.probe("snapshot fd:3")?;
+            bed.check("exec 3>&-")?;
+            ensure!([&*dumped, &held] == ["EBADF", "EBADF"], "{dumped} {held}");
+            Ok(())
+        }),
     ]
 }
 
