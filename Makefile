@@ -62,7 +62,7 @@ export RESDUMP_FUZZ_SEED := $(FUZZ_SEED)
 endif
 
 test: export RESDUMP_BOARD := $(BOARD)
-test: setup ## everything: unit tests on the host, then the suite in QEMU
+test: setup ## unit tests on the host, then the suite in QEMU
 	@$(call CARGO,userland) test --quiet --locked --manifest-path userland/Cargo.toml --workspace
 	@$(call FUZZ_READERS,-runs=10000 -max_total_time=10 -verbosity=0)
 	@$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --lib

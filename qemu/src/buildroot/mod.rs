@@ -128,8 +128,14 @@ impl<'a> Buildroot<'a> {
         if let Ok(mirror) = env::var("BR2_PRIMARY_SITE") {
             make.arg(format!("BR2_PRIMARY_SITE={mirror}"));
         }
-        // For Buildroot these are wrong, whatever they are.
-        for variable in ["RUSTC", "LIBCLANG_PATH", "LD_LIBRARY_PATH"] {
+        // For Buildroot these are wrong, whatever they are. Its wrapper has a base for ccache of its own;
+        // another lets names of folders into the module.
+        for variable in [
+            "RUSTC",
+            "LIBCLANG_PATH",
+            "LD_LIBRARY_PATH",
+            "CCACHE_BASEDIR",
+        ] {
             make.env_remove(variable);
         }
         make
