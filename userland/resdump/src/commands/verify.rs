@@ -122,7 +122,10 @@ fn check(
         ));
     }
     let stored = manifest.and_then(|manifest| manifest.stored);
-    check_length(args, stored.unwrap_or(data.offset + data.length))?;
+    check_length(
+        args,
+        stored.unwrap_or(data.offset.saturating_add(data.length)),
+    )?;
     verdict.checked.push("length");
     let read_back = || match manifest {
         Some(manifest) => ReadBack::of(&args.file, manifest, stop),
