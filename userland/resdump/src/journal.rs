@@ -51,7 +51,7 @@ impl Journal {
         if self.lost.is_some() || Instant::now() < self.due {
             return;
         }
-        match sync() {
+        match self.sync(sync) {
             Ok(bytes) => {
                 self.manifest.bytes = bytes;
                 match self.manifest.store(&self.path) {
@@ -59,16 +59,21 @@ impl Journal {
                     Err(error) => log::warn!("no checkpoint: {error}"),
                 }
             }
-            Err(error) => {
-                log::warn!("no checkpoint: {error}");
-                self.lost = Some(errno_of(&error));
-            }
+            Err(error) => log::warn!("no checkpoint: {error}"),
         }
         self.due = Instant::now() + self.period;
     }
 
-    /// How a checkpoint could not be made durable. The kernel tells a descriptor of a write-back
-    /// that failed once: a later sync that works proves nothing.
+    /// Makes what was written durable, by `sync`, unless that has failed before. The kernel tells a
+    /// descriptor of a write-back that failed once: a later sync that works proves nothing.
+    pub fn sync<T>(&mut self, sync: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        match self.lost {
+            Some(errno) => Err(errno.into()),
+            None => sync().inspect_err(|error| self.lost = Some(errno_of(error))),
+        }
+    }
+
+    /// How what was written could not be made durable.
     pub fn lost(&self) -> Option<Errno> {
         self.lost
     }
@@ -125,6 +130,7 @@ mod tests {
         assert_eq!(journal.lost(), Some(Errno::EIO));
         journal.due = Instant::now();
         journal.at(|| unreachable!("the kernel would say that it has worked"));
+        assert!(journal.sync(|| Ok(())).is_err());
         assert_eq!(journal.durable(), 8192);
         journal.finish(|manifest| manifest.complete = true).unwrap();
         assert!(load().complete);

@@ -25,7 +25,7 @@ use crate::{
     readback::{self, ReadBack},
     signals::Stop,
     size,
-    source::Saved,
+    source::{Saved, warn_of_the_rest},
     span::Span,
 };
 
@@ -79,9 +79,6 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
     let manifest = Manifest::load(&manifest::beside(&args.input))?;
     let stop = Stop::on_signals()?;
     let input = Input::open(&args.input, manifest.as_ref(), &stop)?;
-    if let Some(manifest) = manifest.as_ref().filter(|manifest| !manifest.complete) {
-        warn_of_the_rest(args, manifest)?;
-    }
     if args.output.exists() && !args.force {
         return Err(Error::new(
             ExitCode::Target,
@@ -127,27 +124,6 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
     Ok(ExitCode::Ok)
 }
 
-/// Only what is known to be there is converted.
-fn warn_of_the_rest(args: &Args, manifest: &Manifest) -> Result<()> {
-    let (bytes, length) = (manifest.bytes, manifest.origin.length);
-    if bytes == 0 {
-        return Err(Error::new(
-            ExitCode::Incomplete,
-            "dump is incomplete",
-            args.input.display(),
-            Errno::ENODATA,
-            format!(
-                "its manifest says that nothing of it can be trusted: remove {} to convert it \
-                 nevertheless",
-                manifest::beside(&args.input).display()
-            ),
-        ));
-    }
-    let name = args.input.display();
-    log::warn!("{name}: the dump is incomplete, {bytes} of {length} bytes are there");
-    Ok(())
-}
-
 /// What is converted.
 struct Input {
     contents: Contents,
@@ -159,6 +135,7 @@ struct Input {
 impl Input {
     fn open(path: &Path, manifest: Option<&Manifest>, stop: &Stop) -> Result<Self> {
         if let Some(manifest) = manifest.filter(|manifest| manifest.compression.is_some()) {
+            warn_of_the_rest(path, manifest)?;
             return Ok(Self {
                 contents: Contents {
                     format: manifest.format,
@@ -223,7 +200,10 @@ fn lime_header(args: &Args, length: u64, base: u64) -> Result<Vec<u8>> {
 /// What the input, or its manifest, says of the machine that it is from.
 fn image(args: &Args, input: &Input, manifest: Option<&Manifest>, base: u64) -> elf::Image {
     let bytes = input.contents.bytes;
-    let mut image = elf::parse(&input.head).unwrap_or_else(|| {
+    // A header at the begin of the file may be another dump's.
+    let own =
+        elf::parse(&input.head).filter(|image| image.data_offset == input.contents.data_offset);
+    let mut image = own.unwrap_or_else(|| {
         let system = manifest.map(|manifest| &manifest.system);
         elf::Image {
             endian: match system.map(|system| system.byte_order.as_str()) {
@@ -272,7 +252,8 @@ fn write(
     let mut out = BufWriter::new(fresh::create(new).map_err(failed)?);
     out.write_all(header).map_err(failed)?;
 
-    let digest = manifest.and_then(|manifest| manifest.digest.as_ref());
+    let whole = manifest.filter(|manifest| manifest.bytes == manifest.origin.length);
+    let digest = whole.and_then(|manifest| manifest.digest.as_ref());
     let mut hasher = digest.map(|digest| Hasher::new(digest.algorithm));
     input.reader.read(&mut |_, bytes| {
         if let Some(hasher) = &mut hasher {

@@ -113,10 +113,12 @@ fn check(
                 "{} of {} bytes are there: {}",
                 manifest.bytes,
                 manifest.origin.length,
-                match (manifest.engine.as_str(), manifest.compression) {
-                    ("receive", _) => "receive it again, over a serial line with --resume",
-                    (_, Some(_)) => "dump it again",
-                    (_, None) => "go on with 'resdump dump --resume'",
+                if manifest.engine == "receive" {
+                    "receive it again, over a serial line with --resume"
+                } else if manifest.compression.is_some() || manifest.snapshot.is_some() {
+                    "make it again"
+                } else {
+                    "go on with 'resdump dump --resume'"
                 }
             ),
         ));

@@ -28,7 +28,8 @@ pub struct Saved {
 }
 
 impl Saved {
-    /// Opens a saved file for reading. Of an incomplete dump, what its manifest says is durable.
+    /// Opens a saved file for reading. Of an incomplete dump, what its manifest says is durable;
+    /// `ENODATA` if that is nothing.
     pub fn open(path: &Path) -> Result<Self> {
         let file =
             File::open(path).map_err(|error| Error::io("cannot open", path.display(), &error))?;
@@ -38,10 +39,16 @@ impl Saved {
         // Whatever is wrong with the manifest, the bytes are there.
         if let Ok(Some(manifest)) = Manifest::load(&manifest::beside(path)) {
             refuse_packed(path, &manifest)?;
+            warn_of_the_rest(path, &manifest)?;
             let Span { offset, length } = manifest.data();
-            contents.data_offset = offset;
-            contents.bytes = length.min(size.saturating_sub(offset));
-            contents.base = contents.base.or(manifest.origin.start());
+            // A header at the begin of the file may be another dump's.
+            let own = contents.base.filter(|_| contents.data_offset == offset);
+            contents = Contents {
+                format: manifest.format,
+                data_offset: offset,
+                bytes: length.min(size.saturating_sub(offset)),
+                base: manifest.origin.start().or(own),
+            };
         }
         Ok(Self {
             path: path.display().to_string(),
@@ -74,6 +81,30 @@ fn refuse_packed(path: &Path, manifest: &Manifest) -> Result<()> {
             "unpack it first, with 'resdump convert FILE NEW --to raw'",
         )),
     }
+}
+
+/// Only what is known to be there is taken of an incomplete dump.
+pub fn warn_of_the_rest(path: &Path, manifest: &Manifest) -> Result<()> {
+    if manifest.complete {
+        return Ok(());
+    }
+    let (bytes, length) = (manifest.bytes, manifest.origin.length);
+    if bytes == 0 {
+        let beside = manifest::beside(path);
+        return Err(Error::new(
+            ExitCode::Incomplete,
+            "dump is incomplete",
+            path.display(),
+            Errno::ENODATA,
+            format!(
+                "nothing of it can be trusted: remove {} to read it nevertheless",
+                beside.display()
+            ),
+        ));
+    }
+    let name = path.display();
+    log::warn!("{name}: the dump is incomplete, {bytes} of {length} bytes are there");
+    Ok(())
 }
 
 fn examine(file: &File) -> io::Result<(Vec<u8>, u64)> {

@@ -160,6 +160,18 @@ fn resuming_another_dump_is_refused() {
 }
 
 #[test]
+fn resuming_a_snapshot_from_what_is_there_now_is_refused() {
+    let bench = Bench::new(2 << 20);
+    interrupted(&bench, 1 << 20);
+    let mut manifest = bench.manifest();
+    manifest["snapshot"] = serde_json::json!({"began": manifest["started"], "micros": 1});
+    fs::write(bench.path("out.json"), manifest.to_string()).unwrap();
+    assert_eq!(bench.dump(&["--resume"]).0, 6);
+    let output = bench.run(&["verify", "./out"]);
+    assert!(stderr(&output).contains("make it again"), "{output:?}");
+}
+
+#[test]
 fn verify_accepts_what_was_dumped_and_nothing_else() {
     let bench = Bench::new((1 << 20) + 9);
     bench.dump(&["--digest", "sha256", "--offset", "4096"]);
@@ -183,6 +195,22 @@ fn verify_accepts_what_was_dumped_and_nothing_else() {
     assert_eq!(verify(&[]).0, 13);
     fs::remove_file(bench.path("out.json")).unwrap();
     assert_eq!(verify(&[]).0, 13);
+}
+
+#[test]
+fn what_is_known_to_be_there_is_all_that_is_read_of_an_incomplete_dump() {
+    for (bytes, status, says) in [
+        (1 << 20, 0, "1048576 of 2097152 bytes are there"),
+        (0, 13, "nothing of it can be trusted"),
+    ] {
+        let bench = Bench::new(2 << 20);
+        interrupted(&bench, bytes);
+        let output = bench.run(&["dump", "./out", "./copy"]);
+        assert_eq!(output.status.code(), Some(status), "{output:?}");
+        assert!(stderr(&output).contains(says), "{output:?}");
+        let copy = fs::read(bench.path("copy")).unwrap_or_default();
+        assert_eq!(copy, bench.bytes[..bytes]);
+    }
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn converting_checks_the_digest() {
 #[test]
 fn converting_takes_what_the_manifest_says_is_there() {
     let bench = Bench::new(8192);
-    assert_eq!(bench.dump(&["--seek", "4K"]).0, 0);
+    assert_eq!(bench.dump(&["--seek", "4K", "--digest", "crc32c"]).0, 0);
     let convert = || {
         let line = ["convert", "./out", "./raw", "--to", "raw", "--force"];
         let status = bench.run(&line).status.code();
@@ -104,6 +104,21 @@ fn converting_takes_what_the_manifest_says_is_there() {
     manifest["bytes"] = 0.into();
     fs::write(bench.path("out.json"), manifest.to_string()).unwrap();
     assert_eq!(convert().0, Some(13), "nothing of it can be trusted");
+}
+
+#[test]
+fn a_header_of_another_dump_at_the_begin_of_the_file_is_not_believed() {
+    let bench = Bench::new(8192);
+    let run = |line: &[&str]| assert!(bench.run(line).status.success(), "{line:?}");
+    run(&[
+        "convert", "./saved", "./out", "--to", "elf", "--base", "0x5000",
+    ]);
+    run(&["dump", "./saved", "./out", "--seek", "64K", "--force"]);
+    let line = ["convert", "./out", "./lime", "--to", "lime"];
+    let output = bench.run(&line);
+    assert!(stderr(&output).contains("give --base"), "{output:?}");
+    run(&["convert", "./out", "./raw", "--to", "raw"]);
+    assert_eq!(fs::read(bench.path("raw")).unwrap(), bench.bytes);
 }
 
 #[test]

@@ -7,11 +7,22 @@ use nix::errno::Errno;
 use super::{args::Args, layout::Layout};
 use crate::{engine::Moved, error::Error, exit_codes::ExitCode, target::Kind};
 
+/// How to go on with a dump that has a manifest. What a snapshot held is gone.
+fn next(is_snapshot: bool) -> &'static str {
+    match is_snapshot {
+        true => "take it again",
+        false => "go on with --resume",
+    }
+}
+
 /// What is left to trust of a target of which `kept` bytes had been durable before a sync failed.
-pub(super) fn trusted(kept: u64) -> String {
+pub(super) fn trusted(kept: u64, is_snapshot: bool) -> String {
     match kept {
         0 => "do not trust what is on the target".into(),
-        _ => format!("only the first {kept} bytes can be trusted, go on with --resume"),
+        _ => format!(
+            "only the first {kept} bytes can be trusted, {}",
+            next(is_snapshot)
+        ),
     }
 }
 
@@ -22,6 +33,7 @@ pub(super) fn incomplete(
     moved: &Moved,
     layout: &Layout,
     kept: Option<u64>,
+    is_snapshot: bool,
     errno: Errno,
 ) -> Error {
     let (code, reason) = match errno {
@@ -53,10 +65,11 @@ pub(super) fn incomplete(
     if let Some(kept) = kept.filter(|_| done > 0) {
         advice = format!(
             "{reason}; {done} of {whole} bytes were written and cannot be made durable: {}",
-            trusted(kept)
+            trusted(kept, is_snapshot)
         );
-    } else if done > 0 && args.manifest(kind).is_some() {
-        advice += ", go on with --resume";
+    } else if done > 0 && (is_snapshot || args.manifest(kind).is_some()) {
+        advice += ", ";
+        advice += next(is_snapshot);
     } else if done > 0 {
         advice += &format!(
             ", go on with --offset {:#x} --length {:#x} --seek {:#x}{}",
@@ -123,7 +136,7 @@ mod tests {
             bytes,
             ..Moved::default()
         };
-        incomplete(&args(line), kind, &moved, &layout, kept, errno)
+        incomplete(&args(line), kind, &moved, &layout, kept, false, errno)
     }
 
     fn stopped(line: &[&str], kind: Kind, bytes: u64, errno: Errno) -> Error {

@@ -73,7 +73,15 @@ impl Job<'_> {
                 .changed
                 .or(moved.error.map(|errno| {
                     let kind = self.target.kind();
-                    incomplete(self.args, kind, &moved, self.layout, finished.kept, errno)
+                    incomplete(
+                        self.args,
+                        kind,
+                        &moved,
+                        self.layout,
+                        finished.kept,
+                        self.is_snapshot(),
+                        errno,
+                    )
                 }))
                 .or(finished.error)
                 .or_else(|| self.check_strict(&moved));
@@ -92,6 +100,10 @@ impl Job<'_> {
             Err(failed) => (None, Some(failed)),
         };
         (moved, digest, error.or(unknown))
+    }
+
+    fn is_snapshot(&self) -> bool {
+        self.source.taken().is_some()
     }
 
     /// Body by the engine, tail through the page cache.
@@ -175,7 +187,7 @@ impl Job<'_> {
             kept: synced.is_err().then_some(kept),
             error: described
                 .and(synced.map_err(|error| Error {
-                    advice: format!("{}; see the kernel log", trusted(kept)),
+                    advice: format!("{}; see the kernel log", trusted(kept, self.is_snapshot())),
                     ..error
                 }))
                 .err(),

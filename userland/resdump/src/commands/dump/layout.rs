@@ -218,6 +218,7 @@ fn resume_at(
         || manifest.format != args.format
         || manifest.data_offset != layout.data_offset
         || manifest.compression.is_some()
+        || manifest.snapshot.is_some()
     {
         return Err(cannot(
             Errno::EINVAL,

@@ -143,12 +143,13 @@ fn abandon(args: &Args, target: Target) {
     }
 }
 
-/// What was read back and is not what it should be must not be gone on with.
+/// What was read back and is not what it should be must not be gone on with; what was read back in
+/// part may be.
 fn distrust_unless(verified: &Result<()>, report: &mut Report<'_>) {
-    if let Err(error) = verified
-        && error.code != ExitCode::Interrupted
-    {
-        report.distrust();
+    match verified {
+        Ok(()) => {}
+        Err(error) if error.code == ExitCode::Interrupted => report.complete = false,
+        Err(_) => report.distrust(),
     }
 }
 
@@ -182,4 +183,24 @@ fn record(manifest: &mut Manifest, report: &Report<'_>, error: Option<&Error>) {
     }
     manifest.verified = report.verified;
     manifest.error = error.map(ToString::to_string);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_read_back_and_differs_is_not_to_be_gone_on_with() {
+        let span = Span {
+            offset: 0,
+            length: 8192,
+        };
+        for (code, left) in [(ExitCode::Interrupted, 8192), (ExitCode::Mismatch, 0)] {
+            let mut report = Report::new("capture", None, span);
+            (report.bytes, report.complete) = (8192, true);
+            let error = Error::new(code, "read back", "out", Errno::EINTR, "");
+            distrust_unless(&Err(error), &mut report);
+            assert_eq!((report.bytes, report.complete), (left, false));
+        }
+    }
 }

@@ -60,12 +60,10 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
 }
 
 /// Makes what has come durable.
-fn sync(file: &File, journal: &Journal, name: &str) -> Result<()> {
-    match journal.lost() {
-        Some(errno) => Err(errno.into()),
-        None => file.sync_all(),
-    }
-    .map_err(|error| Error::io("cannot sync", name, &error))
+fn sync(file: &File, journal: &mut Journal, name: &str) -> Result<()> {
+    journal
+        .sync(|| file.sync_all())
+        .map_err(|error| Error::io("cannot sync", name, &error))
 }
 
 fn record(manifest: &mut Manifest, bytes: u64, digest: Option<Digest>, error: Option<&Error>) {

@@ -91,7 +91,7 @@ impl<'a> Store<'a> {
     }
 
     fn finish(self, name: &str, taken: io::Result<()>, output: &Output) -> Result<ExitCode> {
-        let Some(coming) = self.coming else {
+        let Some(mut coming) = self.coming else {
             let errno = taken.err().map_or(Errno::ENODATA, |error| errno_of(&error));
             if self.file.metadata().is_ok_and(|it| it.len() == 0) {
                 let _ = std::fs::remove_file(&self.args.file);
@@ -99,7 +99,7 @@ impl<'a> Store<'a> {
             return Err(ended(name, 0, 0, errno));
         };
         drop(coming.progress);
-        super::sync(&self.file, &coming.journal, name)?;
+        super::sync(&self.file, &mut coming.journal, name)?;
         let (bytes, length) = (coming.bytes, coming.origin.length);
         let error = taken
             .err()
@@ -181,7 +181,7 @@ impl Sink for Store<'_> {
         if coming.bytes != coming.origin.length || trailer.bytes != coming.bytes {
             return Err(Errno::ENODATA.into());
         }
-        self.file.sync_all()?;
+        coming.journal.sync(|| self.file.sync_all())?;
         let algorithm = trailer.digest.as_ref().map(|digest| digest.algorithm);
         let data = crate::span::Span {
             offset: 0,

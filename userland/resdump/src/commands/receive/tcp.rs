@@ -61,7 +61,7 @@ pub(super) fn run(args: &Args, place: &str, output: &Output) -> Result<ExitCode>
     let result = taken
         .map_err(|error| incomplete(&name, bytes, length, errno_of(&error)))
         .and_then(|trailer| sum.check(&name, length, &trailer).map(|()| trailer.digest));
-    sync(&file, &journal, &name)?;
+    sync(&file, &mut journal, &name)?;
     let (digest, error) = match result {
         Ok(digest) => (digest, None),
         Err(error) => (None, Some(error)),
