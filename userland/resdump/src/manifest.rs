@@ -187,6 +187,29 @@ impl Manifest {
         }
     }
 
+    /// Fails with `ENODATA` if nothing of the dump in `path` is known to be there; warns if not all is.
+    pub fn expect_some(&self, path: &Path) -> Result<()> {
+        let (bytes, length) = (self.bytes, self.origin.length);
+        let name = path.display();
+        match (self.complete, bytes) {
+            (true, _) => Ok(()),
+            (false, 0) => Err(Error::new(
+                ExitCode::Incomplete,
+                "dump is incomplete",
+                name,
+                Errno::ENODATA,
+                format!(
+                    "nothing of it can be trusted: remove {} to read it nevertheless",
+                    beside(path).display()
+                ),
+            )),
+            (false, _) => {
+                log::warn!("{name}: the dump is incomplete, {bytes} of {length} bytes are there");
+                Ok(())
+            }
+        }
+    }
+
     /// Reads a manifest. `Ok(None)` when there is none.
     pub fn load(path: &Path) -> Result<Option<Self>> {
         let text = match fs::read(path) {

@@ -25,7 +25,7 @@ use crate::{
     readback::{self, ReadBack},
     signals::Stop,
     size,
-    source::{Saved, warn_of_the_rest},
+    source::Saved,
     span::Span,
 };
 
@@ -89,7 +89,7 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
         ));
     }
     let (bytes, from) = (input.contents.bytes, input.contents.format);
-    let base = base(args, &input, manifest.as_ref());
+    let base = args.base.or(input.contents.base);
     let header = match args.to {
         Format::Raw => Vec::new(),
         Format::Elf => elf::header(&image(args, &input, manifest.as_ref(), needed(base)?)),
@@ -135,13 +135,13 @@ struct Input {
 impl Input {
     fn open(path: &Path, manifest: Option<&Manifest>, stop: &Stop) -> Result<Self> {
         if let Some(manifest) = manifest.filter(|manifest| manifest.compression.is_some()) {
-            warn_of_the_rest(path, manifest)?;
+            manifest.expect_some(path)?;
             return Ok(Self {
                 contents: Contents {
                     format: manifest.format,
                     data_offset: 0,
                     bytes: manifest.bytes,
-                    base: None,
+                    base: manifest.origin.start(),
                 },
                 head: Vec::new(),
                 reader: ReadBack::of(path, manifest, stop)?,
@@ -149,27 +149,20 @@ impl Input {
         }
         let saved = Saved::open(path)?;
         let mut contents = saved.contents().clone();
-        let data = manifest.map_or(
-            Span {
-                offset: contents.data_offset,
-                length: contents.bytes,
-            },
-            Manifest::data,
-        );
-        // A file that is shorter is found when it is read.
-        contents.bytes = data.length;
+        if let Some(manifest) = manifest {
+            // A file that is shorter is found when it is read.
+            contents.bytes = manifest.bytes;
+        }
+        let data = Span {
+            offset: contents.data_offset,
+            length: contents.bytes,
+        };
         Ok(Self {
             contents,
             head: saved.head().to_vec(),
             reader: ReadBack::open(path, data, stop)?,
         })
     }
-}
-
-fn base(args: &Args, input: &Input, manifest: Option<&Manifest>) -> Option<u64> {
-    args.base
-        .or(input.contents.base)
-        .or(manifest.and_then(|manifest| manifest.origin.start()))
 }
 
 fn needed(base: Option<u64>) -> Result<u64> {

@@ -25,7 +25,7 @@ mod saved;
 
 pub use held::Held;
 pub use region::{DIRECTORY, Region, labels, none_found};
-pub use saved::{Saved, warn_of_the_rest};
+pub use saved::Saved;
 
 /// Bytes that commands and engines read.
 pub trait Source: Sync {

@@ -39,7 +39,7 @@ impl Saved {
         // Whatever is wrong with the manifest, the bytes are there.
         if let Ok(Some(manifest)) = Manifest::load(&manifest::beside(path)) {
             refuse_packed(path, &manifest)?;
-            warn_of_the_rest(path, &manifest)?;
+            manifest.expect_some(path)?;
             let Span { offset, length } = manifest.data();
             // A header at the begin of the file may be another dump's.
             let own = contents.base.filter(|_| contents.data_offset == offset);
@@ -81,30 +81,6 @@ fn refuse_packed(path: &Path, manifest: &Manifest) -> Result<()> {
             "unpack it first, with 'resdump convert FILE NEW --to raw'",
         )),
     }
-}
-
-/// Only what is known to be there is taken of an incomplete dump.
-pub fn warn_of_the_rest(path: &Path, manifest: &Manifest) -> Result<()> {
-    if manifest.complete {
-        return Ok(());
-    }
-    let (bytes, length) = (manifest.bytes, manifest.origin.length);
-    if bytes == 0 {
-        let beside = manifest::beside(path);
-        return Err(Error::new(
-            ExitCode::Incomplete,
-            "dump is incomplete",
-            path.display(),
-            Errno::ENODATA,
-            format!(
-                "nothing of it can be trusted: remove {} to read it nevertheless",
-                beside.display()
-            ),
-        ));
-    }
-    let name = path.display();
-    log::warn!("{name}: the dump is incomplete, {bytes} of {length} bytes are there");
-    Ok(())
 }
 
 fn examine(file: &File) -> io::Result<(Vec<u8>, u64)> {

@@ -11,8 +11,9 @@ use crate::{
     digest::Digest,
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
-    journal::Journal,
-    manifest::Manifest,
+    format::Format,
+    journal::{Journal, PERIOD},
+    manifest::{self, Manifest},
     output::Output,
 };
 
@@ -57,6 +58,23 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
         Some(place) => tcp::run(args, place, output),
         None => serial::run(args, output),
     }
+}
+
+/// Makes it known that `bytes` of what is described by `manifest` are in the file. Nothing else that
+/// a stranger says of the file is believed.
+fn begin(args: &Args, manifest: Manifest, bytes: u64) -> Result<Journal> {
+    let manifest = Manifest {
+        complete: false,
+        bytes,
+        resumed: bytes,
+        format: Format::Raw,
+        data_offset: 0,
+        compression: None,
+        stored: None,
+        engine: "receive".into(),
+        ..manifest
+    };
+    Journal::begin(&manifest::beside(&args.file), manifest, PERIOD)
 }
 
 /// Makes what has come durable.
@@ -108,5 +126,40 @@ fn cannot_create(args: &Args, error: &io::Error) -> Error {
             "--force overwrites it",
         ),
         errno => Error::system("cannot open target", args.file.display(), errno),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{manifest::Origin, stream::pack::Compression};
+
+    #[test]
+    fn what_the_file_holds_is_not_the_senders_to_say() {
+        let folder = tempfile::tempdir().unwrap();
+        let args = Args {
+            from: "-".into(),
+            file: folder.path().join("a"),
+            resume: false,
+            force: false,
+            quiet: true,
+        };
+        let origin = Origin {
+            region: "capture".into(),
+            base: None,
+            offset: 0,
+            length: 8192,
+        };
+        let sent = Manifest {
+            complete: true,
+            bytes: 8192,
+            compression: Some(Compression::Lz4),
+            ..Manifest::begin(origin, Format::Elf, 4096, 0)
+        };
+        begin(&args, sent, 0).unwrap();
+        let kept = Manifest::load(&manifest::beside(&args.file)).unwrap();
+        let kept = kept.unwrap();
+        assert_eq!((kept.complete, kept.bytes, kept.data_offset), (false, 0, 0));
+        assert_eq!((kept.format, kept.compression), (Format::Raw, None));
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     digest::Algorithm,
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
-    journal::{Journal, PERIOD},
+    journal::Journal,
     manifest::{self, Manifest, Origin},
     output::Output,
     progress::Progress,
@@ -123,8 +123,7 @@ impl<'a> Store<'a> {
 
 impl Sink for Store<'_> {
     fn begin(&mut self, header: Header, blocks: u64) -> io::Result<u64> {
-        let mut manifest = header.manifest;
-        let origin = manifest.origin.clone();
+        let origin = header.manifest.origin.clone();
         if blocks != origin.length.div_ceil(BLOCK) {
             return Err(Errno::EPROTO.into());
         }
@@ -142,12 +141,8 @@ impl Sink for Store<'_> {
             Some(_) => origin.length,
             None => 0,
         };
-        // Nothing that a stranger says is believed.
-        (manifest.complete, manifest.data_offset) = (false, 0);
-        (manifest.bytes, manifest.resumed) = (bytes, bytes);
-        manifest.engine = "receive".into();
-        let path = manifest::beside(&self.args.file);
-        let journal = Journal::begin(&path, manifest, PERIOD).map_err(|error| error.errno)?;
+        let journal =
+            super::begin(self.args, header.manifest, bytes).map_err(|error| error.errno)?;
         // Not before: what was there may be a complete dump, and is said to be one.
         self.file.set_len(bytes)?;
         self.coming = Some(Coming {

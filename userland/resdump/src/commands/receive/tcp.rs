@@ -11,13 +11,11 @@ use std::{
 
 use nix::errno::Errno;
 
-use super::{Args, Received, cannot_create, record, say, sync};
+use super::{Args, Received, begin, cannot_create, record, say, sync};
 use crate::{
     digest::{Algorithm, Hasher},
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
-    journal::{Journal, PERIOD},
-    manifest,
     output::{self, Output},
     progress::Progress,
     stream::wire,
@@ -37,12 +35,9 @@ pub(super) fn run(args: &Args, place: &str, output: &Output) -> Result<ExitCode>
         )
     })?;
     let mut file = create(args)?;
-    let mut manifest = header.manifest;
-    let (region, length) = (manifest.origin.region.clone(), manifest.origin.length);
-    // Nothing that a stranger says is believed.
-    (manifest.complete, manifest.bytes, manifest.data_offset) = (false, 0, 0);
-    manifest.engine = "receive".into();
-    let mut journal = Journal::begin(&manifest::beside(&args.file), manifest, PERIOD)?;
+    let origin = &header.manifest.origin;
+    let (region, length) = (origin.region.clone(), origin.length);
+    let mut journal = begin(args, header.manifest, 0)?;
     // Not before: what was there may be a complete dump, and is said to be one.
     file.set_len(0)
         .map_err(|error| Error::io("cannot set length", &name, &error))?;
