@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use resdump::digest::Algorithm;
+use resdump::codec::digest::Algorithm;
 use resdump::manifest::{self, Manifest};
 use resdump::readback::ReadBack;
 use resdump::signals::Stop;

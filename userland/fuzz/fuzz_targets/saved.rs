@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use resdump::format::{self, Format, elf, lime};
+use resdump::codec::format::{self, Format, elf, lime};
 
 fuzz_target!(|head: &[u8]| {
     for size in [head.len() as u64, 1 << 20, u64::MAX] {

@@ -5,8 +5,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use resdump::stream::pack::Compression;
-use resdump::stream::wire::{self, BLOCK_MAX};
+use resdump::codec::compression::{BLOCK_MAX, Compression};
+use resdump::stream::wire;
 
 fuzz_target!(|input: &[u8]| {
     let Some((how, mut from)) = input.split_first() else {

@@ -8,7 +8,9 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     commands::{bench, convert, doctor, dump, list, load, receive, send, show, snapshot, verify},
-    exit_codes,
+    console::Console,
+    error::Result,
+    exit_codes::{self, ExitCode},
 };
 
 const EXAMPLE: &str = "Example: resdump dump capture /mnt/capture.raw";
@@ -79,6 +81,23 @@ pub enum Command {
 }
 
 impl Command {
+    /// Does it, and says with which status to end.
+    pub fn run(&self, console: &Console) -> Result<ExitCode> {
+        match self {
+            Self::List(args) => list::run(args, console),
+            Self::Show(args) => show::run(args, console),
+            Self::Send(args) => send::run(args, console),
+            Self::Receive(args) => receive::run(args, console),
+            Self::Verify(args) => verify::run(args, console),
+            Self::Convert(args) => convert::run(args, console),
+            Self::Doctor(args) => doctor::run(args, console),
+            Self::Dump(args) => dump::run(args, console),
+            Self::Load(args) => load::run(args, console),
+            Self::Snapshot(args) => snapshot::run(args, console),
+            Self::Bench(args) => bench::run(args, console),
+        }
+    }
+
     /// As on the command line.
     pub fn name(&self) -> &'static str {
         match self {

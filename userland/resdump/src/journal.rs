@@ -14,7 +14,7 @@ use std::{
 use nix::errno::Errno;
 
 use crate::{
-    digest::Digest,
+    codec::digest::Digest,
     error::{Result, errno_of},
     manifest::Manifest,
 };
@@ -103,7 +103,7 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{format::Format, manifest::Origin};
+    use crate::{codec::format::Format, manifest::Origin};
 
     #[test]
     fn a_checkpoint_says_how_much_is_there_and_that_it_is_not_all() {

@@ -1,21 +1,25 @@
 // SPDX-License-Identifier: MIT
 
-//! The parts of `resdump`.
+//! The parts of `resdump`, from the ground up; a part uses those above it in this list only.
 //!
-//! A command ([`commands`]) opens a [`source`] and a [`target`], and lets an [`engine`] move the
-//! bytes ([`transfer`]). All unsafe code is in [`sys`].
+//! - [`sys`]: system calls. All unsafe code is there.
+//! - [`codec`]: digests, compression, file formats. Nothing there opens a file.
+//! - [`output`]: what is written to: what a path names, and what is allowed to happen to it.
+//! - [`manifest`]: what is known of a dump.
+//! - [`source`]: what is read: a region, a saved file.
+//! - [`engine`], [`transfer`], [`journal`], [`readback`], [`stream`]: how bytes move.
+//! - [`commands`]: one for each word of the command line ([`cli`]).
 
 #![deny(unsafe_code)]
 
 pub mod cli;
+pub mod codec;
 pub mod commands;
-pub mod digest;
+pub mod console;
 pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod exit_codes;
-pub mod format;
-pub mod fresh;
 pub mod hexdump;
 pub mod journal;
 pub mod logging;
@@ -31,5 +35,4 @@ pub mod span;
 pub mod stream;
 pub mod sys;
 pub mod system;
-pub mod target;
 pub mod transfer;

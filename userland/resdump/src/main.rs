@@ -7,7 +7,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use resdump::{cli::Cli, commands, logging, output::Output};
+use resdump::{cli::Cli, console::Console, logging};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -19,9 +19,9 @@ fn main() -> ExitCode {
         }
     };
     logging::start(cli.verbose, cli.syslog);
-    let output = Output::new(cli.command.name(), cli.json);
-    match commands::run(&cli.command, &output) {
+    let console = Console::new(cli.command.name(), cli.json);
+    match cli.command.run(&console) {
         Ok(code) => code.into(),
-        Err(error) => output.failure(&error).into(),
+        Err(error) => console.failure(&error).into(),
     }
 }

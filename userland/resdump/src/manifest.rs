@@ -9,7 +9,7 @@
 #![forbid(unsafe_code)]
 
 use std::{
-    fs::{self, File},
+    fs,
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -18,14 +18,13 @@ use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    digest::Digest,
+    codec::compression::Compression,
+    codec::digest::Digest,
+    codec::format::Format,
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
-    format::Format,
-    fresh,
-    source::Source,
+    output::{fresh, sync_folder},
     span::Span,
-    stream::pack::Compression,
     system::{Moment, System, Taken},
 };
 
@@ -101,16 +100,6 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// `span` of `source`.
-    pub fn of(source: &dyn Source, span: Span) -> Self {
-        Self {
-            region: source.name().into(),
-            base: source.base(),
-            offset: span.offset,
-            length: span.length,
-        }
-    }
-
     /// Physical address of the first byte of the dump.
     pub fn start(&self) -> Option<u64> {
         self.base?.checked_add(self.offset)
@@ -118,14 +107,6 @@ impl Origin {
 }
 
 impl Manifest {
-    /// Of a dump of `span` of `source` that is about to begin.
-    pub fn of(source: &dyn Source, span: Span, format: Format, data_offset: u64) -> Self {
-        Self {
-            snapshot: source.taken(),
-            ..Self::begin(Origin::of(source, span), format, data_offset, source.abi())
-        }
-    }
-
     /// Of a dump of `origin` that is about to begin.
     pub fn begin(origin: Origin, format: Format, data_offset: u64, abi: u32) -> Self {
         let now = Moment::now();
@@ -274,15 +255,6 @@ pub fn beside(target: &Path) -> PathBuf {
     let mut name = target.as_os_str().to_owned();
     name.push(".json");
     name.into()
-}
-
-/// Makes the names in the folder of `path` durable.
-pub fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
-    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

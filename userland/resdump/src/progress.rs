@@ -15,7 +15,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
-use crate::output;
+use crate::console;
 
 /// Most bytes of a drawing, what clears the one before included.
 pub const DRAWING_MAX: usize = 200;
@@ -84,7 +84,7 @@ impl Progress {
             Display::Bar(bar) => bar.set_position(bytes),
             Display::Lines => {
                 let line = line(bytes, self.total, now - self.started);
-                output::say(line);
+                console::say(line);
             }
         }
     }

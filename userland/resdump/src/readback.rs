@@ -15,14 +15,14 @@ use memmap2::MmapMut;
 use nix::{errno::Errno, libc};
 
 use crate::{
-    digest::{Algorithm, Digest, Hasher},
+    codec::compression::{BLOCK_MAX, Compression},
+    codec::digest::{Algorithm, Digest, Hasher},
     error::{Error, Result},
     exit_codes::ExitCode,
     manifest::Manifest,
     signals::Stop,
     source::Source,
     span::Span,
-    stream::{pack::Compression, wire::BLOCK_MAX},
 };
 
 /// Bytes read at a time.

@@ -13,17 +13,17 @@ use nix::sys::resource::{UsageWho, getrusage};
 use serde::Serialize;
 
 use crate::{
-    digest::Digest,
+    codec::compression::Compression,
+    codec::digest::Digest,
+    console::Console,
     engine::{Engine, Moved, Name},
     error::{Error, Result},
     exit_codes::ExitCode,
     logging,
-    output::Output,
+    output::Kind,
     source::Source,
     span::Span,
-    stream::pack::Compression,
     system::Taken,
-    target::Kind,
 };
 
 /// Measures a transfer: wall time, and the CPU time of this process, the kernel's work for it
@@ -214,17 +214,17 @@ impl<'a> Report<'a> {
 
 impl Report<'_> {
     /// Says what it came to, and `error` if there was one; with which status to end.
-    pub fn tell(&self, quiet: bool, output: &Output, error: Option<Error>) -> Result<ExitCode> {
-        if output.is_json() {
-            output.object(self, error.as_ref())?;
+    pub fn tell(&self, quiet: bool, console: &Console, error: Option<Error>) -> Result<ExitCode> {
+        if console.is_json() {
+            console.object(self, error.as_ref())?;
         } else if !quiet {
-            output.text(|out| writeln!(out, "{self}"))?;
+            console.text(|out| writeln!(out, "{self}"))?;
         }
         logging::to_system(
             log::Level::Info,
             &format!("{} to {}: {self}", self.region, self.target),
         );
-        Ok(error.map_or(ExitCode::Ok, |error| output.complain(&error)))
+        Ok(error.map_or(ExitCode::Ok, |error| console.complain(&error)))
     }
 }
 

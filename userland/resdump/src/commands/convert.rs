@@ -15,13 +15,13 @@ use object::{Endianness, elf as numbers};
 use serde::Serialize;
 
 use crate::{
-    digest::Hasher,
+    codec::digest::Hasher,
+    codec::format::{Contents, Format, elf, lime},
+    console::Console,
     error::{Error, Result},
     exit_codes::ExitCode,
-    format::{Contents, Format, elf, lime},
-    fresh,
     manifest::{self, Manifest},
-    output::Output,
+    output::{fresh, sync_folder},
     readback::{self, ReadBack},
     signals::Stop,
     size,
@@ -75,7 +75,7 @@ struct Converted<'a> {
 }
 
 /// Runs `convert`.
-pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
+pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let manifest = Manifest::load(&manifest::beside(&args.input))?;
     let stop = Stop::on_signals()?;
     let input = Input::open(&args.input, manifest.as_ref(), &stop)?;
@@ -100,7 +100,7 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
         // One that speaks of what was there before.
         manifest::remove(&manifest::beside(&args.output))?;
         fs::rename(&new, &args.output)
-            .and_then(|()| manifest::sync_folder(&args.output))
+            .and_then(|()| sync_folder(&args.output))
             .map_err(|error| Error::io("cannot rename", args.output.display(), &error))
     });
     if let Err(error) = written {
@@ -116,10 +116,10 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
         base,
         bytes,
     };
-    if output.is_json() {
-        output.object(&converted, None)?;
+    if console.is_json() {
+        console.object(&converted, None)?;
     } else {
-        output.text(|out| writeln!(out, "{} bytes", converted.bytes))?;
+        console.text(|out| writeln!(out, "{} bytes", converted.bytes))?;
     }
     Ok(ExitCode::Ok)
 }

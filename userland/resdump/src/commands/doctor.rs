@@ -16,6 +16,7 @@ use nix::errno::Errno;
 use serde::Serialize;
 
 use crate::{
+    console::Console,
     doctor::{
         Finding, host,
         trial::{self, Scratch},
@@ -23,7 +24,6 @@ use crate::{
     engine::Name,
     error::{Error, Result},
     exit_codes::ExitCode,
-    output::Output,
     source,
 };
 
@@ -49,7 +49,7 @@ struct Diagnosis {
 }
 
 /// Runs `doctor`.
-pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
+pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let mut checks = host::findings();
     let name = match &args.region {
         Some(name) => Some(name.clone()),
@@ -86,12 +86,12 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
         )),
     };
     let diagnosis = Diagnosis { checks, auto };
-    if output.is_json() {
-        output.object(&diagnosis, error.as_ref())?;
+    if console.is_json() {
+        console.object(&diagnosis, error.as_ref())?;
     } else {
-        output.text(|out| print(&diagnosis, out))?;
+        console.text(|out| print(&diagnosis, out))?;
     }
-    Ok(error.map_or(ExitCode::Ok, |error| output.complain(&error)))
+    Ok(error.map_or(ExitCode::Ok, |error| console.complain(&error)))
 }
 
 fn print(diagnosis: &Diagnosis, out: &mut dyn Write) -> std::io::Result<()> {

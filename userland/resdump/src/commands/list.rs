@@ -12,10 +12,10 @@ use std::{io::Write, path::Path};
 use serde::Serialize;
 
 use crate::{
+    console::{self, Console},
     engine::{self, Name},
     error::Result,
     exit_codes::ExitCode,
-    output::{self, Output},
     size,
     source::{self, DIRECTORY, Region, Source},
 };
@@ -41,7 +41,7 @@ struct Listing {
 }
 
 /// Runs `list`.
-pub fn run(_args: &Args, output: &Output) -> Result<ExitCode> {
+pub fn run(_args: &Args, console: &Console) -> Result<ExitCode> {
     let labels = source::labels(Path::new(DIRECTORY));
     if labels.is_empty() {
         return Err(source::none_found());
@@ -50,10 +50,10 @@ pub fn run(_args: &Args, output: &Output) -> Result<ExitCode> {
         .iter()
         .map(|label| Region::open(label).map(|region| Entry::of(&region)))
         .collect::<Result<Vec<_>>>()?;
-    if output.is_json() {
-        output.object(&Listing { regions }, None)?;
+    if console.is_json() {
+        console.object(&Listing { regions }, None)?;
     } else {
-        output.text(|out| table(&regions, out))?;
+        console.text(|out| table(&regions, out))?;
     }
     Ok(ExitCode::Ok)
 }
@@ -91,7 +91,7 @@ fn table(regions: &[Entry], out: &mut dyn Write) -> std::io::Result<()> {
             ]
         })
         .collect();
-    output::columns(&["LABEL", "BASE", "SIZE", "ACCESS", "ENGINES"], &rows, out)
+    console::columns(&["LABEL", "BASE", "SIZE", "ACCESS", "ENGINES"], &rows, out)
 }
 
 #[cfg(test)]

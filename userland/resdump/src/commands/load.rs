@@ -12,17 +12,17 @@ use std::{
 use nix::{errno::Errno, libc};
 
 use crate::{
+    console::Console,
     engine::{Kernel, Piece, Settings},
     error::{Error, Result},
     exit_codes::ExitCode,
-    output::Output,
+    output::Kind,
     progress::Progress,
     report::{Clock, Report},
     signals::Stop,
     size,
     source::{Region, Source},
     span::Span,
-    target::Kind,
     transfer,
 };
 
@@ -53,7 +53,7 @@ pub struct Args {
 }
 
 /// Runs `load`.
-pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
+pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let region = Region::open_writable(&args.region)?;
     let name = args.file.to_string_lossy();
     let failed = |error: std::io::Error| Error::io("cannot open", &name, &error);
@@ -77,7 +77,7 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
         position: args.skip,
     };
     let clock = Clock::start();
-    let mut progress = Progress::new(length, !args.quiet && !output.is_json());
+    let mut progress = Progress::new(length, !args.quiet && !console.is_json());
     let moved = transfer::run(&mut engine, &file, all, &stop, &mut |bytes| {
         progress.at(bytes);
     });
@@ -92,7 +92,7 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
     let error = moved
         .error
         .map(|errno| incomplete(&name, moved.bytes, length, errno));
-    report.tell(args.quiet, output, error)
+    report.tell(args.quiet, console, error)
 }
 
 /// Opens for direct I/O, and finds kind and size.

@@ -7,16 +7,17 @@ use std::path::PathBuf;
 use nix::errno::Errno;
 
 use crate::{
-    digest::{self, Algorithm},
+    codec::compression::Compression,
+    codec::digest::Algorithm,
+    console::Console,
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
-    output::Output,
     signals::Stop,
-    size, source,
+    size,
+    source::{self, digest},
     span::Span,
     stream::{
         link::Line,
-        pack::Compression,
         rescue::{self, BLOCK, Patience},
         wire::{Header, Trailer},
     },
@@ -46,8 +47,8 @@ pub struct Args {
 }
 
 /// Runs `send`. It says nothing while the line is in use.
-pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
-    let output = output.aside();
+pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
+    let console = console.aside();
     let source = source::open(&args.region)?;
     let source = &*source;
     let span = Span::new(args.offset, args.length, source.size())?;
@@ -87,10 +88,10 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
     );
     drop(line);
     let error = sent.err().map(|error| incomplete(&name, errno_of(&error)));
-    if output.is_json() {
-        output.object(&serde_json::json!({"bytes": span.length}), error.as_ref())?;
+    if console.is_json() {
+        console.object(&serde_json::json!({"bytes": span.length}), error.as_ref())?;
     }
-    Ok(error.map_or(ExitCode::Ok, |error| output.complain(&error)))
+    Ok(error.map_or(ExitCode::Ok, |error| console.complain(&error)))
 }
 
 fn incomplete(name: &str, errno: Errno) -> Error {

@@ -8,12 +8,11 @@ use nix::errno::Errno;
 use serde::Serialize;
 
 use crate::{
-    digest,
+    codec::digest,
+    console::Console,
     error::{Error, Result},
     exit_codes::ExitCode,
-    hexdump,
-    output::Output,
-    size,
+    hexdump, size,
     source::{self, Source},
     span::Span,
 };
@@ -56,7 +55,7 @@ struct Bytes<'a> {
 }
 
 /// Runs `show`.
-pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
+pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let source = source::open(&args.region)?;
     let left = source.size().saturating_sub(args.offset);
     let length = args.length.unwrap_or(left.clamp(1, DEFAULT_LENGTH));
@@ -74,11 +73,11 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
             ));
         }
     };
-    if output.is_json() {
-        return json(&*source, span, output);
+    if console.is_json() {
+        return json(&*source, span, console);
     }
     let mut failed = Ok(());
-    output.text(|out| {
+    console.text(|out| {
         failed = text(&*source, span, shift, out)?;
         Ok(())
     })?;
@@ -112,7 +111,7 @@ fn text(
     Ok(Ok(()))
 }
 
-fn json(source: &dyn Source, span: Span, output: &Output) -> Result<ExitCode> {
+fn json(source: &dyn Source, span: Span, console: &Console) -> Result<ExitCode> {
     if span.length > JSON_MAX {
         return Err(Error::new(
             ExitCode::Usage,
@@ -127,7 +126,7 @@ fn json(source: &dyn Source, span: Span, output: &Output) -> Result<ExitCode> {
     }
     let mut bytes = vec![0; span.length as usize];
     source.read_at(&mut bytes, span.offset)?;
-    output.object(
+    console.object(
         &Bytes {
             region: source.name(),
             base: source.base(),

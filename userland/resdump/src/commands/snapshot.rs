@@ -7,10 +7,10 @@ use nix::errno::Errno;
 
 use super::dump;
 use crate::{
+    console::Console,
     engine::Name,
     error::{Error, Result},
     exit_codes::ExitCode,
-    output::Output,
     signals::Stop,
     source::{Held, Region, Source},
     span::Span,
@@ -33,7 +33,7 @@ pub struct Args {
 }
 
 /// Runs `snapshot`.
-pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
+pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let args = &args.dump;
     let live = matches!(args.engine, Name::Kernel | Name::Devmem);
     for (given, flag) in [
@@ -63,5 +63,5 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
         span.length,
         held.name()
     );
-    dump::dump(args, &held, output)
+    dump::dump(args, &held, console)
 }

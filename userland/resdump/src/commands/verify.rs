@@ -12,11 +12,11 @@ use nix::errno::Errno;
 use serde::Serialize;
 
 use crate::{
-    digest::Digest,
+    codec::digest::Digest,
+    console::Console,
     error::{Error, Result},
     exit_codes::ExitCode,
     manifest::{self, Manifest},
-    output::Output,
     readback::ReadBack,
     signals::Stop,
     source::{self, Saved, Source},
@@ -49,7 +49,7 @@ struct Verdict<'a> {
 }
 
 /// Runs `verify`.
-pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
+pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let stop = Stop::on_signals()?;
     let name = args.file.display().to_string();
     let beside = manifest::beside(&args.file);
@@ -66,15 +66,15 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
         checked: Vec::new(),
     };
     let error = check(args, manifest.as_ref(), data, offset, &mut verdict, &stop).err();
-    if output.is_json() {
-        output.object(&verdict, error.as_ref())?;
+    if console.is_json() {
+        console.object(&verdict, error.as_ref())?;
     } else if error.is_none() {
-        output.text(|out| {
+        console.text(|out| {
             let checked = verdict.checked.join(", ");
             writeln!(out, "{} bytes, verified by: {checked}", verdict.bytes)
         })?;
     }
-    Ok(error.map_or(ExitCode::Ok, |error| output.complain(&error)))
+    Ok(error.map_or(ExitCode::Ok, |error| console.complain(&error)))
 }
 
 /// Where the bytes are in a file without a manifest.

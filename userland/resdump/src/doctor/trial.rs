@@ -17,11 +17,11 @@ use super::Finding;
 use crate::{
     engine::{self, Name, Piece, Settings},
     error::{Result, errno_of},
+    output::{Permit, Target},
     signals::Stop,
     source::{Region, Source},
     span::Span,
     sys::mapping::Mapping,
-    target::{Permit, Target},
 };
 
 /// Bytes of a trial: a multiple of every alignment in use.

@@ -14,11 +14,15 @@ use std::{
 use nix::errno::Errno;
 
 use crate::{
+    codec::format::Format,
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
+    manifest::{Manifest, Origin},
+    span::Span,
     system::Taken,
 };
 
+pub mod digest;
 mod held;
 mod region;
 mod saved;
@@ -26,6 +30,9 @@ mod saved;
 pub use held::Held;
 pub use region::{DIRECTORY, Region, labels, none_found};
 pub use saved::Saved;
+
+/// Bytes looked at a time.
+const BLOCK: u64 = 1 << 20;
 
 /// Bytes that commands and engines read.
 pub trait Source: Sync {
@@ -53,6 +60,24 @@ pub trait Source: Sync {
         self.region().map_or(0, Region::abi)
     }
 
+    /// `span` of it, as a manifest names it.
+    fn origin(&self, span: Span) -> Origin {
+        Origin {
+            region: self.name().into(),
+            base: self.base(),
+            offset: span.offset,
+            length: span.length,
+        }
+    }
+
+    /// The manifest of a dump of `span` of it that is about to begin.
+    fn manifest(&self, span: Span, format: Format, data_offset: u64) -> Manifest {
+        Manifest {
+            snapshot: self.taken(),
+            ..Manifest::begin(self.origin(span), format, data_offset, self.abi())
+        }
+    }
+
     /// When it was copied, if this is a copy of a live region.
     fn taken(&self) -> Option<Taken> {
         None
@@ -68,6 +93,21 @@ pub trait Source: Sync {
         self.file()
             .read_exact_at(buffer, self.start() + offset)
             .map_err(|error| Error::io("cannot read", self.name(), &error))
+    }
+
+    /// Whether `length` bytes from `offset` on are zero.
+    fn is_zero(&self, offset: u64, length: u64) -> Result<bool> {
+        let mut bytes = vec![0; length.min(BLOCK) as usize];
+        let mut done = 0;
+        while done < length {
+            let piece = &mut bytes[..(length - done).min(BLOCK) as usize];
+            self.read_at(piece, offset + done)?;
+            if piece.iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+            done += piece.len() as u64;
+        }
+        Ok(true)
     }
 }
 

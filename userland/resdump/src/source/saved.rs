@@ -8,9 +8,9 @@ use nix::errno::Errno;
 
 use super::Source;
 use crate::{
+    codec::format::{self, Contents},
     error::{Error, Result},
     exit_codes::ExitCode,
-    format::{self, Contents},
     manifest::{self, Manifest},
     span::Span,
 };

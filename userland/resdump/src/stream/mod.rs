@@ -6,7 +6,6 @@
 
 pub mod frame;
 pub mod link;
-pub mod pack;
 pub mod rescue;
 pub mod sender;
 pub mod wire;

@@ -193,7 +193,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        format::Format,
+        codec::format::Format,
         manifest::{Manifest, Origin},
     };
 

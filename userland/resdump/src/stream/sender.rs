@@ -10,8 +10,8 @@ use std::{
 
 use nix::errno::Errno;
 
-use super::pack::Compression;
 use crate::{
+    codec::compression::Compression,
     error::errno_of,
     signals::Stop,
     source::Source,

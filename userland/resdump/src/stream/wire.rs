@@ -15,19 +15,16 @@ use std::io::{self, Read, Write};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::pack::Compression;
 use crate::{
-    digest::{Algorithm, Digest},
-    format::Format,
+    codec::compression::{BLOCK_MAX, Compression},
+    codec::digest::{Algorithm, Digest},
+    codec::format::Format,
     manifest::Manifest,
     source::Source,
     span::Span,
 };
 
 const MAGIC: &[u8] = b"resdump stream 1\n";
-
-/// Most bytes of a block, in the stream or not.
-pub const BLOCK_MAX: usize = 4 << 20;
 
 /// Most bytes of a header or trailer.
 const TEXT_MAX: usize = 64 << 10;
@@ -63,7 +60,7 @@ impl Header {
         digest: Option<Algorithm>,
     ) -> Self {
         Self {
-            manifest: Manifest::of(source, span, Format::Raw, 0),
+            manifest: source.manifest(span, Format::Raw, 0),
             compression,
             digest,
         }

@@ -14,11 +14,11 @@ use super::Way;
 use crate::{
     engine::{self, Piece},
     error::{Error, Result, errno_of},
+    output::Target,
     report::Clock,
     signals::Stop,
     source::{Held, Source},
     span::Span,
-    target::Target,
     transfer,
 };
 

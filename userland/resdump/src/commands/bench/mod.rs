@@ -15,16 +15,16 @@ use nix::errno::Errno;
 use resmem_abi::abi::DEPTH_MAX;
 
 use crate::{
+    console::Console,
     engine::{Name, Settings},
     error::{Error, Result},
     exit_codes::ExitCode,
-    output::Output,
+    output::{Permit, Target},
     progress::Progress,
     signals::Stop,
     size,
     source::{self, Held, Source},
     span::{Plan, Span},
-    target::{Permit, Target},
 };
 
 mod measure;
@@ -111,7 +111,7 @@ fn ways(args: &Args) -> Vec<Way> {
 }
 
 /// Runs `bench`.
-pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
+pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let labels = source::labels(source::DIRECTORY.as_ref());
     let region = match (&args.region, labels.first()) {
         (Some(name), _) => name,
@@ -128,15 +128,15 @@ pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
     let stop = Stop::on_signals()?;
     let measured = prepare(args, source, &direct, &stop).and_then(|bench| {
         let mut report = Report::new(args, source, &bench);
-        rounds(args, &bench, &mut report, output)?;
+        rounds(args, &bench, &mut report, console)?;
         Ok(report)
     });
     direct.discard();
     let report = measured?;
-    if output.is_json() {
-        output.object(&report, None)?;
+    if console.is_json() {
+        console.object(&report, None)?;
     } else {
-        output.text(|out| report.print(out))?;
+        console.text(|out| report.print(out))?;
     }
     Ok(ExitCode::Ok)
 }
@@ -170,13 +170,13 @@ fn prepare<'a>(
 }
 
 /// Every way in each round, so that what else the machine does meets all of them.
-fn rounds(args: &Args, bench: &Bench<'_>, report: &mut Report, output: &Output) -> Result<()> {
+fn rounds(args: &Args, bench: &Bench<'_>, report: &mut Report, console: &Console) -> Result<()> {
     let mut ways: Vec<(Way, Vec<Sample>)> = ways(args)
         .into_iter()
         .map(|way| (way, Vec::new()))
         .collect();
     let total = bench.span.length * ways.len() as u64 * u64::from(args.rounds + 1);
-    let mut progress = Progress::new(total, !args.quiet && !output.is_json());
+    let mut progress = Progress::new(total, !args.quiet && !console.is_json());
     let mut done = 0;
     for round in 0..=args.rounds {
         let mut refused: Vec<&str> = Vec::new();

@@ -14,11 +14,12 @@ use super::{
     measure::{Bench, Sample},
 };
 use crate::{
+    console,
     error::{ErrnoText, Error},
-    output, size,
+    output::Kind,
+    size,
     source::Source,
     span::Span,
-    target::Kind,
 };
 
 /// The JSON object.
@@ -204,7 +205,7 @@ impl Report {
             "CPU us/MiB",
             "ALL us/MiB",
         ];
-        output::columns(&heads, &rows, out)?;
+        console::columns(&heads, &rows, out)?;
         for (name, ratio) in &self.ratios {
             writeln!(out, "{}: {ratio:.1} x", name.replace("_vs_", " / "))?;
         }

@@ -12,18 +12,17 @@ use clap::builder::TypedValueParser;
 use nix::errno::Errno;
 use resmem_abi::abi::{CHUNK_DEFAULT, DEPTH_DEFAULT, DEPTH_MAX};
 
-use super::stream::Place;
 use crate::{
-    digest::Algorithm,
+    codec::compression::Compression,
+    codec::digest::Algorithm,
+    codec::format::Format,
     engine::{Name, Settings},
     error::{Error, Result},
     exit_codes::ExitCode,
-    format::Format,
     journal::Journal,
     manifest::{self, Manifest},
+    output::{Kind, Permit, Place},
     size,
-    stream::pack::Compression,
-    target::{Kind, Permit},
 };
 
 /// Arguments of `dump`.

@@ -5,7 +5,7 @@
 use nix::errno::Errno;
 
 use super::{args::Args, layout::Layout};
-use crate::{engine::Moved, error::Error, exit_codes::ExitCode, target::Kind};
+use crate::{engine::Moved, error::Error, exit_codes::ExitCode, output::Kind};
 
 /// How to go on with a dump that has a manifest. What a snapshot held is gone.
 fn next(is_snapshot: bool) -> &'static str {

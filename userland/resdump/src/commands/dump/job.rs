@@ -13,19 +13,18 @@ use super::{
     no_digest,
 };
 use crate::{
-    digest::{self, Digest},
+    codec::digest::Digest,
+    codec::format::{Format, elf},
     engine::{self, Engine, Moved, Piece, Sparse},
     error::{Error, Result},
-    format::{Format, elf},
     journal::Journal,
-    manifest::Manifest,
+    output::{Holes, Target},
     progress::Progress,
     readback::ReadBack,
     report::{Clock, Report},
     signals::Stop,
-    source::Source,
+    source::{Source, digest},
     span::Span,
-    target::{Holes, Target},
     transfer,
 };
 
@@ -214,9 +213,13 @@ impl Job<'_> {
             offset: self.layout.data_offset,
             length: self.layout.done + bytes,
         };
+        let is_zero = |offset, length| {
+            self.source
+                .is_zero(self.layout.span.offset + offset, length)
+        };
         let holes = match self.args.zero_skip {
             true => Holes::Anywhere,
-            false => Holes::ForZeros(self.source, self.layout.span.offset),
+            false => Holes::ForZeros(&is_zero),
         };
         self.target.check_data(data, holes)
     }
@@ -228,7 +231,10 @@ impl Job<'_> {
             return Ok(());
         }
         let layout = self.layout;
-        let note = Manifest::of(self.source, layout.span, Format::Elf, layout.data_offset).note();
+        let note = self
+            .source
+            .manifest(layout.span, Format::Elf, layout.data_offset)
+            .note();
         let header = elf::header(&elf::Image {
             endian: elf::native_endian(),
             machine: elf::native_machine(),

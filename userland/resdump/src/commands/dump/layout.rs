@@ -8,19 +8,19 @@ use nix::errno::Errno;
 
 use super::args::Args;
 use crate::{
-    digest::Digest,
+    codec::digest::Digest,
+    codec::format::{Format, elf},
     engine::{self, Engine},
     error::{Error, Result},
     exit_codes::ExitCode,
-    format::{Format, elf},
-    manifest::{Manifest, Origin},
+    manifest::Manifest,
+    output::{Kind, Target},
     readback::ReadBack,
     signals::Stop,
     size,
     source::{Region, Source},
     span::{Alignment, Plan, Span},
     sys,
-    target::{Kind, Target},
 };
 
 /// Most bytes of the end of an interrupted dump that are compared before it is gone on with.
@@ -214,7 +214,7 @@ fn resume_at(
             "there is no manifest: start again with --force",
         ));
     };
-    if manifest.origin != Origin::of(source, layout.span)
+    if manifest.origin != source.origin(layout.span)
         || manifest.format != args.format
         || manifest.data_offset != layout.data_offset
         || manifest.compression.is_some()

@@ -7,17 +7,17 @@ use std::{fs, os::unix::fs::MetadataExt, path::Path};
 use nix::errno::Errno;
 
 use crate::{
+    console::Console,
     engine,
     error::{Error, Result},
     exit_codes::ExitCode,
     journal::Journal,
     manifest::{self, Manifest},
-    output::Output,
+    output::{Kind, Target},
     report::Report,
     signals::Stop,
     source::{self, Source},
     span::Span,
-    target::{Kind, Target},
 };
 
 mod args;
@@ -32,21 +32,21 @@ use job::Job;
 use layout::Layout;
 
 /// Runs `dump`.
-pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
+pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     args.check()?;
-    dump(args, &*source::open(&args.region)?, output)
+    dump(args, &*source::open(&args.region)?, console)
 }
 
 /// Dumps `source`, whatever `args.region` says.
 ///
 /// Everything that can be refused is refused before the target is changed: the range, then the
 /// engine, then the target, then alignment and room.
-pub(super) fn dump(args: &Args, source: &dyn Source, output: &Output) -> Result<ExitCode> {
+pub(super) fn dump(args: &Args, source: &dyn Source, console: &Console) -> Result<ExitCode> {
     if let Some(place) = args.place() {
-        return stream::run(args, &place, source, output);
+        return stream::run(args, &place, source, console);
     }
     if let Some(compression) = args.compress {
-        return packed::run(args, compression, source, output);
+        return packed::run(args, compression, source, console);
     }
     let span = Span::new(args.offset, args.length, source.size())?;
     let mut engine = engine::open(args.engine, source, span, args.settings(), args.strict)?;
@@ -73,7 +73,7 @@ pub(super) fn dump(args: &Args, source: &dyn Source, output: &Output) -> Result<
     let name = args.target.to_string_lossy();
     let mut report = Report::of(source, span);
     report.target(&name, target.kind(), args.seek);
-    let show = !args.quiet && !output.is_json();
+    let show = !args.quiet && !console.is_json();
     let (moved, digest, error) = job.run(&mut *engine, journal.as_mut(), show, &mut report);
     report.engine(&*engine);
 
@@ -89,7 +89,7 @@ pub(super) fn dump(args: &Args, source: &dyn Source, output: &Output) -> Result<
         let stored = journal.finish(|manifest| record(manifest, &report, error.as_ref()));
         error = error.or(stored.err());
     }
-    report.tell(args.quiet, output, error)
+    report.tell(args.quiet, console, error)
 }
 
 /// Makes it known that the target is not complete, and makes room.
@@ -99,7 +99,7 @@ fn prepare(
     layout: &Layout,
     target: &Target,
 ) -> Result<Option<Journal>> {
-    let mut manifest = Manifest::of(source, layout.span, args.format, layout.data_offset);
+    let mut manifest = source.manifest(layout.span, args.format, layout.data_offset);
     manifest.bytes = layout.done;
     manifest.resumed = layout.done;
     manifest.digest.clone_from(&layout.digest);

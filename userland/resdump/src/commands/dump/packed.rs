@@ -9,24 +9,20 @@ use nix::errno::Errno;
 
 use super::{abandon, args::Args, begin, distrust_unless, no_digest, record};
 use crate::{
-    digest,
+    codec::compression::Compression,
+    console::Console,
     engine::{Moved, Name},
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
     journal::Journal,
-    manifest::Manifest,
-    output::Output,
+    output::{Holes, Kind, Target},
     progress::Progress,
     readback::ReadBack,
     report::{Clock, Report},
     signals::Stop,
-    source::Source,
+    source::{Source, digest},
     span::Span,
-    stream::{
-        pack::Compression,
-        sender::{BLOCK, Sender},
-    },
-    target::{Holes, Kind, Target},
+    stream::sender::{BLOCK, Sender},
 };
 
 /// Runs it.
@@ -34,7 +30,7 @@ pub(super) fn run(
     args: &Args,
     compression: Compression,
     source: &dyn Source,
-    output: &Output,
+    console: &Console,
 ) -> Result<ExitCode> {
     let span = Span::new(args.offset, args.length, source.size())?;
     let target = Target::open(&args.target, false, args.permit())?;
@@ -66,7 +62,7 @@ pub(super) fn run(
     let clock = Clock::start();
     let mut sender = Sender::new(source, target.file(), true, &stop)
         .map_err(|error| Error::io("cannot open target", &name, &error))?;
-    let mut progress = Progress::new(span.length, !args.quiet && !output.is_json());
+    let mut progress = Progress::new(span.length, !args.quiet && !console.is_json());
     let ((bytes, written), digest) =
         digest::alongside(source, span, args.digest, &|| stop.requested(), || {
             let written = write(&mut sender, span, compression, &mut progress, &stop);
@@ -140,7 +136,7 @@ pub(super) fn run(
         let stored = journal.finish(|manifest| record(manifest, &report, error.as_ref()));
         error = error.or(stored.err());
     }
-    report.tell(args.quiet, output, error)
+    report.tell(args.quiet, console, error)
 }
 
 fn prepare(
@@ -150,7 +146,7 @@ fn prepare(
     span: Span,
     target: &Target,
 ) -> Result<Option<Journal>> {
-    let mut manifest = Manifest::of(source, span, args.format, 0);
+    let mut manifest = source.manifest(span, args.format, 0);
     manifest.compression = Some(compression);
     manifest.stored = Some(0);
     let journal = begin(args, target, manifest)?;

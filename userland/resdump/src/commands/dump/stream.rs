@@ -5,76 +5,39 @@
 use std::{
     fs::File,
     io::{self, Write},
-    net::TcpStream,
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::fs::FileTypeExt,
-    },
-    path::Path,
+    os::unix::fs::FileTypeExt,
 };
 
 use nix::errno::Errno;
 
 use super::{args::Args, no_digest};
 use crate::{
-    digest::{self, Digest},
+    codec::digest::Digest,
+    console::Console,
     engine::{self, Moved, Name},
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
-    output::Output,
+    output::{Kind, Place},
     progress::Progress,
     report::{Clock, Report},
     signals::Stop,
-    source::Source,
+    source::{Source, digest},
     span::Span,
     stream::{
         sender::{BLOCK, Sender},
         wire::{self, Header, Trailer},
     },
-    target::Kind,
 };
-
-/// Where a stream goes to.
-pub(super) enum Place {
-    /// Standard output: the bytes, and nothing else.
-    Output,
-    /// `HOST:PORT`, where `resdump receive` waits.
-    Tcp(String),
-}
-
-impl Place {
-    /// `None` for the path of a file or device.
-    pub(super) fn of(target: &Path) -> Option<Self> {
-        let text = target.to_str()?;
-        match (text, text.strip_prefix("tcp:")) {
-            ("-", _) => Some(Self::Output),
-            (_, Some(address)) => Some(Self::Tcp(address.into())),
-            _ => None,
-        }
-    }
-
-    fn open(&self) -> io::Result<File> {
-        let descriptor: OwnedFd = match self {
-            Self::Output => io::stdout().as_fd().try_clone_to_owned()?,
-            Self::Tcp(address) => TcpStream::connect(address.as_str())?.into(),
-        };
-        Ok(descriptor.into())
-    }
-
-    fn is_framed(&self) -> bool {
-        matches!(self, Self::Tcp(_))
-    }
-}
 
 /// Runs it.
 pub(super) fn run(
     args: &Args,
     place: &Place,
     source: &dyn Source,
-    output: &Output,
+    console: &Console,
 ) -> Result<ExitCode> {
-    let aside = output.aside();
-    let output = if place.is_framed() { output } else { &aside };
+    let aside = console.aside();
+    let console = if place.is_framed() { console } else { &aside };
     let name = args.target.to_string_lossy();
     let span = Span::new(args.offset, args.length, source.size())?;
     let failed = |error: &io::Error| {
@@ -87,14 +50,14 @@ pub(super) fn run(
             "start 'resdump receive' there first, and check address and port",
         )
     };
-    let out = place.open().map_err(|error| failed(&error))?;
+    let out = place.connect().map_err(|error| failed(&error))?;
     let is_pipe = out.metadata().is_ok_and(|it| it.file_type().is_fifo());
     let stop = Stop::on_signals()?;
     let mut sender = Sender::new(source, &out, is_pipe, &stop).map_err(|error| failed(&error))?;
 
     let mut report = Report::of(source, span);
     report.target(&name, Kind::Stream, 0);
-    let show = !args.quiet && !output.is_json();
+    let show = !args.quiet && !console.is_json();
     let clock = Clock::start();
     let ((bytes, sent), digest) =
         digest::alongside(source, span, args.digest, &|| stop.requested(), || {
@@ -137,7 +100,7 @@ pub(super) fn run(
         (args.strict && moved.copied > 0)
             .then(|| engine::would_copy(&name, "it is complete, but bytes have been copied"))
     });
-    report.tell(args.quiet, output, error)
+    report.tell(args.quiet, console, error)
 }
 
 /// Sends everything but the end; the bytes that went, and what stopped it.

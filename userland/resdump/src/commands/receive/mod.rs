@@ -8,13 +8,13 @@ use nix::errno::Errno;
 use serde::Serialize;
 
 use crate::{
-    digest::Digest,
+    codec::digest::Digest,
+    codec::format::Format,
+    console::Console,
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
-    format::Format,
     journal::{Journal, PERIOD},
     manifest::{self, Manifest},
-    output::Output,
 };
 
 mod serial;
@@ -53,10 +53,10 @@ struct Received<'a> {
 }
 
 /// Runs `receive`.
-pub fn run(args: &Args, output: &Output) -> Result<ExitCode> {
+pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     match args.from.strip_prefix("tcp:") {
-        Some(place) => tcp::run(args, place, output),
-        None => serial::run(args, output),
+        Some(place) => tcp::run(args, place, console),
+        None => serial::run(args, console),
     }
 }
 
@@ -99,13 +99,13 @@ fn record(manifest: &mut Manifest, bytes: u64, digest: Option<Digest>, error: Op
 fn say(
     received: &Received<'_>,
     args: &Args,
-    output: &Output,
+    console: &Console,
     error: Option<Error>,
 ) -> Result<ExitCode> {
-    if output.is_json() {
-        output.object(received, error.as_ref())?;
+    if console.is_json() {
+        console.object(received, error.as_ref())?;
     } else if !args.quiet {
-        output.text(|out| {
+        console.text(|out| {
             writeln!(
                 out,
                 "{} of {} bytes of {}",
@@ -113,7 +113,7 @@ fn say(
             )
         })?;
     }
-    Ok(error.map_or(ExitCode::Ok, |error| output.complain(&error)))
+    Ok(error.map_or(ExitCode::Ok, |error| console.complain(&error)))
 }
 
 fn cannot_create(args: &Args, error: &io::Error) -> Error {
@@ -132,7 +132,7 @@ fn cannot_create(args: &Args, error: &io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{manifest::Origin, stream::pack::Compression};
+    use crate::{codec::compression::Compression, manifest::Origin};
 
     #[test]
     fn what_the_file_holds_is_not_the_senders_to_say() {

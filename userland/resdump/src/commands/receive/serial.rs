@@ -13,31 +13,31 @@ use nix::errno::Errno;
 
 use super::{Args, Received};
 use crate::{
-    digest::Algorithm,
+    codec::compression::Compression,
+    codec::digest::Algorithm,
+    console::Console,
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
     journal::Journal,
     manifest::{self, Manifest, Origin},
-    output::Output,
     progress::Progress,
     readback::ReadBack,
     signals::Stop,
     stream::{
         link::Line,
-        pack::Compression,
         rescue::{self, BLOCK, Patience, Sink},
         wire::{Header, Trailer},
     },
 };
 
 /// Runs it.
-pub(super) fn run(args: &Args, output: &Output) -> Result<ExitCode> {
+pub(super) fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     // Standard output may be the line.
-    let aside = output.aside();
-    let output = if args.from == "-" { &aside } else { output };
+    let aside = console.aside();
+    let console = if args.from == "-" { &aside } else { console };
     let name = args.file.display().to_string();
     let stop = Stop::on_signals()?;
-    let mut store = Store::open(args, !args.quiet && !output.is_json())?;
+    let mut store = Store::open(args, !args.quiet && !console.is_json())?;
     let line = match args.from.as_str() {
         "-" => Line::standard(),
         path => Line::open(Path::new(path)),
@@ -45,7 +45,7 @@ pub(super) fn run(args: &Args, output: &Output) -> Result<ExitCode> {
     let mut line = line.map_err(|error| Error::io("cannot open", &args.from, &error))?;
     let taken = rescue::receive(&mut line, &mut store, Patience::default(), &stop);
     drop(line);
-    store.finish(&name, taken, output)
+    store.finish(&name, taken, console)
 }
 
 /// The file that is made.
@@ -90,7 +90,7 @@ impl<'a> Store<'a> {
         })
     }
 
-    fn finish(self, name: &str, taken: io::Result<()>, output: &Output) -> Result<ExitCode> {
+    fn finish(self, name: &str, taken: io::Result<()>, console: &Console) -> Result<ExitCode> {
         let Some(mut coming) = self.coming else {
             let errno = taken.err().map_or(Errno::ENODATA, |error| errno_of(&error));
             if self.file.metadata().is_ok_and(|it| it.len() == 0) {
@@ -117,7 +117,7 @@ impl<'a> Store<'a> {
             complete: error.is_none(),
             digest,
         };
-        super::say(&received, self.args, output, error)
+        super::say(&received, self.args, console, error)
     }
 }
 

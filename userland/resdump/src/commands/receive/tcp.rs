@@ -13,16 +13,16 @@ use nix::errno::Errno;
 
 use super::{Args, Received, begin, cannot_create, record, say, sync};
 use crate::{
-    digest::{Algorithm, Hasher},
+    codec::digest::{Algorithm, Hasher},
+    console::{self, Console},
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
-    output::{self, Output},
     progress::Progress,
     stream::wire,
 };
 
 /// Runs it, waiting at `place`.
-pub(super) fn run(args: &Args, place: &str, output: &Output) -> Result<ExitCode> {
+pub(super) fn run(args: &Args, place: &str, console: &Console) -> Result<ExitCode> {
     let name = args.file.display().to_string();
     let mut connection = BufReader::new(accept(args, place)?);
     let header = wire::read_header(&mut connection).map_err(|error| {
@@ -42,7 +42,7 @@ pub(super) fn run(args: &Args, place: &str, output: &Output) -> Result<ExitCode>
     file.set_len(0)
         .map_err(|error| Error::io("cannot set length", &name, &error))?;
 
-    let mut progress = Progress::new(length, !args.quiet && !output.is_json());
+    let mut progress = Progress::new(length, !args.quiet && !console.is_json());
     let mut sum = Sum::new(header.digest);
     let taken = take(&mut connection, header.compression, |block| {
         file.write_all(block)?;
@@ -71,7 +71,7 @@ pub(super) fn run(args: &Args, place: &str, output: &Output) -> Result<ExitCode>
         complete: error.is_none(),
         digest,
     };
-    say(&received, args, output, error)
+    say(&received, args, console, error)
 }
 
 /// Waits for somebody who sends.
@@ -94,7 +94,7 @@ fn accept(args: &Args, place: &str) -> Result<impl Read> {
     let listener = TcpListener::bind(place).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     // Whoever waits for this line can connect.
-    output::say(format_args!("listening on {address}"));
+    console::say(format_args!("listening on {address}"));
     let (connection, peer) = listener.accept().map_err(failed)?;
     log::info!("connection from {peer}");
     Ok(connection)
@@ -114,7 +114,7 @@ fn create(args: &Args) -> Result<File> {
 /// Gives each block to `store`, and returns what the sender says at the end.
 fn take(
     from: &mut dyn Read,
-    compression: Option<crate::stream::pack::Compression>,
+    compression: Option<crate::codec::compression::Compression>,
     mut store: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<wire::Trailer> {
     while let Some(block) = wire::read_block(from, compression)? {

@@ -24,7 +24,7 @@ pub const SCHEMA: u32 = 1;
 
 /// Where a command says what it has found or done.
 #[derive(Debug)]
-pub struct Output {
+pub struct Console {
     command: &'static str,
     json: bool,
     /// Standard output is for something else.
@@ -43,8 +43,8 @@ struct Envelope<'a, T: Serialize> {
 #[derive(Serialize)]
 struct Nothing {}
 
-impl Output {
-    /// Output of `command`, as JSON or as text.
+impl Console {
+    /// Console of `command`, as JSON or as text.
     pub fn new(command: &'static str, json: bool) -> Self {
         Self {
             command,

@@ -16,6 +16,9 @@ use ruzstd::{
 };
 use serde::{Deserialize, Serialize};
 
+/// Most bytes of a block, compressed or not.
+pub const BLOCK_MAX: usize = 4 << 20;
+
 /// The ways to compress, as `--compress` names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -19,17 +19,21 @@ use serde::Serialize;
 use crate::{
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
-    manifest::sync_folder,
     size,
     span::{Alignment, Plan, Span},
     sys,
 };
 
+mod folder;
+pub mod fresh;
 mod meanwhile;
 mod mounts;
 mod open;
+mod place;
 
+pub use folder::sync_folder;
 pub use meanwhile::Holes;
+pub use place::Place;
 
 /// What kind of file a target is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT
+
+//! Digests, compression and file formats: bytes in, bytes out. Nothing here opens a file.
+
+#![forbid(unsafe_code)]
+
+pub mod compression;
+pub mod digest;
+pub mod format;
