@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Front door. Everything is done by the harness in qemu/; `make help` tells what there is.
+# Front door. `make help` lists what there is; the work is done by the programs in qemu/.
 
 BOARD ?= qemu-ppce500
 BOARDS ?= $(notdir $(patsubst %/,%,$(dir $(shell grep -L '^INSTRUMENT=yes' board/qemu-*/board.conf))))
@@ -7,10 +7,31 @@ FLAVOUR ?= appliance
 IMAGE ?= quick
 SOAK_MINUTES ?= 60
 CUTS ?= 200
+CUTS_SEED ?=
 FUZZ_OPS ?= 1000000
+FUZZ_SEED ?=
 FUZZ_SECONDS ?= 300
+SANITIZER ?=
+TEST ?=
 
 TWIN := qemu-arm64-virt
+
+# What may be given on the command line; anything else is a mistake.
+VARIABLES := BOARD BOARDS BUILDROOT_DIR BUILDROOT_EXTRA CUTS CUTS_SEED DEV FLAVOUR FORCE FUZZ_OPS FUZZ_SEED FUZZ_SECONDS \
+	IMAGE LINUX_SRC RESDUMP_CACHE RESDUMP_TIMEOUT_SCALE SANITIZER SOAK_MINUTES TEST YES \
+	BR2_DL_DIR BR2_CCACHE_DIR BR2_PRIMARY_SITE
+$(foreach given,$(filter-out $(VARIABLES),$(foreach word,$(filter-out -%,$(MAKEOVERRIDES)),$(firstword $(subst =, ,$(word))))),\
+	$(error $(given)= means nothing here; `make help` lists the variables))
+# FLAVOUR is for Buildroot's targets alone: the suite chooses its kernels by itself.
+TAKES_FLAVOUR := image sbom buildroot-% help
+ifneq ($(filter command%,$(origin FLAVOUR)),)
+ifneq ($(filter-out $(TAKES_FLAVOUR),$(MAKECMDGOALS)),)
+$(error FLAVOUR= is for $(TAKES_FLAVOUR); tests of the debug kernel: make test-debug)
+endif
+endif
+ifeq ($(filter $(IMAGE),quick buildroot),)
+$(error IMAGE=$(IMAGE): give quick or buildroot)
+endif
 
 # One toolchain for everything: the distribution's where it is installed, else what is on the PATH.
 export PATH := /usr/bin:$(PATH)
@@ -21,11 +42,20 @@ READERS := saved manifest frame receive stream
 FUZZ_READERS = cd userland/fuzz && for reader in $(READERS); do mkdir -p $(CURDIR)/out/fuzz/$$reader && \
 	$(call CARGO,userland/fuzz) run --quiet --release --locked --bin $$reader -- $(1) \
 	-artifact_prefix=$(CURDIR)/out/fuzz/$$reader- $(CURDIR)/out/fuzz/$$reader corpus/$$reader || exit 1; done
-HARNESS = $(call CARGO,qemu) run --quiet --release --locked --manifest-path qemu/Cargo.toml -- --board $(BOARD)
+PROGRAM = $(call CARGO,qemu) run --quiet --release --locked --manifest-path qemu/Cargo.toml --package $(1) --
+XTASK = $(call PROGRAM,xtask)
+LABS = $(call PROGRAM,labs)
+SUITE = $(XTASK) prepare && $(call PROGRAM,suite) $(TEST)
+BUILDROOT = $(XTASK) buildroot --flavour $(FLAVOUR)
 
-BUILDROOT = $(HARNESS) buildroot --flavour $(FLAVOUR)
+export RESDUMP_BOARD = $(BOARD)
+export RESDUMP_CUTS_SEED = $(CUTS_SEED)
+export RESDUMP_FUZZ_SEED = $(FUZZ_SEED)
+# Builds the quick image of a flavour, unless Buildroot's is to be taken.
+QUICK = $(XTASK) image $(1)
 ifeq ($(IMAGE),buildroot)
-export RESDUMP_IMAGES := $(CURDIR)/out/buildroot/$(BOARD)
+export RESDUMP_IMAGES = $(CURDIR)/out/buildroot/$(BOARD)
+QUICK = true
 endif
 
 .DEFAULT_GOAL := help
@@ -33,13 +63,12 @@ endif
 	quick-image reproducible check-board flash lint clean
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo
-	@echo "  Every other target goes to Buildroot: menuconfig, linux-menuconfig, savedefconfig, …"
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  BOARD=$(BOARD)   a folder below board/"
 	@echo "  BOARDS=         for test-boards: only these"
 	@echo "  IMAGE=$(IMAGE)   for run, test, bench, console: quick, or buildroot (after make image)"
+	@echo "  FLAVOUR=$(FLAVOUR)  for image: appliance, lab or debug"
 	@echo "  BUILDROOT_DIR=  a Buildroot tree instead of the pinned release (docs/buildroot.md)"
 	@echo "  TEST=           only suite tests whose names contain this"
 	@echo "  SANITIZER=      for test-twin: kasan or kcsan alone; for fuzz: on the twin"
@@ -50,88 +79,82 @@ help: ## what can be made
 	@echo "  LINUX_SRC=      an unpacked Linux 7.3 tree instead of the distribution's package"
 	@echo "  DEV= FORCE=1 YES=1  for flash: the disk; one that is not removable; no question"
 	@echo "  RESDUMP_CACHE=  downloads and builds that are kept, now $(CACHE)"
+	@echo "  RESDUMP_TIMEOUT_SCALE=  stretches every time limit of the tests"
 
-setup: ## install what is missing (Debian 12; done by the others when needed)
+setup: ## install what is missing (Debian; done by the others when needed)
 	@qemu/setup.sh
 
 run: setup ## the main job: memory to disk by each engine, compared on the host
-	@$(HARNESS) run
+	@$(call QUICK,lab) && $(LABS) run
 
-ifneq ($(FUZZ_SEED),)
-export RESDUMP_FUZZ_SEED := $(FUZZ_SEED)
-endif
-
-test: export RESDUMP_BOARD := $(BOARD)
 test: setup ## unit tests on the host, then the suite in QEMU
 	@$(call CARGO,userland) test --quiet --locked --manifest-path userland/Cargo.toml --workspace
 	@$(call FUZZ_READERS,-runs=10000 -max_total_time=10 -verbosity=0)
-	@$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --lib
-	@$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --test suite -- $(TEST)
+	@$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --workspace
+	@$(SUITE)
 
 test-boards: setup ## the suite on every board that QEMU plays
 	@failed=; for board in $(BOARDS); do \
 		$(MAKE) --no-print-directory test BOARD=$$board TEST=$(TEST) || failed="$$failed $$board"; done; \
 		test -z "$$failed" || { echo "FAIL:$$failed"; exit 1; }
 
-test-debug: export RESDUMP_BOARD := $(BOARD)
 test-debug: export RESDUMP_FLAVOUR := debug
-test-debug: setup ## the suite on a kernel that watches locks, memory, DMA and leaks
-	@$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --test suite -- $(TEST)
+test-debug: setup ## the suite on a kernel that checks locks, memory, DMA and leaks
+	@$(SUITE)
 
 soak: setup ## the long run: SOAK_MINUTES of dumps under pressure, on the debug kernel
-	@$(HARNESS) soak --minutes $(SOAK_MINUTES)
+	@$(call QUICK,debug) && $(LABS) soak --minutes $(SOAK_MINUTES)
 
-test-twin: export RESDUMP_BOARD := $(TWIN)
-test-twin: ## the suite on an arm64 machine, watched by KASAN and then by KCSAN
+test-twin: override BOARD := $(TWIN)
+test-twin: ## the suite on an arm64 machine, under KASAN and then under KCSAN
 	@qemu/setup.sh twin
-	@for sanitizer in $(or $(SANITIZER),kasan kcsan); do \
-		echo "sanitizer $$sanitizer"; RESDUMP_FLAVOUR=$$sanitizer \
-		$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --test suite -- $(TEST) || exit 1; done
+	@for sanitizer in $(or $(SANITIZER),kasan kcsan); do echo "sanitizer $$sanitizer"; \
+		export RESDUMP_FLAVOUR=$$sanitizer; $(SUITE) || exit 1; done
 
-fuzz: export RESDUMP_BOARD := $(if $(SANITIZER),$(TWIN),$(BOARD))
+fuzz: override BOARD := $(if $(SANITIZER),$(TWIN),$(BOARD))
+fuzz: override TEST := fuzz::
 fuzz: export RESDUMP_FLAVOUR := $(or $(SANITIZER),debug)
 fuzz: export RESDUMP_FUZZ_OPERATIONS := $(FUZZ_OPS)
 fuzz: setup ## FUZZ_OPS calls at random on the nodes, on the debug kernel
 	@$(if $(SANITIZER),qemu/setup.sh twin)
-	@$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --test suite -- fuzz::
+	@$(SUITE)
 
 fuzz-readers: setup ## the readers of dumps on random input, FUZZ_SECONDS each
 	@$(call FUZZ_READERS,-max_total_time=$(FUZZ_SECONDS) -print_final_stats=1)
 
-bench: setup ## what a dump costs in instructions, and how fast it is beside the other ways
-	@$(HARNESS) bench
+bench: setup ## what a dump costs in instructions, and how fast it is next to other methods
+	@$(call QUICK,lab) && $(LABS) bench
 
 cuts: setup ## QEMU killed CUTS times during dumps, and what the next start finds on the disks
-	@$(HARNESS) cuts --cuts $(CUTS)
+	@$(call QUICK,appliance) && $(LABS) cuts --cuts $(CUTS)
 
 console: setup ## an interactive guest on this terminal
-	@$(HARNESS) console
+	@$(call QUICK,appliance) && $(LABS) console
 
 image: setup ## the product's image, by Buildroot (FLAVOUR=lab: the one for debugging)
 	@$(BUILDROOT) image
 
+buildroot-%: setup ## a target of Buildroot's own: buildroot-menuconfig, buildroot-legal-info, …
+	@$(BUILDROOT) make $*
+
 sbom: setup ## what the image is made of (CycloneDX), and the licences (IMAGE=quick or buildroot)
-	@$(if $(filter buildroot,$(IMAGE)),$(BUILDROOT),$(HARNESS)) sbom
+	@$(if $(filter buildroot,$(IMAGE)),$(BUILDROOT),$(XTASK)) sbom
 
 quick-image: setup ## the image of the product's kernel, from distribution packages
-	@$(HARNESS) image appliance
+	@$(XTASK) image appliance
 
 check-board: setup ## what can be judged about BOARD without compiling a kernel
-	@$(HARNESS) check-board
+	@$(XTASK) check-board
 
 flash: setup ## the disk image onto a medium: make flash DEV=/dev/sdX
 	@test -n "$(DEV)" || { echo "make flash DEV=/dev/sdX: which disk?" >&2; exit 2; }
-	@$(HARNESS) flash $(if $(filter 1,$(FORCE)),--force) $(if $(filter 1,$(YES)),--yes) $(DEV)
+	@$(XTASK) flash $(if $(filter 1,$(FORCE)),--force) $(if $(filter 1,$(YES)),--yes) $(DEV)
 
 reproducible: setup ## the image built twice, in different folders, is the same (IMAGE=quick or buildroot)
-	@$(HARNESS) reproducible $(if $(filter buildroot,$(IMAGE)),--buildroot)
+	@$(XTASK) reproducible $(if $(filter buildroot,$(IMAGE)),--buildroot)
 
 lint: setup ## formatters, linters, device-tree binding, kernel configuration
-	@$(HARNESS) lint
+	@$(XTASK) lint
 
 clean: ## remove what was made in this checkout (the cache stays)
 	rm -rf out
-
-# Everything else is a target of Buildroot's.
-.DEFAULT:
-	@$(BUILDROOT) make $@

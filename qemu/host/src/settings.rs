@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+//! What the environment may say to the tests and tools: read once, each value checked.
+//!
+//! `make` sets these from its own variables; docs/testing.md has the table.
+
+use std::env;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// Every name that begins with `RESDUMP_` and means something.
+pub const NAMES: [&str; 9] = [
+    "RESDUMP_BOARD",
+    "RESDUMP_CACHE",
+    "RESDUMP_CUTS_SEED",
+    "RESDUMP_FLAVOUR",
+    "RESDUMP_FUZZ_OPERATIONS",
+    "RESDUMP_FUZZ_SEED",
+    "RESDUMP_IMAGES",
+    "RESDUMP_TIMEOUT_SCALE",
+    "RESDUMP_UPDATE_EXPECT",
+];
+
+/// The settings of this process.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// `RESDUMP_BOARD`: the board under test, a folder below `board/`.
+    pub board: String,
+    /// `RESDUMP_CACHE`: downloads and builds that are kept, instead of the user's cache folder.
+    pub cache: Option<PathBuf>,
+    /// `RESDUMP_CUTS_SEED`: repeats the plan of earlier power cuts.
+    pub cuts_seed: Option<u64>,
+    /// `RESDUMP_FLAVOUR`: the kernel that all tests use instead of their own.
+    pub flavour: Option<String>,
+    /// `RESDUMP_FUZZ_OPERATIONS`: how many the fuzzer does.
+    pub fuzz_operations: Option<u64>,
+    /// `RESDUMP_FUZZ_SEED`: repeats the draws of an earlier run.
+    pub fuzz_seed: Option<u64>,
+    /// `RESDUMP_IMAGES`: a folder with one finished image a flavour, instead of the quick ones.
+    pub images: Option<PathBuf>,
+    /// `RESDUMP_TIMEOUT_SCALE`: stretches every time limit, for a slow machine.
+    pub timeout_scale: f64,
+    /// `RESDUMP_UPDATE_EXPECT`: write what was printed into the documents instead of comparing.
+    pub update_expect: bool,
+}
+
+impl Settings {
+    /// Those of `environment`. An error for a value that cannot be parsed, and for a name that
+    /// begins with `RESDUMP_` and is none of [`NAMES`].
+    fn read(environment: &dyn Fn(&str) -> Option<String>, names: &[String]) -> Result<Self> {
+        for name in names.iter().filter(|name| name.starts_with("RESDUMP_")) {
+            ensure!(
+                NAMES.contains(&name.as_str()),
+                "{name} is not a setting; there are: {}",
+                NAMES.join(", ")
+            );
+        }
+        let scale = match environment("RESDUMP_TIMEOUT_SCALE") {
+            Some(text) => parse("RESDUMP_TIMEOUT_SCALE", &text)?,
+            None => 1.0,
+        };
+        if !(0.01..=1000.0).contains(&scale) {
+            bail!("RESDUMP_TIMEOUT_SCALE={scale}: give a number from 0.01 to 1000");
+        }
+        Ok(Self {
+            board: environment("RESDUMP_BOARD").unwrap_or_else(|| "qemu-ppce500".to_owned()),
+            cache: environment("RESDUMP_CACHE").map(PathBuf::from),
+            cuts_seed: number(environment, "RESDUMP_CUTS_SEED")?,
+            flavour: environment("RESDUMP_FLAVOUR"),
+            fuzz_operations: number(environment, "RESDUMP_FUZZ_OPERATIONS")?,
+            fuzz_seed: number(environment, "RESDUMP_FUZZ_SEED")?,
+            images: environment("RESDUMP_IMAGES").map(PathBuf::from),
+            timeout_scale: scale,
+            update_expect: match environment("RESDUMP_UPDATE_EXPECT").as_deref() {
+                None => false,
+                Some("1") => true,
+                Some(other) => bail!("RESDUMP_UPDATE_EXPECT={other}: give 1, or leave it out"),
+            },
+        })
+    }
+}
+
+static SETTINGS: OnceLock<Settings> = OnceLock::new();
+
+/// Reads them from the environment. A program does this first, so that a mistake ends it at once.
+pub fn load() -> Result<&'static Settings> {
+    if let Some(settings) = SETTINGS.get() {
+        return Ok(settings);
+    }
+    let names: Vec<String> = env::vars_os()
+        .map(|(name, _)| name.to_string_lossy().into_owned())
+        .collect();
+    let value = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+    let settings = Settings::read(&value, &names)?;
+    Ok(SETTINGS.get_or_init(|| settings))
+}
+
+/// The settings, after [`load`].
+///
+/// # Panics
+///
+/// Where the environment holds a mistake that [`load`] would have reported.
+pub fn get() -> &'static Settings {
+    match load() {
+        Ok(settings) => settings,
+        Err(error) => panic!("{error:#}"),
+    }
+}
+
+/// A number, decimal or with `0x`.
+fn number(environment: &dyn Fn(&str) -> Option<String>, name: &str) -> Result<Option<u64>> {
+    let Some(text) = environment(name) else {
+        return Ok(None);
+    };
+    let parsed = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    };
+    let number = parsed.with_context(|| format!("{name}={text}: not a number"))?;
+    Ok(Some(number))
+}
+
+fn parse<T: FromStr>(name: &str, text: &str) -> Result<T> {
+    match text.parse() {
+        Ok(value) => Ok(value),
+        Err(_) => bail!("{name}={text}: not a number"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(given: &[(&str, &str)]) -> Result<Settings> {
+        let names: Vec<String> = given.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let value = |wanted: &str| {
+            let found = given.iter().find(|(name, _)| *name == wanted);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        Settings::read(&value, &names)
+    }
+
+    #[test]
+    fn what_is_not_given_has_a_default() {
+        let settings = read(&[("PATH", "/bin")]).unwrap();
+        assert_eq!(settings.board, "qemu-ppce500");
+        assert_eq!(settings.timeout_scale, 1.0);
+    }
+
+    #[test]
+    fn numbers_are_decimal_or_hexadecimal() {
+        let settings = read(&[("RESDUMP_FUZZ_SEED", "0x3e8"), ("RESDUMP_CUTS_SEED", "21")]);
+        let settings = settings.unwrap();
+        assert_eq!(
+            (settings.fuzz_seed, settings.cuts_seed),
+            (Some(1000), Some(21))
+        );
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_parsed_is_an_error() {
+        for given in [
+            ("RESDUMP_TIMEOUT_SCALE", "4x"),
+            ("RESDUMP_TIMEOUT_SCALE", "0"),
+            ("RESDUMP_TIMEOUT_SCALE", "nan"),
+            ("RESDUMP_FUZZ_SEED", "x"),
+            ("RESDUMP_FUZZ_OPERATIONS", "1e6"),
+            ("RESDUMP_UPDATE_EXPECT", "yes"),
+        ] {
+            let error = read(&[given]).unwrap_err().to_string();
+            assert!(error.contains(given.0), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_misspelt_is_an_error() {
+        let error = read(&[("RESDUMP_TIMEOUT_SCALES", "4")]).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("RESDUMP_TIMEOUT_SCALES is not a setting"));
+        assert!(error.contains("RESDUMP_TIMEOUT_SCALE,"));
+    }
+}

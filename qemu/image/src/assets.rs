@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+//! Man pages and completions of the dumper, written by a program of its own workspace.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Result;
+use walkdir::WalkDir;
+
+use crate::builder::Builder;
+use host::step::{Key, Step, unless_built};
+
+/// Returns a folder with what belongs into `/usr/share`.
+pub fn build(builder: &Builder<'_>) -> Result<PathBuf> {
+    let folder = builder.paths.out.join("target/assets");
+    let root = &builder.paths.root;
+    let key = Key::new("assets 2")
+        .path(&root.join("userland"))?
+        .path(&root.join("kmod/abi.rs"))?
+        .path(&root.join("kmod/range.rs"))?
+        .text(&builder.tools.version)
+        .finish();
+    unless_built(&folder, &key, || {
+        let step = Step::start(&builder.logs(), "assets", "man pages and completions")?;
+        let share = folder.join("share");
+        if share.exists() {
+            // What an earlier version made, and its compressed pages.
+            fs::remove_dir_all(&share)?;
+        }
+        step.run(
+            builder
+                .tools
+                .command(builder.tools.tool("cargo"))
+                .args(["run", "--locked", "--package", "resdump"])
+                .arg("--manifest-path")
+                .arg(root.join("userland/Cargo.toml"))
+                .args(["--example", "assets", "--"])
+                .arg(&share)
+                .env(
+                    "CARGO_TARGET_DIR",
+                    builder.paths.out.join("target/userland"),
+                ),
+        )?;
+        for entry in WalkDir::new(share.join("man")) {
+            let entry = entry?;
+            if entry.file_type().is_file() {
+                step.run(
+                    Command::new("gzip")
+                        .args(["-9", "-n", "-f"])
+                        .arg(entry.path()),
+                )?;
+            }
+        }
+        step.done();
+        Ok(())
+    })?;
+    Ok(folder.join("share"))
+}

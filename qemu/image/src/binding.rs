@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+//! The device-tree binding: checked itself, and what boards' trees are checked against.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use board::Board;
+use board::devicetree;
+use host::paths::Paths;
+use host::step::{Key, Step, output_of, unless_built};
+
+/// The release of the device-tree schema tools, from the Python package index.
+const DTSCHEMA: &str = "dtschema==2026.9";
+const SCHEMA: &str = "resdump,resmem.yaml";
+
+/// The schema tools.
+struct Tools {
+    bin: PathBuf,
+    bindings: PathBuf,
+}
+
+impl Tools {
+    fn install(paths: &Paths, step: &Step) -> Result<Self> {
+        let venv = paths.cache.join("dtschema");
+        unless_built(&venv, &Key::new(DTSCHEMA).finish(), || {
+            step.run(
+                Command::new("python3")
+                    .args(["-m", "venv", "--clear"])
+                    .arg(&venv),
+            )?;
+            step.run(Command::new(venv.join("bin/pip")).args(["install", "--quiet", DTSCHEMA]))
+        })?;
+        Ok(Self {
+            bin: venv.join("bin"),
+            bindings: paths.root.join("board/common/bindings"),
+        })
+    }
+
+    fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(self.bin.join(name));
+        command.current_dir(&self.bindings);
+        command
+    }
+
+    /// Checks a compiled tree. The tool exits with 0 whatever it finds.
+    fn validate(&self, tree: &Path, name: &str) -> Result<()> {
+        let output = self
+            .command("dt-validate")
+            .args(["-s", ".", "-l", "resmem"])
+            .arg(tree)
+            .output()?;
+        let findings =
+            String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        if !findings.is_empty() || !output.status.success() {
+            bail!("{name} does not follow the binding:\n{findings}");
+        }
+        Ok(())
+    }
+}
+
+/// The binding against the meta-schema, and its examples against the binding.
+pub fn check(paths: &Paths) -> Result<()> {
+    let logs = paths.out.join("log");
+    let step = Step::start(&logs, "lint-binding", "device-tree binding")?;
+    let tools = Tools::install(paths, &step)?;
+    step.run(tools.command("dt-doc-validate").args(["-u", ".", SCHEMA]))?;
+    let example = output_of(tools.command("dt-extract-example").arg(SCHEMA))?;
+    let scratch = tempfile::tempdir()?;
+    let tree = scratch.path().join("example.dtb");
+    devicetree::compile(&example, &tree)?;
+    tools.validate(&tree, "the binding's example")?;
+    step.done();
+    Ok(())
+}
+
+/// A board's overlay, on an empty tree, against the binding.
+pub fn board_tree(step: &Step, paths: &Paths, board: &Board) -> Result<()> {
+    let Some(overlay) = board.overlay()? else {
+        return Ok(());
+    };
+    let tools = Tools::install(paths, step)?;
+    let scratch = tempfile::tempdir()?;
+    let at = |name: &str| scratch.path().join(name);
+    devicetree::compile(
+        "/dts-v1/; / { #address-cells = <2>; #size-cells = <2>; model = \"x\"; compatible = \"x\"; };",
+        &at("base.dtb"),
+    )?;
+    devicetree::compile(&fs::read_to_string(overlay)?, &at("board.dtbo"))?;
+    devicetree::apply(&at("base.dtb"), &at("board.dtbo"), &at("board.dtb"))?;
+    tools.validate(&at("board.dtb"), &format!("resmem.dtso of {}", board.name))
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+//! What judges the external tree: Buildroot's own checker and its Kconfig.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use host::paths::Paths;
+use host::step::{Key, Step, output_of, unless_built};
+
+/// What the checker imports, from the Python package index.
+const PYTHON: [&str; 2] = ["python-magic==0.4.27", "flake8==7.5.0"];
+
+/// Runs `check-package` of the tree that `BUILDROOT_DIR` names, a warning of which is an error, and
+/// loads the defconfigs; says so when there is none.
+pub fn lint(paths: &Paths) -> Result<()> {
+    let Some(tree) = env::var_os("BUILDROOT_DIR").map(PathBuf::from) else {
+        println!("==> lint-buildroot: SKIPPED, it needs BUILDROOT_DIR=<tree of Buildroot>");
+        return Ok(());
+    };
+    let step = Step::start(
+        &paths.out.join("log"),
+        "lint-buildroot",
+        "Buildroot's check-package",
+    )?;
+    let venv = paths.cache.join("check-package");
+    unless_built(&venv, &Key::new(&PYTHON.join(" ")).finish(), || {
+        step.run(
+            Command::new("python3")
+                .args(["-m", "venv", "--clear"])
+                .arg(&venv),
+        )?;
+        step.run(
+            Command::new(venv.join("bin/pip"))
+                .args(["install", "--quiet"])
+                .args(PYTHON),
+        )
+    })?;
+    let files = output_of(
+        Command::new("git")
+            .args(["ls-files", "buildroot-external"])
+            .current_dir(&paths.root),
+    )?;
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(venv.join("bin")).chain(env::split_paths(&path));
+    let output = Command::new(venv.join("bin/python3"))
+        .arg(tree.join("utils/check-package"))
+        .arg("-b")
+        .args(files.lines().filter(|file| judged(Path::new(file))))
+        .current_dir(&paths.root)
+        .env("PATH", env::join_paths(folders)?)
+        .output()?;
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    if !output.status.success() || !said.contains("\n0 warnings generated") {
+        bail!("check-package:\n{said}");
+    }
+    step.done();
+    super::defconfig::check(paths, &tree)
+}
+
+/// Cargo's files are not Buildroot's.
+fn judged(file: &Path) -> bool {
+    !file.starts_with("buildroot-external/package/bindgen-cli/source")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Output;
+
+    use super::*;
+
+    /// Runs the external tree's own check of a final configuration.
+    fn check_config(wanted: &str, config: &str) -> Output {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in [("wanted", wanted), ("config", config)] {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        Command::new(root.join("../../buildroot-external/package/board-config/check-config"))
+            .args(["Linux", "wanted", "config"])
+            .current_dir(folder.path())
+            .output()
+            .unwrap()
+    }
+
+    #[test]
+    fn a_configuration_that_lost_a_line_stops_the_build() {
+        let output = check_config(
+            "CONFIG_RUST=y\nCONFIG_EXT4_FS=y\n",
+            "# CONFIG_RUST is not set\nCONFIG_EXT4_FS=y\n",
+        );
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success());
+        assert!(said.contains("\n  CONFIG_RUST=y\n"), "{said}");
+        assert!(!said.contains("EXT4"), "{said}");
+    }
+
+    #[test]
+    fn a_configuration_that_gained_an_option_stops_the_build() {
+        assert!(
+            !check_config("# CONFIG_VT is not set\n", "CONFIG_VT=y\n")
+                .status
+                .success()
+        );
+    }
+
+    #[test]
+    fn an_absent_option_is_not_set_and_the_last_line_counts() {
+        let wanted = "CONFIG_KUNIT=y\n# a comment\n# CONFIG_KUNIT is not set\n";
+        assert!(check_config(wanted, "CONFIG_SMP=y\n").status.success());
+    }
+
+    /// A shared object of that name in `folder`, linked against others there.
+    fn link(folder: &Path, name: &str, against: &[&str]) {
+        let output = Command::new("gcc")
+            .args(["-shared", "-nostdlib", "-Wl,--no-as-needed", "-o", name])
+            .arg(format!("-Wl,-soname,{name}"))
+            .args(against)
+            .args(["-x", "c", "/dev/null"])
+            .current_dir(folder)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+
+    #[test]
+    fn libraries_that_no_program_needs_are_left_out_and_others_are_not() {
+        let target = tempfile::tempdir().unwrap();
+        let lib = target.path().join("lib");
+        std::fs::create_dir(&lib).unwrap();
+        link(&lib, "libresolv.so.2", &[]);
+        link(&lib, "libm.so.6", &["libresolv.so.2"]);
+        link(&lib, "libdl.so.2", &[]);
+        link(&lib, "libutil.so.1", &["libdl.so.2"]);
+        link(&lib, "program", &["libm.so.6"]);
+        // A library need not be executable.
+        let plain = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        std::fs::set_permissions(lib.join("libm.so.6"), plain).unwrap();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let status = Command::new(root.join("../../buildroot-external/post-fakeroot.sh"))
+            .arg(target.path())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        let mut left: Vec<_> = std::fs::read_dir(&lib)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["libm.so.6", "libresolv.so.2", "program"]);
+    }
+}

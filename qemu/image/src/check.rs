@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+//! `make check-board`: everything about a board that can be judged without compiling a kernel.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::binding;
+use crate::builder::Builder;
+use crate::{bindgen, contents, disk, kconfig, linux};
+use board::Board;
+use board::devicetree;
+use host::step::{Step, output_of};
+
+/// Keys that every board has.
+const KEYS: [&str; 6] = [
+    "LINUX_ARCH",
+    "CROSS_COMPILE",
+    "RUST_TARGET",
+    "LINUX_FRAGMENTS",
+    "LINUX_IMAGE",
+    "CONSOLE",
+];
+
+/// Checks the board's keys, its kernel configuration in each flavour, its device tree against the
+/// binding, and makes a disk image around a kernel that is none. Returns the boot script; an instrument
+/// has neither.
+pub fn board(builder: &Builder<'_>) -> Result<String> {
+    let board = builder.board;
+    let name = format!("check-{}", board.name);
+    let step = Step::start(
+        &builder.logs(),
+        &name,
+        "configuration, device tree, boot script, disk layout",
+    )?;
+    for key in KEYS {
+        board.get(key)?;
+    }
+    board.excluded_tests()?;
+    for flavour in linux::flavours(board) {
+        board.excluded_in(flavour)?;
+    }
+    let scratch = tempfile::tempdir()?;
+    configurations(builder, &step, scratch.path())?;
+    binding::board_tree(&step, builder.paths, board)?;
+    let script = match board.instrument() {
+        true => String::new(),
+        false => disk_image(builder, &step, scratch.path())?,
+    };
+    step.done();
+    Ok(script)
+}
+
+/// Whether the compiler of a board's kernel is installed.
+pub fn has_compiler(board: &Board) -> Result<bool> {
+    let compiler = board.kernel_compiler()?;
+    Ok(output_of(Command::new(compiler).arg("--version")).is_ok())
+}
+
+fn configurations(builder: &Builder<'_>, step: &Step, scratch: &Path) -> Result<()> {
+    let _lock = builder.paths.lock_cache()?;
+    let bindgen = bindgen::build(builder)?;
+    let source = linux::source(builder)?;
+    for flavour in linux::flavours(builder.board) {
+        let wanted = kconfig::wanted(builder.board, flavour)?;
+        let make = linux::make(builder, &source, scratch, &bindgen)?;
+        kconfig::configure(step, builder.board, &wanted, make, scratch)?;
+    }
+    if let Some(tree) = builder.board.find("LINUX_DTB") {
+        step.run(linux::make(builder, &source, scratch, &bindgen)?.arg(tree))?;
+        let built = scratch
+            .join("arch")
+            .join(builder.board.get("LINUX_ARCH")?)
+            .join("boot/dts")
+            .join(tree);
+        fs::copy(built, scratch.join("board.dtb"))?;
+    }
+    Ok(())
+}
+
+fn disk_image(builder: &Builder<'_>, step: &Step, scratch: &Path) -> Result<String> {
+    let board = builder.board;
+    for name in [board.get("LINUX_IMAGE")?, "rootfs.squashfs"] {
+        fs::write(scratch.join(name), "stands in for what is not built\n")?;
+    }
+    if let Some(overlay) = board.overlay()? {
+        devicetree::compile(&fs::read_to_string(overlay)?, &scratch.join("resmem.dtbo"))?;
+    }
+    disk::make(builder, step, scratch)?;
+    contents::script(scratch)
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+//! Programs for the guest, cross-built as static programs.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::builder::Builder;
+use host::step::{Key, Step, unless_built};
+
+/// The workspace of the programs, in the checkout.
+const WORKSPACE: &str = "userland";
+
+/// Builds `programs`, packages of the workspace for the guest, and returns their paths.
+pub fn build<const N: usize>(builder: &Builder<'_>, programs: [&str; N]) -> Result<[PathBuf; N]> {
+    let target = builder.board.get("RUST_TARGET")?;
+    let linker = format!("{}gcc", builder.board.get("CROSS_COMPILE")?);
+    let name = programs[0];
+    // Of this checkout alone: cargo takes sources of another one, of the same names and older, for
+    // its own. One folder for all programs: they share the standard library.
+    let folder = builder.paths.out.join("target/guest");
+    let root = &builder.paths.root;
+    let workspace = root.join(WORKSPACE);
+    let built = folder.join(target).join("release");
+    let mut key = Key::new("cross 4")
+        .text(&programs.join(" "))
+        .text(target)
+        .path(&workspace.join("Cargo.toml"))?
+        .path(&workspace.join("Cargo.lock"))?
+        .path(&workspace.join("abi"))?
+        .path(&root.join("kmod/abi.rs"))?
+        .path(&root.join("kmod/range.rs"))?
+        .text(&builder.tools.version);
+    for program in programs {
+        key = key.path(&workspace.join(program))?;
+    }
+    let key = key.finish();
+    let mark = folder.join("built").join(target).join(name);
+    unless_built(&mark, &key, || {
+        let what = format!("cross-build {}", programs.join(", "));
+        let step = Step::start(&builder.logs(), name, &what)?;
+        let variable = format!(
+            "CARGO_TARGET_{}_LINKER",
+            target.to_uppercase().replace('-', "_")
+        );
+        step.run(
+            builder
+                .tools
+                .command(builder.tools.tool("cargo"))
+                .current_dir(&workspace)
+                .args(["build", "--release", "--locked"])
+                .args(programs.map(|program| format!("--package={program}")))
+                .args(["--target", target, "-Zbuild-std=std,panic_abort"])
+                .arg("-Zbuild-std-features=optimize_for_size")
+                // Programs are the same from whichever folder, and do not name the user's.
+                .arg("-Ztrim-paths")
+                .env("CARGO_PROFILE_RELEASE_TRIM_PATHS", "all")
+                .env("RUSTC_BOOTSTRAP", "1")
+                // The io-uring crate names 64-bit machines only, and works on this one too: see
+                // docs/dependencies.md.
+                .env(
+                    "RUSTFLAGS",
+                    "-Ctarget-feature=+crt-static --cfg=io_uring_skip_arch_check",
+                )
+                .env("CARGO_TARGET_DIR", &folder)
+                .env(variable, linker),
+        )?;
+        step.done();
+        Ok(())
+    })?;
+    Ok(programs.map(|program| built.join(program)))
+}

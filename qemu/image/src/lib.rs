@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+//! Builds an image: the quick one from distribution packages and this checkout, the product's by
+//! Buildroot.
+
+mod apt;
+mod assets;
+mod bindgen;
+pub mod binding;
+mod builder;
+pub mod buildroot;
+mod busybox;
+pub mod check;
+mod contents;
+pub mod crate_tool;
+pub mod cross;
+mod disk;
+mod kconfig;
+pub mod linux;
+pub mod manifest;
+mod module;
+pub mod quick;
+mod rootfs;
+pub mod sbom;
+pub mod toolchain;
+
+pub use builder::Builder;
+pub use module::lint as module_lint;

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+//! The kernel: source from a distribution package (or `LINUX_SRC`), the project's patches, a
+//! configuration made of the board's fragments, and a check that none of their lines was dropped.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::builder::Builder;
+use crate::{apt, kconfig};
+use board::Board;
+use host::step::{Key, Step, output_of, unless_built};
+
+/// The distribution package that carries the source, and its suite.
+const PACKAGE: &str = "linux-source-7.3";
+const SUITE: &str = "trixie-backports";
+/// The kernels that a board has, each with a fragment of its own.
+pub(crate) const FLAVOURS: [&str; 3] = ["appliance", "lab", "debug"];
+
+/// The flavours that a board has: those, unless it names its own.
+pub(crate) fn flavours(board: &Board) -> Vec<&str> {
+    match board.find("FLAVOURS") {
+        Some(names) => names.split_whitespace().collect(),
+        None => FLAVOURS.to_vec(),
+    }
+}
+
+/// A patched source tree.
+pub struct Source {
+    /// The tree.
+    pub tree: PathBuf,
+    /// Where it came from: file name of the package, or the folder given.
+    pub origin: String,
+}
+
+/// A built kernel.
+pub struct Kernel {
+    /// Build folder (`O=`), which out-of-tree modules need.
+    pub build: PathBuf,
+    /// The boot image.
+    pub image: PathBuf,
+    /// The final configuration.
+    pub config: PathBuf,
+    /// The board's compiled device tree, where the kernel's sources have it.
+    pub tree: Option<PathBuf>,
+}
+
+/// Unpacks and patches the kernel source. A board that needs patches of its own has a tree of its own.
+pub fn source(builder: &Builder<'_>) -> Result<Source> {
+    let common = builder.board.common.join("linux/patches");
+    let given = env::var_os("LINUX_SRC").map(PathBuf::from);
+    let mut key = Key::new("linux source 1").path(&common)?;
+    let mut name = match &given {
+        Some(tree) => {
+            let makefile = tree.join("Makefile");
+            key = key.path(&makefile)?.text(&tree.to_string_lossy());
+            "linux-given".to_owned()
+        }
+        None => PACKAGE.to_owned(),
+    };
+    let own = builder.board.patches();
+    if let Some(own) = &own {
+        key = key.path(own)?;
+        name += &format!("-{}", builder.board.name);
+    }
+    let key = key.finish();
+    let folder = builder.paths.cache.join(name);
+    let tree = folder.join("tree");
+    unless_built(&folder, &key, || {
+        let step = Step::start(
+            &builder.logs(),
+            "linux-source",
+            "get, unpack and patch Linux",
+        )?;
+        if tree.exists() {
+            fs::remove_dir_all(&tree)?;
+        }
+        fs::create_dir_all(&tree)?;
+        let origin = match &given {
+            Some(given) => {
+                step.run(
+                    Command::new("cp")
+                        .args(["-a", "--reflink=auto", "-T"])
+                        .arg(given)
+                        .arg(&tree),
+                )?;
+                given.display().to_string()
+            }
+            None => unpack_package(builder, &step, &folder, &tree)?,
+        };
+        for patches in [Some(&common), own.as_ref()].into_iter().flatten() {
+            patch(&step, &tree, patches)?;
+        }
+        fs::write(folder.join("origin"), origin)?;
+        step.done();
+        Ok(())
+    })?;
+    Ok(Source {
+        tree,
+        origin: fs::read_to_string(folder.join("origin"))?,
+    })
+}
+
+fn unpack_package(
+    builder: &Builder<'_>,
+    step: &Step,
+    folder: &Path,
+    tree: &Path,
+) -> Result<String> {
+    let package = apt::Apt::prepare(builder, step, &[SUITE])?.binary(step, PACKAGE)?;
+    let unpacked = folder.join("deb");
+    apt::unpack(step, &package, &unpacked)?;
+    let tarball = unpacked.join(format!("usr/src/{PACKAGE}.tar.xz"));
+    step.run(
+        Command::new("tar")
+            .arg("-xf")
+            .arg(&tarball)
+            .arg("-C")
+            .arg(tree)
+            .arg("--strip-components=1"),
+    )?;
+    fs::remove_dir_all(&unpacked)?;
+    let name = package.file_name().unwrap_or_default();
+    Ok(name.to_string_lossy().into_owned())
+}
+
+/// Applies the patches that the tree does not hold already.
+fn patch(step: &Step, tree: &Path, patches: &Path) -> Result<()> {
+    let mut files: Vec<PathBuf> = fs::read_dir(patches)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "patch")
+        })
+        .collect();
+    files.sort();
+    for file in files {
+        let patch = |arguments: &[&str]| {
+            let mut command = Command::new("patch");
+            command
+                .arg("-d")
+                .arg(tree)
+                .args(["-p1", "-f", "-i"])
+                .arg(&file)
+                .args(arguments);
+            command
+        };
+        if output_of(&mut patch(&["-R", "--dry-run"])).is_ok() {
+            continue;
+        }
+        step.run(&mut patch(&["--no-backup-if-mismatch"]))?;
+    }
+    Ok(())
+}
+
+/// `make` in the kernel tree with the board's architecture and the project's tools.
+pub fn make(
+    builder: &Builder<'_>,
+    source: &Source,
+    build: &Path,
+    bindgen: &Path,
+) -> Result<Command> {
+    let (tools, board) = (builder.tools, builder.board);
+    let mut make = tools.command("make");
+    make.arg("-C")
+        .arg(&source.tree)
+        .arg(format!("O={}", build.display()))
+        .arg(format!("ARCH={}", board.get("LINUX_ARCH")?))
+        .arg(match board.find("LLVM") {
+            // The compiler is told its target by the architecture.
+            Some(release) => format!("LLVM={release}"),
+            None => format!("CROSS_COMPILE={}", board.get("CROSS_COMPILE")?),
+        })
+        .arg(format!("BINDGEN={}", bindgen.display()))
+        .arg(format!("RUSTC={}", tools.tool("rustc").display()))
+        .arg(format!("HOSTRUSTC={}", tools.tool("rustc").display()))
+        .arg(format!("RUSTDOC={}", tools.tool("rustdoc").display()))
+        .arg(format!("-j{}", jobs()))
+        .env("RUST_LIB_SRC", &tools.library)
+        .env("KBUILD_BUILD_TIMESTAMP", "1970-01-01")
+        .env("SOURCE_DATE_EPOCH", "0")
+        .env("KBUILD_BUILD_USER", "resdump")
+        .env("KBUILD_BUILD_HOST", "resdump")
+        .env("KBUILD_BUILD_VERSION", "1");
+    Ok(make)
+}
+
+fn jobs() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Configures and builds the kernel; a build that was interrupted goes on.
+pub fn build(builder: &Builder<'_>, source: &Source, bindgen: &Path) -> Result<Kernel> {
+    let board = builder.board;
+    let target = board.get("LINUX_IMAGE")?;
+    let tree = board.find("LINUX_DTB");
+    let build = builder
+        .paths
+        .cache
+        .join("linux-build")
+        .join(format!("{}-{}", board.name, builder.flavour));
+    let wanted = kconfig::wanted(board, builder.flavour)?;
+    let compiler = board.kernel_compiler()?;
+    let mut key = Key::new("linux build 1")
+        .text(&fs::read_to_string(source.tree.join("../.built"))?)
+        .text(&wanted)
+        .text(&builder.tools.version)
+        .text(&output_of(Command::new(compiler).arg("--version"))?)
+        .path(bindgen)?;
+    if let Some(tree) = tree {
+        key = key.text(tree);
+    }
+    let key = key.finish();
+    let arch = build.join("arch").join(board.get("LINUX_ARCH")?);
+    let kernel = Kernel {
+        image: match target {
+            "vmlinux" => build.join(target),
+            _ => arch.join("boot").join(target),
+        },
+        tree: tree.map(|tree| arch.join("boot/dts").join(tree)),
+        config: build.join(".config"),
+        build: build.clone(),
+    };
+    unless_built(&build, &key, || {
+        let name = format!("linux-{}-{}", board.name, builder.flavour);
+        let what = format!("configure and build Linux for {}", board.name);
+        let step = Step::start(&builder.logs(), &name, &what)?;
+        let configure = make(builder, source, &build, bindgen)?;
+        kconfig::configure(&step, board, &wanted, configure, &build)?;
+        let targets = [target, "modules"].into_iter().chain(tree);
+        step.run(make(builder, source, &build, bindgen)?.args(targets))?;
+        step.done();
+        Ok(())
+    })?;
+    Ok(kernel)
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+//! Kernel modules, each built from a copy of its folder beside the kernel it is for.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::builder::Builder;
+use crate::linux::{Kernel, Source, make};
+use host::step::{Key, Step, unless_built};
+
+/// Beside a module's objects: the key of the kernel that they were compiled for.
+const KERNEL: &str = ".kernel";
+
+/// Builds the module `name` from the folder `sources` of the checkout and returns its path.
+pub fn build(
+    builder: &Builder<'_>,
+    source: &Source,
+    kernel: &Kernel,
+    bindgen: &Path,
+    sources: &str,
+    name: &str,
+) -> Result<PathBuf> {
+    let board = &builder.board.name;
+    let folder = kernel
+        .build
+        .with_file_name(format!("{board}-{}-{name}", builder.flavour));
+    let origin = builder.paths.root.join(sources);
+    let made_for = fs::read_to_string(kernel.build.join(".built"))?;
+    let key = Key::new("module 2").path(&origin)?.text(&made_for).finish();
+    unless_built(&folder, &key, || {
+        let step = format!("{name}-{board}-{}", builder.flavour);
+        let step = Step::start(&builder.logs(), &step, "build the kernel module")?;
+        // Kbuild looks for changed options beside a module's sources, where they are not: what was compiled
+        // for another kernel would stay.
+        let kernel_of = folder.join(KERNEL);
+        if fs::read_to_string(&kernel_of).ok().as_ref() != Some(&made_for) {
+            fs::remove_dir_all(&folder)?;
+        }
+        copy_sources(&origin, &folder)?;
+        fs::write(&kernel_of, &made_for)?;
+        step.run(
+            make(builder, source, &kernel.build, bindgen)?
+                .arg(format!("M={}", folder.display()))
+                .arg("modules"),
+        )?;
+        step.done();
+        Ok(())
+    })?;
+    Ok(folder.join(format!("{name}.ko")))
+}
+
+/// Brings the copy up to date: files that did not change keep their time, so that only what changed
+/// is compiled; files that went are removed.
+pub fn copy_sources(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(to)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if is_source(&name.to_string_lossy()) && !from.join(&name).exists() {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if !is_source(&entry.file_name().to_string_lossy()) {
+            continue;
+        }
+        let content = fs::read(entry.path())?;
+        if fs::read(&target).ok().as_deref() != Some(&content) {
+            fs::write(&target, content)?;
+        }
+    }
+    Ok(())
+}
+
+/// Sources as opposed to what a build leaves; `helpers.rs` is made by bindgen.
+fn is_source(name: &str) -> bool {
+    name == "Kbuild"
+        || (name.ends_with(".rs") && name != "helpers.rs")
+        || (name.ends_with(".c") && !name.ends_with(".mod.c"))
+        || name.ends_with(".h")
+}
+
+/// The kernel's own rustfmt settings and its clippy on the module; warnings are errors.
+pub fn lint(builder: &Builder<'_>) -> Result<()> {
+    let _lock = builder.paths.lock_cache()?;
+    let bindgen = super::bindgen::build(builder)?;
+    let source = super::linux::source(builder)?;
+    let kernel = super::linux::build(builder, &source, &bindgen)?;
+    let step = Step::start(
+        &builder.logs(),
+        "lint-kmod",
+        "the kernel's rustfmt and clippy",
+    )?;
+    let origin = builder.paths.root.join("kmod");
+    step.run(
+        builder
+            .tools
+            .command(builder.tools.tool("rustfmt"))
+            .args(["--check", "--edition=2021", "--config-path"])
+            .arg(source.tree.join(".rustfmt.toml"))
+            .arg(origin.join("resmem_main.rs"))
+            .arg(builder.paths.root.join("qemu/planted/planted.rs")),
+    )?;
+    let folder = kernel.build.with_file_name("lint-resmem");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    copy_sources(&origin, &folder)?;
+    step.run(
+        make(builder, &source, &kernel.build, &bindgen)?
+            .arg(format!("M={}", folder.display()))
+            .args(["CLIPPY=1", "W=e", "modules"]),
+    )?;
+    step.done();
+    Ok(())
+}

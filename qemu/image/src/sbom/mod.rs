@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+//! What the quick image is made of, and under which licences: a CycloneDX document and a report with
+//! all texts, beside the image. Of its own image Buildroot writes that itself, except for crates.
+
+mod crates;
+mod cyclonedx;
+mod licences;
+mod parts;
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use board::Image;
+
+use crate::Builder;
+use crate::toolchain::Toolchain;
+use host::paths::Paths;
+
+/// Something that an image consists of, with a version and a licence of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Component {
+    /// What it is called where it comes from.
+    pub name: String,
+    /// Its version there.
+    pub version: String,
+    /// What it is.
+    pub kind: Kind,
+    /// An SPDX expression.
+    pub licence: String,
+    /// Where it comes from, as a package URL; the project's own parts have none.
+    pub purl: Option<String>,
+    /// Where it is in the image.
+    pub files: Vec<String>,
+    /// Names of those that it contains.
+    pub contains: Vec<String>,
+    /// Files with the words of its licence.
+    pub texts: Vec<PathBuf>,
+}
+
+/// Kinds of components, as CycloneDX has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A program, or a set of them.
+    Application,
+    /// Part of a program.
+    Library,
+    /// A kernel.
+    OperatingSystem,
+    /// Files that are read.
+    Data,
+}
+
+/// Writes `sbom.cdx.json` and `licences.txt` beside an image.
+pub fn write(builder: &Builder<'_>, image: &Image) -> Result<()> {
+    let manifest = image.manifest()?;
+    let (mut components, runtime) = parts::all(builder, &manifest)?;
+    let target = builder.board.get("RUST_TARGET")?;
+    for mut one in crates::all(builder.paths, builder.tools, target)? {
+        if one.kind == Kind::Application {
+            one.contains.extend_from_slice(&runtime);
+        }
+        components.push(one);
+    }
+    components.sort_by(|one, other| (&one.name, &one.version).cmp(&(&other.name, &other.version)));
+    let strangers = strangers(&image.file("rootfs.list"), &components)?;
+    ensure!(
+        strangers.is_empty(),
+        "programs of the root file system that no component accounts for: {strangers:?}"
+    );
+    let bill = image.file("sbom.cdx.json");
+    fs::write(&bill, cyclonedx::document(&manifest, &components)?)?;
+    let report = image.file("licences.txt");
+    fs::write(&report, licences::report(&components)?)?;
+    println!(
+        "{} components: {}, {}",
+        components.len(),
+        bill.display(),
+        report.display()
+    );
+    Ok(())
+}
+
+/// Adds the crates that are linked into the programs to a document that another generator has made, where
+/// `package` is the component that has the programs.
+pub fn add_crates(
+    document: &mut Value,
+    package: &str,
+    paths: &Paths,
+    tools: &Toolchain,
+    target: &str,
+) -> Result<()> {
+    cyclonedx::add(document, package, &crates::all(paths, tools, target)?)
+}
+
+/// Programs in the list that a root file system is made from, and that are in no component.
+fn strangers(list: &Path, components: &[Component]) -> Result<Vec<String>> {
+    let known: BTreeSet<&str> = components
+        .iter()
+        .flat_map(|component| component.files.iter().map(String::as_str))
+        .collect();
+    let text =
+        fs::read_to_string(list).with_context(|| format!("cannot read {}", list.display()))?;
+    let mut strangers = Vec::new();
+    for line in text.lines() {
+        let mut words = line.split(' ');
+        if words.next() != Some("file") {
+            continue;
+        }
+        let (Some(path), Some(source)) = (words.next(), words.next()) else {
+            continue;
+        };
+        // The folder of the modules is named for the kernel.
+        let folder = path.split('/').nth(3).unwrap_or_default();
+        let plain = match path.starts_with("/lib/modules/") {
+            true => path.replace(folder, "*"),
+            false => path.to_owned(),
+        };
+        if is_program(Path::new(source))? && !known.contains(plain.as_str()) {
+            strangers.push(path.to_owned());
+        }
+    }
+    Ok(strangers)
+}
+
+/// Whether a file is machine code. Scripts and data of an image are the project's own.
+fn is_program(file: &Path) -> Result<bool> {
+    let mut magic = Vec::new();
+    File::open(file)
+        .with_context(|| format!("cannot open {}", file.display()))?
+        .take(4)
+        .read_to_end(&mut magic)?;
+    Ok(magic == b"\x7fELF")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_no_component_accounts_for_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        fs::write(at("known"), b"\x7fELF...").unwrap();
+        fs::write(at("stranger"), b"\x7fELF...").unwrap();
+        fs::write(at("script"), b"#!/bin/sh").unwrap();
+        let lines = ["known", "stranger", "script"]
+            .map(|name| format!("file /bin/{name} {} 755 0 0\n", at(name)));
+        let list = folder.path().join("list");
+        fs::write(&list, format!("dir /bin 755 0 0\n{}", lines.concat())).unwrap();
+        let known = Component {
+            name: "known".to_owned(),
+            version: "1".to_owned(),
+            kind: Kind::Application,
+            licence: "MIT".to_owned(),
+            purl: None,
+            files: vec!["/bin/known".to_owned()],
+            contains: Vec::new(),
+            texts: Vec::new(),
+        };
+        assert_eq!(strangers(&list, &[known]).unwrap(), ["/bin/stranger"]);
+    }
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+//! What an image consists of beside crates: the kernel, the module, busybox, and what the compilers put
+//! into each program.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use super::{Component, Kind};
+use board::image::Manifest;
+
+use crate::Builder;
+use crate::linux;
+use host::step::output_of;
+
+/// All of them, and the names of those that are linked into each Rust program.
+pub fn all(builder: &Builder<'_>, manifest: &Manifest) -> Result<(Vec<Component>, Vec<String>)> {
+    let origin = |name: &str| {
+        let origin = manifest.versions.get(name);
+        origin.with_context(|| format!("the image does not say where {name} is from"))
+    };
+    let compiler = format!("{}gcc", builder.board.get("CROSS_COMPILE")?);
+    let library = |file: &str| -> Result<PathBuf> {
+        let path = output_of(Command::new(&compiler).arg(format!("-print-file-name={file}")))?;
+        Ok(PathBuf::from(path.trim()))
+    };
+    let libc = installed(&library("libc.a")?, "LGPL-2.1-or-later", "glibc")?;
+    let gcc = installed(
+        &library("libgcc.a")?,
+        "GPL-3.0-or-later WITH GCC-exception-3.1",
+        "libgcc",
+    )?;
+    let std = installed(
+        &builder.tools.library.join("std/Cargo.toml"),
+        "MIT OR Apache-2.0",
+        "Rust's standard library",
+    )?;
+    let runtime = [&libc, &gcc, &std].map(|one| one.name.clone()).into();
+    let parts = vec![
+        kernel(builder, origin("linux")?)?,
+        busybox(builder, origin("busybox")?, &libc, &gcc)?,
+        Component {
+            kind: Kind::Application,
+            licence: "GPL-2.0-only".to_owned(),
+            files: vec!["/lib/modules/*/resmem.ko".to_owned()],
+            texts: vec![builder.paths.root.join("LICENSES/GPL-2.0.txt")],
+            ..own("resmem")
+        },
+        Component {
+            texts: vec![builder.paths.root.join("LICENSES/MIT.txt")],
+            ..own("overlay")
+        },
+        libc,
+        gcc,
+        std,
+    ];
+    Ok((parts, runtime))
+}
+
+fn kernel(builder: &Builder<'_>, origin: &str) -> Result<Component> {
+    let tree = linux::source(builder)?.tree;
+    Ok(Component {
+        kind: Kind::OperatingSystem,
+        licence: "GPL-2.0-only WITH Linux-syscall-note".to_owned(),
+        files: vec![builder.board.get("LINUX_IMAGE")?.to_owned()],
+        texts: [
+            "COPYING",
+            "LICENSES/preferred/GPL-2.0",
+            "LICENSES/exceptions/Linux-syscall-note",
+        ]
+        .map(|name| tree.join(name))
+        .into(),
+        ..debian_file(origin, "linux")?
+    })
+}
+
+fn busybox(
+    builder: &Builder<'_>,
+    origin: &str,
+    libc: &Component,
+    gcc: &Component,
+) -> Result<Component> {
+    let prefix = builder.board.get("CROSS_COMPILE")?;
+    let folder = format!("busybox-{}", prefix.trim_end_matches('-'));
+    Ok(Component {
+        licence: "GPL-2.0-only".to_owned(),
+        files: vec!["/bin/busybox".to_owned()],
+        contains: vec![libc.name.clone(), gcc.name.clone()],
+        texts: vec![builder.paths.cache.join(folder).join("tree/LICENSE")],
+        ..debian_file(origin, "busybox")?
+    })
+}
+
+/// A part of this project.
+fn own(name: &str) -> Component {
+    Component {
+        name: name.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        kind: Kind::Data,
+        licence: "MIT".to_owned(),
+        purl: None,
+        files: Vec::new(),
+        contains: Vec::new(),
+        texts: Vec::new(),
+    }
+}
+
+/// What a file of the distribution's archive has, `NAME_VERSION_…` or `NAME_VERSION.orig…`; of a tree that
+/// was given, its folder says it.
+fn debian_file(file: &str, name: &str) -> Result<Component> {
+    let stem = file.split(".orig.").next().unwrap_or(file);
+    let mut words = stem.trim_end_matches(".deb").split('_');
+    let (package, version) = (words.next().unwrap_or(file), words.next());
+    Ok(Component {
+        name: name.to_owned(),
+        purl: version.map(|version| format!("pkg:deb/debian/{package}@{}", escaped(version))),
+        version: version.unwrap_or(file).to_owned(),
+        kind: Kind::Application,
+        licence: String::new(),
+        files: Vec::new(),
+        contains: Vec::new(),
+        texts: Vec::new(),
+    })
+}
+
+/// The package of this machine's that a file belongs to, which is linked into the image's programs.
+fn installed(file: &Path, licence: &str, what: &str) -> Result<Component> {
+    let real =
+        std::fs::canonicalize(file).with_context(|| format!("{what}: {}", file.display()))?;
+    let owner = output_of(Command::new("dpkg-query").arg("-S").arg(&real));
+    let owner = owner.with_context(|| {
+        format!(
+            "{what}: no package of the distribution has {}",
+            real.display()
+        )
+    })?;
+    let package = owner.split(':').next().unwrap_or_default().to_owned();
+    let version = output_of(Command::new("dpkg-query").args(["-W", "-f", "${Version}", &package]))?;
+    let text = Path::new("/usr/share/doc").join(&package).join("copyright");
+    ensure!(text.is_file(), "{} is not there", text.display());
+    Ok(Component {
+        purl: Some(format!("pkg:deb/debian/{package}@{}", escaped(&version))),
+        name: package,
+        version,
+        kind: Kind::Library,
+        licence: licence.to_owned(),
+        files: Vec::new(),
+        contains: Vec::new(),
+        texts: vec![text],
+    })
+}
+
+/// A version within a package URL.
+fn escaped(version: &str) -> String {
+    version.replace('+', "%2B").replace(':', "%3A")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_the_archive_tell_package_and_version() {
+        let linux = debian_file("linux-source-7.3_7.3.4-1~bpo13+1_all.deb", "linux").unwrap();
+        assert_eq!(linux.version, "7.3.4-1~bpo13+1");
+        let purl = "pkg:deb/debian/linux-source-7.3@7.3.4-1~bpo13%2B1";
+        assert_eq!(linux.purl.as_deref(), Some(purl));
+        let busybox = debian_file("busybox_1.35.0.orig.tar.bz2", "busybox").unwrap();
+        assert_eq!(busybox.version, "1.35.0");
+        let given = debian_file("/src/linux", "linux").unwrap();
+        assert_eq!((given.version.as_str(), given.purl), ("/src/linux", None));
+    }
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+//! The committed instruction counts that a change is held against: `bench-baseline.json` of a board.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use super::Cost;
+use board::Board;
+
+/// How much more than the baseline a way may cost: what is above that is a regression.
+const TOLERANCE: f64 = 0.05;
+
+/// Instructions per MiB by way. Ways that cost less than the meter's error allows to tell a few
+/// percent apart are not in it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Baseline {
+    insn_per_mib: BTreeMap<String, f64>,
+}
+
+impl Baseline {
+    /// Reads the board's own, if it has one.
+    pub fn load(board: &Board) -> Result<Option<Self>> {
+        let Some(folder) = board.folders.first() else {
+            return Ok(None);
+        };
+        let file = folder.join("bench-baseline.json");
+        if !file.exists() {
+            return Ok(None);
+        }
+        let text =
+            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let baseline = serde_json::from_str(&text).with_context(|| file.display().to_string())?;
+        Ok(Some(baseline))
+    }
+
+    /// Fails when a way costs more than it did, naming all that do.
+    pub fn check(&self, costs: &BTreeMap<String, Cost>) -> Result<()> {
+        let mut worse = Vec::new();
+        for (way, before) in &self.insn_per_mib {
+            let now = costs
+                .get(way)
+                .with_context(|| format!("{way} was not measured"))?
+                .per_mib;
+            if now > before * (1.0 + TOLERANCE) {
+                worse.push(format!(
+                    "{way}: {now:.0} instructions per MiB, {:.1} % more than {before:.0}",
+                    (now / before - 1.0) * 100.0
+                ));
+            }
+        }
+        if worse.is_empty() {
+            return Ok(());
+        }
+        bail!(
+            "dumps have become dearer; if that is meant, change the board's bench-baseline.json:\n{}",
+            worse.join("\n")
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compare(before: f64, now: f64) -> Result<()> {
+        let baseline = Baseline {
+            insn_per_mib: [("kernel".to_owned(), before)].into(),
+        };
+        let cost = Cost {
+            per_mib: now,
+            fixed: 0.0,
+        };
+        baseline.check(&[("kernel".to_owned(), cost)].into())
+    }
+
+    #[test]
+    fn a_few_percent_more_is_no_regression() {
+        assert!(compare(1000.0, 1049.0).is_ok());
+        assert!(compare(1000.0, 10.0).is_ok());
+    }
+
+    #[test]
+    fn more_than_that_is() {
+        let error = compare(1000.0, 1051.0).unwrap_err().to_string();
+        assert!(error.contains("kernel: 1051"), "{error}");
+    }
+
+    #[test]
+    fn a_way_that_was_not_measured_is_an_error() {
+        let baseline = Baseline {
+            insn_per_mib: [("kernel".to_owned(), 1.0)].into(),
+        };
+        assert!(baseline.check(&BTreeMap::new()).is_err());
+    }
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+//! Instructions that a dump costs, everything counted: the process, interrupts, kernel workers.
+//!
+//! `probe meter` counts what a command costs. A program costs something before it moves the first
+//! byte; a dump of one page costs that too, and is taken off.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use super::{LABEL, ORDINARY};
+use machine::guest::Guest;
+
+/// A way to dump, with its settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Way {
+    /// What the report calls it.
+    pub name: &'static str,
+    /// What it dumps.
+    pub source: &'static str,
+    /// The dumper's engine, with its own flags.
+    pub engine: &'static str,
+    /// Bytes a request.
+    pub chunk: u32,
+    /// Requests in flight.
+    pub depth: u32,
+}
+
+impl Way {
+    /// A way with its settings.
+    pub const fn new(
+        name: &'static str,
+        source: &'static str,
+        engine: &'static str,
+        chunk: u32,
+        depth: u32,
+    ) -> Self {
+        Self {
+            name,
+            source,
+            engine,
+            chunk,
+            depth,
+        }
+    }
+
+    /// The arguments of `resdump dump` for it.
+    pub fn arguments(&self) -> String {
+        format!(
+            "{} /dev/vda --engine {} --chunk {} --depth {} --force --quiet",
+            self.source, self.engine, self.chunk, self.depth
+        )
+    }
+}
+
+/// What is measured.
+pub const WAYS: [Way; 8] = [
+    Way::new("kernel", LABEL, "kernel", 16 << 20, 4),
+    Way::new("kernel_1m", LABEL, "kernel", 1 << 20, 4),
+    Way::new("kernel_64k", LABEL, "kernel", 64 << 10, 16),
+    Way::new("mmap", LABEL, "mmap", 4 << 20, 4),
+    Way::new("mapped", LABEL, "mmap --mapped", 4 << 20, 4),
+    Way::new("anon", ORDINARY, "mmap", 4 << 20, 4),
+    Way::new("read", LABEL, "read", 4 << 20, 1),
+    Way::new("devmem", LABEL, "devmem", 4 << 20, 1),
+];
+
+/// What a way costs.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Cost {
+    /// Instructions for each MiB of the region.
+    pub per_mib: f64,
+    /// Instructions for the first page, program start and end included.
+    pub fixed: f64,
+}
+
+/// Measures `ways` on a region of `size` bytes.
+pub fn costs(guest: &mut Guest, size: u64, ways: &[Way]) -> Result<BTreeMap<String, Cost>> {
+    if ways.iter().any(|way| way.source == ORDINARY) {
+        guest.check(&format!("cat /dev/resmem/{LABEL} > {ORDINARY}"))?;
+    }
+    ways.iter()
+        .map(|way| {
+            let fixed = meter(guest, way, PAGE)?;
+            let whole = meter(guest, way, size)?;
+            let cost = Cost {
+                per_mib: (whole - fixed) / mib(size - PAGE),
+                fixed,
+            };
+            Ok((way.name.to_owned(), cost))
+        })
+        .collect()
+}
+
+pub(super) const PAGE: u64 = 4096;
+
+pub(super) fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+/// What a dump of the first `length` bytes costs, program start and end included: the least of some
+/// rounds, more of them for a way that costs so little that a timer tick matters, or how many requests
+/// one interrupt ends: that depends on what else the host does.
+pub(super) fn meter(guest: &mut Guest, way: &Way, length: u64) -> Result<f64> {
+    let cheap = way.engine == "kernel" || way.engine == "mmap" && way.source == LABEL;
+    let rounds = match (cheap, length) {
+        (_, PAGE) => 9,
+        (true, _) => 20,
+        (false, _) => 3,
+    };
+    let command = format!("resdump dump {} --length {length}", way.arguments());
+    metered(guest, &command, rounds)
+}
+
+/// What a command costs: the least of some rounds, in instructions.
+pub fn metered(guest: &mut Guest, command: &str, rounds: u32) -> Result<f64> {
+    let said = guest.check_within(&format!("probe meter --rounds {rounds} -- {command}"), 600)?;
+    said.trim()
+        .strip_prefix("ok instructions=")
+        .and_then(|count| count.parse().ok())
+        .with_context(|| format!("the meter said {said:?}"))
+}

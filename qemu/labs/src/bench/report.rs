@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+//! The benchmark's report: `out/bench/report.json` and a readable one beside it.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use anyhow::Result;
+use comfy_table::Table;
+use comfy_table::presets::ASCII_MARKDOWN;
+use serde::Serialize;
+
+use super::boot::Boot;
+use super::cost::Cost;
+use super::growth::Growth;
+use super::throttled::Throttled;
+use super::throughput::{Rate, Rates, best};
+use board::Image;
+
+/// The content of `report.json`; `schema` grows with every change. `docs/benchmark.md` tells what
+/// each field means.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    schema: u32,
+    /// Ratios of medians within one boot, each way at its best chunk and depth.
+    throughput_ratio: BTreeMap<String, f64>,
+    /// Guest instructions for each MiB of the board's region, everything counted.
+    insn_per_mib: BTreeMap<String, f64>,
+    /// The slow disk.
+    throttled: Throttled,
+    /// Instructions from power-on.
+    boot: Boot,
+    pub(super) cost: BTreeMap<String, Cost>,
+    pub(super) growth: BTreeMap<String, Growth>,
+    /// Medians with least and greatest, by way, for each chunk and depth.
+    pub(super) throughput: Rates,
+    /// Sizes of the image's parts in bytes.
+    bytes: BTreeMap<String, u64>,
+}
+
+impl Report {
+    pub(super) fn new(
+        cost: BTreeMap<String, Cost>,
+        growth: BTreeMap<String, Growth>,
+        boot: Boot,
+        throttled: Throttled,
+        throughput: Rates,
+        image: &Image,
+    ) -> Result<Self> {
+        let median = |way: &str| {
+            let rates = throughput.get(way).map_or(&[][..], Vec::as_slice);
+            best(rates).map_or(f64::NAN, |rate| rate.median)
+        };
+        let bytes = ["uImage", "rootfs.cpio", "resmem.ko", "resdump"]
+            .into_iter()
+            .map(|name| Ok((name.to_owned(), fs::metadata(image.file(name))?.len())))
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            schema: 2,
+            throughput_ratio: ["anon", "mmap", "mapped", "dd_direct", "devmem"]
+                .map(|other| {
+                    (
+                        format!("kernel_vs_{other}"),
+                        median("kernel") / median(other),
+                    )
+                })
+                .into(),
+            insn_per_mib: cost
+                .iter()
+                .map(|(name, cost)| (name.clone(), cost.per_mib))
+                .collect(),
+            throttled,
+            boot,
+            cost,
+            growth,
+            throughput,
+            bytes,
+        })
+    }
+
+    /// The report for people.
+    pub(super) fn markdown(&self) -> String {
+        let costs = table(
+            &["way", "instructions per MiB", "fixed"],
+            self.cost.iter().map(|(name, cost)| {
+                vec![
+                    name.clone(),
+                    format!("{:.0}", cost.per_mib),
+                    format!("{:.0}", cost.fixed),
+                ]
+            }),
+        );
+        let growth = table(
+            &["way", "from", "to", "exponent", "per MiB at the largest"],
+            self.growth.iter().map(|(name, growth)| {
+                let largest = growth.points.last().map_or(0, |point| point.0);
+                vec![
+                    name.clone(),
+                    size(growth.from),
+                    size(largest),
+                    format!("{:.3}", growth.exponent),
+                    format!("{:.0}", growth.per_mib),
+                ]
+            }),
+        );
+        let row = |name: &str, rate: &Rate| {
+            vec![
+                name.to_owned(),
+                format!("{:.0}", rate.median),
+                format!("{:.0}", rate.min),
+                format!("{:.0}", rate.max),
+                size(rate.chunk.into()),
+                rate.depth.to_string(),
+            ]
+        };
+        let head = ["way", "MB/s", "min", "max", "chunk", "depth"];
+        let at_best = table(
+            &head,
+            self.throughput
+                .iter()
+                .filter_map(|(name, rates)| Some(row(name, best(rates)?))),
+        );
+        let every = table(
+            &head,
+            self.throughput
+                .iter()
+                .flat_map(|(name, rates)| rates.iter().map(|rate| row(name, rate))),
+        );
+        let ratios: Vec<String> = self
+            .throughput_ratio
+            .iter()
+            .map(|(name, ratio)| format!("- {name}: {ratio:.1}"))
+            .collect();
+        let slow = &self.throttled;
+        let held: Vec<String> = slow
+            .held
+            .iter()
+            .map(|(length, held)| format!("{} for a dump of {}", size(*held), size(*length)))
+            .collect();
+        let sizes = table(
+            &["file", "bytes"],
+            self.bytes
+                .iter()
+                .map(|(name, bytes)| vec![name.clone(), bytes.to_string()]),
+        );
+        format!(
+            "# Benchmark\n\n## Cost, in guest instructions (repeats)\n\n{costs}\n\n\
+             Growth with the region's size:\n\n{growth}\n\n\
+             Power-on to prompt: {:.0} million instructions; from there to the end of the first dump: \
+             {:.1} million.\n\n\
+             ## Throughput within one boot (only ratios mean anything)\n\n\
+             Each way at its best:\n\n{at_best}\n\n{}\n\n\
+             ## A disk that takes {:.0} MB/s\n\n\
+             Kernel engine, chunk {}, depth {}: {:.1} % of the limit, processor idle {:.1} %.\n\
+             Memory held by the kernel at depth 32: {}.\n\n\
+             ## Sizes\n\n{sizes}\n\n## Every chunk and depth\n\n{every}\n",
+            self.boot.prompt as f64 / 1e6,
+            self.boot.dump as f64 / 1e6,
+            ratios.join("\n"),
+            slow.limit as f64 / 1e6,
+            size(slow.chunk.into()),
+            slow.depth,
+            slow.fraction_of_limit * 100.0,
+            slow.cpu_idle * 100.0,
+            held.join(", "),
+        )
+    }
+}
+
+fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Table {
+    let mut table = Table::new();
+    table.load_preset(ASCII_MARKDOWN).set_header(head);
+    table.add_rows(rows);
+    table
+}
+
+/// `65536` -> `64 KiB`.
+pub(super) fn size(bytes: u64) -> String {
+    match bytes {
+        0..0x10_0000 => format!("{} KiB", bytes >> 10),
+        0x10_0000..0x4000_0000 => format!("{} MiB", bytes >> 20),
+        _ => format!("{} GiB", bytes >> 30),
+    }
+}

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT
+//! Long runs and measurements on a finished image.
+
+pub mod bench;
+pub mod powercut;
+mod report;
+pub mod run;
+pub mod soak;

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+//! Long runs and measurements on a finished image, for make.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use board::{Board, Image};
+use host::paths::Paths;
+use host::settings;
+use labs::powercut::{self, Options};
+use labs::{bench, run, soak};
+
+#[derive(Parser)]
+#[command(about, max_term_width = 90)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Memory to disk by each engine, compared on the host (boots the lab flavour, whose /dev/mem
+    /// is open for the comparison).
+    Run,
+    /// What a dump costs in instructions, and how fast it is next to the other ways.
+    Bench,
+    /// The long run, on the debug kernel.
+    Soak {
+        /// How long, at least.
+        #[arg(long, default_value_t = 60)]
+        minutes: u64,
+    },
+    /// Dumps whose machine is killed, and what the next start finds.
+    Cuts {
+        /// How often QEMU is killed.
+        #[arg(long, default_value_t = 200)]
+        cuts: usize,
+        /// Disk states that are examined of each.
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+        states: u16,
+    },
+    /// An interactive guest on this terminal.
+    Console,
+}
+
+fn main() -> ExitCode {
+    match work(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            let whole = format!("{error:#}");
+            println!("{whole}");
+            println!("FAIL: {}", whole.lines().next().unwrap_or_default());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn work(arguments: &Arguments) -> Result<bool> {
+    let settings = settings::load()?;
+    let paths = Paths::discover()?;
+    let board = Board::load(&paths.root, &settings.board)?;
+    let image = |flavour| Image::open(&paths.image(&board.name, flavour));
+    match &arguments.task {
+        Task::Run => run::run(&paths, &board, &image("lab")?),
+        Task::Bench => bench::bench(&paths, &board, &image("lab")?).map(|()| true),
+        Task::Soak { minutes } => soak::soak(&paths, &board, &image("debug")?, *minutes),
+        Task::Cuts { cuts, states } => {
+            let folder = paths.fresh_out("cuts")?;
+            let options = Options {
+                cuts: *cuts,
+                states: (*states).into(),
+                seed: powercut::seed(),
+            };
+            let report = powercut::run(&board, &image("appliance")?, &folder, &options)?;
+            report.save(&folder)
+        }
+        Task::Console => run::console(&paths, &board, &image("appliance")?).map(|()| true),
+    }
+}

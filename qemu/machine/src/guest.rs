@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT
+//! A running guest: commands over its serial line, and a clean end.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::console::Console;
+use crate::instruments::Instruments;
+use crate::limits::seconds;
+use crate::monitor::Monitor;
+
+/// What the shell prints when it waits for a command.
+const PROMPT: &str = "resdump:/root# ";
+
+/// Result of a command: what it printed, standard error included, and its exit status.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// Text, line ends as LF.
+    pub text: String,
+    /// Exit status.
+    pub status: i32,
+}
+
+/// A guest that runs.
+pub struct Guest {
+    child: Child,
+    pub(crate) console: Console,
+    monitor: Option<Monitor>,
+    folder: PathBuf,
+    power_off: String,
+    preparation: Vec<String>,
+    pub(crate) instruments: Instruments,
+    commands: u32,
+    started: Instant,
+    /// Lines of the log about races that have been looked at.
+    pub(crate) races: String,
+}
+
+impl Guest {
+    pub(crate) fn new(
+        child: Child,
+        console: Console,
+        monitor: Option<Monitor>,
+        folder: &Path,
+        power_off: &str,
+        preparation: Vec<String>,
+        instruments: Instruments,
+    ) -> Self {
+        Self {
+            child,
+            console,
+            monitor,
+            folder: folder.to_path_buf(),
+            power_off: power_off.to_owned(),
+            preparation,
+            instruments,
+            commands: 0,
+            started: Instant::now(),
+            races: String::new(),
+        }
+    }
+
+    /// Waits for the shell's prompt and returns the seconds since the start. Then regions are filled
+    /// whose place nobody knew before.
+    pub fn wait_for_shell(&mut self) -> Result<f64> {
+        self.console.wait_for(PROMPT, self.limit(120))?;
+        let uptime = self.uptime();
+        if self.instruments.races {
+            // Reports come at any time, of the kernel itself too: in the middle of an answer they would
+            // be taken for a part of it.
+            self.check("dmesg -n 1")?;
+        }
+        for command in std::mem::take(&mut self.preparation) {
+            self.check(&command)?;
+        }
+        Ok(uptime)
+    }
+
+    /// A limit, stretched for a kernel that watches itself.
+    pub(crate) fn limit(&self, limit: u64) -> Duration {
+        seconds(limit).mul_f64(self.instruments.slowness())
+    }
+
+    /// Seconds since the start.
+    pub fn uptime(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
+    }
+
+    /// Runs a command to its end, which must come within a minute or two.
+    pub fn run(&mut self, command: &str) -> Result<Output> {
+        self.run_within(command, 120)
+    }
+
+    /// Runs a command to its end, which must come within `limit` seconds.
+    pub fn run_within(&mut self, command: &str, limit: u64) -> Result<Output> {
+        self.start(command)?;
+        self.finish(limit)
+    }
+
+    /// Types a command and does not wait for its end; [`Self::finish`] does.
+    pub fn start(&mut self, command: &str) -> Result<()> {
+        self.commands += 1;
+        let number = self.commands;
+        // The marks are put together by the shell, so that its echo of the line is not taken for
+        // them.
+        self.console.send_line(&format!(
+            "echo \"<<BE\"\"GIN-{number}>>\"; {{ {command}\n}} 2>&1; echo \"<<EN\"\"D-{number} $?>>\""
+        ))?;
+        self.console
+            .wait_for(&format!("<<BEGIN-{number}>>\r\n"), self.limit(30))?;
+        Ok(())
+    }
+
+    /// Waits for the end of what [`Self::start`] started.
+    pub fn finish(&mut self, limit: u64) -> Result<Output> {
+        let number = self.commands;
+        let text = self
+            .console
+            .wait_for(&format!("<<END-{number} "), self.limit(limit))?;
+        let status = self.console.wait_for(">>", self.limit(30))?;
+        self.console.wait_for(PROMPT, self.limit(30))?;
+        Ok(Output {
+            text,
+            status: status
+                .parse()
+                .with_context(|| format!("exit status {status:?}"))?,
+        })
+    }
+
+    /// Waits until something is said, and returns what was said before it.
+    pub fn wait_for(&mut self, text: &str, limit: u64) -> Result<String> {
+        self.console.wait_for(text, self.limit(limit))
+    }
+
+    /// The serial line itself, for what is not a command and its answer.
+    pub fn console(&self) -> &Console {
+        &self.console
+    }
+
+    /// QEMU's monitor, of a machine that was started with one.
+    pub fn monitor(&mut self) -> Result<&mut Monitor> {
+        self.monitor.as_mut().context("the machine has no monitor")
+    }
+
+    /// Types something, such as a control character.
+    pub fn type_bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        self.console.send(bytes)
+    }
+
+    /// Runs a command that must succeed, and returns what it printed.
+    pub fn check(&mut self, command: &str) -> Result<String> {
+        self.check_within(command, 120)
+    }
+
+    /// The same, for a command that may take up to `limit` seconds.
+    pub fn check_within(&mut self, command: &str, limit: u64) -> Result<String> {
+        let output = self.run_within(command, limit)?;
+        if output.status != 0 {
+            bail!(
+                "{command:?} ended with {}: {}",
+                output.status,
+                output.text.trim_end()
+            );
+        }
+        Ok(output.text)
+    }
+
+    /// Powers off and waits for the end of the machine. What the kernel watches itself with must have
+    /// found nothing.
+    pub fn power_off(mut self) -> Result<ExitStatus> {
+        if let Err(error) = self.check_instruments() {
+            bail!("{error:#}\n{}", self.report());
+        }
+        self.console.send_line(&self.power_off)?;
+        let deadline = Instant::now() + self.limit(60);
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            // The console closes when QEMU ends; until then there is nothing else to wait for.
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                bail!(
+                    "the guest did not power off within a minute\n{}",
+                    self.report()
+                );
+            }
+            let _ = self.console.wait_for("\0", left);
+        }
+    }
+
+    /// Ends the machine at once, as pulling the plug does.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// What pulls the plug from another thread. The guest must still be there then, running or not.
+    pub fn plug(&self) -> impl FnOnce() + Send + 'static {
+        let process = Pid::from_child(&self.child);
+        move || {
+            // Nothing to do about an error: it has ended already.
+            let _ = kill_process(process, Signal::KILL);
+        }
+    }
+
+    /// What somebody needs who looks into a failure: console, command line, how to repeat it.
+    pub fn report(&self) -> String {
+        let folder = self.folder.display();
+        let stderr = std::fs::read_to_string(self.folder.join("qemu.stderr")).unwrap_or_default();
+        format!(
+            "--- console ({})\n{}\n--- QEMU's own messages\n{stderr}\n\
+             --- command line: {folder}/qemu.sh; run it by hand for an interactive guest",
+            self.console.log().display(),
+            self.console.transcript()
+        )
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        // Nothing to do about an error: it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

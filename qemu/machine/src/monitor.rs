@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+//! QEMU's monitor (QMP): what happens to a machine's disks while it runs.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use crate::limits::seconds;
+
+/// The end of a socket that QEMU connects to.
+pub struct Monitor {
+    listener: UnixListener,
+    stream: Option<BufReader<UnixStream>>,
+}
+
+/// What fails on a disk, with `EIO`.
+#[derive(Clone, Copy, Debug)]
+pub enum Fault {
+    /// Whatever is done with the sector that this byte is in.
+    Sector(u64),
+    /// Everything.
+    All,
+}
+
+impl Monitor {
+    /// Makes the socket. QEMU is told of it by [`Self::arguments`].
+    pub(crate) fn new(socket: &Path) -> Result<Self> {
+        let listener = UnixListener::bind(socket)
+            .with_context(|| format!("cannot make the socket {}", socket.display()))?;
+        Ok(Self {
+            listener,
+            stream: None,
+        })
+    }
+
+    /// QEMU's arguments.
+    pub(crate) fn arguments(socket: &Path) -> [String; 2] {
+        ["-qmp".to_owned(), format!("unix:{}", socket.display())]
+    }
+
+    /// Runs a command and returns its answer.
+    pub fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {
+        if self.stream.is_none() {
+            // QEMU has connected before it started the processor.
+            let (stream, _) = self.listener.accept()?;
+            stream.set_read_timeout(Some(seconds(60)))?;
+            let mut stream = BufReader::new(stream);
+            receive(&mut stream).context("no greeting from QEMU")?;
+            exchange(&mut stream, "qmp_capabilities", json!({}))?;
+            self.stream = Some(stream);
+        }
+        let stream = self.stream.as_mut().context("not connected")?;
+        exchange(stream, command, arguments)
+    }
+
+    /// Lets a disk take no more than `rate` bytes per second, 0 for as many as it can. Requests wait
+    /// in QEMU until then.
+    pub fn throttle(&mut self, disk: usize, rate: u64) -> Result<()> {
+        let arguments = json!({
+            "device": format!("disk{disk}"),
+            "bps": 0, "bps_rd": 0, "bps_wr": rate, "iops": 0, "iops_rd": 0, "iops_wr": 0,
+        });
+        self.execute("block_set_io_throttle", arguments).map(drop)
+    }
+
+    /// Bytes that a disk has taken so far.
+    pub fn written(&mut self, disk: usize) -> Result<u64> {
+        let disks = self.execute("query-blockstats", json!({}))?;
+        let name = format!("disk{disk}");
+        disks
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|one| one["device"] == name)
+            .and_then(|one| one["stats"]["wr_bytes"].as_u64())
+            .with_context(|| format!("no figures of {name}: {disks}"))
+    }
+
+    /// Makes a disk fail from now on, requests that wait excepted: those end well.
+    pub fn inject(&mut self, disk: usize, fault: Fault) -> Result<()> {
+        let rules: Vec<Value> = ["read", "write", "write-zeroes", "discard", "flush"]
+            .iter()
+            .map(|io| match fault {
+                Fault::Sector(byte) => {
+                    json!({"event": "none", "iotype": io, "errno": 5, "sector": byte / 512})
+                }
+                Fault::All => json!({"event": "none", "iotype": io, "errno": 5}),
+            })
+            .collect();
+        let filter = json!({
+            "driver": "blkdebug",
+            "node-name": format!("fault{disk}"),
+            "image": format!("node{disk}"),
+            "inject-error": rules,
+        });
+        self.execute("blockdev-add", filter)?;
+        self.take_from(disk, &format!("fault{disk}"))
+    }
+
+    /// Makes such a disk work again.
+    pub fn heal(&mut self, disk: usize) -> Result<()> {
+        self.take_from(disk, &format!("node{disk}"))?;
+        let name = format!("fault{disk}");
+        self.execute("blockdev-del", json!({ "node-name": name }))
+            .map(drop)
+    }
+
+    fn take_from(&mut self, disk: usize, node: &str) -> Result<()> {
+        let arguments = json!({
+            "path": format!("/machine/peripheral/vd{disk}"),
+            "property": "drive",
+            "value": node,
+        });
+        self.execute("qom-set", arguments).map(drop)
+    }
+}
+
+fn exchange(stream: &mut BufReader<UnixStream>, command: &str, arguments: Value) -> Result<Value> {
+    let line = json!({ "execute": command, "arguments": arguments });
+    stream
+        .get_mut()
+        .write_all(format!("{line}\n").as_bytes())
+        .context("QEMU's monitor is closed")?;
+    loop {
+        let mut answer = receive(stream)?;
+        if answer.get("event").is_some() {
+            continue;
+        }
+        if let Some(error) = answer.get("error") {
+            bail!("{line}: {error}");
+        }
+        return Ok(answer["return"].take());
+    }
+}
+
+fn receive(stream: &mut BufReader<UnixStream>) -> Result<Value> {
+    let mut line = String::new();
+    stream.read_line(&mut line)?;
+    if line.is_empty() {
+        bail!("QEMU has closed its monitor");
+    }
+    Ok(serde_json::from_str(&line)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Plays QEMU: greets, and answers each line it gets from a list.
+    fn monitor(answers: &'static [&'static str]) -> (tempfile::TempDir, Monitor) {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("qmp");
+        let monitor = Monitor::new(&socket).unwrap();
+        std::thread::spawn(move || {
+            let stream = UnixStream::connect(socket).unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let mut stream = stream;
+            writeln!(stream, "{{\"QMP\": {{}}}}").unwrap();
+            for answer in std::iter::once(&"{\"return\": {}}").chain(answers) {
+                lines.next().unwrap().unwrap();
+                writeln!(stream, "{answer}").unwrap();
+            }
+        });
+        (folder, monitor)
+    }
+
+    #[test]
+    fn events_are_not_answers() {
+        let (_folder, mut monitor) =
+            monitor(&["{\"event\": \"STOP\"}\n{\"return\": {\"running\": false}}"]);
+        let answer = monitor.execute("query-status", json!({})).unwrap();
+        assert_eq!(answer["running"], false);
+    }
+
+    #[test]
+    fn an_error_is_told_with_the_command() {
+        let (_folder, mut monitor) = monitor(&["{\"error\": {\"desc\": \"no such thing\"}}"]);
+        let error = monitor.execute("nothing", json!({})).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("nothing") && text.contains("no such thing"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_machine_that_ends_is_an_error() {
+        let (_folder, mut monitor) = monitor(&[]);
+        assert!(monitor.execute("quit", json!({})).is_err());
+    }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+//! The black box: a region that has survived a warm reset is on a disk before anybody can type.
+
+use std::fs;
+
+use anyhow::{Result, bail, ensure};
+
+use board::devicetree::Region;
+use host::paths::Paths;
+use labs::run::fill_with_random;
+use machine::Machine;
+use machine::disk::Disk;
+use machine::guest::Guest;
+use machine::instruments::TAINT_OUT_OF_TREE;
+
+use crate::bed::{self, same};
+
+const SIZE: u64 = 4 << 20;
+
+/// Runs in a machine of its own, which is reset.
+pub fn a_region_that_survived_a_reset_is_on_disk_before_the_prompt() -> Result<()> {
+    let paths = Paths::discover()?;
+    let board = bed::board(&paths)?;
+    let image = bed::image(&paths, &board, "appliance")?;
+    let folder = paths.fresh_out("suite/autodump")?;
+    let content = folder.join("content.bin");
+    fill_with_random(&content, SIZE)?;
+    let expected = fs::read(&content)?;
+
+    let target = Disk::empty(&folder.join("target.img"), SIZE)?;
+    let given = Disk {
+        path: content,
+        offset: 0,
+        options: String::new(),
+    };
+    let mut machine = Machine::new(&board, &image, &folder);
+    machine.tools = true;
+    machine.resets = true;
+    // Nobody fills the region from outside: that would be repeated by the reset.
+    machine.regions = Some(vec![Region::new("recorder", 0x1000_0000, SIZE).writable()]);
+    machine.disks = vec![target.clone(), given];
+    machine.append = "resdump.auto=recorder:/dev/vda resdump.auto=recorder:/tmp/box/ \
+                      resdump.auto=nosuch:/dev/vda resdump.auto=recorder"
+        .to_owned();
+    let mut guest = machine.start()?;
+    match play(&mut guest, &target, &expected) {
+        // Not every board can switch itself off, and a reset starts this one again.
+        Ok(()) => guest.kill(),
+        Err(error) => bail!("{error:#}\n{}", guest.report()),
+    }
+}
+
+fn play(guest: &mut Guest, target: &Disk, expected: &[u8]) -> Result<()> {
+    guest.wait_for_shell()?;
+    ensure!(
+        target.read(0, SIZE)? != expected,
+        "the disk has what nobody has written yet"
+    );
+    // What an instrument records.
+    guest.check("resdump load /dev/vdb recorder --quiet")?;
+    guest.type_bytes(b"reboot\n")?;
+    // The shell prompts once more before it is ended.
+    guest.wait_for("Run /init as init process", 120)?;
+    let said = guest.wait_for("resdump:/root# ", 120)?;
+    // Read by the host when the prompt is there, and nothing has been typed.
+    same(&target.read(0, SIZE)?, expected)?;
+
+    for line in [
+        "autodump: recorder to /dev/vda",
+        "autodump: nosuch to /dev/vda",
+        "resdump: no such region: nosuch: ENOENT (2): there is: recorder",
+        "autodump: resdump.auto=recorder: write resdump.auto=REGION:TARGET",
+        // The folder is not there, and is not made.
+        "resdump: cannot open target: /tmp/box/recorder-1.raw: ENOENT (2): check the path",
+    ] {
+        ensure!(said.contains(line), "no {line:?} in {said}");
+    }
+    let log = guest.check("logread | grep resdump")?;
+    ensure!(
+        log.contains("daemon.info resdump[") && log.contains("recorder to /dev/vda: 4194304 bytes"),
+        "{log}"
+    );
+    ensure!(
+        log.contains("daemon.err resdump[") && log.contains("no such region: nosuch"),
+        "{log}"
+    );
+    numbered(guest)?;
+    guest.check_health(TAINT_OUT_OF_TREE)
+}
+
+/// A folder takes one dump after the other.
+fn numbered(guest: &mut Guest) -> Result<()> {
+    guest.check("mkdir /tmp/box")?;
+    for number in 1..=2 {
+        let output = guest.run("/etc/init.d/S50autodump")?;
+        ensure!(
+            output.status != 0 && output.text.contains(&format!("recorder-{number}.raw")),
+            "{output:?}"
+        );
+    }
+    guest.check("cmp /tmp/box/recorder-2.raw /dev/resmem/recorder && resdump verify /tmp/box/recorder-1.raw")?;
+    Ok(())
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+//! What a dump costs the processor: instruction counts, which repeat, unlike seconds.
+
+use anyhow::{Context, Result, ensure};
+
+use host::paths::Paths;
+use labs::bench::{Baseline, Stage, WAYS, costs, metered};
+
+use crate::bed;
+
+/// Instructions for each MiB that the kernel engine may cost, everything counted.
+const KERNEL_MOST: f64 = 4_000.0;
+/// Those that a program may cost which submits the region's registered pages itself.
+const MMAP_MOST: f64 = 5_000.0;
+/// How many times that direct I/O from ordinary memory costs at least, where it is pinned in pages of 4 KiB.
+const ORDINARY_LEAST: f64 = 50.0;
+
+/// Runs in a machine of its own, in which a guest instruction is a nanosecond.
+pub fn a_dump_is_as_cheap_as_it_was() -> Result<()> {
+    let paths = Paths::discover()?;
+    let board = bed::board(&paths)?;
+    let image = bed::image(&paths, &board, "lab")?;
+    let stage = Stage {
+        icount: true,
+        ..Stage::new(&paths, &board, &image)
+    };
+    let costs = stage.run("suite/cost", |guest, size| costs(guest, size, &WAYS))?;
+    let of = |way: &str| -> Result<f64> {
+        Ok(costs.get(way).with_context(|| format!("no {way}"))?.per_mib)
+    };
+    let (kernel, anon) = (of("kernel")?, of("anon")?);
+    ensure!(
+        kernel <= KERNEL_MOST,
+        "the kernel engine costs {kernel:.0} instructions per MiB, more than {KERNEL_MOST}"
+    );
+    let mmap = of("mmap")?;
+    ensure!(
+        mmap <= MMAP_MOST,
+        "the mmap engine costs {mmap:.0} instructions per MiB, more than {MMAP_MOST}"
+    );
+    let least = ORDINARY_LEAST * 4096.0 / bed::page_of(&board)? as f64;
+    ensure!(
+        anon >= least * kernel.max(1.0),
+        "direct I/O from ordinary memory costs {anon:.0}, not {least:.1} times {kernel:.0}"
+    );
+    match Baseline::load(&board)? {
+        Some(baseline) => baseline.check(&costs),
+        None => Ok(()),
+    }
+}
+
+/// Handing a region over touches every line of the caches where they are not coherent, and nothing
+/// where they are.
+pub fn a_sync_touches_every_cache_line_that_it_must() -> Result<()> {
+    const LINE: f64 = 32.0;
+    const FEW: u64 = 4096;
+    let paths = Paths::discover()?;
+    let board = bed::board(&paths)?;
+    let image = bed::image(&paths, &board, "lab")?;
+    let stage = Stage {
+        icount: true,
+        size: Some(64 << 20),
+        device_writes: true,
+        ..Stage::new(&paths, &board, &image)
+    };
+    let per_line = stage.run("suite/sync", |guest, size| {
+        let mut meter = |length: u64| {
+            let command = format!("probe sync /dev/resmem/capture --length {length}");
+            metered(guest, &command, 3)
+        };
+        Ok((meter(size)? - meter(FEW)?) / ((size - FEW) as f64 / LINE))
+    })?;
+    match board.find("DMA_COHERENT") {
+        Some("no") => ensure!(per_line >= 1.0, "{per_line:.2} instructions a line"),
+        _ => ensure!(per_line < 0.1, "{per_line:.2} instructions a line"),
+    }
+    Ok(())
+}

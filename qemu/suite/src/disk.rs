@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+//! The disk image: started by itself from a medium that is larger than it.
+
+use anyhow::{Context, Result, ensure};
+
+use crate::bed::{Bed, Case, MEDIUM, Running, same};
+
+pub fn cases() -> Vec<Case> {
+    let case = |name, run| Case {
+        bed: Bed::Disk,
+        name,
+        run,
+    };
+    vec![
+        case("a_dump_on_the_data_partition_is_identical", to_data),
+        case("a_dump_on_another_disk_is_identical", |bed| {
+            bed.dump("capture /dev/vdb --engine kernel")?;
+            bed.same_on(&bed.raw.clone(), 0, "capture")
+        }),
+        case("the_root_cannot_be_written_to", |bed| {
+            let output = bed.run("touch /etc/hostname; mount -o remount,rw /; touch /new")?;
+            ensure!(output.text.matches("Read-only").count() >= 2, "{output:?}");
+            Ok(())
+        }),
+        case("the_data_partition_reaches_the_mediums_end", reaches_end),
+        case("growing_again_changes_nothing", growing_again),
+        case(
+            "kernel_and_root_are_as_small_as_the_board_wants_them",
+            small,
+        ),
+    ]
+}
+
+fn data_of(bed: &Running) -> Result<machine::disk::Disk> {
+    bed.system.as_ref().context("no system disk")?.partition(3)
+}
+
+fn to_data(bed: &mut Running) -> Result<()> {
+    let answer = bed.dump("capture /data/capture.bin --engine kernel")?;
+    ensure!(answer["copied"] == 0, "{answer}");
+    bed.check("umount /data")?;
+    same(
+        &data_of(bed)?.read_ext4("capture.bin")?,
+        bed.expected("capture")?,
+    )?;
+    bed.check("mount -t ext4 /dev/vda3 /data && rm /data/capture.bin")?;
+    Ok(())
+}
+
+/// MiB of the partition and of its file system.
+fn sizes(bed: &mut Running) -> Result<(u64, u64)> {
+    let text = bed.check("cat /sys/class/block/vda3/size; df -k /data | sed -n 2p")?;
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [sectors, _, kib, ..] = words[..] else {
+        anyhow::bail!("{text}");
+    };
+    Ok((sectors.parse::<u64>()? >> 11, kib.parse::<u64>()? >> 10))
+}
+
+fn reaches_end(bed: &mut Running) -> Result<()> {
+    let start = data_of(bed)?.offset >> 20;
+    let (partition, file_system) = sizes(bed)?;
+    ensure!(
+        partition == (MEDIUM >> 20) - start,
+        "{partition} MiB from {start}"
+    );
+    // Less the journal and the tables.
+    ensure!(
+        file_system > partition * 9 / 10,
+        "{file_system} of {partition} MiB"
+    );
+    Ok(())
+}
+
+fn growing_again(bed: &mut Running) -> Result<()> {
+    let before = sizes(bed)?;
+    let said = bed.check("growdata partition /dev/vda3 && growdata filesystem /dev/vda3 /data")?;
+    ensure!(said.is_empty(), "{said}");
+    ensure!(sizes(bed)? == before, "{before:?}");
+    Ok(())
+}
+
+fn small(bed: &mut Running) -> Result<()> {
+    let disk = bed.system.as_ref().context("no system disk")?;
+    let kernel = disk
+        .partition(1)?
+        .read_ext4(bed.board.get("LINUX_IMAGE")?)?;
+    // A squashfs knows how long it is.
+    let length = disk.partition(2)?.read(40, 8)?;
+    let root = u64::from_le_bytes(length.as_slice().try_into()?);
+    let (both, most) = (
+        kernel.len() as u64 + root,
+        bed.board.number("IMAGE_BYTES_MAX")?,
+    );
+    ensure!(both <= most, "{both} bytes, {most} are allowed");
+    Ok(())
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+//! The instrument itself: a bug that was planted is reported, and the suite would fail for it.
+
+use std::fs;
+
+use anyhow::{Context, Result, bail, ensure};
+use libtest_mimic::Trial;
+
+use board::Board;
+use host::paths::Paths;
+use machine::Machine;
+use machine::guest::Guest;
+use machine::instruments::TAINT_OUT_OF_TREE;
+
+use crate::bed;
+
+/// What each sanitizer is given to find: its option, what it must say, and the function in which it
+/// must see that, as Rust's symbols spell it.
+const SANITIZERS: [(&str, &str, &str); 2] = [
+    (
+        "CONFIG_KASAN=y",
+        "BUG: KASAN: slab-out-of-bounds in ",
+        "7planted13out_of_bounds5plant",
+    ),
+    (
+        "CONFIG_KCSAN=y",
+        "BUG: KCSAN: data-race in ",
+        "7planted4raceNt",
+    ),
+];
+
+/// The test, where there is an instrument.
+pub fn trials(board: &Board) -> Vec<Trial> {
+    if !board.instrument() {
+        return Vec::new();
+    }
+    let test = || a_planted_bug_is_reported().map_err(crate::failed);
+    vec![Trial::test("planted::a_planted_bug_is_reported", test)]
+}
+
+/// Runs in a machine of its own, which is not used again.
+fn a_planted_bug_is_reported() -> Result<()> {
+    let paths = Paths::discover()?;
+    let board = bed::board(&paths)?;
+    let image = bed::image(&paths, &board, "kasan")?;
+    let folder = paths.fresh_out("suite/planted")?;
+    let config = fs::read_to_string(image.file("linux.config"))?;
+    let (_, says, place) = SANITIZERS
+        .into_iter()
+        .find(|(option, _, _)| config.lines().any(|line| line == *option))
+        .context("a kernel without a sanitizer")?;
+    let mut machine = Machine::new(&board, &image, &folder);
+    machine.tools = true;
+    machine.cpus = board.number("QEMU_CPUS_MAX")?;
+    let mut guest = machine.start()?;
+    match play(&mut guest, says, place) {
+        Ok(()) => guest.kill(),
+        Err(error) => bail!("{error:#}\n{}", guest.report()),
+    }
+}
+
+fn play(guest: &mut Guest, says: &str, place: &str) -> Result<()> {
+    guest.wait_for_shell()?;
+    guest.check_health(TAINT_OUT_OF_TREE)?;
+    guest.check("insmod /lib/planted.ko")?;
+    let Err(complaint) = guest.check_health(TAINT_OUT_OF_TREE) else {
+        bail!("nobody has noticed");
+    };
+    let complaint = format!("{complaint:#}");
+    ensure!(
+        complaint.contains(says)
+            && complaint
+                .lines()
+                .any(|line| line.contains(place) && line.ends_with("[planted]")),
+        "not {says:?} in {place}:\n{complaint}"
+    );
+    Ok(())
+}

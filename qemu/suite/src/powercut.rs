@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+//! Dumps whose machine is killed, and what the next start finds: a few of what `make cuts` does.
+
+use anyhow::{Result, bail, ensure};
+
+use host::paths::Paths;
+use labs::powercut::{self, Options};
+
+use crate::bed;
+
+const CUTS: usize = 8;
+const STATES: usize = 5;
+
+/// Runs in machines of its own.
+pub fn what_is_on_disk_after_a_power_cut_is_complete_or_can_be_gone_on_with() -> Result<()> {
+    let paths = Paths::discover()?;
+    let board = bed::board(&paths)?;
+    let image = bed::image(&paths, &board, "appliance")?;
+    let folder = paths.fresh_out("suite/powercut")?;
+    let options = Options {
+        cuts: CUTS,
+        states: STATES,
+        seed: powercut::seed(),
+    };
+    let report = powercut::run(&board, &image, &folder, &options)?;
+    println!("{}", report.markdown());
+    if let Some(failure) = report.failures.first() {
+        bail!(
+            "{} of {} disk states are wrong, the first is state {} of cut {}: {}\n{}\nits disks and the \
+             console are in {}\nrepeat: CUTS_SEED={} make test TEST=powercut",
+            report.failures.len(),
+            CUTS * STATES,
+            failure.state,
+            failure.cut,
+            failure.error,
+            failure.command,
+            folder.display(),
+            options.seed
+        );
+    }
+    let total = report.total();
+    ensure!((total.cuts, total.states) == (CUTS, CUTS * STATES));
+    // Something was at stake.
+    ensure!(
+        report.fate.durable > 0 && report.fate.dropped > 0,
+        "{report:?}"
+    );
+    Ok(())
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+//! `make lint`: everything that judges the source without running it.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::licensing;
+use board::Board;
+use host::paths::Paths;
+use host::step::{Step, output_of};
+use image::toolchain::Toolchain;
+use image::{Builder, binding, check, module_lint};
+
+/// What cargo builds each by itself.
+const WORKSPACES: [&str; 3] = ["qemu", "userland", "userland/fuzz"];
+
+/// Runs all checks; the first that fails ends it.
+pub fn lint(paths: &Paths, tools: &Toolchain, board: &Board) -> Result<()> {
+    let logs = paths.out.join("log");
+    for workspace in WORKSPACES {
+        let name = format!("lint-{}", workspace.replace('/', "-"));
+        let step = Step::start(&logs, &name, &format!("rustfmt and clippy on {workspace}"))?;
+        let cargo = |arguments: &[&str]| {
+            let mut cargo = tools.command(tools.tool("cargo"));
+            cargo
+                .args(arguments)
+                .current_dir(paths.root.join(workspace))
+                .env("CARGO_TARGET_DIR", paths.out.join("target").join(workspace));
+            cargo
+        };
+        step.run(&mut cargo(&["fmt", "--all", "--check"]))?;
+        step.run(&mut cargo(&[
+            "clippy",
+            "--locked",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]))?;
+        step.done();
+    }
+
+    licensing::check(paths, tools, &WORKSPACES)?;
+
+    let builder = Builder {
+        paths,
+        tools,
+        board,
+        flavour: "appliance",
+    };
+    module_lint(&builder)?;
+
+    let step = Step::start(&logs, "lint-shell", "shellcheck")?;
+    let files = output_of(
+        Command::new("git")
+            .args(["grep", "-lE", "^#!.*/(ba|da)?sh"])
+            .current_dir(&paths.root),
+    )?;
+    step.run(
+        Command::new("shellcheck")
+            .args(files.lines())
+            .current_dir(&paths.root),
+    )?;
+    step.done();
+
+    image::buildroot::check::lint(paths)?;
+    binding::check(paths)?;
+    for name in Board::names(&paths.root)? {
+        let board = Board::load(&paths.root, &name)?;
+        if board.instrument() && !check::has_compiler(&board)? {
+            println!("==> check-{name}: SKIPPED, it needs `qemu/setup.sh twin`");
+            continue;
+        }
+        check::board(&Builder {
+            board: &board,
+            ..builder
+        })?;
+    }
+    Ok(())
+}

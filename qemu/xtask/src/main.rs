@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+//! What make calls to build and check.
+
+mod licensing;
+mod lint;
+mod prepare;
+mod reproducible;
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use board::Board;
+use flash::Consent;
+use host::paths::Paths;
+use host::settings;
+use image::buildroot::Buildroot;
+use image::toolchain::Toolchain;
+use image::{Builder, check, quick, sbom};
+
+#[derive(Parser)]
+#[command(about, max_term_width = 90)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+    /// Board, a folder below board/ [default: that of RESDUMP_BOARD]
+    #[arg(long, global = true)]
+    board: Option<String>,
+    /// Take boards from another checkout.
+    #[arg(long, global = true, hide = true)]
+    checkout: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build the quick image of a kernel flavour.
+    Image {
+        /// A fragment of board/common/linux/fragments: appliance, lab or debug.
+        #[arg(default_value = "appliance")]
+        flavour: String,
+    },
+    /// Build what the suite takes: the images of its flavours, and the dumper for this machine.
+    Prepare,
+    /// What the quick image is made of, and under which licences.
+    Sbom,
+    /// The product's image, by Buildroot.
+    Buildroot {
+        /// Kernel flavour: appliance (the minimal configuration) or lab (the one for debugging).
+        #[arg(long, default_value = "appliance")]
+        flavour: String,
+        #[command(subcommand)]
+        job: Job,
+    },
+    /// Build the appliance once more in another folder, and compare.
+    Reproducible {
+        /// Buildroot's image instead of the quick one.
+        #[arg(long)]
+        buildroot: bool,
+    },
+    /// Write the board's disk image to a medium, read it back and compare.
+    Flash {
+        /// A whole disk, /dev/sdX (or a plain file in its place, which must exist).
+        device: PathBuf,
+        /// A disk that is not removable is meant.
+        #[arg(long)]
+        force: bool,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// What can be judged about a board without compiling a kernel; prints its boot script.
+    CheckBoard,
+    /// Formatters, linters, binding and configuration checks.
+    Lint,
+}
+
+#[derive(Subcommand)]
+enum Job {
+    /// Build kernel, module, dumper, image and SDK.
+    Image,
+    /// Write the software bill of materials next to the image.
+    Sbom,
+    /// Hand targets to Buildroot's make.
+    Make {
+        /// menuconfig, linux-menuconfig, savedefconfig, legal-info, …
+        #[arg(required = true)]
+        targets: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    match work(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            let whole = format!("{error:#}");
+            println!("{whole}");
+            println!("FAIL: {}", whole.lines().next().unwrap_or_default());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn work(arguments: &Arguments) -> Result<bool> {
+    let settings = settings::load()?;
+    let paths = match &arguments.checkout {
+        Some(root) => Paths::discover()?.of_checkout(root),
+        None => Paths::discover()?,
+    };
+    let tools = Toolchain::discover()?;
+    let name = arguments.board.as_ref().unwrap_or(&settings.board);
+    let board = Board::load(&paths.root, name)?;
+    let builder = |flavour| Builder {
+        paths: &paths,
+        tools: &tools,
+        board: &board,
+        flavour,
+    };
+    match &arguments.task {
+        Task::Image { flavour } => quick::build(&builder(flavour)).map(|_| true),
+        Task::Prepare => prepare::prepare(&builder("appliance"), settings).map(|()| true),
+        Task::Sbom => {
+            let builder = builder("appliance");
+            sbom::write(&builder, &quick::build(&builder)?).map(|()| true)
+        }
+        Task::Buildroot { flavour, job } => {
+            let buildroot = Buildroot::prepare(&paths, &tools, &board, flavour)?;
+            match job {
+                Job::Image => buildroot.image().map(|_| true),
+                Job::Sbom => buildroot.sbom().map(|()| true),
+                Job::Make { targets } => buildroot.pass(targets).map(|()| true),
+            }
+        }
+        Task::Reproducible { buildroot: false } => {
+            let first = quick::build(&builder("appliance"))?;
+            reproducible::check(&paths, &tools, &board, &first, "quick-image", "quick")
+        }
+        Task::Reproducible { buildroot: true } => {
+            let first = Buildroot::prepare(&paths, &tools, &board, "appliance")?.image()?;
+            reproducible::check(&paths, &tools, &board, &first, "image", "buildroot")
+        }
+        Task::Flash { device, force, yes } => {
+            let image = match &settings.images {
+                Some(_) => prepare::given(&paths, &board, "appliance")?,
+                None => quick::build(&builder("appliance"))?,
+            };
+            let consent = Consent {
+                force: *force,
+                yes: *yes,
+            };
+            let answers = &mut io::stdin().lock();
+            flash::flash(&image.file("sdcard.img"), device, consent, answers).map(|()| true)
+        }
+        Task::CheckBoard => {
+            let script = check::board(&builder("appliance"))?;
+            print!("{script}");
+            Ok(true)
+        }
+        Task::Lint => lint::lint(&paths, &tools, &board).map(|()| true),
+    }
+}
