@@ -60,7 +60,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-boards test-debug test-twin soak fuzz fuzz-readers bench cuts console image sbom \
-	quick-image reproducible check-board flash lint clean
+	quick-image reproducible check-board flash update-inputs lint clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -152,6 +152,9 @@ flash: setup ## the disk image onto a medium: make flash DEV=/dev/sdX
 
 reproducible: setup ## the image built twice, in different folders, is the same (IMAGE=quick or buildroot)
 	@$(XTASK) reproducible $(if $(filter buildroot,$(IMAGE)),--buildroot)
+
+update-inputs: setup ## pin what the mirror has now as inputs of the quick image
+	@$(XTASK) update-inputs
 
 lint: setup ## formatters, linters, device-tree binding, kernel configuration
 	@$(XTASK) lint

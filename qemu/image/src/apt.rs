@@ -9,7 +9,8 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::builder::Builder;
-use host::step::{Step, output_of};
+use crate::inputs::Package;
+use host::step::{Step, output_of, sha256_file};
 
 /// The archive's keys as Debian 12 ships them; they sign the later suites as well.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -61,27 +62,46 @@ impl Apt {
         Ok(apt)
     }
 
-    /// Downloads a binary package; apt checks it against the signed index. Returns its path.
-    pub fn binary(&self, step: &Step, package: &str) -> Result<PathBuf> {
-        let mut download = self.command("apt-get");
-        step.run(
-            download
-                .args(["download", package])
-                .current_dir(&self.downloads),
-        )?;
-        self.newest(&format!("{package}_"), ".deb")
+    /// The file of a package, by an apt that checks it against the signed index.
+    fn download(&self, step: &Step, wanted: &Package) -> Result<()> {
+        let mut get = self.command("apt-get");
+        let version = format!("{}={}", wanted.package, wanted.version);
+        match wanted.is_binary() {
+            true => get.args(["download", &version]),
+            false => get.args(["source", "--download-only", &version]),
+        };
+        step.run(get.current_dir(&self.downloads))
     }
 
-    /// Downloads a source package; apt checks it against the signed index. Returns the path of its
-    /// upstream tarball.
-    pub fn source(&self, step: &Step, package: &str) -> Result<PathBuf> {
-        let mut download = self.command("apt-get");
-        step.run(
-            download
-                .args(["source", "--download-only", package])
-                .current_dir(&self.downloads),
-        )?;
-        self.newest(&format!("{package}_"), ".orig.tar.bz2")
+    /// What the mirror has of a package now: version, file and its hash.
+    pub fn newest(&self, wanted: &Package) -> Result<Package> {
+        let mut list = self.command("apt-get");
+        match wanted.is_binary() {
+            true => list.args(["download", "--print-uris", &wanted.package]),
+            false => list.args(["source", "--download-only", "--print-uris", &wanted.package]),
+        };
+        let (file, sha256) = offered(&output_of(&mut list)?, wanted.is_binary())
+            .with_context(|| format!("apt names no file of {}", wanted.package))?;
+        let mut show = self.command("apt-cache");
+        show.args([
+            if wanted.is_binary() {
+                "show"
+            } else {
+                "showsrc"
+            },
+            &wanted.package,
+        ]);
+        let shown = output_of(&mut show)?;
+        let version = shown
+            .lines()
+            .find_map(|line| line.strip_prefix("Version: "))
+            .with_context(|| format!("apt knows no version of {}", wanted.package))?;
+        Ok(Package {
+            version: version.to_owned(),
+            file,
+            sha256,
+            ..wanted.clone()
+        })
     }
 
     fn command(&self, program: &str) -> Command {
@@ -89,20 +109,54 @@ impl Apt {
         command.env("APT_CONFIG", &self.config).env("LC_ALL", "C");
         command
     }
+}
 
-    fn newest(&self, prefix: &str, suffix: &str) -> Result<PathBuf> {
-        let mut found: Vec<PathBuf> = fs::read_dir(&self.downloads)?
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| {
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                name.starts_with(prefix) && name.ends_with(suffix)
-            })
-            .collect();
-        found.sort_by_key(|path| fs::metadata(path).and_then(|meta| meta.modified()).ok());
-        found
-            .pop()
-            .with_context(|| format!("apt left no {prefix}*{suffix}"))
+impl Package {
+    /// Whether it is a binary package, and not one of sources.
+    fn is_binary(&self) -> bool {
+        self.file.ends_with(".deb")
     }
+}
+
+/// The file of a package, from the cache where it is there already. Its hash is the pinned one.
+pub fn fetch(builder: &Builder<'_>, step: &Step, wanted: &Package) -> Result<PathBuf> {
+    let file = builder.paths.cache.join("dl").join(&wanted.file);
+    if !file.is_file() {
+        let apt = Apt::prepare(builder, step, &[&wanted.suite])?;
+        if let Err(error) = apt.download(step, wanted) {
+            bail!(
+                "the mirror does not give {} {}, which qemu/image/inputs.toml pins: `make update-inputs` takes \
+                 what it has now, or put a copy of {} into {}: {error:#}",
+                wanted.package,
+                wanted.version,
+                wanted.file,
+                apt.downloads.display()
+            );
+        }
+    }
+    let found = sha256_file(&file)?;
+    if found != wanted.sha256 {
+        bail!(
+            "{} has the SHA-256 {found}, and qemu/image/inputs.toml pins {}: remove it to download it again",
+            file.display(),
+            wanted.sha256
+        );
+    }
+    Ok(file)
+}
+
+/// The wanted file and its hash in what `apt-get --print-uris` prints: `'uri' name size SHA256:hash`.
+fn offered(printed: &str, binary: bool) -> Option<(String, String)> {
+    printed.lines().find_map(|line| {
+        let mut words = line.rsplit(' ');
+        let hash = words.next()?.strip_prefix("SHA256:")?;
+        let name = words.nth(1)?;
+        let ours = match binary {
+            true => name.ends_with(".deb"),
+            false => name.contains(".orig.tar."),
+        };
+        ours.then(|| (name.to_owned(), hash.to_owned()))
+    })
 }
 
 /// The mirror that the machine's own configuration names for the release it runs.
@@ -132,4 +186,22 @@ fn mirror() -> Result<String> {
 /// Unpacks a binary package into `folder`.
 pub fn unpack(step: &Step, package: &Path, folder: &Path) -> Result<()> {
     step.run(Command::new("dpkg-deb").arg("-x").arg(package).arg(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_of_a_source_package_is_the_upstream_one() {
+        let printed = "Need to get 2551 kB\n\
+            'uri/a.dsc' a.dsc 2321 SHA256:01\n\
+            'uri/a.orig.tar.bz2' a_1.orig.tar.bz2 2480624 SHA256:02\n";
+        let found = offered(printed, false);
+        assert_eq!(
+            found,
+            Some(("a_1.orig.tar.bz2".to_owned(), "02".to_owned()))
+        );
+        assert_eq!(offered(printed, true), None);
+    }
 }

@@ -7,13 +7,12 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
+use crate::inputs;
 use board::Board;
 use board::devicetree;
 use host::paths::Paths;
 use host::step::{Key, Step, output_of, unless_built};
 
-/// The release of the device-tree schema tools, from the Python package index.
-const DTSCHEMA: &str = "dtschema==2026.9";
 const SCHEMA: &str = "resdump,resmem.yaml";
 
 /// The schema tools.
@@ -25,13 +24,19 @@ struct Tools {
 impl Tools {
     fn install(paths: &Paths, step: &Step) -> Result<Self> {
         let venv = paths.cache.join("dtschema");
-        unless_built(&venv, &Key::new(DTSCHEMA).finish(), || {
+        let requirements = inputs::requirements(&paths.root);
+        let key = Key::new("dtschema").path(&requirements)?.finish();
+        unless_built(&venv, &key, || {
             step.run(
                 Command::new("python3")
                     .args(["-m", "venv", "--clear"])
                     .arg(&venv),
             )?;
-            step.run(Command::new(venv.join("bin/pip")).args(["install", "--quiet", DTSCHEMA]))
+            step.run(
+                Command::new(venv.join("bin/pip"))
+                    .args(["install", "--quiet", "--require-hashes", "-r"])
+                    .arg(&requirements),
+            )
         })?;
         Ok(Self {
             bin: venv.join("bin"),

@@ -9,10 +9,9 @@ use anyhow::{Result, bail};
 
 use crate::apt;
 use crate::builder::Builder;
+use crate::inputs::Inputs;
 use crate::kconfig::{dropped_lines, option_of};
 use host::step::{Key, Step, output_of, unless_built};
-
-const SUITE: &str = "bookworm";
 
 /// A built busybox.
 pub struct Busybox {
@@ -32,7 +31,9 @@ pub fn build(builder: &Builder<'_>) -> Result<Busybox> {
         .cache
         .join(format!("busybox-{}", prefix.trim_end_matches('-')));
     let wanted = fs::read_to_string(builder.board.common.join("busybox.config"))?;
-    let key = Key::new("busybox 1")
+    let source = Inputs::load(&builder.paths.root)?.busybox;
+    let key = Key::new("busybox 2")
+        .text(&source.sha256)
         .text(&wanted)
         .text(&output_of(
             Command::new(format!("{prefix}gcc")).arg("--version"),
@@ -45,7 +46,7 @@ pub fn build(builder: &Builder<'_>) -> Result<Busybox> {
             fs::remove_dir_all(&tree)?;
         }
         fs::create_dir_all(&tree)?;
-        let tarball = apt::Apt::prepare(builder, &step, &[SUITE])?.source(&step, "busybox")?;
+        let tarball = apt::fetch(builder, &step, &source)?;
         step.run(
             Command::new("tar")
                 .arg("-xf")

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use crate::inputs::CrateInput;
 use crate::toolchain::Toolchain;
 use host::paths::Paths;
 use host::step::{Key, Step, unless_built};
@@ -14,10 +15,8 @@ use host::step::{Key, Step, unless_built};
 pub struct CrateTool {
     /// What it is kept under.
     pub name: &'static str,
-    /// The crate.
-    pub package: &'static str,
-    /// Its version.
-    pub version: &'static str,
+    /// The crate and its version.
+    pub input: CrateInput,
     /// Whether it runs long enough to be worth what optimizing it takes.
     pub optimized: bool,
 }
@@ -26,15 +25,17 @@ impl CrateTool {
     /// Builds it unless it is there, and returns the program, which has the tool's name. The caller has
     /// the cache.
     pub fn build(&self, paths: &Paths, tools: &Toolchain) -> Result<PathBuf> {
-        let folder = paths.cache.join(format!("{}-{}", self.name, self.version));
-        let key = Key::new(self.version).text(&tools.version).finish();
+        let folder = paths
+            .cache
+            .join(format!("{}-{}", self.name, &self.input.version));
+        let key = Key::new(&self.input.version).text(&tools.version).finish();
         unless_built(&folder, &key, || {
             let what = format!("build {} from the crate registry", self.name);
             let step = Step::start(&paths.out.join("log"), self.name, &what)?;
             let mut cargo = tools.command(tools.tool("cargo"));
             cargo
-                .args(["install", "--locked", "--force", self.package])
-                .args(["--version", self.version, "--root"])
+                .args(["install", "--locked", "--force", &self.input.name])
+                .args(["--version", &self.input.version, "--root"])
                 .arg(&folder)
                 .env("CARGO_TARGET_DIR", folder.join("target"));
             if !self.optimized {

@@ -14,6 +14,7 @@ mod contents;
 pub mod crate_tool;
 pub mod cross;
 mod disk;
+pub mod inputs;
 mod kconfig;
 pub mod linux;
 pub mod manifest;
@@ -22,6 +23,7 @@ pub mod quick;
 mod rootfs;
 pub mod sbom;
 pub mod toolchain;
+pub mod update;
 
 pub use builder::Builder;
 pub use module::lint as module_lint;

@@ -10,13 +10,11 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::builder::Builder;
+use crate::inputs::Inputs;
 use crate::{apt, kconfig};
 use board::Board;
 use host::step::{Key, Step, output_of, unless_built};
 
-/// The distribution package that carries the source, and its suite.
-const PACKAGE: &str = "linux-source-7.3";
-const SUITE: &str = "trixie-backports";
 /// The kernels that a board has, each with a fragment of its own.
 pub(crate) const FLAVOURS: [&str; 3] = ["appliance", "lab", "debug"];
 
@@ -59,7 +57,11 @@ pub fn source(builder: &Builder<'_>) -> Result<Source> {
             key = key.path(&makefile)?.text(&tree.to_string_lossy());
             "linux-given".to_owned()
         }
-        None => PACKAGE.to_owned(),
+        None => {
+            let wanted = Inputs::load(&builder.paths.root)?.linux;
+            key = key.text(&wanted.sha256);
+            wanted.package
+        }
     };
     let own = builder.board.patches();
     if let Some(own) = &own {
@@ -110,10 +112,11 @@ fn unpack_package(
     folder: &Path,
     tree: &Path,
 ) -> Result<String> {
-    let package = apt::Apt::prepare(builder, step, &[SUITE])?.binary(step, PACKAGE)?;
+    let wanted = Inputs::load(&builder.paths.root)?.linux;
+    let package = apt::fetch(builder, step, &wanted)?;
     let unpacked = folder.join("deb");
     apt::unpack(step, &package, &unpacked)?;
-    let tarball = unpacked.join(format!("usr/src/{PACKAGE}.tar.xz"));
+    let tarball = unpacked.join(format!("usr/src/{}.tar.xz", wanted.package));
     step.run(
         Command::new("tar")
             .arg("-xf")

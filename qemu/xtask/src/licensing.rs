@@ -7,20 +7,19 @@ use anyhow::Result;
 use host::paths::Paths;
 use host::step::Step;
 use image::crate_tool::CrateTool;
+use image::inputs::Inputs;
 use image::toolchain::Toolchain;
-
-const CARGO_DENY: CrateTool = CrateTool {
-    name: "cargo-deny",
-    package: "cargo-deny",
-    version: "0.20.2",
-    optimized: false,
-};
 
 /// Judges the dependencies of a workspace of the checkout each.
 pub fn check(paths: &Paths, tools: &Toolchain, workspaces: &[&str]) -> Result<()> {
     let program = {
         let _lock = paths.lock_cache()?;
-        CARGO_DENY.build(paths, tools)?
+        let tool = CrateTool {
+            name: "cargo-deny",
+            input: Inputs::load(&paths.root)?.cargo_deny,
+            optimized: false,
+        };
+        tool.build(paths, tools)?
     };
     let logs = paths.out.join("log");
     let step = Step::start(&logs, "lint-deny", "licences and sources of dependencies")?;

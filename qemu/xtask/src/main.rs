@@ -19,7 +19,7 @@ use host::paths::Paths;
 use host::settings;
 use image::buildroot::Buildroot;
 use image::toolchain::Toolchain;
-use image::{Builder, check, quick, sbom};
+use image::{Builder, check, quick, sbom, update};
 
 #[derive(Parser)]
 #[command(about, max_term_width = 90)]
@@ -73,6 +73,8 @@ enum Task {
     },
     /// What can be judged about a board without compiling a kernel; prints its boot script.
     CheckBoard,
+    /// Pin what the mirror has now as inputs of the quick image.
+    UpdateInputs,
     /// Formatters, linters, binding and configuration checks.
     Lint,
 }
@@ -159,6 +161,7 @@ fn work(arguments: &Arguments) -> Result<bool> {
             print!("{script}");
             Ok(true)
         }
+        Task::UpdateInputs => update::update(&builder("appliance")).map(|()| true),
         Task::Lint => lint::lint(&paths, &tools, &board).map(|()| true),
     }
 }
