@@ -13,12 +13,13 @@ FUZZ_SEED ?=
 FUZZ_SECONDS ?= 300
 SANITIZER ?=
 TEST ?=
+RELEASE ?= bookworm trixie
 
 TWIN := qemu-arm64-virt
 
 # What may be given on the command line; anything else is a mistake.
 VARIABLES := BOARD BOARDS BUILDROOT_DIR BUILDROOT_EXTRA CUTS CUTS_SEED DEV FLAVOUR FORCE FUZZ_OPS FUZZ_SEED FUZZ_SECONDS \
-	IMAGE LINUX_SRC RESDUMP_CACHE RESDUMP_TIMEOUT_SCALE SANITIZER SOAK_MINUTES TEST YES \
+	IMAGE LINUX_SRC RELEASE RESDUMP_CACHE RESDUMP_TIMEOUT_SCALE SANITIZER SOAK_MINUTES TEST YES \
 	BR2_DL_DIR BR2_CCACHE_DIR BR2_PRIMARY_SITE
 $(foreach given,$(filter-out $(VARIABLES),$(foreach word,$(filter-out -%,$(MAKEOVERRIDES)),$(firstword $(subst =, ,$(word))))),\
 	$(error $(given)= means nothing here; `make help` lists the variables))
@@ -60,7 +61,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-boards test-debug test-twin soak fuzz fuzz-readers bench cuts console image sbom \
-	quick-image reproducible check-board flash update-inputs lint clean
+	quick-image reproducible check-board flash update-inputs fresh nightly list-boards list-boards-json lint clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +76,7 @@ help: ## what can be made
 	@echo "  CUTS=$(CUTS) CUTS_SEED=  for cuts: how many; the seed that repeats their plan"
 	@echo "  FUZZ_OPS=$(FUZZ_OPS) FUZZ_SEED=  for fuzz: how many; the seed that repeats the draws"
 	@echo "  FUZZ_SECONDS=$(FUZZ_SECONDS)  for fuzz-readers: how long each"
+	@echo "  RELEASE=        for fresh: bookworm, trixie or both"
 	@echo "  SOAK_MINUTES=$(SOAK_MINUTES)  for soak"
 	@echo "  LINUX_SRC=      an unpacked Linux 7.3 tree instead of the distribution's package"
 	@echo "  DEV= FORCE=1 YES=1  for flash: the disk; one that is not removable; no question"
@@ -152,6 +154,18 @@ flash: setup ## the disk image onto a medium: make flash DEV=/dev/sdX
 
 reproducible: setup ## the image built twice, in different folders, is the same (IMAGE=quick or buildroot)
 	@$(XTASK) reproducible $(if $(filter buildroot,$(IMAGE)),--buildroot)
+
+fresh: ## the README's commands in an empty root of RELEASE (needs root; an hour)
+	@for release in $(RELEASE); do qemu/fresh.sh $$release || exit 1; done
+
+nightly: setup ## what takes too long for each commit: every board, debug kernel, twin, cuts, fuzz, soak
+	@qemu/nightly.sh
+
+list-boards: ## the boards that QEMU plays, a line each
+	@printf '%s\n' $(BOARDS)
+
+list-boards-json: ## the same for a matrix of continuous integration
+	@printf '"%s",' $(BOARDS) | sed 's/^/[/; s/,$$/]\n/'
 
 update-inputs: setup ## pin what the mirror has now as inputs of the quick image
 	@$(XTASK) update-inputs
