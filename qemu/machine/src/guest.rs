@@ -3,12 +3,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
 
 use crate::console::Console;
+use crate::deadline::{self, Handle};
 use crate::instruments::Instruments;
 use crate::limits::seconds;
 use crate::monitor::Monitor;
@@ -28,6 +29,7 @@ pub struct Output {
 /// A guest that runs.
 pub struct Guest {
     child: Child,
+    handle: Arc<Handle>,
     pub(crate) console: Console,
     monitor: Option<Monitor>,
     folder: PathBuf,
@@ -49,9 +51,12 @@ impl Guest {
         power_off: &str,
         preparation: Vec<String>,
         instruments: Instruments,
-    ) -> Self {
-        Self {
+    ) -> Result<Self> {
+        let handle = Arc::new(Handle::of(&child)?);
+        deadline::uses(&handle);
+        Ok(Self {
             child,
+            handle,
             console,
             monitor,
             folder: folder.to_path_buf(),
@@ -61,7 +66,12 @@ impl Guest {
             commands: 0,
             started: Instant::now(),
             races: String::new(),
-        }
+        })
+    }
+
+    /// Puts it under the time limit of the test that this thread runs.
+    pub fn used_by_this_test(&self) {
+        deadline::uses(&self.handle);
     }
 
     /// Waits for the shell's prompt and returns the seconds since the start. Then regions are filled
@@ -200,13 +210,10 @@ impl Guest {
         Ok(())
     }
 
-    /// What pulls the plug from another thread. The guest must still be there then, running or not.
+    /// What pulls the plug from another thread.
     pub fn plug(&self) -> impl FnOnce() + Send + 'static {
-        let process = Pid::from_child(&self.child);
-        move || {
-            // Nothing to do about an error: it has ended already.
-            let _ = kill_process(process, Signal::KILL);
-        }
+        let handle = Arc::clone(&self.handle);
+        move || handle.kill()
     }
 
     /// What somebody needs who looks into a failure: console, command line, how to repeat it.

@@ -2,6 +2,7 @@
 //! A board in QEMU: its console, its disks, its health.
 
 pub mod console;
+pub mod deadline;
 pub mod disk;
 pub mod guest;
 mod health;

@@ -371,7 +371,7 @@ impl<'a> Machine<'a> {
             unreachable!("both are pipes");
         };
         let console = Console::new(input, output, &self.folder.join("console.log"))?;
-        Ok(Guest::new(
+        Guest::new(
             child,
             console,
             monitor,
@@ -379,7 +379,7 @@ impl<'a> Machine<'a> {
             self.board.get("POWER_OFF")?,
             self.preparation(),
             Instruments::of(self.image)?,
-        ))
+        )
     }
 }
 
