@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::{
     error::{Error, Result},
     exit_codes::ExitCode,
-    logging,
+    logging, sys,
 };
 
 /// Version of the JSON objects. Grows when a field changes its meaning or goes away, not when one is
@@ -85,6 +85,8 @@ impl Console {
         let stream: Box<dyn Write> = if self.aside {
             Box::new(io::stderr().lock())
         } else {
+            sys::standard::output()
+                .map_err(|error| Error::io("cannot write", "standard output", &error))?;
             Box::new(io::stdout().lock())
         };
         let mut out = io::BufWriter::new(stream);

@@ -2,12 +2,15 @@
 
 //! Writes reserved physical memory to disk with direct I/O and no copy; see `resdump --help`.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use resdump::{cli::Cli, console::Console, logging};
+use resdump::{cli::Cli, console::Console, logging, signals};
+
+mod before;
+mod pow;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -20,7 +23,7 @@ fn main() -> ExitCode {
     };
     logging::start(cli.verbose, cli.syslog);
     let console = Console::new(cli.command.name(), cli.json);
-    match cli.command.run(&console) {
+    match signals::tame().and_then(|()| cli.command.run(&console)) {
         Ok(code) => code.into(),
         Err(error) => console.failure(&error).into(),
     }

@@ -9,8 +9,7 @@
 #![forbid(unsafe_code)]
 
 use std::{
-    fs,
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -21,9 +20,9 @@ use crate::{
     codec::compression::Compression,
     codec::digest::Digest,
     codec::format::Format,
-    error::{Error, Result, errno_of},
+    error::{Error, Result},
     exit_codes::ExitCode,
-    output::{fresh, sync_folder},
+    output::{self, Claim, Identity, Record},
     span::Span,
     system::{Moment, System, Taken},
 };
@@ -219,35 +218,50 @@ impl Manifest {
     }
 
     /// Puts it in place of what is there, so that a power cut leaves the one or the other: it is on
-    /// the disk when this returns.
-    pub fn store(&mut self, path: &Path) -> Result<()> {
+    /// the disk when this returns. There is room for another then, unless it is the `last`.
+    pub fn store(&mut self, record: &mut Record, last: bool) -> Result<()> {
         self.written = Moment::now();
-        self.try_store(path)
-            .map_err(|error| Error::io("cannot write manifest", path.display(), &error))
-    }
-
-    fn try_store(&self, path: &Path) -> io::Result<()> {
-        let mut name = path.as_os_str().to_owned();
-        name.push(".new");
-        let new = PathBuf::from(name);
-        let mut text = serde_json::to_vec_pretty(self)?;
+        let mut text = serde_json::to_vec_pretty(self).map_err(|error| {
+            Error::io(
+                "cannot write manifest",
+                record.path().display(),
+                &error.into(),
+            )
+        })?;
         text.push(b'\n');
-        let mut file = fresh::create(&new)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&new, path)?;
-        sync_folder(path)
+        record.store(&text, last)
     }
 }
 
-/// Removes the manifest of a dump that is going to be overwritten. Durable when this returns.
-pub fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Ok(()) => sync_folder(path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
+/// Whether `text` is a manifest, of this version or another.
+pub fn is_one(text: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "that they are there is what counts")]
+    struct Common {
+        schema: u32,
+        complete: bool,
+        region: String,
+        bytes: u64,
+        tool: String,
     }
-    .map_err(|error| Error::system("cannot remove manifest", path.display(), errno_of(&error)))
+    serde_json::from_slice::<Common>(text).is_ok()
+}
+
+/// Takes `path` for the manifest of a dump, while what is `taken` is read and written. With `force`, for a
+/// path that a person has named, what is there need not be a manifest.
+pub fn claim(path: &Path, taken: &[Identity], force: bool) -> Result<Record> {
+    Record::claim(&Claim {
+        path,
+        taken,
+        force,
+        is_record: is_one,
+    })
+}
+
+/// Removes the manifest of a dump that is going to be overwritten; a file of that name that is not a
+/// manifest stays. Durable when this returns.
+pub fn remove(path: &Path) -> Result<()> {
+    output::remove_record(path, is_one)
 }
 
 /// `<name>.json` beside `target`.
@@ -277,10 +291,11 @@ mod tests {
         let path = folder.path().join("a.json");
         let mut manifest = manifest();
         manifest.bytes = 3 << 30;
-        manifest.store(&path).unwrap();
+        let mut record = claim(&path, &[], false).unwrap();
+        manifest.store(&mut record, false).unwrap();
         assert_eq!(Manifest::load(&path).unwrap(), Some(manifest.clone()));
         manifest.complete = true;
-        manifest.store(&path).unwrap();
+        manifest.store(&mut record, true).unwrap();
         assert_eq!(Manifest::load(&path).unwrap(), Some(manifest));
         assert_eq!(folder.path().read_dir().unwrap().count(), 1);
     }
@@ -309,9 +324,28 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.json");
         remove(&path).unwrap();
-        manifest().store(&path).unwrap();
+        let mut record = claim(&path, &[], false).unwrap();
+        manifest().store(&mut record, true).unwrap();
         remove(&path).unwrap();
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn one_of_another_version_is_a_manifest_and_other_json_is_not() {
+        let mut json = serde_json::to_value(manifest()).unwrap();
+        assert!(is_one(json.to_string().as_bytes()));
+        json["schema"] = 9.into();
+        json["new"] = "x".into();
+        assert!(is_one(json.to_string().as_bytes()));
+        for text in [
+            "",
+            "{}",
+            "[]",
+            "{\"mine\": 1}",
+            "{\"schema\": 1, \"complete\": true}",
+        ] {
+            assert!(!is_one(text.as_bytes()), "{text}");
+        }
     }
 
     #[test]

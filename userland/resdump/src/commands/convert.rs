@@ -4,7 +4,6 @@
 //! order.
 
 use std::{
-    fs,
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
 };
@@ -21,11 +20,11 @@ use crate::{
     error::{Error, Result},
     exit_codes::ExitCode,
     manifest::{self, Manifest},
-    output::{fresh, sync_folder},
+    output::{Identity, Kind, Manner, Output, Permit, Request},
     readback::{self, ReadBack},
     signals::Stop,
     size,
-    source::Saved,
+    source::{Saved, Source},
     span::Span,
 };
 
@@ -79,15 +78,6 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let manifest = Manifest::load(&manifest::beside(&args.input))?;
     let stop = Stop::on_signals()?;
     let input = Input::open(&args.input, manifest.as_ref(), &stop)?;
-    if args.output.exists() && !args.force {
-        return Err(Error::new(
-            ExitCode::Target,
-            "target exists",
-            args.output.display(),
-            Errno::EEXIST,
-            "--force overwrites it",
-        ));
-    }
     let (bytes, from) = (input.contents.bytes, input.contents.format);
     let base = args.base.or(input.contents.base);
     let header = match args.to {
@@ -95,19 +85,25 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
         Format::Elf => elf::header(&image(args, &input, manifest.as_ref(), needed(base)?)),
         Format::Lime => lime_header(args, bytes, needed(base)?)?,
     };
-    let new = args.output.with_added_extension("new");
-    let written = write(args, input, &header, &new, manifest.as_ref()).and_then(|()| {
+    let request = Request {
+        path: &args.output,
+        manner: Manner::Whole,
+        permit: Permit {
+            force: args.force,
+            ..Permit::default()
+        },
+        inputs: &input.identities,
+    };
+    let output = Output::open(&request, Some(&stop))?;
+    output.expect_room(header.len() as u64 + bytes)?;
+    write(args, input, &header, &output, manifest.as_ref())?;
+    if output.kind() == Kind::File {
         // One that speaks of what was there before.
-        manifest::remove(&manifest::beside(&args.output))?;
-        fs::rename(&new, &args.output)
-            .and_then(|()| sync_folder(&args.output))
-            .map_err(|error| Error::io("cannot rename", args.output.display(), &error))
-    });
-    if let Err(error) = written {
-        // The first failure is the one to tell about.
-        let _ = fs::remove_file(&new);
-        return Err(error);
+        for stale in [output.path(), output.real_path()] {
+            manifest::remove(&manifest::beside(stale))?;
+        }
     }
+    output.commit()?;
     let converted = Converted {
         input: &args.input.to_string_lossy(),
         output: &args.output.to_string_lossy(),
@@ -130,6 +126,8 @@ struct Input {
     /// The first bytes of the file, where it has headers.
     head: Vec<u8>,
     reader: ReadBack,
+    /// What must not be written to meanwhile.
+    identities: Vec<Identity>,
 }
 
 impl Input {
@@ -145,6 +143,13 @@ impl Input {
                 },
                 head: Vec::new(),
                 reader: ReadBack::of(path, manifest, stop)?,
+                identities: [
+                    Identity::named(path),
+                    Identity::named(&manifest::beside(path)),
+                ]
+                .into_iter()
+                .flatten()
+                .collect(),
             });
         }
         let saved = Saved::open(path)?;
@@ -160,6 +165,7 @@ impl Input {
         Ok(Self {
             contents,
             head: saved.head().to_vec(),
+            identities: saved.identities(),
             reader: ReadBack::open(path, data, stop)?,
         })
     }
@@ -233,16 +239,16 @@ fn image(args: &Args, input: &Input, manifest: Option<&Manifest>, base: u64) -> 
     }
 }
 
-/// Headers and bytes, durable; the digest is checked if the manifest has one.
+/// Headers and bytes; the digest is checked if the manifest has one.
 fn write(
     args: &Args,
     mut input: Input,
     header: &[u8],
-    new: &Path,
+    output: &Output,
     manifest: Option<&Manifest>,
 ) -> Result<()> {
-    let failed = |error: io::Error| Error::io("cannot write", new.display(), &error);
-    let mut out = BufWriter::new(fresh::create(new).map_err(failed)?);
+    let failed = |error: io::Error| Error::io("cannot write", args.output.display(), &error);
+    let mut out = BufWriter::new(output.file());
     out.write_all(header).map_err(failed)?;
 
     let whole = manifest.filter(|manifest| manifest.bytes == manifest.origin.length);
@@ -260,8 +266,5 @@ fn write(
     {
         return Err(readback::differs(&args.input, &found, expected));
     }
-    let file = out
-        .into_inner()
-        .map_err(|error| failed(error.into_error()))?;
-    file.sync_all().map_err(failed)
+    out.flush().map_err(failed)
 }

@@ -18,6 +18,7 @@ use crate::{
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
     manifest::{Manifest, Origin},
+    output::Identity,
     span::Span,
     system::Taken,
 };
@@ -44,6 +45,11 @@ pub trait Source: Sync {
 
     /// The open file, which can be mapped.
     fn file(&self) -> &File;
+
+    /// What must not be written to while this is read: the file, and what is known of it.
+    fn identities(&self) -> Vec<Identity> {
+        Identity::of(self.file()).into_iter().collect()
+    }
 
     /// Where the source's first byte is in the file.
     fn start(&self) -> u64 {

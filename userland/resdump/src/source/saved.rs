@@ -2,7 +2,12 @@
 
 //! A file that was saved from a region, in any format.
 
-use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
 
 use nix::errno::Errno;
 
@@ -12,6 +17,7 @@ use crate::{
     error::{Error, Result},
     exit_codes::ExitCode,
     manifest::{self, Manifest},
+    output::Identity,
     span::Span,
 };
 
@@ -22,6 +28,8 @@ const HEAD: usize = 4096;
 #[derive(Debug)]
 pub struct Saved {
     path: String,
+    /// Where its manifest is, if it has one.
+    manifest: PathBuf,
     file: File,
     contents: Contents,
     head: Vec<u8>,
@@ -52,6 +60,7 @@ impl Saved {
         }
         Ok(Self {
             path: path.display().to_string(),
+            manifest: manifest::beside(path),
             file,
             contents,
             head,
@@ -101,6 +110,13 @@ impl Source for Saved {
 
     fn file(&self) -> &File {
         &self.file
+    }
+
+    fn identities(&self) -> Vec<Identity> {
+        [Identity::of(&self.file), Identity::named(&self.manifest)]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     fn start(&self) -> u64 {

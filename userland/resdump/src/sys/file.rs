@@ -12,9 +12,6 @@ use nix::{
 
 use crate::span::{Alignment, Span};
 
-/// `RAMFS_MAGIC` of linux/magic.h: the root file system that an initramfs is unpacked to.
-const RAMFS_MAGIC: u32 = 0x8584_58f6;
-
 /// What `statx(STATX_DIOALIGN)` says of an open file or block device: `None` where the kernel or the
 /// file system does not know, `EOPNOTSUPP` where it knows that there is no direct I/O.
 pub fn direct_io_alignment(file: &File) -> Result<Option<Alignment>> {
@@ -81,8 +78,8 @@ pub fn available(file: &File) -> Result<u64> {
         .saturating_mul(u64::from(stat.f_frsize as u32)))
 }
 
-/// Whether the file system of `file` keeps it in memory only.
-pub fn is_in_memory(file: &File) -> Result<bool> {
+/// The magic number of the file system of `file`, as in linux/magic.h.
+pub fn file_system(file: &File) -> Result<u32> {
     let mut stat = MaybeUninit::<libc::statfs64>::zeroed();
     // SAFETY: The descriptor is open, `stat` has room for the answer.
     Errno::result(unsafe { libc::fstatfs64(file.as_raw_fd(), stat.as_mut_ptr()) })?;
@@ -90,6 +87,5 @@ pub fn is_in_memory(file: &File) -> Result<bool> {
     let stat = unsafe { stat.assume_init() };
     // Magic numbers have 32 bits; the type that holds them differs between machines.
     #[allow(clippy::unnecessary_cast, reason = "it depends on the machine")]
-    let magic = stat.f_type as u32;
-    Ok(magic == libc::TMPFS_MAGIC as u32 || magic == RAMFS_MAGIC)
+    Ok(stat.f_type as u32)
 }

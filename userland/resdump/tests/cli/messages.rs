@@ -131,7 +131,11 @@ fn every_error() {
         "dump ./saved ./out --keep-free 1E",
         "dump ./saved ./out --manifest ./none/out.json",
         "dump ./saved ./out --compress lz4 --strict",
-        "dump ./saved ./odd --force --no-manifest",
+        "dump ./saved ./odd --force",
+        "dump ./saved ./saved --force",
+        "dump ./saved ./out --manifest ./saved --force",
+        "dump ./saved ./out --manifest ./precious",
+        "dump ./saved /dev/none",
         "dump ./saved ./precious --resume",
         "dump ./saved ./broken --resume",
         "dump ./saved ./half --resume",
@@ -156,6 +160,7 @@ fn every_error() {
         "convert ./saved ./precious --to raw",
         "convert ./saved ./folder --to raw --force",
         "convert ./saved ./none/out --to raw",
+        "convert ./saved /dev/full --to raw",
         "convert ./saved ./out --to lime",
         "convert ./empty ./out --to lime --base 0",
         "receive ./none ./out",
@@ -179,7 +184,7 @@ fn every_error_beside_other_output() {
 }
 
 /// What nobody can bring about at will, or only another test does.
-const NOT_SHOWN: [&str; 22] = [
+const NOT_SHOWN: [&str; 23] = [
     // A kernel or a disk that fails in the middle.
     "cannot allocate",
     "cannot handle",
@@ -187,6 +192,7 @@ const NOT_SHOWN: [&str; 22] = [
     "cannot inspect target",
     "cannot read",
     "cannot read back",
+    "cannot remove manifest",
     "cannot set length",
     "cannot sync",
     "cannot write header",

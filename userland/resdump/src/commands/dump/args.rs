@@ -2,10 +2,7 @@
 
 //! Arguments of `dump`.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
@@ -19,9 +16,8 @@ use crate::{
     engine::{Name, Settings},
     error::{Error, Result},
     exit_codes::ExitCode,
-    journal::Journal,
-    manifest::{self, Manifest},
-    output::{Kind, Permit, Place},
+    manifest,
+    output::{Kind, Output, Permit, Place},
     size,
 };
 
@@ -146,8 +142,8 @@ impl Args {
         }
     }
 
-    pub(super) fn journal(&self, path: &Path, manifest: Manifest) -> Result<Journal> {
-        Journal::begin(path, manifest, Duration::from_secs(self.checkpoint))
+    pub(super) fn period(&self) -> Duration {
+        Duration::from_secs(self.checkpoint)
     }
 
     pub(super) fn permit(&self) -> Permit {
@@ -201,12 +197,17 @@ impl Args {
         }
     }
 
+    /// Whether there is to be a manifest.
+    pub(super) fn has_manifest(&self, kind: Kind) -> bool {
+        !self.no_manifest && !self.no_sync && (self.manifest.is_some() || kind == Kind::File)
+    }
+
     /// Where the manifest goes to, if there is to be one.
-    pub(super) fn manifest(&self, kind: Kind) -> Option<PathBuf> {
-        match (&self.manifest, kind) {
+    pub(super) fn manifest(&self, target: &Output) -> Option<PathBuf> {
+        match (&self.manifest, target.kind()) {
             _ if self.no_manifest || self.no_sync => None,
             (Some(path), _) => Some(path.clone()),
-            (None, Kind::File) => Some(manifest::beside(&self.target)),
+            (None, Kind::File) => Some(manifest::beside(target.lasting_path())),
             (None, Kind::Block | Kind::Stream) => None,
         }
     }

@@ -67,7 +67,7 @@ pub(super) fn incomplete(
             "{reason}; {done} of {whole} bytes were written and cannot be made durable: {}",
             trusted(kept, is_snapshot)
         );
-    } else if done > 0 && (is_snapshot || args.manifest(kind).is_some()) {
+    } else if done > 0 && (is_snapshot || args.has_manifest(kind)) {
         advice += ", ";
         advice += next(is_snapshot);
     } else if done > 0 {

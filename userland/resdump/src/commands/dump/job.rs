@@ -18,7 +18,7 @@ use crate::{
     engine::{self, Engine, Moved, Piece, Sparse},
     error::{Error, Result},
     journal::Journal,
-    output::{Holes, Target},
+    output::{Holes, Output},
     progress::Progress,
     readback::ReadBack,
     report::{Clock, Report},
@@ -32,7 +32,7 @@ use crate::{
 pub(super) struct Job<'a> {
     pub(super) args: &'a Args,
     pub(super) source: &'a dyn Source,
-    pub(super) target: &'a Target,
+    pub(super) target: &'a Output,
     pub(super) layout: &'a Layout,
     pub(super) stop: &'a Stop,
 }
@@ -125,11 +125,6 @@ impl Job<'_> {
             } else {
                 transfer::run(engine, file, piece, self.stop, progress)
             };
-        }
-        if moved.direct > 0 && self.target.copies() {
-            log::warn!("the target is in memory: nothing went by direct I/O");
-            moved.copied += moved.direct;
-            moved.direct = 0;
         }
         if moved.error.is_none() && room < plan.span.length {
             moved.error = Some(Errno::ENOSPC);

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use nix::errno::Errno;
 
-use super::{abandon, args::Args, begin, distrust_unless, no_digest, record};
+use super::{abandon, args::Args, begin, distrust_unless, no_digest, open, record};
 use crate::{
     codec::compression::Compression,
     console::Console,
@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
     journal::Journal,
-    output::{Holes, Kind, Target},
+    output::{Holes, Kind, Manner, Output},
     progress::Progress,
     readback::ReadBack,
     report::{Clock, Report},
@@ -33,8 +33,8 @@ pub(super) fn run(
     console: &Console,
 ) -> Result<ExitCode> {
     let span = Span::new(args.offset, args.length, source.size())?;
-    let target = Target::open(&args.target, false, args.permit())?;
-    target.lock()?;
+    let stop = Stop::on_signals()?;
+    let mut target = open(args, Manner::Buffered, source)?;
     if target.kind() == Kind::Block {
         return Err(Error::new(
             ExitCode::Usage,
@@ -44,14 +44,7 @@ pub(super) fn run(
             "nothing would say where the data ends: dump to a file",
         ));
     }
-    let journal = match prepare(args, compression, source, span, &target) {
-        Ok(journal) => journal,
-        Err(error) => {
-            abandon(args, target);
-            return Err(error);
-        }
-    };
-    let stop = Stop::on_signals()?;
+    let journal = prepare(args, compression, source, span, &target)?;
     let name = args.target.to_string_lossy();
     let mut report = Report::of(source, span);
     report.target(&name, Kind::File, 0);
@@ -128,9 +121,11 @@ pub(super) fn run(
         distrust_unless(&verified, &mut report);
         error = verified.err();
     }
-    if bytes == 0 {
-        drop(journal);
-        abandon(args, target);
+    if bytes > 0 {
+        target.keep();
+    }
+    if target.is_new() {
+        abandon(journal);
     } else if let Some(journal) = journal {
         report.manifest = Some(journal.path().display().to_string());
         let stored = journal.finish(|manifest| record(manifest, &report, error.as_ref()));
@@ -144,12 +139,13 @@ fn prepare(
     compression: Compression,
     source: &dyn Source,
     span: Span,
-    target: &Target,
+    target: &Output,
 ) -> Result<Option<Journal>> {
     let mut manifest = source.manifest(span, args.format, 0);
     manifest.compression = Some(compression);
     manifest.stored = Some(0);
-    let journal = begin(args, target, manifest)?;
+    let journal = begin(args, source, target, manifest)?;
+    target.begin();
     target.truncate(0)?;
     Ok(journal)
 }

@@ -2,7 +2,7 @@
 
 //! `resdump receive`: the other end of `resdump dump REGION tcp:HOST:PORT` and of `resdump send`.
 
-use std::{fs::File, io, path::PathBuf};
+use std::{fs::File, path::PathBuf};
 
 use nix::errno::Errno;
 use serde::Serialize;
@@ -11,10 +11,11 @@ use crate::{
     codec::digest::Digest,
     codec::format::Format,
     console::Console,
-    error::{Error, Result, errno_of},
+    error::{Error, Result},
     exit_codes::ExitCode,
     journal::{Journal, PERIOD},
     manifest::{self, Manifest},
+    output::{Kind, Manner, Output, Permit, Request},
 };
 
 mod serial;
@@ -62,7 +63,7 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
 
 /// Makes it known that `bytes` of what is described by `manifest` are in the file. Nothing else that
 /// a stranger says of the file is believed.
-fn begin(args: &Args, manifest: Manifest, bytes: u64) -> Result<Journal> {
+fn begin(output: &Output, manifest: Manifest, bytes: u64) -> Result<Journal> {
     let manifest = Manifest {
         complete: false,
         bytes,
@@ -74,7 +75,11 @@ fn begin(args: &Args, manifest: Manifest, bytes: u64) -> Result<Journal> {
         engine: "receive".into(),
         ..manifest
     };
-    Journal::begin(&manifest::beside(&args.file), manifest, PERIOD)
+    let path = manifest::beside(output.lasting_path());
+    let record = manifest::claim(&path, &[output.identity()?], false)?;
+    let journal = Journal::begin(record, manifest, PERIOD)?;
+    output.begin();
+    Ok(journal)
 }
 
 /// Makes what has come durable.
@@ -116,16 +121,28 @@ fn say(
     Ok(error.map_or(ExitCode::Ok, |error| console.complain(&error)))
 }
 
-fn cannot_create(args: &Args, error: &io::Error) -> Error {
-    match errno_of(error) {
-        Errno::EEXIST => Error::new(
+/// Opens the file that is made, or gone on with.
+fn open(args: &Args, resume: bool) -> Result<Output> {
+    let request = Request {
+        path: &args.file,
+        manner: Manner::Buffered,
+        permit: Permit {
+            force: args.force,
+            resume,
+            ..Permit::default()
+        },
+        inputs: &[],
+    };
+    let output = Output::open(&request, None)?;
+    match output.kind() {
+        Kind::File => Ok(output),
+        _ => Err(Error::new(
             ExitCode::Target,
-            "target exists",
+            "target is of the wrong type",
             args.file.display(),
-            Errno::EEXIST,
-            "--force overwrites it",
-        ),
-        errno => Error::system("cannot open target", args.file.display(), errno),
+            Errno::EINVAL,
+            "give a file",
+        )),
     }
 }
 
@@ -156,7 +173,7 @@ mod tests {
             compression: Some(Compression::Lz4),
             ..Manifest::begin(origin, Format::Elf, 4096, 0)
         };
-        begin(&args, sent, 0).unwrap();
+        begin(&open(&args, false).unwrap(), sent, 0).unwrap();
         let kept = Manifest::load(&manifest::beside(&args.file)).unwrap();
         let kept = kept.unwrap();
         assert_eq!((kept.complete, kept.bytes, kept.data_offset), (false, 0, 0));

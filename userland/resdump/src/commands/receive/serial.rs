@@ -2,12 +2,7 @@
 
 //! The other end of `resdump send`: a serial device, or standard input and output.
 
-use std::{
-    fs::{File, OpenOptions},
-    io,
-    os::unix::fs::{FileExt, OpenOptionsExt},
-    path::Path,
-};
+use std::{io, os::unix::fs::FileExt, path::Path};
 
 use nix::errno::Errno;
 
@@ -20,6 +15,7 @@ use crate::{
     exit_codes::ExitCode,
     journal::Journal,
     manifest::{self, Manifest, Origin},
+    output::Output,
     progress::Progress,
     readback::ReadBack,
     signals::Stop,
@@ -51,7 +47,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<ExitCode> {
 /// The file that is made.
 struct Store<'a> {
     args: &'a Args,
-    file: File,
+    output: Output,
     /// Of an interrupted transfer.
     before: Option<Manifest>,
     /// Since a sender has said what comes.
@@ -73,17 +69,9 @@ impl<'a> Store<'a> {
             true => Manifest::load(&manifest::beside(&args.file))?,
             false => None,
         };
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .create_new(!args.force && before.is_none())
-            .truncate(false)
-            .mode(0o600)
-            .open(&args.file)
-            .map_err(|error| super::cannot_create(args, &error))?;
         Ok(Self {
             args,
-            file,
+            output: super::open(args, before.is_some())?,
             before,
             coming: None,
             show,
@@ -93,13 +81,10 @@ impl<'a> Store<'a> {
     fn finish(self, name: &str, taken: io::Result<()>, console: &Console) -> Result<ExitCode> {
         let Some(mut coming) = self.coming else {
             let errno = taken.err().map_or(Errno::ENODATA, |error| errno_of(&error));
-            if self.file.metadata().is_ok_and(|it| it.len() == 0) {
-                let _ = std::fs::remove_file(&self.args.file);
-            }
             return Err(ended(name, 0, 0, errno));
         };
         drop(coming.progress);
-        super::sync(&self.file, &mut coming.journal, name)?;
+        super::sync(self.output.file(), &mut coming.journal, name)?;
         let (bytes, length) = (coming.bytes, coming.origin.length);
         let error = taken
             .err()
@@ -142,9 +127,10 @@ impl Sink for Store<'_> {
             None => 0,
         };
         let journal =
-            super::begin(self.args, header.manifest, bytes).map_err(|error| error.errno)?;
+            super::begin(&self.output, header.manifest, bytes).map_err(|error| error.errno)?;
         // Not before: what was there may be a complete dump, and is said to be one.
-        self.file.set_len(bytes)?;
+        self.output.truncate(bytes).map_err(|error| error.errno)?;
+        self.output.keep();
         self.coming = Some(Coming {
             progress: Progress::new(origin.length, self.show),
             origin,
@@ -163,11 +149,12 @@ impl Sink for Store<'_> {
             None if payload.len() == length => payload.to_vec(),
             None => return Err(Errno::EPROTO.into()),
         };
-        self.file.write_all_at(&unpacked, coming.bytes)?;
+        self.output.file().write_all_at(&unpacked, coming.bytes)?;
         coming.bytes += unpacked.len() as u64;
         coming.progress.at(coming.bytes);
         let bytes = coming.bytes;
-        coming.journal.at(|| self.file.sync_data().map(|()| bytes));
+        let file = self.output.file();
+        coming.journal.at(|| file.sync_data().map(|()| bytes));
         Ok(())
     }
 
@@ -176,7 +163,8 @@ impl Sink for Store<'_> {
         if coming.bytes != coming.origin.length || trailer.bytes != coming.bytes {
             return Err(Errno::ENODATA.into());
         }
-        coming.journal.sync(|| self.file.sync_all())?;
+        let file = self.output.file();
+        coming.journal.sync(|| file.sync_all())?;
         let algorithm = trailer.digest.as_ref().map(|digest| digest.algorithm);
         let data = crate::span::Span {
             offset: 0,

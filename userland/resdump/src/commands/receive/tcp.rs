@@ -3,15 +3,13 @@
 //! The other end of `resdump dump REGION tcp:HOST:PORT`.
 
 use std::{
-    fs::{File, OpenOptions},
     io::{self, BufReader, Read, Write},
     net::TcpListener,
-    os::unix::fs::OpenOptionsExt,
 };
 
 use nix::errno::Errno;
 
-use super::{Args, Received, begin, cannot_create, record, say, sync};
+use super::{Args, Received, begin, record, say, sync};
 use crate::{
     codec::digest::{Algorithm, Hasher},
     console::{self, Console},
@@ -34,13 +32,14 @@ pub(super) fn run(args: &Args, place: &str, console: &Console) -> Result<ExitCod
             "send with 'resdump dump REGION tcp:HOST:PORT'",
         )
     })?;
-    let mut file = create(args)?;
+    let mut output = super::open(args, false)?;
     let origin = &header.manifest.origin;
     let (region, length) = (origin.region.clone(), origin.length);
-    let mut journal = begin(args, header.manifest, 0)?;
+    let mut journal = begin(&output, header.manifest, 0)?;
     // Not before: what was there may be a complete dump, and is said to be one.
-    file.set_len(0)
-        .map_err(|error| Error::io("cannot set length", &name, &error))?;
+    output.truncate(0)?;
+    output.keep();
+    let mut file = output.file();
 
     let mut progress = Progress::new(length, !args.quiet && !console.is_json());
     let mut sum = Sum::new(header.digest);
@@ -56,7 +55,7 @@ pub(super) fn run(args: &Args, place: &str, console: &Console) -> Result<ExitCod
     let result = taken
         .map_err(|error| incomplete(&name, bytes, length, errno_of(&error)))
         .and_then(|trailer| sum.check(&name, length, &trailer).map(|()| trailer.digest));
-    sync(&file, &mut journal, &name)?;
+    sync(file, &mut journal, &name)?;
     let (digest, error) = match result {
         Ok(digest) => (digest, None),
         Err(error) => (None, Some(error)),
@@ -98,17 +97,6 @@ fn accept(args: &Args, place: &str) -> Result<impl Read> {
     let (connection, peer) = listener.accept().map_err(failed)?;
     log::info!("connection from {peer}");
     Ok(connection)
-}
-
-fn create(args: &Args) -> Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .create_new(!args.force)
-        .truncate(false)
-        .mode(0o600)
-        .open(&args.file)
-        .map_err(|error| cannot_create(args, &error))
 }
 
 /// Gives each block to `store`, and returns what the sender says at the end.
