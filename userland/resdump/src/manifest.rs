@@ -8,12 +8,8 @@
 
 #![forbid(unsafe_code)]
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -21,14 +17,19 @@ use crate::{
     codec::digest::Digest,
     codec::format::Format,
     error::{Error, Result},
-    exit_codes::ExitCode,
     output::{self, Claim, Identity, Record},
     span::Span,
     system::{Moment, System, Taken},
 };
 
+mod read;
+
 /// Version of the manifest. Grows when a field changes its meaning or goes away.
 pub const SCHEMA: u32 = 1;
+
+/// Version of the manifest of a dump of several ranges: `data_offset` and `bytes` alone do not say
+/// where its bytes are.
+pub const SCHEMA_RANGES: u32 = 2;
 
 /// What is known of a dump.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +54,16 @@ pub struct Manifest {
     pub snapshot: Option<Taken>,
     /// Where the first byte of the region is in the file or device.
     pub data_offset: u64,
+    /// Where the layout begins in the file or device; not known of old manifests.
+    #[serde(default)]
+    pub seek: Option<u64>,
+    /// Where each range is, if there are several. `bytes` and `length` are of all together, in this
+    /// order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ranges: Vec<Part>,
+    /// Of the bytes of the file that are the layout's and not the region's.
+    #[serde(default)]
+    pub headers: Option<Digest>,
     /// The durable contiguous prefix, in bytes.
     pub bytes: u64,
     /// Those that went by DMA from the region's own pages.
@@ -98,6 +109,20 @@ pub struct Origin {
     pub length: u64,
 }
 
+/// One of several ranges.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Label of its region, where it has one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Physical address of its first byte.
+    pub base: Option<u64>,
+    /// Its bytes.
+    pub length: u64,
+    /// Where its first byte is in the file or device.
+    pub data_offset: u64,
+}
+
 impl Origin {
     /// Physical address of the first byte of the dump.
     pub fn start(&self) -> Option<u64> {
@@ -118,6 +143,9 @@ impl Manifest {
             stored: None,
             snapshot: None,
             data_offset,
+            seek: None,
+            ranges: Vec::new(),
+            headers: None,
             bytes: 0,
             direct: 0,
             copied: 0,
@@ -143,6 +171,8 @@ impl Manifest {
             schema: u32,
             #[serde(flatten)]
             origin: &'a Origin,
+            #[serde(skip_serializing_if = "<[Part]>::is_empty")]
+            ranges: &'a [Part],
             tool: &'a str,
             abi: u32,
             system: &'a System,
@@ -151,6 +181,7 @@ impl Manifest {
         let note = Note {
             schema: self.schema,
             origin: &self.origin,
+            ranges: &self.ranges,
             tool: &self.tool,
             abi: self.abi,
             system: &self.system,
@@ -159,62 +190,19 @@ impl Manifest {
         serde_json::to_vec(&note).unwrap_or_default()
     }
 
+    /// Says where each range is: nothing for one range, which `data_offset` says already.
+    pub fn set_ranges(&mut self, ranges: Vec<Part>) {
+        let several = ranges.len() > 1;
+        self.schema = if several { SCHEMA_RANGES } else { SCHEMA };
+        self.ranges = if several { ranges } else { Vec::new() };
+    }
+
     /// The part of the file or device that holds the dump so far.
     pub fn data(&self) -> Span {
         Span {
             offset: self.data_offset,
             length: self.bytes,
         }
-    }
-
-    /// Fails with `ENODATA` if nothing of the dump in `path` is known to be there; warns if not all is.
-    pub fn expect_some(&self, path: &Path) -> Result<()> {
-        let (bytes, length) = (self.bytes, self.origin.length);
-        let name = path.display();
-        match (self.complete, bytes) {
-            (true, _) => Ok(()),
-            (false, 0) => Err(Error::new(
-                ExitCode::Incomplete,
-                "dump is incomplete",
-                name,
-                Errno::ENODATA,
-                format!(
-                    "nothing of it can be trusted: remove {} to read it nevertheless",
-                    beside(path).display()
-                ),
-            )),
-            (false, _) => {
-                log::warn!("{name}: the dump is incomplete, {bytes} of {length} bytes are there");
-                Ok(())
-            }
-        }
-    }
-
-    /// Reads a manifest. `Ok(None)` when there is none.
-    pub fn load(path: &Path) -> Result<Option<Self>> {
-        let text = match fs::read(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io("cannot read manifest", path.display(), &error)),
-        };
-        let invalid = |advice: String| {
-            Error::new(
-                ExitCode::Incomplete,
-                "not a manifest",
-                path.display(),
-                Errno::EBADMSG,
-                advice,
-            )
-        };
-        let manifest: Self =
-            serde_json::from_slice(&text).map_err(|error| invalid(error.to_string()))?;
-        if manifest.schema != SCHEMA {
-            return Err(invalid(format!(
-                "it has schema {}, this program knows {SCHEMA}",
-                manifest.schema
-            )));
-        }
-        Ok(Some(manifest))
     }
 
     /// Puts it in place of what is there, so that a power cut leaves the one or the other: it is on
@@ -273,7 +261,10 @@ pub fn beside(target: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::exit_codes::ExitCode;
 
     fn manifest() -> Manifest {
         let origin = Origin {
@@ -294,7 +285,7 @@ mod tests {
         let mut record = claim(&path, &[], false).unwrap();
         manifest.store(&mut record, false).unwrap();
         assert_eq!(Manifest::load(&path).unwrap(), Some(manifest.clone()));
-        manifest.complete = true;
+        (manifest.complete, manifest.bytes) = (true, 5 << 30);
         manifest.store(&mut record, true).unwrap();
         assert_eq!(Manifest::load(&path).unwrap(), Some(manifest));
         assert_eq!(folder.path().read_dir().unwrap().count(), 1);

@@ -124,6 +124,9 @@ pub struct Report<'a> {
     pub manifest: Option<String>,
     /// Whether all that was asked for is on the target.
     pub complete: bool,
+    /// Why the source was not complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_error: Option<String>,
 }
 
 impl<'a> Report<'a> {
@@ -158,6 +161,7 @@ impl<'a> Report<'a> {
             verified: false,
             manifest: None,
             complete: false,
+            source_error: None,
         }
     }
 
@@ -165,6 +169,7 @@ impl<'a> Report<'a> {
     pub fn of(source: &'a dyn Source, span: Span) -> Self {
         Self {
             snapshot: source.taken(),
+            source_error: source.incomplete(),
             ..Self::new(source.name(), source.base(), span)
         }
     }

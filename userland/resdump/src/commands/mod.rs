@@ -8,6 +8,7 @@ pub mod bench;
 pub mod convert;
 pub mod doctor;
 pub mod dump;
+pub mod input;
 pub mod list;
 pub mod load;
 pub mod receive;

@@ -91,7 +91,7 @@ mod tests {
     use std::os::unix::fs::FileExt;
 
     use super::*;
-    use crate::source::{Saved, Source};
+    use crate::source::{How, Saved, Source};
 
     const SIZE: u64 = 4 << 20;
 
@@ -102,7 +102,7 @@ mod tests {
         bytes[zeros].fill(0);
         fs::write(folder.path().join("source"), &bytes).unwrap();
         fs::write(folder.path().join("copy"), &bytes).unwrap();
-        let source = Saved::open(&folder.path().join("source")).unwrap();
+        let source = Saved::open(&folder.path().join("source"), &How::default()).unwrap();
         let file = File::options().write(true).open(folder.path().join("copy"));
         (folder, source, file.unwrap())
     }

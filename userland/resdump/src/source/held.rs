@@ -10,13 +10,14 @@ use resmem_abi::abi::SNAPSHOT_MAX;
 
 use super::{Region, Source};
 use crate::{
+    codec::format::machine::Machine,
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
     signals::Stop,
     size,
     span::Span,
     sys::snapshot,
-    system::{Moment, Taken},
+    system::{Moment, System, Taken},
 };
 
 /// Bytes copied at a time.
@@ -30,6 +31,9 @@ pub struct Held {
     abi: u32,
     file: File,
     size: u64,
+    machine: Option<Machine>,
+    system: System,
+    incomplete: Option<String>,
     taken: Option<Taken>,
 }
 
@@ -44,6 +48,9 @@ impl Held {
             abi: source.abi(),
             file,
             size,
+            machine: source.machine(),
+            system: source.system(),
+            incomplete: source.incomplete(),
             taken: None,
         })
     }
@@ -122,6 +129,18 @@ impl Source for Held {
         self.abi
     }
 
+    fn machine(&self) -> Option<Machine> {
+        self.machine
+    }
+
+    fn system(&self) -> System {
+        self.system.clone()
+    }
+
+    fn incomplete(&self) -> Option<String> {
+        self.incomplete.clone()
+    }
+
     fn taken(&self) -> Option<Taken> {
         self.taken
     }
@@ -130,7 +149,7 @@ impl Source for Held {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::Saved;
+    use crate::source::{How, Saved};
 
     #[test]
     fn a_copy_has_the_bytes_where_they_were() {
@@ -138,7 +157,7 @@ mod tests {
         let path = folder.path().join("saved");
         let bytes: Vec<u8> = (0..3_000_000u32).map(|n| (n / 11) as u8).collect();
         std::fs::write(&path, &bytes).unwrap();
-        let source = Saved::open(&path).unwrap();
+        let source = Saved::open(&path, &How::default()).unwrap();
         let span = Span {
             offset: 4097,
             length: 2_500_000,

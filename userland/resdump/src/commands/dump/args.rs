@@ -9,6 +9,7 @@ use clap::builder::TypedValueParser;
 use nix::errno::Errno;
 use resmem_abi::abi::{CHUNK_DEFAULT, DEPTH_DEFAULT, DEPTH_MAX};
 
+use super::super::input::TakeArgs;
 use crate::{
     codec::compression::Compression,
     codec::digest::Algorithm,
@@ -120,6 +121,9 @@ pub struct Args {
     /// Do not wait until the data is durable; there is no manifest then
     #[arg(long, conflicts_with_all = ["manifest", "resume"])]
     pub(super) no_sync: bool,
+
+    #[command(flatten)]
+    pub(super) take: TakeArgs,
 
     /// No progress, no final line
     #[arg(short, long)]

@@ -8,13 +8,14 @@ use nix::errno::Errno;
 
 use super::{
     args::Args,
+    core,
     incomplete::{incomplete, trusted},
     layout::Layout,
     no_digest,
 };
 use crate::{
     codec::digest::Digest,
-    codec::format::{Format, elf},
+    codec::format::Format,
     engine::{self, Engine, Moved, Piece, Sparse},
     error::{Error, Result},
     journal::Journal,
@@ -226,19 +227,8 @@ impl Job<'_> {
             return Ok(());
         }
         let layout = self.layout;
-        let note = self
-            .source
-            .manifest(layout.span, Format::Elf, layout.data_offset)
-            .note();
-        let header = elf::header(&elf::Image {
-            endian: elf::native_endian(),
-            machine: elf::native_machine(),
-            base: self.source.base().unwrap_or(0) + self.layout.span.offset,
-            length: self.layout.span.length,
-            stored,
-            data_offset: self.layout.data_offset - self.args.seek,
-            note,
-        });
+        let at = layout.data_offset - self.args.seek;
+        let header = core::header(self.source, layout.span, stored, at)?;
         self.target
             .write_tail(&header, self.args.seek)
             .map_err(|errno| {

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 
 use nix::errno::Errno;
 
-use super::args::Args;
+use super::{args::Args, core};
 use crate::{
     codec::digest::Digest,
     codec::format::{Format, elf},
@@ -55,7 +55,11 @@ impl Layout {
             alignment.memory = 1;
         }
         let data_offset = match args.format {
-            Format::Elf => args.seek.saturating_add(header_bytes(alignment)),
+            Format::Elf => {
+                let align = alignment.offset.into();
+                args.seek
+                    .saturating_add(core::header_bytes(source, span, align)?)
+            }
             Format::Raw | Format::Lime => args.seek,
         };
         let mut layout = Self {
@@ -122,10 +126,6 @@ impl Layout {
         }
         Ok(room)
     }
-}
-
-fn header_bytes(alignment: Alignment) -> u64 {
-    elf::DATA_OFFSET.max(alignment.offset.into())
 }
 
 fn plan(source: &dyn Source, span: Span, seek: u64, alignment: Alignment) -> Result<Plan> {

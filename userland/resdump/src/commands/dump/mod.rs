@@ -21,6 +21,7 @@ use crate::{
 };
 
 mod args;
+mod core;
 mod incomplete;
 mod job;
 mod layout;
@@ -34,7 +35,8 @@ use layout::Layout;
 /// Runs `dump`.
 pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     args.check()?;
-    dump(args, &*source::open(&args.region)?, console)
+    let source = source::open_one(&args.region, &args.take.how())?;
+    dump(args, &*source, console)
 }
 
 /// Dumps `source`, whatever `args.region` says.
@@ -120,6 +122,7 @@ fn prepare(
     target: &Output,
 ) -> Result<Option<Journal>> {
     let mut manifest = source.manifest(layout.span, args.format, layout.data_offset);
+    manifest.seek = Some(args.seek);
     manifest.bytes = layout.done;
     manifest.resumed = layout.done;
     manifest.digest.clone_from(&layout.digest);
@@ -204,7 +207,7 @@ fn no_digest(args: &Args) -> Error {
 /// The last word on a dump.
 fn record(manifest: &mut Manifest, report: &Report<'_>, error: Option<&Error>) {
     let synced = report.synced == Some(true);
-    manifest.complete = report.complete && synced;
+    manifest.complete = report.complete && synced && report.source_error.is_none();
     // Without a sync that worked, what was known before is all that is known.
     if synced {
         manifest.bytes = report.bytes;
@@ -219,7 +222,9 @@ fn record(manifest: &mut Manifest, report: &Report<'_>, error: Option<&Error>) {
         manifest.digest.clone_from(&report.digest);
     }
     manifest.verified = report.verified;
-    manifest.error = error.map(ToString::to_string);
+    manifest.error = error
+        .map(ToString::to_string)
+        .or_else(|| report.source_error.clone());
 }
 
 #[cfg(test)]

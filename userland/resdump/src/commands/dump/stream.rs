@@ -38,6 +38,15 @@ pub(super) fn run(
 ) -> Result<ExitCode> {
     let aside = console.aside();
     let console = if place.is_framed() { console } else { &aside };
+    if source.incomplete().is_some() && place.is_framed() {
+        return Err(Error::new(
+            ExitCode::Usage,
+            "not for a stream",
+            "--incomplete",
+            Errno::ESPIPE,
+            "the receiver would take it for complete: convert it to a file first",
+        ));
+    }
     let name = args.target.to_string_lossy();
     let span = Span::new(args.offset, args.length, source.size())?;
     let failed = |error: &io::Error| {
