@@ -13,6 +13,7 @@ use std::{
 use serde::Serialize;
 
 use crate::{
+    advice::Doing,
     error::{Error, Result},
     exit_codes::ExitCode,
     logging, sys,
@@ -85,15 +86,19 @@ impl Console {
         let stream: Box<dyn Write> = if self.aside {
             Box::new(io::stderr().lock())
         } else {
-            sys::standard::output()
-                .map_err(|error| Error::io("cannot write", "standard output", &error))?;
+            sys::standard::output().map_err(|error| {
+                Error::during(Doing::Print, "cannot write", "standard output", &error)
+            })?;
             Box::new(io::stdout().lock())
         };
         let mut out = io::BufWriter::new(stream);
         match write(&mut out).and_then(|()| out.flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Error::io("cannot write", "standard output", &error))
-            }
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::during(
+                Doing::Print,
+                "cannot write",
+                "standard output",
+                &error,
+            )),
             _ => Ok(()),
         }
     }

@@ -12,6 +12,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod advice;
 pub mod cli;
 pub mod codec;
 pub mod commands;

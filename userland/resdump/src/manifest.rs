@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    advice::Doing,
     codec::compression::Compression,
     codec::digest::Digest,
     codec::format::Format,
@@ -210,7 +211,8 @@ impl Manifest {
     pub fn store(&mut self, record: &mut Record, last: bool) -> Result<()> {
         self.written = Moment::now();
         let mut text = serde_json::to_vec_pretty(self).map_err(|error| {
-            Error::io(
+            Error::during(
+                Doing::Manifest,
                 "cannot write manifest",
                 record.path().display(),
                 &error.into(),

@@ -18,6 +18,7 @@ use memmap2::MmapMut;
 use nix::{errno::Errno, libc};
 
 use crate::{
+    advice::Doing,
     codec::compression::Compression,
     codec::digest::{Algorithm, Digest, Hasher},
     codec::format::Range,
@@ -108,7 +109,9 @@ impl ReadBack {
     }
 
     fn plain(path: &Path, file: io::Result<File>, runs: Vec<Span>, stop: &Stop) -> Result<Self> {
-        let failed = |error: io::Error| Error::io("cannot read back", path.display(), &error);
+        let failed = |error: io::Error| {
+            Error::during(Doing::Read, "cannot read back", path.display(), &error)
+        };
         Ok(Self {
             path: path.into(),
             reader: Reader::Plain {
@@ -127,7 +130,9 @@ impl ReadBack {
         compression: Compression,
         stop: &Stop,
     ) -> Result<Self> {
-        let file = file.map_err(|error| Error::io("cannot read back", path.display(), &error))?;
+        let file = file.map_err(|error| {
+            Error::during(Doing::Read, "cannot read back", path.display(), &error)
+        })?;
         Ok(Self {
             path: path.into(),
             reader: Reader::Packed {
@@ -362,7 +367,7 @@ fn check(stop: &Stop, path: &Path, done: u64, length: u64) -> Result<()> {
 fn failed(path: &Path, error: io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::InvalidData => mismatch(path, "it cannot be unpacked".into()),
-        _ => Error::io("cannot read back", path.display(), &error),
+        _ => Error::during(Doing::Read, "cannot read back", path.display(), &error),
     }
 }
 

@@ -27,6 +27,7 @@ use signal_hook::{
 };
 
 use crate::{
+    advice::Doing,
     error::{Error, Result},
     exit_codes::ExitCode,
     sys,
@@ -45,7 +46,14 @@ pub struct Stop(Arc<AtomicBool>);
 impl Stop {
     /// Installs the handlers. The first signal is a request; the second ends the program at once.
     pub fn on_signals() -> Result<Self> {
-        let failed = |error| Error::io("cannot handle", "SIGINT, SIGTERM and SIGHUP", &error);
+        let failed = |error| {
+            Error::during(
+                Doing::Else,
+                "cannot handle",
+                "SIGINT, SIGTERM and SIGHUP",
+                &error,
+            )
+        };
         let stop = Self::default();
         let mut taken = Vec::new();
         for signal in REQUESTS {
@@ -119,7 +127,7 @@ pub fn tame() -> Result<()> {
     // A handler that does nothing: a write beyond the limit fails then.
     flag::register(SIGXFSZ, Arc::default())
         .map(drop)
-        .map_err(|error| Error::io("cannot handle", "SIGXFSZ", &error))
+        .map_err(|error| Error::during(Doing::Else, "cannot handle", "SIGXFSZ", &error))
 }
 
 /// Runs `work` with all signals blocked; threads that it starts keep that.

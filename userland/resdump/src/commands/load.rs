@@ -12,6 +12,7 @@ use nix::{errno::Errno, libc};
 
 use super::input::InputArgs;
 use crate::{
+    advice::{self, Doing},
     console::Console,
     engine::{Kernel, Piece, Settings},
     error::{Error, Result},
@@ -64,7 +65,8 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let saved = Saved::open(&args.file, &args.input.how())?;
     let name = saved.name();
     let (start, size) = data(&saved)?;
-    let file = open(&saved).map_err(|error| Error::io("cannot open", name, &error))?;
+    let file = open(&saved)
+        .map_err(|error| Error::during(Doing::OpenSource, "cannot open", name, &error))?;
     let kind = match saved.medium() {
         Medium::Block => Kind::Block,
         Medium::File => Kind::File,
@@ -155,15 +157,7 @@ fn open(saved: &Saved) -> std::io::Result<File> {
 }
 
 fn incomplete(file: &str, done: u64, whole: u64, errno: Errno) -> Error {
-    let (code, reason) = match errno {
-        Errno::EINTR => (ExitCode::Interrupted, "stopped by a signal"),
-        Errno::EINVAL => (
-            ExitCode::Range,
-            "offset, --skip and length must be multiples of the file system's block",
-        ),
-        Errno::ENOTTY => (ExitCode::Engine, "the module is older than this program"),
-        _ => (ExitCode::Io, "see the kernel log"),
-    };
+    let (code, reason) = advice::of(errno, Doing::Load);
     Error::new(
         code,
         "load incomplete",

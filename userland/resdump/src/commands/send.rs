@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use nix::errno::Errno;
 
 use crate::{
+    advice::{self, Doing},
     codec::compression::Compression,
     codec::digest::Algorithm,
     console::Console,
@@ -61,7 +62,8 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
         Some(path) => Line::open(path),
         None => Line::standard(),
     };
-    let mut line = line.map_err(|error| Error::io("cannot open", &name, &error))?;
+    let mut line =
+        line.map_err(|error| Error::during(Doing::Serial, "cannot open", &name, &error))?;
 
     let sent = rescue::send(
         &mut line,
@@ -95,14 +97,7 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
 }
 
 fn incomplete(name: &str, errno: Errno) -> Error {
-    let (code, reason) = match errno {
-        Errno::EINTR => (ExitCode::Interrupted, "stopped by a signal"),
-        Errno::ETIMEDOUT => (
-            ExitCode::Io,
-            "nobody answers: start 'resdump receive' on the host",
-        ),
-        _ => (ExitCode::Io, "the line is gone"),
-    };
+    let (code, reason) = advice::of(errno, Doing::Serial);
     Error::new(
         code,
         "cannot send",

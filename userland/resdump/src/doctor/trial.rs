@@ -14,6 +14,7 @@ use nix::errno::Errno;
 
 use super::Finding;
 use crate::{
+    advice::{self, Doing},
     engine::{self, Name, Piece, Settings},
     error::{Error, Result, errno_of},
     output::{Manner, Output, Permit, Request},
@@ -94,8 +95,8 @@ impl Before {
             (&file).take(BYTES).read_to_end(&mut bytes)?;
             Ok((bytes, file.metadata()?.len()))
         });
-        let (bytes, length) =
-            read.map_err(|error| Error::io("cannot read", path.display(), &error))?;
+        let (bytes, length) = read
+            .map_err(|error| Error::during(Doing::Read, "cannot read", path.display(), &error))?;
         Ok(Self { bytes, length })
     }
 
@@ -109,7 +110,7 @@ impl Before {
         let file = target.buffered()?;
         file.write_all_at(&self.bytes, 0)
             .and_then(|()| file.sync_all())
-            .map_err(|error| Error::io("cannot write", path.display(), &error))
+            .map_err(|error| Error::during(Doing::Write, "cannot write", path.display(), &error))
     }
 }
 
@@ -177,18 +178,7 @@ fn dev_mem_direct(source: &dyn Source, target: &Output) -> Finding {
 
 fn dev_mem_refused(check: &str, error: &io::Error) -> Finding {
     let errno = errno_of(error);
-    let why = match errno {
-        Errno::EFAULT => {
-            "its mappings hold bare page frames (VM_PFNMAP), which direct I/O cannot pin; \
-             those of /dev/resmem can be pinned"
-        }
-        Errno::EPERM => {
-            "STRICT_DEVMEM or lockdown keeps memory out of it; /dev/resmem is not affected"
-        }
-        Errno::EACCES => "run as root",
-        Errno::ENOENT | Errno::ENXIO => "this kernel has no /dev/mem (CONFIG_DEVMEM)",
-        _ => "see the kernel log",
-    };
+    let (_, why) = advice::of(errno, Doing::DevMem);
     Finding::bad(check, errno, why)
 }
 
@@ -196,7 +186,7 @@ fn engine_finding(name: Name, source: &dyn Source, target: &Output) -> Finding {
     let check = format!("engine {}", name.as_str());
     match try_engine(name, source, target) {
         Ok((moved, None)) => Finding::good(check, moved),
-        Ok((_, Some(errno))) => Finding::bad(check, errno, why(errno)),
+        Ok((_, Some(errno))) => Finding::bad(check, errno, advice::of(errno, Doing::Transfer).1),
         Err(error) => Finding::failed(check, &error),
     }
 }
@@ -230,18 +220,6 @@ fn try_engine(name: Name, source: &dyn Source, target: &Output) -> Result<(Strin
     let short = (moved.bytes < piece.length).then_some(Errno::EIO);
     let said = format!("{} bytes direct, {} copied", moved.direct, moved.copied);
     Ok((said, moved.error.or(short)))
-}
-
-/// In plain words.
-fn why(errno: Errno) -> &'static str {
-    match errno {
-        Errno::EFAULT => "the memory cannot be pinned: no page structures",
-        Errno::EINVAL => "an alignment is not met",
-        Errno::EOPNOTSUPP => "the target has no direct I/O",
-        Errno::ENOTTY => "the module is older than this program",
-        Errno::ENOSPC => "the target is full",
-        _ => "see the kernel log",
-    }
 }
 
 #[cfg(test)]

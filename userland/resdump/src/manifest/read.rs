@@ -13,6 +13,7 @@ use nix::{errno::Errno, libc};
 
 use super::{Manifest, SCHEMA, SCHEMA_RANGES};
 use crate::{
+    advice::Doing,
     codec::format::Format,
     error::{Error, Result},
     exit_codes::ExitCode,
@@ -28,7 +29,14 @@ impl Manifest {
         let text = match read(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io("cannot read manifest", path.display(), &error)),
+            Err(error) => {
+                return Err(Error::during(
+                    Doing::OpenSource,
+                    "cannot read manifest",
+                    path.display(),
+                    &error,
+                ));
+            }
         };
         let text = text.map_err(|kind| invalid(path, kind))?;
         let manifest: Self = serde_json::from_slice(&text)

@@ -17,6 +17,7 @@ use nix::{
 use serde::Serialize;
 
 use crate::{
+    advice::Doing,
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
     signals::Stop,
@@ -142,8 +143,14 @@ impl Output {
 
     /// The same file or device once more, through the page cache.
     pub fn buffered(&self) -> Result<File> {
-        let failed =
-            |error: std::io::Error| Error::io("cannot open target", self.path.display(), &error);
+        let failed = |error: std::io::Error| {
+            Error::during(
+                Doing::OpenTarget,
+                "cannot open target",
+                self.path.display(),
+                &error,
+            )
+        };
         let file = File::options()
             .write(true)
             .open(&self.real)
@@ -384,10 +391,10 @@ impl Output {
 
     /// What was written cannot be made durable.
     pub fn not_synced(&self, errno: Errno) -> Error {
+        let error = Error::during(Doing::Sync, "cannot sync", self.path.display(), errno);
         Error {
-            code: ExitCode::Io,
-            advice: "do not trust what is on the target; see the kernel log".into(),
-            ..self.failed("cannot sync", errno)
+            advice: format!("do not trust what is on the target; {}", error.advice),
+            ..error
         }
     }
 
@@ -400,7 +407,7 @@ impl Output {
     }
 
     fn failed(&self, what: &'static str, errno: Errno) -> Error {
-        Error::system(what, self.path.display(), errno)
+        Error::during(Doing::OpenTarget, what, self.path.display(), errno)
     }
 
     fn too_small(&self, needed: u64, available: u64) -> Error {

@@ -13,6 +13,7 @@ use nix::errno::Errno;
 
 use super::{Identity, mounts};
 use crate::{
+    advice::Doing,
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
 };
@@ -48,7 +49,7 @@ pub(super) struct Found {
 /// Looks at what `path` names, links being followed. `what` names the failure. A link that leads to
 /// nothing is refused: what it stands for is not known.
 pub(super) fn find(what: &'static str, path: &Path) -> Result<Found> {
-    let failed = |error: io::Error| Error::io(what, path.display(), &error);
+    let failed = |error: io::Error| Error::during(Doing::OpenTarget, what, path.display(), &error);
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if errno_of(&error) == Errno::ENOENT => return nothing(what, path),
@@ -128,16 +129,8 @@ fn nothing(what: &'static str, path: &Path) -> Result<Found> {
         ));
     }
     let folder = super::folder::of(path);
-    let real = fs::canonicalize(folder).map_err(|error| {
-        let error = Error::io(what, path.display(), &error);
-        match error.code {
-            ExitCode::Other => Error {
-                code: ExitCode::Target,
-                ..error
-            },
-            _ => error,
-        }
-    })?;
+    let real = fs::canonicalize(folder)
+        .map_err(|error| Error::during(Doing::OpenTarget, what, path.display(), &error))?;
     Ok(Found {
         named: Named::Nothing,
         real: real.join(path.file_name().unwrap_or_default()),

@@ -27,6 +27,7 @@ use super::{
     rights, traits,
 };
 use crate::{
+    advice::Doing,
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
     signals::Stop,
@@ -158,7 +159,14 @@ fn is_pipe(path: &Path) -> bool {
 /// Looks at what has really been opened, and takes it for this process.
 fn check(output: &Output, request: &Request<'_>) -> Result<()> {
     let path = &output.path;
-    let inspect = |error: io::Error| Error::io("cannot inspect target", path.display(), &error);
+    let inspect = |error: io::Error| {
+        Error::during(
+            Doing::OpenTarget,
+            "cannot inspect target",
+            path.display(),
+            &error,
+        )
+    };
     let metadata = output.metadata()?;
     let identity = Identity::of(&output.file).map_err(inspect)?;
     let same = match output.kind {
@@ -246,7 +254,8 @@ fn whole(output: &mut Output) -> Result<()> {
     if output.kind != Kind::File {
         return Ok(());
     }
-    let failed = |error: io::Error| Error::io(WHAT, output.path.display(), &error);
+    let failed =
+        |error: io::Error| Error::during(Doing::OpenTarget, WHAT, output.path.display(), &error);
     let (file, temporary) = Temporary::beside(&output.real).map_err(failed)?;
     rights::copy(&output.file, &file, &output.path)?;
     if let Some(made) = &mut output.made {
@@ -284,14 +293,7 @@ fn refused(path: &Path, kind: Kind, errno: Errno) -> Error {
             "nothing reads from it: start its reader first",
         );
     }
-    let error = Error::system(WHAT, path.display(), errno);
-    match error.code {
-        ExitCode::Other => Error {
-            code: ExitCode::Target,
-            ..error
-        },
-        _ => error,
-    }
+    Error::during(Doing::OpenTarget, WHAT, path.display(), errno)
 }
 
 /// What direct I/O demands: what the kernel says of the file, else a device's logical block, else a

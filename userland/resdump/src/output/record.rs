@@ -21,6 +21,7 @@ use super::{
     rights, sync_folder,
 };
 use crate::{
+    advice::Doing,
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
 };
@@ -97,7 +98,7 @@ impl Record {
     /// the disk when this returns. There is room for another then, unless it is the `last`.
     pub fn store(&mut self, text: &[u8], last: bool) -> Result<()> {
         self.try_store(text, last)
-            .map_err(|error| Error::io(WHAT, self.path.display(), &error))
+            .map_err(|error| Error::during(Doing::Manifest, WHAT, self.path.display(), &error))
     }
 
     fn try_store(&mut self, text: &[u8], last: bool) -> io::Result<()> {
@@ -190,13 +191,18 @@ fn forget(path: &Path, real: &Path) -> Result<()> {
 }
 
 fn failed_to_remove(path: &Path, errno: Errno) -> Error {
-    Error::system("cannot remove manifest", path.display(), errno)
+    Error::during(
+        Doing::Manifest,
+        "cannot remove manifest",
+        path.display(),
+        errno,
+    )
 }
 
 /// Takes a file that is there, if it may be overwritten.
 fn take(claim: &Claim<'_>, real: &Path) -> Result<File> {
     let path = claim.path;
-    let failed = |error: io::Error| Error::io(WHAT, path.display(), &error);
+    let failed = |error: io::Error| Error::during(Doing::Manifest, WHAT, path.display(), &error);
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK)

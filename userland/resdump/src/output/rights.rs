@@ -17,7 +17,10 @@ use std::{
 
 use nix::errno::Errno;
 
-use crate::error::{Error, Result, errno_of};
+use crate::{
+    advice::Doing,
+    error::{Error, Result, errno_of},
+};
 
 /// The mode that a file that was there gets.
 fn tightened(metadata: &Metadata) -> u32 {
@@ -49,7 +52,14 @@ pub(super) fn tighten(file: &File, path: &Path) {
 
 /// Gives `new`, which is to take the name of `old`, its owner, its group and what is left of its mode.
 pub(super) fn copy(old: &File, new: &File, path: &Path) -> Result<()> {
-    let failed = |error: io::Error| Error::io("cannot open target", path.display(), &error);
+    let failed = |error: io::Error| {
+        Error::during(
+            Doing::OpenTarget,
+            "cannot open target",
+            path.display(),
+            &error,
+        )
+    };
     let (before, now) = (
         old.metadata().map_err(failed)?,
         new.metadata().map_err(failed)?,

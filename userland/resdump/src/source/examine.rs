@@ -15,6 +15,7 @@ use super::{
     saved::{Fault, How},
 };
 use crate::{
+    advice::Doing,
     codec::format::{self, Contents, Format, Found, Range, ReadAt, Unreadable, machine::Machine},
     error::{Error, Result},
     exit_codes::ExitCode,
@@ -273,7 +274,7 @@ impl Saved {
 
     fn unreadable(&self, error: Unreadable) -> Error {
         match error {
-            Unreadable::Io(error) => Error::io("cannot read", &self.name, &error),
+            Unreadable::Io(error) => Error::during(Doing::Read, "cannot read", &self.name, &error),
             Unreadable::Foreign { name, advice } => Error::new(
                 ExitCode::NoRegion,
                 "file of another kind",
@@ -361,7 +362,8 @@ fn find_manifest(places: &[PathBuf], must: bool) -> Result<Option<Manifest>> {
         }
     }
     match places {
-        [place] if must => Err(Error::system(
+        [place] if must => Err(Error::during(
+            Doing::OpenSource,
             "cannot read manifest",
             place.display(),
             Errno::ENOENT,

@@ -10,6 +10,7 @@ use resmem_abi::abi::SNAPSHOT_MAX;
 
 use super::{Region, Source};
 use crate::{
+    advice::Doing,
     codec::format::machine::Machine,
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
@@ -40,8 +41,14 @@ pub struct Held {
 impl Held {
     fn of(source: &dyn Source) -> Result<Self> {
         let size = source.size();
-        let file = snapshot::file_in_memory(size)
-            .map_err(|error| Error::io("no memory for a copy", source.name(), &error))?;
+        let file = snapshot::file_in_memory(size).map_err(|error| {
+            Error::during(
+                Doing::Snapshot,
+                "no memory for a copy",
+                source.name(),
+                &error,
+            )
+        })?;
         Ok(Self {
             name: source.name().into(),
             base: source.base(),
@@ -85,7 +92,14 @@ impl Held {
             source.read_at(bytes, span.offset + done)?;
             held.file
                 .write_all_at(bytes, span.offset + done)
-                .map_err(|error| Error::io("no memory for a copy", source.name(), &error))?;
+                .map_err(|error| {
+                    Error::during(
+                        Doing::Snapshot,
+                        "no memory for a copy",
+                        source.name(),
+                        &error,
+                    )
+                })?;
             done += bytes.len() as u64;
         }
         Ok(held)
@@ -93,19 +107,7 @@ impl Held {
 }
 
 fn refused(label: &str, errno: Errno) -> Error {
-    let (code, advice) = match errno {
-        Errno::EINTR => (ExitCode::Interrupted, "stopped by a signal"),
-        Errno::ENOTTY => (
-            ExitCode::Engine,
-            "the module is older than this program: use dump",
-        ),
-        Errno::ENOMEM => (
-            ExitCode::Engine,
-            "not enough memory to hold it: give a smaller --length, or use dump",
-        ),
-        _ => (ExitCode::Io, "see the kernel log"),
-    };
-    Error::new(code, "no snapshot", label, errno, advice)
+    Error::during(Doing::Snapshot, "no snapshot", label, errno)
 }
 
 impl Source for Held {

@@ -13,6 +13,7 @@ use std::{
 use nix::{errno::Errno, libc};
 
 use crate::{
+    advice::Doing,
     codec::format::ReadAt,
     error::{Error, Result},
     exit_codes::ExitCode,
@@ -48,7 +49,7 @@ impl ReadAt for File {
 /// Opens `path` for reading: the file, what it is, its size in bytes.
 pub(super) fn open(path: &Path) -> Result<(File, Medium, u64)> {
     let failed = |error: io::Error| {
-        let mut error = Error::io("cannot open", path.display(), &error);
+        let mut error = Error::during(Doing::OpenSource, "cannot open", path.display(), &error);
         if error.code == ExitCode::Other {
             error.code = ExitCode::NoRegion;
         }
@@ -71,12 +72,13 @@ pub(super) fn open(path: &Path) -> Result<(File, Medium, u64)> {
     }
     let size = match medium {
         Medium::File => metadata.len(),
-        Medium::Block => sys::block::size(&file)
-            .map_err(|errno| Error::system("cannot inspect", path.display(), errno))?,
+        Medium::Block => sys::block::size(&file).map_err(|errno| {
+            Error::during(Doing::OpenSource, "cannot inspect", path.display(), errno)
+        })?,
     };
     if size == 0 {
         let inside = ReadAt::read_at(&file, &mut [0], 0)
-            .map_err(|error| Error::io("cannot read", path.display(), &error))?;
+            .map_err(|error| Error::during(Doing::Read, "cannot read", path.display(), &error))?;
         return Err(match inside {
             0 => Error::new(
                 ExitCode::Incomplete,

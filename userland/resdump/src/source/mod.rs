@@ -18,6 +18,7 @@ use std::{
 use nix::errno::Errno;
 
 use crate::{
+    advice::Doing,
     codec::format::{Format, machine::Machine},
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
@@ -155,7 +156,7 @@ pub trait Source: Sync {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
         self.file()
             .read_exact_at(buffer, self.start() + offset)
-            .map_err(|error| Error::io("cannot read", self.name(), &error))
+            .map_err(|error| Error::during(Doing::Read, "cannot read", self.name(), &error))
     }
 
     /// Whether `length` bytes from `offset` on are zero.
@@ -249,13 +250,6 @@ fn open_error(name: &str, error: &io::Error) -> Error {
             Errno::ENOTTY,
             "'resdump list' shows the regions there are",
         ),
-        errno @ (Errno::EPERM | Errno::EACCES) => Error::new(
-            ExitCode::Permission,
-            "cannot open region",
-            name,
-            errno,
-            "run as root: CAP_SYS_RAWIO is needed, and a kernel without lockdown",
-        ),
-        errno => Error::system("cannot open region", name, errno),
+        errno => Error::during(Doing::OpenRegion, "cannot open region", name, errno),
     }
 }

@@ -13,6 +13,7 @@ use object::Endianness;
 
 use super::{Extent, Medium, Place, Source, examine};
 use crate::{
+    advice::Doing,
     codec::{
         compression::Compression,
         format::{Format, Range, machine::Machine},
@@ -261,7 +262,7 @@ impl Source for Saved {
             let (now, rest) = left.split_at_mut(here);
             self.file
                 .read_exact_at(now, range.at + skip)
-                .map_err(|error| Error::io("cannot read", &self.name, &error))?;
+                .map_err(|error| Error::during(Doing::Read, "cannot read", &self.name, &error))?;
             left = rest;
             skip = 0;
             if left.is_empty() {
@@ -270,7 +271,12 @@ impl Source for Saved {
         }
         match left.is_empty() {
             true => Ok(()),
-            false => Err(Error::system("cannot read", &self.name, Errno::ENODATA)),
+            false => Err(Error::during(
+                Doing::Read,
+                "cannot read",
+                &self.name,
+                Errno::ENODATA,
+            )),
         }
     }
 }

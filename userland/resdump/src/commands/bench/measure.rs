@@ -16,6 +16,7 @@ use nix::{
 
 use super::Way;
 use crate::{
+    advice::Doing,
     engine::{self, Piece},
     error::{Error, Result, errno_of},
     output::Output,
@@ -100,7 +101,8 @@ impl Bench<'_> {
             // What the page cache keeps would have to be dropped by the next way.
             let _ = posix_fadvise(target, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
         }
-        let failed = |errno| Error::system("cannot write", self.path.display(), errno);
+        let failed =
+            |errno| Error::during(Doing::Transfer, "cannot write", self.path.display(), errno);
         match moved.error {
             None => {}
             Some(errno @ (Errno::EFAULT | Errno::ENOTTY | Errno::ENODEV)) => {

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::input::InputArgs;
 use crate::{
+    advice::Doing,
     codec::digest::{Algorithm, Hasher},
     codec::format::{
         Format,
@@ -189,7 +190,14 @@ fn finish(manifest: &mut Manifest, output: Output, record: Option<Record>) -> Re
 
 /// Headers and bytes; the digest is checked if the input's manifest has one.
 fn write(inputs: &[Input], plan: &mut Plan, output: &Output, stop: &Stop) -> Result<()> {
-    let failed = |error: io::Error| Error::io("cannot write", output.path().display(), &error);
+    let failed = |error: io::Error| {
+        Error::during(
+            Doing::Write,
+            "cannot write",
+            output.path().display(),
+            &error,
+        )
+    };
     let mut out = BufWriter::new(output.file());
     let expected = plan.manifest.digest.clone();
     let mut hasher = expected

@@ -14,6 +14,7 @@ use super::{
     no_digest,
 };
 use crate::{
+    advice::{self, Doing},
     codec::digest::Digest,
     codec::format::Format,
     engine::{self, Engine, Moved, Piece, Sparse},
@@ -182,7 +183,11 @@ impl Job<'_> {
             kept: synced.is_err().then_some(kept),
             error: described
                 .and(synced.map_err(|error| Error {
-                    advice: format!("{}; see the kernel log", trusted(kept, self.is_snapshot())),
+                    advice: format!(
+                        "{}; {}",
+                        trusted(kept, self.is_snapshot()),
+                        advice::of(error.errno, Doing::Sync).1
+                    ),
                     ..error
                 }))
                 .err(),
@@ -232,7 +237,12 @@ impl Job<'_> {
         self.target
             .write_tail(&header, self.args.seek)
             .map_err(|errno| {
-                Error::system("cannot write header", self.args.target.display(), errno)
+                Error::during(
+                    Doing::Write,
+                    "cannot write header",
+                    self.args.target.display(),
+                    errno,
+                )
             })
     }
 

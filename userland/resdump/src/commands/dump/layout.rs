@@ -8,6 +8,7 @@ use nix::errno::Errno;
 
 use super::{args::Args, core};
 use crate::{
+    advice::Doing,
     codec::digest::Digest,
     codec::format::{Format, elf},
     engine::{self, Engine},
@@ -143,7 +144,14 @@ fn plan(source: &dyn Source, span: Span, seek: u64, alignment: Alignment) -> Res
 
 /// Bytes that may be written to a file from `seek` on, so that `keep` are left.
 fn free_after(target: &Output, seek: u64, keep: u64) -> Result<u64> {
-    let failed = |errno| Error::system("cannot inspect target", "file system", errno);
+    let failed = |errno| {
+        Error::during(
+            Doing::OpenTarget,
+            "cannot inspect target",
+            "file system",
+            errno,
+        )
+    };
     if target.kind() == Kind::Block {
         return Err(Error::new(
             ExitCode::Usage,

@@ -9,6 +9,7 @@ use nix::errno::Errno;
 
 use super::{abandon, args::Args, begin, distrust_unless, no_digest, open, record};
 use crate::{
+    advice::{self, Doing},
     codec::compression::Compression,
     console::Console,
     engine::{Moved, Name},
@@ -54,7 +55,7 @@ pub(super) fn run(
 
     let clock = Clock::start();
     let mut sender = Sender::new(source, target.file(), true, &stop)
-        .map_err(|error| Error::io("cannot open target", &name, &error))?;
+        .map_err(|error| Error::during(Doing::OpenTarget, "cannot open target", &name, &error))?;
     let mut progress = Progress::new(span.length, !args.quiet && !console.is_json());
     let ((bytes, written), digest) =
         digest::alongside(source, span, args.digest, &|| stop.requested(), || {
@@ -185,11 +186,7 @@ fn write(
 }
 
 fn incomplete(name: &str, done: u64, span: Span, durable: bool, errno: Errno) -> Error {
-    let (code, reason) = match errno {
-        Errno::EINTR => (ExitCode::Interrupted, "stopped by a signal"),
-        Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG => (ExitCode::NoSpace, "the target is full"),
-        _ => (ExitCode::Io, "see the kernel log"),
-    };
+    let (code, reason) = advice::of(errno, Doing::Write);
     let known = match durable {
         true => "are on the target, and can be unpacked",
         false => "were written and cannot be made durable: do not trust them",

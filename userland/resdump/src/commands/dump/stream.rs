@@ -12,6 +12,7 @@ use nix::errno::Errno;
 
 use super::{args::Args, no_digest};
 use crate::{
+    advice::{self, Doing},
     codec::digest::Digest,
     console::Console,
     engine::{self, Moved, Name},
@@ -50,13 +51,13 @@ pub(super) fn run(
     let name = args.target.to_string_lossy();
     let span = Span::new(args.offset, args.length, source.size())?;
     let failed = |error: &io::Error| {
+        // A name that cannot be looked up has no errno.
         let errno = error.raw_os_error().map(Errno::from_raw);
-        Error::new(
-            ExitCode::Target,
+        Error::during(
+            Doing::Connect,
             "cannot open target",
             &name,
             errno.unwrap_or(Errno::EADDRNOTAVAIL),
-            "start 'resdump receive' there first, and check address and port",
         )
     };
     let out = place.connect().map_err(|error| failed(&error))?;
@@ -173,15 +174,12 @@ fn end(
         digest: digest.cloned(),
         error: None,
     };
-    wire::write_trailer(&mut out, &trailer).map_err(|error| Error::io("cannot send", name, &error))
+    wire::write_trailer(&mut out, &trailer)
+        .map_err(|error| Error::during(Doing::Send, "cannot send", name, &error))
 }
 
 fn incomplete(name: &str, done: u64, span: Span, errno: Errno) -> Error {
-    let (code, reason) = match errno {
-        Errno::EINTR => (ExitCode::Interrupted, "stopped by a signal"),
-        Errno::EPIPE | Errno::ECONNRESET => (ExitCode::Io, "the other end went away"),
-        _ => (ExitCode::Io, "see the kernel log"),
-    };
+    let (code, reason) = advice::of(errno, Doing::Send);
     Error::new(
         code,
         "dump incomplete",

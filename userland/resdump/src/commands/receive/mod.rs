@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use serde::Serialize;
 
 use crate::{
+    advice::Doing,
     codec::digest::Digest,
     codec::format::Format,
     console::Console,
@@ -86,7 +87,7 @@ fn begin(output: &Output, manifest: Manifest, bytes: u64) -> Result<Journal> {
 fn sync(file: &File, journal: &mut Journal, name: &str) -> Result<()> {
     journal
         .sync(|| file.sync_all())
-        .map_err(|error| Error::io("cannot sync", name, &error))
+        .map_err(|error| Error::during(Doing::Sync, "cannot sync", name, &error))
 }
 
 fn record(manifest: &mut Manifest, bytes: u64, digest: Option<Digest>, error: Option<&Error>) {

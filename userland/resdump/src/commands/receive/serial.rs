@@ -8,6 +8,7 @@ use nix::errno::Errno;
 
 use super::{Args, Received};
 use crate::{
+    advice::{self, Doing},
     codec::compression::Compression,
     codec::digest::Algorithm,
     console::Console,
@@ -38,7 +39,8 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<ExitCode> {
         "-" => Line::standard(),
         path => Line::open(Path::new(path)),
     };
-    let mut line = line.map_err(|error| Error::io("cannot open", &args.from, &error))?;
+    let mut line =
+        line.map_err(|error| Error::during(Doing::OpenLine, "cannot open", &args.from, &error))?;
     let taken = rescue::receive(&mut line, &mut store, Patience::default(), &stop);
     drop(line);
     store.finish(&name, taken, console)
@@ -145,7 +147,9 @@ impl Sink for Store<'_> {
         let coming = self.coming.as_mut().ok_or(Errno::EPROTO)?;
         let length = (coming.origin.length - coming.bytes).min(BLOCK) as usize;
         let unpacked = match coming.compression {
-            Some(compression) => compression.unpack(payload, length)?,
+            Some(compression) => compression
+                .unpack(payload, length)
+                .map_err(|_| Errno::EPROTO)?,
             None if payload.len() == length => payload.to_vec(),
             None => return Err(Errno::EPROTO.into()),
         };
@@ -186,7 +190,6 @@ impl Sink for Store<'_> {
 
 fn ended(name: &str, bytes: u64, length: u64, errno: Errno) -> Error {
     let (code, reason) = match errno {
-        Errno::EINTR => (ExitCode::Interrupted, "stopped by a signal"),
         Errno::EBADMSG => (
             ExitCode::Mismatch,
             "its digest is not the sender's: the region has changed, receive it anew",
@@ -196,7 +199,11 @@ fn ended(name: &str, bytes: u64, length: u64, errno: Errno) -> Error {
             "the sender offers another dump than the one that was begun: give another file",
         ),
         Errno::ETIMEDOUT => (ExitCode::Incomplete, "the sender is silent"),
-        _ => (ExitCode::Incomplete, "the line is gone"),
+        _ => match advice::of(errno, Doing::Serial) {
+            // What is here is known.
+            (ExitCode::Io, reason) => (ExitCode::Incomplete, reason),
+            known => known,
+        },
     };
     Error::new(
         code,

@@ -11,6 +11,7 @@ use nix::errno::Errno;
 
 use super::{Args, Received, begin, record, say, sync};
 use crate::{
+    advice::{self, Doing},
     codec::digest::{Algorithm, Hasher},
     console::{self, Console},
     error::{Error, Result, errno_of},
@@ -77,12 +78,11 @@ pub(super) fn run(args: &Args, place: &str, console: &Console) -> Result<ExitCod
 fn accept(args: &Args, place: &str) -> Result<impl Read> {
     let failed = |error: io::Error| {
         let errno = error.raw_os_error().map(Errno::from_raw);
-        Error::new(
-            ExitCode::Other,
+        Error::during(
+            Doing::Listen,
             "cannot listen",
             &args.from,
             errno.unwrap_or(Errno::EADDRNOTAVAIL),
-            "give an address of this machine and a free port",
         )
     };
     let place = if place.contains(':') {
@@ -152,11 +152,12 @@ impl Sum {
 }
 
 fn incomplete(name: &str, bytes: u64, length: u64, errno: Errno) -> Error {
+    let (code, reason) = advice::of(errno, Doing::Receive);
     Error::new(
-        ExitCode::Incomplete,
+        code,
         "stream ended early",
         name,
         errno,
-        format!("{bytes} of {length} bytes have come: send again"),
+        format!("{reason}; {bytes} of {length} bytes have come: send again"),
     )
 }
