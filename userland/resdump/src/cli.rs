@@ -80,7 +80,30 @@ pub enum Command {
     Bench(bench::Args),
 }
 
+impl Cli {
+    /// Where the command prints to.
+    pub fn console(&self) -> Console {
+        let console = Console::new(Some(self.command.name()), self.json);
+        if self.command.output_is_data() {
+            console.aside()
+        } else {
+            console
+        }
+    }
+}
+
 impl Command {
+    /// Whether what is on standard output is the data itself.
+    fn output_is_data(&self) -> bool {
+        match self {
+            Self::Dump(args) => args.writes_to_standard_output(),
+            Self::Snapshot(args) => args.writes_to_standard_output(),
+            Self::Send(args) => args.writes_to_standard_output(),
+            Self::Receive(args) => args.writes_to_standard_output(),
+            _ => false,
+        }
+    }
+
     /// Does it, and says with which status to end.
     pub fn run(&self, console: &Console) -> Result<ExitCode> {
         match self {

@@ -36,4 +36,6 @@ pub mod span;
 pub mod stream;
 pub mod sys;
 pub mod system;
+pub mod text;
 pub mod transfer;
+pub mod usage;

@@ -218,18 +218,24 @@ impl<'a> Report<'a> {
 }
 
 impl Report<'_> {
-    /// Says what it came to, and `error` if there was one; with which status to end.
+    /// Prints the result, and `error` if there was one; the status to exit with.
     pub fn tell(&self, quiet: bool, console: &Console, error: Option<Error>) -> Result<ExitCode> {
-        if console.is_json() {
-            console.object(self, error.as_ref())?;
-        } else if !quiet {
-            console.text(|out| writeln!(out, "{self}"))?;
-        }
+        let printed = if console.is_json() {
+            console.object(self, error.as_ref())
+        } else if quiet {
+            Ok(())
+        } else {
+            console.text(|out| writeln!(out, "{self}"))
+        };
         logging::to_system(
             log::Level::Info,
             &format!("{} to {}: {self}", self.region, self.target),
         );
-        Ok(error.map_or(ExitCode::Ok, |error| console.complain(&error)))
+        match error {
+            // More important than a result that cannot be printed.
+            Some(error) => Ok(console.complain(&error)),
+            None => printed.map(|()| ExitCode::Ok),
+        }
     }
 }
 

@@ -47,6 +47,13 @@ pub struct Args {
     compress: Compression,
 }
 
+impl Args {
+    /// Whether standard output is the line.
+    pub fn writes_to_standard_output(&self) -> bool {
+        self.line.is_none()
+    }
+}
+
 /// Runs `send`. It says nothing while the line is in use.
 pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let console = console.aside();
@@ -63,7 +70,7 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
         None => Line::standard(),
     };
     let mut line =
-        line.map_err(|error| Error::during(Doing::Serial, "cannot open", &name, &error))?;
+        line.map_err(|error| Error::during(Doing::OpenLine, "cannot open", &name, &error))?;
 
     let sent = rescue::send(
         &mut line,

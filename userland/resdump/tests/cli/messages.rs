@@ -212,6 +212,7 @@ fn every_error() {
 #[test]
 fn every_error_beside_other_output() {
     let lines = [
+        "show ./saved --json --bogus",
         "show ./large --json --length 2M",
         "send ./saved",
         "receive - ./out",

@@ -158,6 +158,11 @@ impl Args {
         }
     }
 
+    /// Whether standard output is the target.
+    pub fn writes_to_standard_output(&self) -> bool {
+        matches!(self.place(), Some(Place::Output))
+    }
+
     /// The stream that the target names, if it does.
     pub(super) fn place(&self) -> Option<Place> {
         Place::of(&self.target)

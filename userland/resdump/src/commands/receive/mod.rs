@@ -54,6 +54,13 @@ struct Received<'a> {
     digest: Option<Digest>,
 }
 
+impl Args {
+    /// Whether standard output is the line.
+    pub fn writes_to_standard_output(&self) -> bool {
+        self.from == "-"
+    }
+}
+
 /// Runs `receive`.
 pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     match args.from.strip_prefix("tcp:") {
