@@ -23,7 +23,7 @@ pub fn build<const N: usize>(
     let folder = builder.paths.out.join("target").join(name);
     let root = &builder.paths.root;
     let built = folder.join(target).join("release");
-    let key = Key::new("cross 3")
+    let key = Key::new("cross 4")
         .text(&programs.join(" "))
         .path(&root.join(workspace))?
         .path(&root.join("userland"))?
@@ -43,7 +43,8 @@ pub fn build<const N: usize>(
                 .tools
                 .command(builder.tools.tool("cargo"))
                 .current_dir(root.join(workspace))
-                .args(["build", "--release", "--locked"])
+                // What is for hosts only would fill the flash.
+                .args(["build", "--release", "--locked", "--no-default-features"])
                 .args(programs.map(|program| format!("--package={program}")))
                 .args(["--target", target, "-Zbuild-std=std,panic_abort"])
                 .arg("-Zbuild-std-features=optimize_for_size")

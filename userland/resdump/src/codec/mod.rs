@@ -8,3 +8,4 @@ pub mod compression;
 pub mod digest;
 pub mod format;
 pub mod unpack;
+mod zstd;

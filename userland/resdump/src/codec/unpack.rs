@@ -6,9 +6,11 @@
 use std::io::{self, BufRead, Chain, Cursor, Read};
 
 use lz4_flex::frame::FrameDecoder as Lz4;
-use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 
-use super::compression::Compression;
+use super::{
+    compression::{Compression, invalid},
+    zstd::Frame,
+};
 
 /// Bytes of the shortest header of a frame of lz4's.
 const LZ4_HEADER: usize = 7;
@@ -38,7 +40,7 @@ pub struct Unpacker<R: BufRead> {
 enum State<R: BufRead> {
     /// Before a frame, or at the end.
     Between(R),
-    InZstd(Box<StreamingDecoder<R, FrameDecoder>>),
+    InZstd(Box<Frame<R>>),
     InLz4(Box<Lz4<Lz4Input<R>>>),
     /// After an error.
     Lost,
@@ -80,12 +82,7 @@ impl<R: BufRead> Unpacker<R> {
                 }
                 State::InZstd(mut frame) => match frame.read(buffer).map_err(invalid)? {
                     0 => {
-                        // The decoder leaves that to its caller.
-                        let told = frame.decoder.get_checksum_from_data();
-                        if told.is_some() && told != frame.decoder.get_calculated_checksum() {
-                            return Err(io::ErrorKind::InvalidData.into());
-                        }
-                        self.state = State::Between(frame.into_inner());
+                        self.state = State::Between(frame.finish().map_err(invalid)?);
                     }
                     read => {
                         self.state = State::InZstd(frame);
@@ -112,10 +109,7 @@ impl<R: BufRead> Unpacker<R> {
 
 fn begin<R: BufRead>(mut from: R, compression: Compression) -> io::Result<State<R>> {
     Ok(match compression {
-        Compression::Zstd => {
-            let frame = StreamingDecoder::new(from).map_err(|_| io::ErrorKind::InvalidData)?;
-            State::InZstd(Box::new(frame))
-        }
+        Compression::Zstd => State::InZstd(Box::new(Frame::new(from).map_err(invalid)?)),
         Compression::Lz4 => {
             // The decoder takes a header that was cut for the end.
             let mut head = vec![0; LZ4_HEADER];
@@ -125,14 +119,6 @@ fn begin<R: BufRead>(mut from: R, compression: Compression) -> io::Result<State<
             State::InLz4(Box::new(Lz4::new(Watched { inner, ended })))
         }
     })
-}
-
-/// Whatever a decoder says of what is in the file; what the kernel says stays as it is.
-fn invalid(error: io::Error) -> io::Error {
-    match error.raw_os_error() {
-        Some(_) => error,
-        None => io::ErrorKind::InvalidData.into(),
-    }
 }
 
 #[cfg(test)]
