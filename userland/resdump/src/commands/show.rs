@@ -95,7 +95,7 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     }
     let mut failed = Ok(());
     console.text(|out| {
-        failed = text(&*source, span, is_physical, out)?;
+        failed = text(&*source, span, is_physical, hexdump::bytes_a_line(), out)?;
         Ok(())
     })?;
     failed.map(|()| ExitCode::Ok)
@@ -160,6 +160,7 @@ fn text(
     source: &dyn Source,
     span: Span,
     is_physical: bool,
+    bytes_a_line: usize,
     out: &mut dyn Write,
 ) -> std::io::Result<Result<()>> {
     let mut buffer = [0; BLOCK];
@@ -177,8 +178,9 @@ fn text(
                 None => offset,
             };
             let mut lines = String::new();
-            for (index, bytes) in block.chunks(hexdump::LINE).enumerate() {
-                hexdump::line(&mut lines, address + (index * hexdump::LINE) as u64, bytes);
+            for (index, bytes) in block.chunks(bytes_a_line).enumerate() {
+                let address = address.wrapping_add((index * bytes_a_line) as u64);
+                hexdump::line(&mut lines, address, bytes, bytes_a_line);
             }
             out.write_all(lines.as_bytes())?;
             offset += block.len() as u64;
@@ -195,8 +197,8 @@ fn json(source: &dyn Source, span: Span, console: &Console) -> Result<ExitCode> 
             format_args!("--length {:#x}", span.length),
             Errno::E2BIG,
             format!(
-                "show at most {} bytes, or use dump",
-                size::display(JSON_MAX)
+                "show at most {}, or use dump",
+                size::display_bytes(JSON_MAX)
             ),
         ));
     }
@@ -229,11 +231,13 @@ mod tests {
         let source = Saved::open(&path, &How::default()).unwrap();
         let span = Span::new(5, Some(9_000), source.size()).unwrap();
         let mut out = Vec::new();
-        text(&source, span, false, &mut out).unwrap().unwrap();
+        text(&source, span, false, hexdump::WIDE, &mut out)
+            .unwrap()
+            .unwrap();
 
         let mut expected = String::new();
-        for (index, line) in bytes[5..9_005].chunks(hexdump::LINE).enumerate() {
-            hexdump::line(&mut expected, 5 + 32 * index as u64, line);
+        for (index, line) in bytes[5..9_005].chunks(hexdump::WIDE).enumerate() {
+            hexdump::line(&mut expected, 5 + 32 * index as u64, line, hexdump::WIDE);
         }
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
