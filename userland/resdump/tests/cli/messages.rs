@@ -15,17 +15,23 @@ fn help_of_the_program() {
     expect_file!["../snapshots/help.txt"].assert_eq(&String::from_utf8_lossy(&output.stdout));
 }
 
+/// Those that the help names.
+pub(crate) fn commands() -> Vec<String> {
+    let help = String::from_utf8(Bench::new(1).run(&["-h"]).stdout).unwrap();
+    let (_, list) = help.split_once("Commands:\n").unwrap();
+    list.lines()
+        .map_while(|line| line.split_whitespace().next())
+        .map(str::to_owned)
+        .collect()
+}
+
 #[test]
 fn help_of_every_command_fits_a_terminal() {
     let bench = Bench::new(1);
-    let commands = [
-        "list", "show", "dump", "snapshot", "load", "verify", "convert", "send", "receive",
-        "doctor", "bench",
-    ];
-    let all: Vec<String> = commands
+    let all: Vec<String> = commands()
         .iter()
         .map(|command| {
-            let output = bench.run(&[command, "-h"]);
+            let output = bench.run(&[&command, "-h"]);
             format!(
                 "$ resdump {command} -h\n{}",
                 String::from_utf8_lossy(&output.stdout)
@@ -261,7 +267,7 @@ const NOT_SHOWN: [&str; 26] = [
     "target has no direct I/O",
 ];
 
-/// What failed, as the sources name it: the first text after `Error::new`, `system` or `io`.
+/// What failed, as the sources name it: the first text after `Error::new` or `during`.
 fn kinds(folder: &Path, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -271,7 +277,7 @@ fn kinds(folder: &Path, found: &mut BTreeSet<String>) {
         }
         let text = fs::read_to_string(&path).unwrap();
         let code = text.split("mod tests {").next().unwrap();
-        for call in ["Error::new(", "Error::system(", "Error::io("] {
+        for call in ["Error::new(", "Error::during("] {
             for rest in code.split(call).skip(1) {
                 let mut words = rest.trim_start().splitn(3, '"');
                 let before = words.next().unwrap();
