@@ -19,6 +19,7 @@ use nix::{errno::Errno, libc};
 
 use crate::{
     advice::Doing,
+    codec::compare,
     codec::compression::Compression,
     codec::digest::{Algorithm, Digest, Hasher},
     codec::format::Range,
@@ -106,6 +107,22 @@ impl ReadBack {
             false => saved.file().try_clone(),
         };
         Self::plain(path, file, runs, stop)
+    }
+
+    /// All that is in a saved dump, which is not compressed, and is not memory: its headers, and what
+    /// is between its ranges; from `start` on.
+    pub fn layout(saved: &Saved, start: u64, stop: &Stop) -> Result<Self> {
+        let mut ranges: Vec<Range> = saved.ranges().to_vec();
+        ranges.sort_by_key(|range| range.at);
+        let mut runs = Vec::new();
+        let mut at = start;
+        for range in ranges {
+            if let Some(length) = range.at.checked_sub(at).filter(|length| *length > 0) {
+                runs.push(Span { offset: at, length });
+            }
+            at = at.max(range.at.saturating_add(range.stored));
+        }
+        Self::plain(saved.path(), saved.file().try_clone(), runs, stop)
     }
 
     fn plain(path: &Path, file: io::Result<File>, runs: Vec<Span>, stop: &Stop) -> Result<Self> {
@@ -260,7 +277,7 @@ impl ReadBack {
                 expected.resize(length, 0);
                 other.read_at(&mut expected, pair.other + (from - pair.mine))?;
                 let found = &bytes[(from - at) as usize..][..length];
-                if !runs(found, &expected, &mut |start, length| {
+                if !compare::runs(found, &expected, &mut |start, length| {
                     take(from + start, length)
                 })? {
                     return Ok(false);
@@ -286,40 +303,14 @@ impl ReadBack {
             Some(at) => Err(mismatch(
                 &self.path,
                 format!(
-                    "first at byte {at:#x} of the dump; the medium is bad, or the region has \
-                     changed since"
+                    "first at byte {at:#x} of the dump; the medium is bad, or {} has changed since",
+                    match source.region() {
+                        Some(_) => "the region",
+                        None => source.name(),
+                    }
                 ),
             )),
         }
-    }
-}
-
-/// Gives each run in which two pieces of the same length differ to `take`; whether it wants more.
-fn runs(one: &[u8], other: &[u8], take: &mut dyn FnMut(u64, u64) -> Result<bool>) -> Result<bool> {
-    /// Bytes compared at once, where all are the same.
-    const STEP: usize = 4096;
-    let mut begun = None;
-    for (index, (one, other)) in one.chunks(STEP).zip(other.chunks(STEP)).enumerate() {
-        if one == other && begun.is_none() {
-            continue;
-        }
-        for (at, (one, other)) in one.iter().zip(other).enumerate() {
-            let at = (index * STEP + at) as u64;
-            match (one == other, begun) {
-                (false, None) => begun = Some(at),
-                (true, Some(start)) => {
-                    begun = None;
-                    if !take(start, at - start)? {
-                        return Ok(false);
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-    match begun {
-        Some(start) => take(start, one.len() as u64 - start),
-        None => Ok(true),
     }
 }
 

@@ -124,6 +124,9 @@ pub struct Report<'a> {
     pub manifest: Option<String>,
     /// Whether all that was asked for is on the target.
     pub complete: bool,
+    /// Digest of the headers of the target, for its manifest.
+    #[serde(skip)]
+    pub headers: Option<Digest>,
     /// Why the source was not complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_error: Option<String>,
@@ -161,6 +164,7 @@ impl<'a> Report<'a> {
             verified: false,
             manifest: None,
             complete: false,
+            headers: None,
             source_error: None,
         }
     }

@@ -100,6 +100,17 @@ fn check(args: &Args, saved: &Saved, verdict: &mut Verdict<'_>, stop: &Stop) -> 
         });
     }
     verdict.checked.push("length");
+    if let Some(expected) = manifest.and_then(|manifest| manifest.headers.as_ref()) {
+        let start = manifest.and_then(|manifest| manifest.seek).unwrap_or(0);
+        let found = ReadBack::layout(saved, start, stop)?.digest(expected.algorithm)?;
+        if found != *expected {
+            return Err(readback::mismatch(
+                saved.path(),
+                format!("its headers have {found}, and should have {expected}"),
+            ));
+        }
+        verdict.checked.push("headers");
+    }
     if let Some(digest) = manifest.and_then(|manifest| manifest.digest.as_ref()) {
         ReadBack::of(saved, stop)?.expect_digest(digest)?;
         verdict.checked.push("digest");
@@ -117,28 +128,17 @@ fn check(args: &Args, saved: &Saved, verdict: &mut Verdict<'_>, stop: &Stop) -> 
 
 /// Compares all that both have; one of them has to have all of the other. How many bytes that was.
 fn compare(saved: &Saved, other: &dyn Source, stop: &Stop) -> Result<u64> {
-    let refused = |advice| {
-        Error::new(
-            ExitCode::Range,
-            "cannot be compared",
-            format_args!("{} with {}", saved.name(), other.name()),
-            Errno::ERANGE,
-            advice,
-        )
-    };
     if saved.compression().is_some() && saved.manifest().is_none() {
         saved.refuse_packed()?;
     }
-    let (place, others) = (saved.place(), other.place());
-    let pairs = place.common(&others).map_err(refused)?;
+    let pairs = source::common(saved, other)?;
+    let (mine, its) = (saved.place().length(), other.place().length());
     let common: u64 = pairs.iter().map(|pair| pair.length).sum();
-    let needed = place.length().min(others.length());
-    if common < needed {
-        return Err(refused(format!(
-            "the one has {} bytes, the other {}, and {common} of them are of the same memory",
-            place.length(),
-            others.length(),
-        )));
+    if common < mine.min(its) {
+        let why = format!(
+            "the one has {mine} bytes, the other {its}, and {common} of them are of the same memory"
+        );
+        return Err(source::not_comparable(saved, other, why));
     }
     let mut first = None;
     ReadBack::of(saved, stop)?.differences(other, &pairs, &mut |at, _| {

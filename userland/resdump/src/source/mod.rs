@@ -230,6 +230,24 @@ pub fn open_any(name: impl AsRef<OsStr>, how: &How) -> Result<Box<dyn Source>> {
         })
 }
 
+/// The runs of bytes that two sources have in common: see [`Place::common`].
+pub fn common(one: &dyn Source, other: &dyn Source) -> Result<Vec<Pair>> {
+    one.place()
+        .common(&other.place())
+        .map_err(|why| not_comparable(one, other, why))
+}
+
+/// Why two sources cannot be compared.
+pub fn not_comparable(one: &dyn Source, other: &dyn Source, why: impl Into<String>) -> Error {
+    Error::new(
+        ExitCode::Range,
+        "cannot be compared",
+        format_args!("{} with {}", one.name(), other.name()),
+        Errno::ERANGE,
+        why,
+    )
+}
+
 /// The path that `name` stands for.
 fn node_path(name: &OsStr) -> PathBuf {
     if name.as_bytes().contains(&b'/') {

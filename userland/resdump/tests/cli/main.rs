@@ -5,11 +5,13 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod bench;
+mod compare;
 mod doctor;
 mod dump;
 mod durable;
 mod engines;
 mod formats;
+mod inputs;
 mod json;
 mod libraries;
 mod messages;
@@ -19,3 +21,4 @@ mod room;
 mod serial;
 mod show;
 mod streams;
+mod verify;

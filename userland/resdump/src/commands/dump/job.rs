@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     advice::{self, Doing},
-    codec::digest::Digest,
+    codec::digest::{Algorithm, Digest, Hasher},
     codec::format::Format,
     engine::{self, Engine, Moved, Piece, Sparse},
     error::{Error, Result},
@@ -64,6 +64,7 @@ impl Job<'_> {
             report.moved(&moved, self.layout.done);
             report.time(&clock, finished.sync_seconds);
             report.synced = Some(finished.synced);
+            report.headers.clone_from(&finished.headers);
             if finished.changed.is_some() {
                 report.distrust();
             }
@@ -164,6 +165,10 @@ impl Job<'_> {
             Ok(())
         };
         let described = cut.and_then(|()| self.describe(moved));
+        let (described, headers) = match described {
+            Ok(headers) => (Ok(()), headers),
+            Err(error) => (Err(error), None),
+        };
         let clock = Clock::start();
         let synced = match journal.and_then(Journal::lost) {
             Some(errno) => Err(self.target.not_synced(errno)),
@@ -180,6 +185,7 @@ impl Job<'_> {
         Finished {
             synced: !self.args.no_sync && synced.is_ok(),
             sync_seconds,
+            headers,
             kept: synced.is_err().then_some(kept),
             error: described
                 .and(synced.map_err(|error| Error {
@@ -226,10 +232,10 @@ impl Job<'_> {
     }
 
     /// The headers of a format that has some: last, so that they never promise what is not there.
-    fn describe(&self, moved: &Moved) -> Result<()> {
+    fn describe(&self, moved: &Moved) -> Result<Option<Digest>> {
         let stored = self.layout.done + moved.bytes;
         if self.args.format != Format::Elf || stored == 0 {
-            return Ok(());
+            return Ok(None);
         }
         let layout = self.layout;
         let at = layout.data_offset - self.args.seek;
@@ -243,7 +249,10 @@ impl Job<'_> {
                     self.args.target.display(),
                     errno,
                 )
-            })
+            })?;
+        let mut hasher = Hasher::new(Algorithm::Crc32c);
+        hasher.update(&header);
+        Ok(Some(hasher.finish()))
     }
 
     fn check_strict(&self, moved: &Moved) -> Option<Error> {
@@ -288,6 +297,8 @@ struct Finished {
     /// If what was written cannot be made durable: the bytes of the dump that had been before.
     kept: Option<u64>,
     error: Option<Error>,
+    /// Of the headers, if there are any.
+    headers: Option<Digest>,
     /// What somebody else did to the target meanwhile.
     changed: Option<Error>,
 }

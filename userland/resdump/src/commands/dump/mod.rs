@@ -221,6 +221,9 @@ fn record(manifest: &mut Manifest, report: &Report<'_>, error: Option<&Error>) {
     if report.digest.is_some() {
         manifest.digest.clone_from(&report.digest);
     }
+    if report.headers.is_some() {
+        manifest.headers.clone_from(&report.headers);
+    }
     manifest.verified = report.verified;
     manifest.error = error
         .map(ToString::to_string)
