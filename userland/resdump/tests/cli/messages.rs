@@ -31,7 +31,7 @@ fn help_of_every_command_fits_a_terminal() {
     let all: Vec<String> = commands()
         .iter()
         .map(|command| {
-            let output = bench.run(&[&command, "-h"]);
+            let output = bench.run(&[command, "-h"]);
             format!(
                 "$ resdump {command} -h\n{}",
                 String::from_utf8_lossy(&output.stdout)
