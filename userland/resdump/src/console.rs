@@ -74,6 +74,15 @@ impl Console {
         }
     }
 
+    /// The same for one more object, of a command that reports several things one after the other: a
+    /// line for each.
+    pub fn another(&self) -> Self {
+        Self {
+            printed: Arc::default(),
+            ..self.clone()
+        }
+    }
+
     /// Whether to print JSON.
     pub fn is_json(&self) -> bool {
         self.json
@@ -93,8 +102,8 @@ impl Console {
             error,
         };
         self.text(|out| {
-            serde_json::to_writer(&mut *out, &envelope)?;
-            out.write_all(b"\n")
+            let json = text::json(serde_json::to_string(&envelope)?);
+            writeln!(out, "{json}")
         })
     }
 
@@ -152,6 +161,10 @@ pub fn columns<const N: usize>(
     rows: &[[String; N]],
     out: &mut dyn Write,
 ) -> io::Result<()> {
+    let rows: Vec<[String; N]> = rows
+        .iter()
+        .map(|row| std::array::from_fn(|column| text::printable(&row[column])))
+        .collect();
     let widths: [usize; N] = std::array::from_fn(|column| {
         rows.iter()
             .map(|row| row[column].len())
@@ -159,7 +172,7 @@ pub fn columns<const N: usize>(
             .max()
             .unwrap_or(0)
     });
-    for row in std::iter::once(&heads.map(String::from)).chain(rows) {
+    for row in std::iter::once(&heads.map(String::from)).chain(&rows) {
         let line: Vec<_> = row
             .iter()
             .zip(widths)

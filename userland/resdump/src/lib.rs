@@ -12,6 +12,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod address;
 pub mod advice;
 pub mod cli;
 pub mod codec;

@@ -5,10 +5,12 @@
 
 #![forbid(unsafe_code)]
 
-use std::{env, os::unix::net::UnixDatagram, process, sync::OnceLock};
+use std::{env, io::Write, os::unix::net::UnixDatagram, process, sync::OnceLock};
 
 use env_logger::Logger;
 use log::{Level, LevelFilter, Log, Metadata, Record};
+
+use crate::text;
 
 /// Where the system's log listens.
 const SYSLOG: &str = "/dev/log";
@@ -41,6 +43,11 @@ pub fn start(verbose: u8, syslog: bool) {
 fn logger(verbose: u8, directives: Option<&str>) -> Logger {
     let builder = || {
         let mut builder = env_logger::Builder::new();
+        builder.format(|out, record| {
+            let (level, target) = (record.level(), record.target());
+            let text = text::printable(&record.args().to_string());
+            writeln!(out, "[{level:<5} {target}] {text}")
+        });
         builder.filter_level(LevelFilter::Warn);
         if let Some(directives) = directives {
             builder.parse_filters(directives);
@@ -75,7 +82,10 @@ fn message(level: Level, process: u32, text: &str) -> String {
         Level::Info => 6,
         Level::Debug | Level::Trace => 7,
     };
-    format!("<{}>resdump[{process}]: {text}", FACILITY << 3 | severity)
+    {
+        let text = text::printable(text);
+        format!("<{}>resdump[{process}]: {text}", FACILITY << 3 | severity)
+    }
 }
 
 /// Standard error, and the system's log.

@@ -38,13 +38,42 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
+/// JSON as a terminal may show it: what would command one is escaped. That is within a string only.
+pub fn json(text: String) -> String {
+    if !text.contains(is_command) {
+        return text;
+    }
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        if !is_command(character) || character == '\n' {
+            safe.push(character);
+            continue;
+        }
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            let _ = write!(safe, "\\u{unit:04x}");
+        }
+    }
+    safe
+}
+
 /// Those that Unicode calls controls are below U+00A0.
 fn push(shown: &mut String, character: char) {
     if character.is_control() {
         let _ = write!(shown, "\\x{:02x}", u32::from(character));
+    } else if is_command(character) {
+        let _ = write!(shown, "\\u{{{:x}}}", u32::from(character));
     } else {
         shown.push(character);
     }
+}
+
+/// Whether a terminal does something else with it than to show it: control characters, and those that
+/// turn the direction of writing, end lines, or cannot be seen.
+fn is_command(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -69,6 +98,29 @@ mod tests {
     fn names_that_differ_look_different() {
         let literal = name(OsStr::from_bytes(b"a\\xff"));
         assert_ne!(literal, name(OsStr::from_bytes(b"a\xff")));
+    }
+
+    #[test]
+    fn json_says_the_same() {
+        for text in [
+            "a\u{9b}b\u{7f}",
+            "\u{202e}x",
+            "\u{e0041}",
+            "Gr\u{fc}\u{df}e\n\u{1b}",
+        ] {
+            let safe = json(serde_json::to_string(text).unwrap());
+            assert!(!safe.contains(is_command), "{safe:?}");
+            assert_eq!(serde_json::from_str::<String>(&safe).unwrap(), text);
+        }
+        assert_eq!(json("{\n}".into()), "{\n}");
+    }
+
+    #[test]
+    fn no_character_gets_through_that_commands() {
+        let all: String = ('\0'..=char::MAX).collect();
+        assert!(!printable(&all).contains(is_command));
+        assert!(!name(&all).contains(is_command));
+        assert_eq!(printable("gpj\u{202e}exe"), "gpj\\u{202e}exe");
     }
 
     #[test]

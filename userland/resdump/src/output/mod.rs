@@ -43,7 +43,7 @@ mod traits;
 pub use folder::sync_folder;
 pub use identity::Identity;
 pub use meanwhile::Holes;
-pub use place::Place;
+pub use place::{Place, output as standard_output};
 pub use record::{Claim, Record, remove as remove_record};
 
 use made::{Made, Temporary};

@@ -5,58 +5,44 @@
 use std::{
     fs::{self, File},
     io,
-    net::TcpStream,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::AsFd,
     path::{Path, PathBuf},
     process,
 };
 
 use super::folder;
-use crate::sys;
+use crate::{address::Address, error::Result, sys};
 
 /// Most links that are followed.
 const LINKS_MAX: usize = 40;
 
 /// Where a stream goes to.
+#[derive(Clone, Debug)]
 pub enum Place {
     /// Standard output: the bytes, and nothing else.
     Output,
-    /// `HOST:PORT`, where `resdump receive` waits.
-    Tcp(String),
+    /// Where `resdump receive` waits.
+    Tcp(Address),
 }
 
 impl Place {
     /// `None` for the path of a file or device. Standard output may also be called by a name that the
-    /// kernel gives it, such as `/dev/stdout`.
-    pub fn of(target: &Path) -> Option<Self> {
-        if is_output(target) {
-            return Some(Self::Output);
+    /// kernel gives it, such as `/dev/stdout`. An address that cannot be one is refused.
+    pub fn of(target: &Path) -> Result<Option<Self>> {
+        if target == Path::new("-") || is_output(target) {
+            return Ok(Some(Self::Output));
         }
-        let text = target.to_str()?;
-        match (text, text.strip_prefix("tcp:")) {
-            ("-", _) => Some(Self::Output),
-            (_, Some(address)) => Some(Self::Tcp(address.into())),
-            _ => None,
+        match target.to_str() {
+            Some(text) => Ok(Address::to_connect(text)?.map(Self::Tcp)),
+            None => Ok(None),
         }
     }
+}
 
-    /// Opens it; `EADDRNOTAVAIL` and the like where nothing listens, `EBADF` where this program was
-    /// started without a standard output.
-    pub fn connect(&self) -> io::Result<File> {
-        let descriptor: OwnedFd = match self {
-            Self::Output => {
-                sys::standard::output()?;
-                io::stdout().as_fd().try_clone_to_owned()?
-            }
-            Self::Tcp(address) => TcpStream::connect(address.as_str())?.into(),
-        };
-        Ok(descriptor.into())
-    }
-
-    /// Whether what goes there is framed, with a header and a trailer.
-    pub fn is_framed(&self) -> bool {
-        matches!(self, Self::Tcp(_))
-    }
+/// Standard output; `EBADF` where this program was started without.
+pub fn output() -> io::Result<File> {
+    sys::standard::output()?;
+    Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
 }
 
 /// Whether a path leads to this process's descriptor 1, and not merely to the same file.
@@ -94,11 +80,11 @@ mod tests {
         symlink("/dev/fd/1", &link).unwrap();
         for name in ["-", "/dev/stdout", "/proc/self/fd/1", "/dev/fd/1"] {
             assert!(
-                matches!(Place::of(name.as_ref()), Some(Place::Output)),
+                matches!(Place::of(name.as_ref()), Ok(Some(Place::Output))),
                 "{name}"
             );
         }
-        assert!(matches!(Place::of(&link), Some(Place::Output)));
+        assert!(matches!(Place::of(&link), Ok(Some(Place::Output))));
         for name in [
             "./-",
             "/dev/stdin",
@@ -107,7 +93,7 @@ mod tests {
             "/proc/1/fd/1",
             "tcp",
         ] {
-            assert!(Place::of(name.as_ref()).is_none(), "{name}");
+            assert!(Place::of(name.as_ref()).unwrap().is_none(), "{name}");
         }
     }
 }

@@ -47,6 +47,17 @@ pub fn allocate(file: &File, offset: u64, length: u64) -> Result<()> {
     Errno::result(unsafe { libc::fallocate64(file.as_raw_fd(), 0, offset, length) }).map(drop)
 }
 
+/// Allocates the blocks of the first `length` bytes; the file does not grow. What is not written by the
+/// time that the file is cut is given back.
+pub fn reserve(file: &File, length: u64) -> Result<()> {
+    let length = i64::try_from(length).map_err(|_| Errno::EFBIG)?;
+    // SAFETY: The descriptor is open; no memory is passed.
+    Errno::result(unsafe {
+        libc::fallocate64(file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE, 0, length)
+    })
+    .map(drop)
+}
+
 /// The first hole in `within`, a part of a file that is not behind its end: what was never written,
 /// or cut off since. `None` also where the file system does not know of holes. Moves the file's own
 /// position.

@@ -125,6 +125,11 @@ pub struct Args {
     #[command(flatten)]
     pub(super) take: TakeArgs,
 
+    /// To tcp: longest silence of the receiver
+    #[arg(long, value_name = "SECONDS", default_value = "60",
+          value_parser = clap::value_parser!(u64).range(3..=1_000_000))]
+    pub(super) timeout: u64,
+
     /// No progress, no final line
     #[arg(short, long)]
     pub(super) quiet: bool,
@@ -160,17 +165,17 @@ impl Args {
 
     /// Whether standard output is the target.
     pub fn writes_to_standard_output(&self) -> bool {
-        matches!(self.place(), Some(Place::Output))
+        matches!(self.place(), Ok(Some(Place::Output)))
     }
 
     /// The stream that the target names, if it does.
-    pub(super) fn place(&self) -> Option<Place> {
+    pub(super) fn place(&self) -> Result<Option<Place>> {
         Place::of(&self.target)
     }
 
     /// Refuses what does not go together.
     pub(in crate::commands) fn check(&self) -> Result<()> {
-        let stream = self.place().is_some();
+        let stream = self.place()?.is_some();
         let (what, errno, advice) = match (stream, self.compress.is_some()) {
             (true, _) => (
                 "not for a stream",

@@ -26,6 +26,7 @@ mod incomplete;
 mod job;
 mod layout;
 mod packed;
+mod remote;
 mod stream;
 
 pub use args::Args;
@@ -44,7 +45,7 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
 /// Everything that can be refused is refused before the target is changed: the range, then the
 /// engine, then the target, then alignment and room.
 pub(super) fn dump(args: &Args, source: &dyn Source, console: &Console) -> Result<ExitCode> {
-    if let Some(place) = args.place() {
+    if let Some(place) = args.place()? {
         return stream::run(args, &place, source, console);
     }
     if let Some(compression) = args.compress {

@@ -54,7 +54,7 @@ pub(super) fn run(
     report.compression = Some(compression);
 
     let clock = Clock::start();
-    let mut sender = Sender::new(source, target.file(), true, &stop)
+    let mut sender = Sender::new(source, target.file(), &stop)
         .map_err(|error| Error::during(Doing::OpenTarget, "cannot open target", &name, &error))?;
     let mut progress = Progress::new(span.length, !args.quiet && !console.is_json());
     let ((bytes, written), digest) =
