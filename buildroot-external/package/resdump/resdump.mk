@@ -15,6 +15,8 @@ RESDUMP_LICENSE = \
 	Zlib (crates)
 RESDUMP_LICENSE_FILES = LICENSES/MIT.txt
 RESDUMP_SUBDIR = userland
+# What is for hosts only would fill the flash.
+RESDUMP_CARGO_BUILD_OPTS = --no-default-features
 
 # What of the checkout belongs to the package: the workspace and the files that
 # it shares with the module. The folder that is copied and that legal-info archives.

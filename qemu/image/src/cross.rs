@@ -22,7 +22,7 @@ pub fn build<const N: usize>(builder: &Builder<'_>, programs: [&str; N]) -> Resu
     let root = &builder.paths.root;
     let workspace = root.join(WORKSPACE);
     let built = folder.join(target).join("release");
-    let mut key = Key::new("cross 4")
+    let mut key = Key::new("cross 5")
         .text(&programs.join(" "))
         .text(target)
         .path(&workspace.join("Cargo.toml"))?
@@ -48,7 +48,8 @@ pub fn build<const N: usize>(builder: &Builder<'_>, programs: [&str; N]) -> Resu
                 .tools
                 .command(builder.tools.tool("cargo"))
                 .current_dir(&workspace)
-                .args(["build", "--release", "--locked"])
+                // What is for hosts only would fill the flash.
+                .args(["build", "--release", "--locked", "--no-default-features"])
                 .args(programs.map(|program| format!("--package={program}")))
                 .args(["--target", target, "-Zbuild-std=std,panic_abort"])
                 .arg("-Zbuild-std-features=optimize_for_size")

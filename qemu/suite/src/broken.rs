@@ -77,7 +77,7 @@ fn dump(guest: &mut Guest) -> Result<()> {
             "resdump dump capture /dev/vda --engine {engine} --chunk 4M --manifest /tmp/dump.json --quiet"
         ))?;
         let line = format!(
-            "dump incomplete: /dev/vda: EIO (5): see the kernel log; {GOOD} of {SIZE} bytes are \
+            "dump incomplete: /dev/vda: EIO (5): see the kernel log, the medium may be bad; {GOOD} of {SIZE} bytes are \
              on the target, go on with --resume"
         );
         ensure!(
@@ -96,7 +96,7 @@ fn dump(guest: &mut Guest) -> Result<()> {
     }
     let output = guest.run("resdump load /dev/vda capture --quiet")?;
     let line = format!(
-        "load incomplete: /dev/vda: EIO (5): see the kernel log; {GOOD} of {SIZE} bytes are in the region"
+        "load incomplete: /dev/vda: EIO (5): see the kernel log, the medium may be bad; {GOOD} of {SIZE} bytes are in the region"
     );
     ensure!(
         output.status == 8 && output.text.contains(&line),

@@ -37,8 +37,8 @@ pub fn cases() -> Vec<Case> {
         case(Bed::Low, "list_names_every_region", list_names_every_region),
         case(
             Bed::Low,
-            "show_prints_32_bytes_a_line",
-            show_prints_32_bytes_a_line,
+            "show_prints_16_bytes_a_line_on_a_console",
+            show_prints_16_bytes_a_line_on_a_console,
         ),
     ]
 }
@@ -97,10 +97,10 @@ fn list_names_every_region(bed: &mut Running) -> Result<()> {
     Ok(())
 }
 
-fn show_prints_32_bytes_a_line(bed: &mut Running) -> Result<()> {
+fn show_prints_16_bytes_a_line_on_a_console(bed: &mut Running) -> Result<()> {
     let text = bed.check("resdump show capture --offset 0x1000 --length 64")?;
     let bytes = &bed.expected("capture")?[0x1000..0x1040];
-    for line in bytes.chunks(32) {
+    for line in bytes.chunks(16) {
         let hex: String = line.iter().map(|byte| format!("{byte:02x}")).collect();
         let found = text
             .lines()

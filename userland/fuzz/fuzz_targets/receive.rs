@@ -4,28 +4,49 @@
 
 #![no_main]
 
+use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
+use resdump::error::{Error, Result};
 use resdump::signals::Stop;
-use resdump::stream::frame::{Frame, Kind};
+use resdump::stream::frame::{Frame, Kind, LETTERS, Seen};
 use resdump::stream::link::Link;
-use resdump::stream::rescue::{self, BLOCK, Patience, Sink};
-use resdump::stream::wire::{Header, Trailer};
+use resdump::stream::messages::{Header, Trailer, Verdict};
+use resdump::stream::rescue::{self, BLOCK, End, Patience, Sink};
+
+/// No clock decides here: nothing is waited for.
+const PATIENCE: Patience = Patience {
+    again: Duration::ZERO,
+    give_up: Duration::from_secs(60),
+};
 
 fuzz_target!(|input: &[u8]| {
     let mut line = Script {
         left: input,
         said: Vec::new(),
+        came: BTreeSet::new(),
     };
     let mut store = Store::default();
-    let taken = rescue::receive(&mut line, &mut store, Patience::default(), &Stop::default());
-    let done = line.said.iter().any(|frame| frame.kind == Kind::Done);
-    assert_eq!(done, store.ended, "done is said at the end, and only then");
-    assert!(taken.is_err() || store.ended);
+    rescue::receive(&mut line, &mut store, PATIENCE, &Stop::default());
+    assert!(store.finished, "the sink is told of every end");
+    let said = |kind| line.said.iter().filter(move |frame| frame.kind == kind);
+    assert!(said(Kind::Done).count() == 0 || store.complete);
+    assert!(said(Kind::Fail).count() == 0 || !store.complete);
     for frame in &line.said {
-        assert!(frame.number <= store.next, "{frame:?} of {}", store.next);
+        match frame.kind {
+            Kind::Ack | Kind::Lost | Kind::Start => {
+                assert!(frame.number <= store.next, "{frame:?} of {}", store.next);
+            }
+            _ => {}
+        }
+        if frame.kind == Kind::Ack {
+            let later = Seen::decode(&frame.payload).later;
+            for bit in (0..64).filter(|bit| later >> bit & 1 == 1) {
+                assert!(line.came.contains(&(frame.number + 1 + bit)));
+            }
+        }
     }
 });
 
@@ -33,6 +54,7 @@ fuzz_target!(|input: &[u8]| {
 struct Script<'a> {
     left: &'a [u8],
     said: Vec<Frame>,
+    came: BTreeSet<u64>,
 }
 
 impl Link for Script<'_> {
@@ -50,7 +72,9 @@ impl Link for Script<'_> {
             .left
             .split_at(end.map_or(self.left.len(), |end| end + 1));
         self.left = left;
-        Ok(parse(line.strip_suffix(b"\n").unwrap_or(line)))
+        let frame = parse(line.strip_suffix(b"\n").unwrap_or(line));
+        self.came.extend(frame.as_ref().map(|frame| frame.number));
+        Ok(frame)
     }
 }
 
@@ -58,14 +82,10 @@ fn parse(line: &[u8]) -> Option<Frame> {
     let colon = line.iter().position(|byte| *byte == b':')?;
     let (letter, number) = line[..colon].split_first()?;
     Some(Frame {
-        kind: match letter {
-            b'H' => Kind::Hello,
-            b'D' => Kind::Data,
-            b'E' => Kind::End,
-            b'A' => Kind::Ack,
-            b'L' => Kind::Lost,
-            _ => Kind::Done,
-        },
+        kind: LETTERS
+            .iter()
+            .find(|(_, known)| *known == char::from(*letter))?
+            .0,
         number: u64::from_str_radix(str::from_utf8(number).ok()?, 16).ok()?,
         payload: line[colon + 1..].to_vec(),
     })
@@ -76,34 +96,42 @@ fn parse(line: &[u8]) -> Option<Frame> {
 struct Store {
     header: Option<Header>,
     next: u64,
-    ended: bool,
+    finished: bool,
+    complete: bool,
+}
+
+fn refused() -> Error {
+    Error::io("refused", "a", &io::ErrorKind::InvalidData.into())
 }
 
 impl Sink for Store {
-    fn begin(&mut self, header: Header, blocks: u64) -> io::Result<u64> {
+    fn begin(&mut self, header: Header, blocks: u64) -> Result<u64> {
         if self.header.is_none() {
             self.next = header.manifest.bytes / BLOCK;
         }
         self.header = Some(header);
         match self.next <= blocks {
             true => Ok(self.next),
-            false => Err(io::ErrorKind::InvalidData.into()),
+            false => Err(refused()),
         }
     }
 
-    fn block(&mut self, payload: &[u8]) -> io::Result<()> {
+    fn block(&mut self, payload: &[u8]) -> Result<()> {
         let header = self.header.as_ref().expect("a block after its header");
         if let Some(compression) = header.compression {
-            let bytes = compression.unpack(payload, BLOCK as usize)?;
+            let bytes = compression
+                .unpack(payload, BLOCK as usize)
+                .map_err(|_| refused())?;
             assert_eq!(bytes.len() as u64, BLOCK);
         }
         self.next += 1;
         Ok(())
     }
 
-    fn end(&mut self, _trailer: &Trailer) -> io::Result<()> {
-        assert!(self.header.is_some() && !self.ended);
-        self.ended = true;
-        Ok(())
+    fn finish(&mut self, trailer: std::result::Result<&Trailer, End>) -> Verdict {
+        assert!(!self.finished);
+        self.finished = true;
+        self.complete = trailer.is_ok() && self.header.is_some();
+        Verdict::of(self.next, (!self.complete).then(refused).as_ref())
     }
 }

@@ -7,13 +7,13 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{bench, convert, doctor, dump, list, load, receive, send, show, snapshot, verify},
+    commands::{
+        bench, convert, diff, doctor, dump, find, list, load, receive, send, show, snapshot, verify,
+    },
     console::Console,
     error::Result,
     exit_codes::{self, ExitCode},
 };
-
-const EXAMPLE: &str = "Example: resdump dump capture /mnt/capture.raw";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -31,7 +31,6 @@ Examples:
     name = "resdump",
     version,
     term_width = 80,
-    after_help = EXAMPLE,
     after_long_help = format!("{EXAMPLES}\n\n{}", exit_codes::HELP),
     disable_help_subcommand = true
 )]
@@ -68,6 +67,10 @@ pub enum Command {
     Load(load::Args),
     /// Check a saved file against its manifest, or against a region
     Verify(verify::Args),
+    /// List where two dumps, or a dump and a region, differ
+    Diff(diff::Args),
+    /// List where bytes or text are in a region or a saved file
+    Find(find::Args),
     /// Turn a saved file into another format: raw, elf, lime
     Convert(convert::Args),
     /// Send a region over the console, when there is nothing else
@@ -80,7 +83,30 @@ pub enum Command {
     Bench(bench::Args),
 }
 
+impl Cli {
+    /// Where the command prints to.
+    pub fn console(&self) -> Console {
+        let console = Console::new(Some(self.command.name()), self.json);
+        if self.command.output_is_data() {
+            console.aside()
+        } else {
+            console
+        }
+    }
+}
+
 impl Command {
+    /// Whether what is on standard output is the data itself.
+    fn output_is_data(&self) -> bool {
+        match self {
+            Self::Dump(args) => args.writes_to_standard_output(),
+            Self::Snapshot(args) => args.writes_to_standard_output(),
+            Self::Send(args) => args.writes_to_standard_output(),
+            Self::Receive(args) => args.writes_to_standard_output(),
+            _ => false,
+        }
+    }
+
     /// Does it, and says with which status to end.
     pub fn run(&self, console: &Console) -> Result<ExitCode> {
         match self {
@@ -89,6 +115,8 @@ impl Command {
             Self::Send(args) => send::run(args, console),
             Self::Receive(args) => receive::run(args, console),
             Self::Verify(args) => verify::run(args, console),
+            Self::Diff(args) => diff::run(args, console),
+            Self::Find(args) => find::run(args, console),
             Self::Convert(args) => convert::run(args, console),
             Self::Doctor(args) => doctor::run(args, console),
             Self::Dump(args) => dump::run(args, console),
@@ -106,6 +134,8 @@ impl Command {
             Self::Dump(_) => "dump",
             Self::Load(_) => "load",
             Self::Verify(_) => "verify",
+            Self::Diff(_) => "diff",
+            Self::Find(_) => "find",
             Self::Convert(_) => "convert",
             Self::Send(_) => "send",
             Self::Receive(_) => "receive",

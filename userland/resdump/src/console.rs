@@ -1,40 +1,52 @@
 // SPDX-License-Identifier: MIT
 
-//! Standard output: text for people, or one JSON object for programs. Errors are a line on standard
+//! Standard output: text for people, or one JSON object for programs. An error is a line on standard
 //! error in both cases, and part of the object in the second.
+//!
+//! Where standard output is the data itself, text or object go to standard error. An object is the only
+//! thing there then: it has the error in it.
 
 #![forbid(unsafe_code)]
 
 use std::{
     fmt,
     io::{self, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use serde::Serialize;
 
 use crate::{
+    advice::Doing,
     error::{Error, Result},
     exit_codes::ExitCode,
     logging,
+    sys::standard,
+    text,
 };
 
 /// Version of the JSON objects. Grows when a field changes its meaning or goes away, not when one is
 /// added.
 pub const SCHEMA: u32 = 1;
 
-/// Where a command says what it has found or done.
-#[derive(Debug)]
+/// Where a command prints what it has found or done.
+#[derive(Clone, Debug)]
 pub struct Console {
-    command: &'static str,
+    command: Option<String>,
     json: bool,
     /// Standard output is for something else.
     aside: bool,
+    /// Whether the one object of this run is printed; of all clones.
+    printed: Arc<AtomicBool>,
 }
 
 #[derive(Serialize)]
 struct Envelope<'a, T: Serialize> {
     schema: u32,
-    command: &'a str,
+    command: Option<&'a str>,
     #[serde(flatten)]
     body: &'a T,
     error: Option<&'a Error>,
@@ -44,12 +56,13 @@ struct Envelope<'a, T: Serialize> {
 struct Nothing {}
 
 impl Console {
-    /// Console of `command`, as JSON or as text.
-    pub fn new(command: &'static str, json: bool) -> Self {
+    /// Console of `command`, as JSON or as text. `None` where the command line does not have one.
+    pub fn new(command: Option<&str>, json: bool) -> Self {
         Self {
-            command,
+            command: command.map(str::to_owned),
             json,
             aside: false,
+            printed: Arc::default(),
         }
     }
 
@@ -57,7 +70,16 @@ impl Console {
     pub fn aside(&self) -> Self {
         Self {
             aside: true,
-            ..*self
+            ..self.clone()
+        }
+    }
+
+    /// The same for one more object, of a command that reports several things one after the other: a
+    /// line for each.
+    pub fn another(&self) -> Self {
+        Self {
+            printed: Arc::default(),
+            ..self.clone()
         }
     }
 
@@ -66,17 +88,22 @@ impl Console {
         self.json
     }
 
-    /// Prints the object with `body` in it, and the error that it came to, if any.
+    /// Prints the object with `body` in it, and the error that it came to, if any. There is one in a
+    /// run: nothing is printed after the first.
     pub fn object<T: Serialize>(&self, body: &T, error: Option<&Error>) -> Result<()> {
+        if self.printed.swap(true, Ordering::Relaxed) {
+            log::debug!("there is an object already");
+            return Ok(());
+        }
         let envelope = Envelope {
             schema: SCHEMA,
-            command: self.command,
+            command: self.command.as_deref(),
             body,
             error,
         };
         self.text(|out| {
-            serde_json::to_writer(&mut *out, &envelope)?;
-            out.write_all(b"\n")
+            let json = text::json(serde_json::to_string(&envelope)?);
+            writeln!(out, "{json}")
         })
     }
 
@@ -85,40 +112,47 @@ impl Console {
         let stream: Box<dyn Write> = if self.aside {
             Box::new(io::stderr().lock())
         } else {
+            standard::output().map_err(|error| not_printed(&error))?;
             Box::new(io::stdout().lock())
         };
         let mut out = io::BufWriter::new(stream);
         match write(&mut out).and_then(|()| out.flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Error::io("cannot write", "standard output", &error))
-            }
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(not_printed(&error)),
             _ => Ok(()),
         }
     }
 
-    /// Says what went wrong, the JSON object included, and with which status to end.
+    /// Reports what went wrong, the JSON object included; the status to exit with.
     pub fn failure(&self, error: &Error) -> ExitCode {
         if self.json {
-            // The line below says what is to be said.
+            // The line below has it as well.
             let _ = self.object(&Nothing {}, Some(error));
         }
         self.complain(error)
     }
 
-    /// Says what went wrong on standard error only, and with which status to end.
+    /// Reports what went wrong on standard error only; the status to exit with.
     pub fn complain(&self, error: &Error) -> ExitCode {
-        say(error);
+        let in_object = self.json && self.aside && self.printed.load(Ordering::Relaxed);
+        if !in_object {
+            say(error);
+        }
         logging::to_system(log::Level::Error, &error.to_string());
         error.code
     }
 }
 
-/// A line on standard error, in one write: those of several processes on a terminal stay whole.
-/// Where it cannot be shown nobody is there to be told.
+fn not_printed(error: &io::Error) -> Error {
+    Error::during(Doing::Print, "cannot write", "standard output", error)
+}
+
+/// A line on standard error, in one write: those of several processes on a terminal stay whole. A
+/// failure is ignored: there is no other place to report it.
 pub fn say(what: impl fmt::Display) {
+    let line = text::printable(&format!("resdump: {what}"));
     let _ = io::stderr()
         .lock()
-        .write_all(format!("resdump: {what}\n").as_bytes());
+        .write_all(format!("{line}\n").as_bytes());
 }
 
 /// Prints a table whose columns line up.
@@ -127,6 +161,10 @@ pub fn columns<const N: usize>(
     rows: &[[String; N]],
     out: &mut dyn Write,
 ) -> io::Result<()> {
+    let rows: Vec<[String; N]> = rows
+        .iter()
+        .map(|row| std::array::from_fn(|column| text::printable(&row[column])))
+        .collect();
     let widths: [usize; N] = std::array::from_fn(|column| {
         rows.iter()
             .map(|row| row[column].len())
@@ -134,7 +172,7 @@ pub fn columns<const N: usize>(
             .max()
             .unwrap_or(0)
     });
-    for row in std::iter::once(&heads.map(String::from)).chain(rows) {
+    for row in std::iter::once(&heads.map(String::from)).chain(&rows) {
         let line: Vec<_> = row
             .iter()
             .zip(widths)

@@ -7,7 +7,10 @@ use std::{fmt, io};
 use nix::errno::Errno;
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-use crate::exit_codes::ExitCode;
+use crate::{
+    advice::{self, Doing},
+    exit_codes::ExitCode,
+};
 
 /// The result of everything in this program that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -46,38 +49,68 @@ impl Error {
         }
     }
 
-    /// A failed system call; the exit code and the advice follow from its errno.
-    pub fn system(what: &'static str, subject: impl fmt::Display, errno: Errno) -> Self {
-        let (code, advice) = match errno {
-            Errno::EPERM | Errno::EACCES => (
-                ExitCode::Permission,
-                "run as root, and check its permissions",
-            ),
-            Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG => (
-                ExitCode::NoSpace,
-                "make room, take a larger target, or write less with --length",
-            ),
-            Errno::EIO => (ExitCode::Io, "see the kernel log, the medium may be bad"),
-            Errno::ENOENT | Errno::ENOTDIR | Errno::EISDIR => (ExitCode::Other, "check the path"),
-            Errno::EROFS => (
-                ExitCode::Target,
-                "remount the file system for writing, or take another target",
-            ),
-            Errno::EINTR => (ExitCode::Interrupted, "run it again"),
-            _ => (ExitCode::Other, "see the kernel log"),
-        };
+    /// A system call that failed while `doing`: exit status and advice are those of [`advice`].
+    pub fn during(
+        doing: Doing,
+        what: &'static str,
+        subject: impl fmt::Display,
+        cause: impl Cause,
+    ) -> Self {
+        let errno = cause.errno();
+        let (code, advice) = advice::of(errno, doing);
         Self::new(code, what, subject, errno, advice)
+    }
+
+    /// As [`Error::during`], where it is not said what was being done.
+    pub fn system(what: &'static str, subject: impl fmt::Display, errno: Errno) -> Self {
+        Self::during(Doing::Else, what, subject, errno)
     }
 
     /// As [`Error::system`], for an error of the standard library.
     pub fn io(what: &'static str, subject: impl fmt::Display, error: &io::Error) -> Self {
-        Self::system(what, subject, errno_of(error))
+        Self::during(Doing::Else, what, subject, error)
     }
 }
 
-/// The errno of an error of the standard library, `EIO` where it has none.
+/// What has an errno.
+pub trait Cause {
+    /// The errno.
+    fn errno(&self) -> Errno;
+}
+
+impl Cause for Errno {
+    fn errno(&self) -> Errno {
+        *self
+    }
+}
+
+impl Cause for &io::Error {
+    fn errno(&self) -> Errno {
+        errno_of(self)
+    }
+}
+
+/// The errno of an error of the standard library; where it has none, the one that says the same.
 pub fn errno_of(error: &io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+    if let Some(number) = error.raw_os_error() {
+        return Errno::from_raw(number);
+    }
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => Errno::ENODATA,
+        io::ErrorKind::InvalidData => Errno::EBADMSG,
+        io::ErrorKind::InvalidInput => Errno::EINVAL,
+        io::ErrorKind::WriteZero | io::ErrorKind::StorageFull => Errno::ENOSPC,
+        io::ErrorKind::NotFound => Errno::ENOENT,
+        io::ErrorKind::PermissionDenied => Errno::EACCES,
+        io::ErrorKind::AlreadyExists => Errno::EEXIST,
+        io::ErrorKind::BrokenPipe => Errno::EPIPE,
+        io::ErrorKind::ConnectionReset => Errno::ECONNRESET,
+        io::ErrorKind::TimedOut => Errno::ETIMEDOUT,
+        io::ErrorKind::Interrupted => Errno::EINTR,
+        io::ErrorKind::OutOfMemory => Errno::ENOMEM,
+        io::ErrorKind::Unsupported => Errno::EOPNOTSUPP,
+        _ => Errno::EIO,
+    }
 }
 
 /// `ENOSPC (28)`.
@@ -109,17 +142,22 @@ mod tests {
 
     #[test]
     fn a_failure_is_one_line_with_errno_and_advice() {
-        let error = Error::system("cannot open target", "/mnt/a", Errno::EACCES);
+        let error = Error::during(
+            Doing::OpenTarget,
+            "cannot open target",
+            "/mnt/a",
+            Errno::ELOOP,
+        );
         assert_eq!(
             error.to_string(),
-            "cannot open target: /mnt/a: EACCES (13): run as root, and check its permissions"
+            "cannot open target: /mnt/a: ELOOP (40): links lead in a circle: 'ls -l' shows where"
         );
-        assert_eq!(error.code, ExitCode::Permission);
+        assert_eq!(error.code, ExitCode::Target);
     }
 
     #[test]
     fn json_has_name_and_number() {
-        let error = Error::system("cannot write", "/a", Errno::ENOSPC);
+        let error = Error::during(Doing::Write, "cannot write", "/a", Errno::ENOSPC);
         let json = serde_json::to_value(&error).unwrap();
         assert_eq!(json["kind"], "no-space");
         assert_eq!(json["exit_status"], 7);
@@ -128,8 +166,15 @@ mod tests {
     }
 
     #[test]
-    fn an_error_without_errno_is_eio() {
-        let error = io::Error::from(io::ErrorKind::UnexpectedEof);
-        assert_eq!(errno_of(&error), Errno::EIO);
+    fn an_error_without_errno_has_the_one_that_says_the_same() {
+        for (kind, errno) in [
+            (io::ErrorKind::UnexpectedEof, Errno::ENODATA),
+            (io::ErrorKind::InvalidData, Errno::EBADMSG),
+            (io::ErrorKind::Other, Errno::EIO),
+        ] {
+            assert_eq!(errno_of(&io::Error::from(kind)), errno);
+        }
+        let error = io::Error::from_raw_os_error(Errno::ENOSPC as i32);
+        assert_eq!(errno_of(&error), Errno::ENOSPC);
     }
 }

@@ -7,7 +7,7 @@
 
 use std::{
     io,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -17,6 +17,7 @@ use crate::{
     codec::digest::Digest,
     error::{Result, errno_of},
     manifest::Manifest,
+    output::Record,
 };
 
 /// Between two checkpoints, unless somebody wants it otherwise: each makes the target durable.
@@ -24,23 +25,24 @@ pub const PERIOD: Duration = Duration::from_secs(10);
 
 /// The manifest of a dump that runs.
 pub struct Journal {
-    path: PathBuf,
+    record: Record,
     manifest: Manifest,
     period: Duration,
-    due: Instant,
+    /// `None`: not before the world ends.
+    due: Option<Instant>,
     lost: Option<Errno>,
 }
 
 impl Journal {
     /// Puts `manifest` on the disk: from now on it is known that the dump is not complete. There is
     /// a checkpoint every `period`.
-    pub fn begin(path: &Path, mut manifest: Manifest, period: Duration) -> Result<Self> {
-        manifest.store(path)?;
+    pub fn begin(mut record: Record, mut manifest: Manifest, period: Duration) -> Result<Self> {
+        manifest.store(&mut record, false)?;
         Ok(Self {
-            path: path.into(),
+            record,
             manifest,
             period,
-            due: Instant::now() + period,
+            due: Instant::now().checked_add(period),
             lost: None,
         })
     }
@@ -48,20 +50,20 @@ impl Journal {
     /// Nothing is in flight: a checkpoint, if it is time. `sync` makes what was written durable and
     /// says how much of the dump, from its start, is there. There is none after one that failed.
     pub fn at(&mut self, sync: impl FnOnce() -> io::Result<u64>) {
-        if self.lost.is_some() || Instant::now() < self.due {
+        if self.lost.is_some() || self.due.is_none_or(|due| Instant::now() < due) {
             return;
         }
         match self.sync(sync) {
             Ok(bytes) => {
                 self.manifest.bytes = bytes;
-                match self.manifest.store(&self.path) {
+                match self.manifest.store(&mut self.record, false) {
                     Ok(()) => log::info!("checkpoint: {bytes} bytes are durable"),
                     Err(error) => log::warn!("no checkpoint: {error}"),
                 }
             }
             Err(error) => log::warn!("no checkpoint: {error}"),
         }
-        self.due = Instant::now() + self.period;
+        self.due = Instant::now().checked_add(self.period);
     }
 
     /// Makes what was written durable, by `sync`, unless that has failed before. The kernel tells a
@@ -91,19 +93,44 @@ impl Journal {
     /// The last word, when the data is durable.
     pub fn finish(mut self, complete: impl FnOnce(&mut Manifest)) -> Result<()> {
         complete(&mut self.manifest);
-        self.manifest.store(&self.path)
+        self.manifest.store(&mut self.record, true)
+    }
+
+    /// There is nothing to tell of: no manifest.
+    pub fn abandon(self) {
+        if let Err(error) = self.record.remove() {
+            log::warn!("{error}");
+        }
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.record.path()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{codec::format::Format, manifest::Origin};
+    use crate::{
+        codec::format::Format,
+        manifest::{self, Origin},
+    };
+
+    #[test]
+    fn a_period_beyond_all_clocks_has_no_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let record = manifest::claim(&folder.path().join("a.json"), &[], false).unwrap();
+        let origin = Origin {
+            region: "capture".into(),
+            base: None,
+            offset: 0,
+            length: 1,
+        };
+        let manifest = Manifest::begin(origin, Format::Raw, 0, 0);
+        let mut journal = Journal::begin(record, manifest, Duration::MAX).unwrap();
+        journal.at(|| unreachable!());
+    }
 
     #[test]
     fn a_checkpoint_says_how_much_is_there_and_that_it_is_not_all() {
@@ -116,23 +143,29 @@ mod tests {
             length: 1 << 30,
         };
         let manifest = Manifest::begin(origin, Format::Raw, 0, 0);
-        let mut journal = Journal::begin(&path, manifest, PERIOD).unwrap();
+        let mut journal = Journal::begin(
+            manifest::claim(&path, &[], false).unwrap(),
+            manifest,
+            PERIOD,
+        )
+        .unwrap();
         let load = || Manifest::load(&path).unwrap().unwrap();
 
         journal.at(|| unreachable!());
         assert_eq!(load().bytes, 0, "it is not time yet");
-        journal.due = Instant::now();
+        journal.due = Some(Instant::now());
         journal.at(|| Ok(8192));
         assert_eq!((load().bytes, load().complete), (8192, false));
-        journal.due = Instant::now();
+        journal.due = Some(Instant::now());
         journal.at(|| Err(Errno::EIO.into()));
         assert_eq!(load().bytes, 8192, "what was durable is still");
         assert_eq!(journal.lost(), Some(Errno::EIO));
-        journal.due = Instant::now();
+        journal.due = Some(Instant::now());
         journal.at(|| unreachable!("the kernel would say that it has worked"));
         assert!(journal.sync(|| Ok(())).is_err());
         assert_eq!(journal.durable(), 8192);
-        journal.finish(|manifest| manifest.complete = true).unwrap();
+        let all = |manifest: &mut Manifest| (manifest.complete, manifest.bytes) = (true, 1 << 30);
+        journal.finish(all).unwrap();
         assert!(load().complete);
     }
 }

@@ -12,6 +12,8 @@
 
 #![deny(unsafe_code)]
 
+pub mod address;
+pub mod advice;
 pub mod cli;
 pub mod codec;
 pub mod commands;
@@ -35,4 +37,6 @@ pub mod span;
 pub mod stream;
 pub mod sys;
 pub mod system;
+pub mod text;
 pub mod transfer;
+pub mod usage;

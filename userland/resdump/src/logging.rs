@@ -5,10 +5,12 @@
 
 #![forbid(unsafe_code)]
 
-use std::{os::unix::net::UnixDatagram, process, sync::OnceLock};
+use std::{env, io::Write, os::unix::net::UnixDatagram, process, sync::OnceLock};
 
 use env_logger::Logger;
 use log::{Level, LevelFilter, Log, Metadata, Record};
+
+use crate::text;
 
 /// Where the system's log listens.
 const SYSLOG: &str = "/dev/log";
@@ -21,21 +23,9 @@ static SYSTEM: OnceLock<UnixDatagram> = OnceLock::new();
 /// Starts logging: warnings, and what `RUST_LOG` or `verbose` (the number of `-v`) adds; to the
 /// system's log as well if `syslog` says so.
 pub fn start(verbose: u8, syslog: bool) {
-    let mut builder = env_logger::Builder::new();
-    builder.filter_level(LevelFilter::Warn);
-    builder.parse_default_env();
-    match verbose {
-        0 => {}
-        1 => {
-            builder.filter_level(LevelFilter::Info);
-        }
-        _ => {
-            builder.filter_level(LevelFilter::Debug);
-        }
-    }
-    let logger = builder.build();
+    let logger = logger(verbose, env::var("RUST_LOG").ok().as_deref());
     log::set_max_level(logger.filter());
-    // Nobody has set one before.
+    // It is the first.
     let _ = log::set_boxed_logger(Box::new(Both(logger)));
     if syslog {
         let socket = UnixDatagram::unbound().and_then(|socket| {
@@ -47,6 +37,33 @@ pub fn start(verbose: u8, syslog: bool) {
             Err(error) => log::warn!("{SYSLOG}: {error}: is syslogd running?"),
         }
     }
+}
+
+/// What `verbose` and `directives`, of `RUST_LOG`, ask for; of the whole program the larger.
+fn logger(verbose: u8, directives: Option<&str>) -> Logger {
+    let builder = || {
+        let mut builder = env_logger::Builder::new();
+        builder.format(|out, record| {
+            let (level, target) = (record.level(), record.target());
+            let text = text::printable(&record.args().to_string());
+            writeln!(out, "[{level:<5} {target}] {text}")
+        });
+        builder.filter_level(LevelFilter::Warn);
+        if let Some(directives) = directives {
+            builder.parse_filters(directives);
+        }
+        builder
+    };
+    let logger = builder().build();
+    let asked = match verbose {
+        0 => return logger,
+        1 => Level::Info,
+        _ => Level::Debug,
+    };
+    if logger.enabled(&Metadata::builder().level(asked).build()) {
+        return logger;
+    }
+    builder().filter_level(asked.to_level_filter()).build()
 }
 
 /// Says something to the system's log, if that was asked for.
@@ -65,7 +82,10 @@ fn message(level: Level, process: u32, text: &str) -> String {
         Level::Info => 6,
         Level::Debug | Level::Trace => 7,
     };
-    format!("<{}>resdump[{process}]: {text}", FACILITY << 3 | severity)
+    {
+        let text = text::printable(text);
+        format!("<{}>resdump[{process}]: {text}", FACILITY << 3 | severity)
+    }
 }
 
 /// Standard error, and the system's log.
@@ -91,6 +111,39 @@ impl Log for Both {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn shows(logger: &Logger, target: &str, level: Level) -> bool {
+        logger.enabled(&Metadata::builder().target(target).level(level).build())
+    }
+
+    #[test]
+    fn verbosity_adds_and_does_not_take_away() {
+        let part = "resdump::engine";
+        for (verbose, directives, everywhere, engine) in [
+            (0, None, Level::Warn, Level::Warn),
+            (1, None, Level::Info, Level::Info),
+            (2, None, Level::Debug, Level::Debug),
+            (9, None, Level::Debug, Level::Debug),
+            (0, Some("debug"), Level::Debug, Level::Debug),
+            (1, Some("debug"), Level::Debug, Level::Debug),
+            (2, Some("trace"), Level::Trace, Level::Trace),
+            (1, Some("error"), Level::Info, Level::Info),
+            (1, Some("resdump::engine=trace"), Level::Info, Level::Trace),
+            (2, Some("resdump::engine=error"), Level::Debug, Level::Error),
+        ] {
+            let logger = logger(verbose, directives);
+            for (target, most) in [("resdump::journal", everywhere), (part, engine)] {
+                for level in Level::iter() {
+                    let shown = shows(&logger, target, level);
+                    assert_eq!(
+                        shown,
+                        level <= most,
+                        "{verbose} {directives:?} {target} {level}"
+                    );
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_message_has_facility_severity_name_and_process() {

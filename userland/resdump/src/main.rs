@@ -2,25 +2,25 @@
 
 //! Writes reserved physical memory to disk with direct I/O and no copy; see `resdump --help`.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::Parser;
-use resdump::{cli::Cli, console::Console, logging};
+use resdump::{cli::Cli, logging, signals, usage};
+
+mod before;
+mod pow;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => {
-            // Nobody is left to tell when this fails. Help and version are not errors: status 0.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1));
-        }
+        Err(error) => return usage::end(&error, &arguments).into(),
     };
     logging::start(cli.verbose, cli.syslog);
-    let console = Console::new(cli.command.name(), cli.json);
-    match cli.command.run(&console) {
+    let console = cli.console();
+    match signals::tame().and_then(|()| cli.command.run(&console)) {
         Ok(code) => code.into(),
         Err(error) => console.failure(&error).into(),
     }

@@ -8,28 +8,29 @@
 
 #![forbid(unsafe_code)]
 
-use std::{
-    fs,
-    io::{self, Write},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    advice::Doing,
     codec::compression::Compression,
     codec::digest::Digest,
     codec::format::Format,
-    error::{Error, Result, errno_of},
-    exit_codes::ExitCode,
-    output::{fresh, sync_folder},
+    error::{Error, Result},
+    output::{self, Claim, Identity, Record},
     span::Span,
     system::{Moment, System, Taken},
 };
 
+mod read;
+
 /// Version of the manifest. Grows when a field changes its meaning or goes away.
 pub const SCHEMA: u32 = 1;
+
+/// Version of the manifest of a dump of several ranges: `data_offset` and `bytes` alone do not say
+/// where its bytes are.
+pub const SCHEMA_RANGES: u32 = 2;
 
 /// What is known of a dump.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +55,16 @@ pub struct Manifest {
     pub snapshot: Option<Taken>,
     /// Where the first byte of the region is in the file or device.
     pub data_offset: u64,
+    /// Where the layout begins in the file or device; not known of old manifests.
+    #[serde(default)]
+    pub seek: Option<u64>,
+    /// Where each range is, if there are several. `bytes` and `length` are of all together, in this
+    /// order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ranges: Vec<Part>,
+    /// Of the bytes of the file that are the layout's and not the region's.
+    #[serde(default)]
+    pub headers: Option<Digest>,
     /// The durable contiguous prefix, in bytes.
     pub bytes: u64,
     /// Those that went by DMA from the region's own pages.
@@ -99,6 +110,20 @@ pub struct Origin {
     pub length: u64,
 }
 
+/// One of several ranges.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Label of its region, where it has one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Physical address of its first byte.
+    pub base: Option<u64>,
+    /// Its bytes.
+    pub length: u64,
+    /// Where its first byte is in the file or device.
+    pub data_offset: u64,
+}
+
 impl Origin {
     /// Physical address of the first byte of the dump.
     pub fn start(&self) -> Option<u64> {
@@ -119,6 +144,9 @@ impl Manifest {
             stored: None,
             snapshot: None,
             data_offset,
+            seek: None,
+            ranges: Vec::new(),
+            headers: None,
             bytes: 0,
             direct: 0,
             copied: 0,
@@ -144,6 +172,8 @@ impl Manifest {
             schema: u32,
             #[serde(flatten)]
             origin: &'a Origin,
+            #[serde(skip_serializing_if = "<[Part]>::is_empty")]
+            ranges: &'a [Part],
             tool: &'a str,
             abi: u32,
             system: &'a System,
@@ -152,12 +182,20 @@ impl Manifest {
         let note = Note {
             schema: self.schema,
             origin: &self.origin,
+            ranges: &self.ranges,
             tool: &self.tool,
             abi: self.abi,
             system: &self.system,
             written: self.written,
         };
         serde_json::to_vec(&note).unwrap_or_default()
+    }
+
+    /// Says where each range is: nothing for one range, which `data_offset` says already.
+    pub fn set_ranges(&mut self, ranges: Vec<Part>) {
+        let several = ranges.len() > 1;
+        self.schema = if several { SCHEMA_RANGES } else { SCHEMA };
+        self.ranges = if several { ranges } else { Vec::new() };
     }
 
     /// The part of the file or device that holds the dump so far.
@@ -168,86 +206,52 @@ impl Manifest {
         }
     }
 
-    /// Fails with `ENODATA` if nothing of the dump in `path` is known to be there; warns if not all is.
-    pub fn expect_some(&self, path: &Path) -> Result<()> {
-        let (bytes, length) = (self.bytes, self.origin.length);
-        let name = path.display();
-        match (self.complete, bytes) {
-            (true, _) => Ok(()),
-            (false, 0) => Err(Error::new(
-                ExitCode::Incomplete,
-                "dump is incomplete",
-                name,
-                Errno::ENODATA,
-                format!(
-                    "nothing of it can be trusted: remove {} to read it nevertheless",
-                    beside(path).display()
-                ),
-            )),
-            (false, _) => {
-                log::warn!("{name}: the dump is incomplete, {bytes} of {length} bytes are there");
-                Ok(())
-            }
-        }
-    }
-
-    /// Reads a manifest. `Ok(None)` when there is none.
-    pub fn load(path: &Path) -> Result<Option<Self>> {
-        let text = match fs::read(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io("cannot read manifest", path.display(), &error)),
-        };
-        let invalid = |advice: String| {
-            Error::new(
-                ExitCode::Incomplete,
-                "not a manifest",
-                path.display(),
-                Errno::EBADMSG,
-                advice,
-            )
-        };
-        let manifest: Self =
-            serde_json::from_slice(&text).map_err(|error| invalid(error.to_string()))?;
-        if manifest.schema != SCHEMA {
-            return Err(invalid(format!(
-                "it has schema {}, this program knows {SCHEMA}",
-                manifest.schema
-            )));
-        }
-        Ok(Some(manifest))
-    }
-
     /// Puts it in place of what is there, so that a power cut leaves the one or the other: it is on
-    /// the disk when this returns.
-    pub fn store(&mut self, path: &Path) -> Result<()> {
+    /// the disk when this returns. There is room for another then, unless it is the `last`.
+    pub fn store(&mut self, record: &mut Record, last: bool) -> Result<()> {
         self.written = Moment::now();
-        self.try_store(path)
-            .map_err(|error| Error::io("cannot write manifest", path.display(), &error))
-    }
-
-    fn try_store(&self, path: &Path) -> io::Result<()> {
-        let mut name = path.as_os_str().to_owned();
-        name.push(".new");
-        let new = PathBuf::from(name);
-        let mut text = serde_json::to_vec_pretty(self)?;
+        let mut text = serde_json::to_vec_pretty(self).map_err(|error| {
+            Error::during(
+                Doing::Manifest,
+                "cannot write manifest",
+                record.path().display(),
+                &error.into(),
+            )
+        })?;
         text.push(b'\n');
-        let mut file = fresh::create(&new)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&new, path)?;
-        sync_folder(path)
+        record.store(&text, last)
     }
 }
 
-/// Removes the manifest of a dump that is going to be overwritten. Durable when this returns.
-pub fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Ok(()) => sync_folder(path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
+/// Whether `text` is a manifest, of this version or another.
+pub fn is_one(text: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "that they are there is what counts")]
+    struct Common {
+        schema: u32,
+        complete: bool,
+        region: String,
+        bytes: u64,
+        tool: String,
     }
-    .map_err(|error| Error::system("cannot remove manifest", path.display(), errno_of(&error)))
+    serde_json::from_slice::<Common>(text).is_ok()
+}
+
+/// Takes `path` for the manifest of a dump, while what is `taken` is read and written. With `force`, for a
+/// path that a person has named, what is there need not be a manifest.
+pub fn claim(path: &Path, taken: &[Identity], force: bool) -> Result<Record> {
+    Record::claim(&Claim {
+        path,
+        taken,
+        force,
+        is_record: is_one,
+    })
+}
+
+/// Removes the manifest of a dump that is going to be overwritten; a file of that name that is not a
+/// manifest stays. Durable when this returns.
+pub fn remove(path: &Path) -> Result<()> {
+    output::remove_record(path, is_one)
 }
 
 /// `<name>.json` beside `target`.
@@ -259,7 +263,10 @@ pub fn beside(target: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::exit_codes::ExitCode;
 
     fn manifest() -> Manifest {
         let origin = Origin {
@@ -277,10 +284,11 @@ mod tests {
         let path = folder.path().join("a.json");
         let mut manifest = manifest();
         manifest.bytes = 3 << 30;
-        manifest.store(&path).unwrap();
+        let mut record = claim(&path, &[], false).unwrap();
+        manifest.store(&mut record, false).unwrap();
         assert_eq!(Manifest::load(&path).unwrap(), Some(manifest.clone()));
-        manifest.complete = true;
-        manifest.store(&path).unwrap();
+        (manifest.complete, manifest.bytes) = (true, 5 << 30);
+        manifest.store(&mut record, true).unwrap();
         assert_eq!(Manifest::load(&path).unwrap(), Some(manifest));
         assert_eq!(folder.path().read_dir().unwrap().count(), 1);
     }
@@ -309,9 +317,28 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.json");
         remove(&path).unwrap();
-        manifest().store(&path).unwrap();
+        let mut record = claim(&path, &[], false).unwrap();
+        manifest().store(&mut record, true).unwrap();
         remove(&path).unwrap();
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn one_of_another_version_is_a_manifest_and_other_json_is_not() {
+        let mut json = serde_json::to_value(manifest()).unwrap();
+        assert!(is_one(json.to_string().as_bytes()));
+        json["schema"] = 9.into();
+        json["new"] = "x".into();
+        assert!(is_one(json.to_string().as_bytes()));
+        for text in [
+            "",
+            "{}",
+            "[]",
+            "{\"mine\": 1}",
+            "{\"schema\": 1, \"complete\": true}",
+        ] {
+            assert!(!is_one(text.as_bytes()), "{text}");
+        }
     }
 
     #[test]

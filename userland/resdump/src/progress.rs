@@ -14,6 +14,7 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
+use terminal_size::{Width, terminal_size_of};
 
 use crate::console;
 
@@ -26,11 +27,22 @@ const BAR_PERIOD: Duration = Duration::from_secs(1);
 /// Between two lines.
 const LINE_PERIOD: Duration = Duration::from_secs(5);
 
-/// Width of the bar's line: it fits the narrowest terminal in use.
-const WIDTH: u16 = 79;
+/// Columns of a terminal that does not tell, as serial lines do not.
+const COLUMNS: u16 = 80;
 
-const TEMPLATE: &str = "{percent:>3}% [{bar:20}] {decimal_bytes} of {decimal_total_bytes}, \
-                        {decimal_bytes_per_sec}, {eta} left";
+/// What is drawn on a line, and the columns that it needs at most.
+const TEMPLATES: [(u16, &str); 3] = [
+    (
+        76,
+        "{percent:>3}% [{bar:20}] {decimal_bytes} of {decimal_total_bytes}, \
+         {decimal_bytes_per_sec}, {eta} left",
+    ),
+    (
+        39,
+        "{percent:>3}% {decimal_bytes} of {decimal_total_bytes}, {eta} left",
+    ),
+    (0, "{percent:>3}% {eta} left"),
+];
 
 /// Shows how far a transfer is.
 pub struct Progress {
@@ -51,7 +63,7 @@ impl Progress {
     pub fn new(total: u64, wanted: bool) -> Self {
         let display = match (wanted, io::stderr().is_terminal()) {
             (false, _) => Display::None,
-            (true, true) => Display::Bar(bar(total, Box::new(Line(io::stderr())))),
+            (true, true) => Display::Bar(bar(total, Line::new(io::stderr(), width))),
             (true, false) => Display::Lines,
         };
         let started = Instant::now();
@@ -81,7 +93,11 @@ impl Progress {
         self.due = now + self.period();
         match &self.display {
             Display::None => {}
-            Display::Bar(bar) => bar.set_position(bytes),
+            Display::Bar(bar) => {
+                // Its window may have another size by now.
+                bar.set_style(style(width()));
+                bar.set_position(bytes);
+            }
             Display::Lines => {
                 let line = line(bytes, self.total, now - self.started);
                 console::say(line);
@@ -98,12 +114,25 @@ impl Drop for Progress {
     }
 }
 
-fn bar(total: u64, terminal: Box<dyn TermLike>) -> ProgressBar {
-    let style = ProgressStyle::with_template(TEMPLATE)
+fn bar(total: u64, terminal: impl TermLike + 'static) -> ProgressBar {
+    let style = style(terminal.width());
+    let target = ProgressDrawTarget::term_like(Box::new(terminal));
+    ProgressBar::with_draw_target(Some(total), target).with_style(style)
+}
+
+/// For a line of `width` columns.
+fn style(width: u16) -> ProgressStyle {
+    let fits = |(needed, _): &&(u16, &str)| *needed <= width;
+    let template = TEMPLATES.iter().find(fits).map_or("", |(_, text)| text);
+    ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .progress_chars("=> ");
-    ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::term_like(terminal))
-        .with_style(style)
+        .progress_chars("=> ")
+}
+
+/// Columns of the terminal that may be used: a character in the last one makes some of them wrap.
+fn width() -> u16 {
+    let columns = terminal_size_of(io::stderr()).map_or(COLUMNS, |(Width(columns), _)| columns);
+    columns.saturating_sub(1).max(1)
 }
 
 /// `25 %, 1073741824 of 4294967296 bytes, 21.5 MB/s, 150 s left`.
@@ -120,8 +149,17 @@ fn line(bytes: u64, total: u64, elapsed: Duration) -> String {
     )
 }
 
-/// One line of a terminal, whose size is not asked: serial lines do not tell.
-struct Line<W>(W);
+/// One line of a terminal: what does not fit is cut off.
+struct Line<W> {
+    terminal: W,
+    width: fn() -> u16,
+}
+
+impl<W> Line<W> {
+    fn new(terminal: W, width: fn() -> u16) -> Self {
+        Self { terminal, width }
+    }
+}
 
 impl<W> fmt::Debug for Line<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -134,7 +172,7 @@ where
     for<'a> &'a W: Write,
 {
     fn width(&self) -> u16 {
-        WIDTH
+        (self.width)()
     }
 
     fn move_cursor_up(&self, _: usize) -> io::Result<()> {
@@ -158,15 +196,17 @@ where
     }
 
     fn write_str(&self, text: &str) -> io::Result<()> {
-        (&self.0).write_all(text.trim_end().as_bytes())
+        let columns = usize::from(self.width());
+        let shown: String = text.trim_end().chars().take(columns).collect();
+        (&self.terminal).write_all(shown.as_bytes())
     }
 
     fn clear_line(&self) -> io::Result<()> {
-        (&self.0).write_all(b"\r\x1b[2K")
+        (&self.terminal).write_all(b"\r\x1b[2K")
     }
 
     fn flush(&self) -> io::Result<()> {
-        (&self.0).flush()
+        (&self.terminal).flush()
     }
 }
 
@@ -176,11 +216,15 @@ mod tests {
 
     use super::*;
 
-    /// What drawings of a bar send to a terminal.
+    /// What drawings of a bar send to a terminal of 80 columns.
     fn drawn(total: u64, positions: &[u64]) -> Vec<String> {
+        drawn_on(|| 79, total, positions)
+    }
+
+    fn drawn_on(width: fn() -> u16, total: u64, positions: &[u64]) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("terminal");
-        let bar = bar(total, Box::new(Line(File::create(&path).unwrap())));
+        let bar = bar(total, Line::new(File::create(&path).unwrap(), width));
         let mut seen = 0;
         positions
             .iter()
@@ -218,6 +262,30 @@ mod tests {
     }
 
     #[test]
+    fn a_drawing_never_wraps() {
+        const EIB: u64 = 1 << 60;
+        const WIDTHS: [fn() -> u16; 7] = [|| 1, || 5, || 19, || 38, || 39, || 75, || 131];
+        for width in WIDTHS {
+            let columns = usize::from(width());
+            for drawing in drawn_on(width, 15 * EIB, &[1, EIB + 1, 7 * EIB, 15 * EIB - 1]) {
+                for line in drawing.split("\r\x1b[2K") {
+                    assert!(line.chars().count() <= columns, "{columns}: {line:?}");
+                }
+            }
+        }
+        let narrow = drawn_on(|| 19, 4_000_000, &[1_000_000]);
+        assert!(
+            narrow[0].contains(" 25% ") && narrow[0].ends_with(" left"),
+            "{narrow:?}"
+        );
+        let middle = drawn_on(|| 39, 4_000_000, &[1_000_000]);
+        assert!(
+            middle[0].contains(" 25% 1.00 MB of 4.00 MB, "),
+            "{middle:?}"
+        );
+    }
+
+    #[test]
     fn a_line_has_share_rate_and_time_left() {
         assert_eq!(
             line(1 << 30, 4 << 30, Duration::from_secs(50)),
@@ -229,7 +297,7 @@ mod tests {
     #[test]
     fn nothing_is_shown_before_its_time() {
         let mut progress = Progress::new(10, true);
-        progress.display = Display::Bar(bar(10, Box::new(Line(io::stderr()))));
+        progress.display = Display::Bar(bar(10, Line::new(io::stderr(), width)));
         progress.at(5);
         let Display::Bar(bar) = &progress.display else {
             unreachable!("it is a bar")

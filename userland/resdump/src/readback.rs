@@ -7,7 +7,10 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, BufReader},
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::{
+        fd::AsRawFd,
+        unix::fs::{FileExt, OpenOptionsExt},
+    },
     path::{Path, PathBuf},
 };
 
@@ -15,13 +18,16 @@ use memmap2::MmapMut;
 use nix::{errno::Errno, libc};
 
 use crate::{
-    codec::compression::{BLOCK_MAX, Compression},
+    advice::Doing,
+    codec::compare,
+    codec::compression::Compression,
     codec::digest::{Algorithm, Digest, Hasher},
+    codec::format::Range,
+    codec::unpack::Unpacker,
     error::{Error, Result},
     exit_codes::ExitCode,
-    manifest::Manifest,
     signals::Stop,
-    source::Source,
+    source::{Pair, Saved, Source},
     span::Span,
 };
 
@@ -35,125 +41,186 @@ const ALIGN: u64 = 4096;
 pub struct ReadBack {
     path: PathBuf,
     reader: Reader,
-    data: Span,
     stop: Stop,
 }
 
 enum Reader {
-    /// The bytes as they are.
-    Plain(File, MmapMut),
-    /// Frames, one after the other.
-    Packed(BufReader<File>, Compression),
+    /// The bytes as they are, one run after the other.
+    Plain {
+        file: File,
+        buffer: MmapMut,
+        runs: Vec<Span>,
+    },
+    /// Frames, one after the other; how many bytes are in them, if that is known.
+    Packed {
+        from: Unpacker<BufReader<File>>,
+        length: Option<u64>,
+    },
 }
 
 impl ReadBack {
     /// Opens `data` of the file or device `path`, to be read until `stop`.
     pub fn open(path: &Path, data: Span, stop: &Stop) -> Result<Self> {
-        let failed = |error: io::Error| Error::io("cannot read back", path.display(), &error);
         let plain = || OpenOptions::new().read(true).open(path);
         let file = if data.offset.is_multiple_of(ALIGN) {
-            OpenOptions::new()
-                .read(true)
-                .custom_flags(libc::O_DIRECT)
-                .open(path)
-                .or_else(|_| plain())
+            direct(path).or_else(|_| plain())
         } else {
             plain()
         };
-        Ok(Self {
-            path: path.into(),
-            reader: Reader::Plain(
-                file.map_err(failed)?,
-                MmapMut::map_anon(BLOCK).map_err(failed)?,
-            ),
-            data,
-            stop: stop.clone(),
-        })
+        Self::plain(path, file, vec![data], stop)
     }
 
-    /// Opens the file `path`, which holds `length` bytes, compressed.
+    /// Opens the file `path`, which holds `length` bytes, compressed, and nothing else.
     pub fn open_packed(
         path: &Path,
         length: u64,
         compression: Compression,
         stop: &Stop,
     ) -> Result<Self> {
-        let file = File::open(path)
-            .map_err(|error| Error::io("cannot read back", path.display(), &error))?;
+        Self::packed(path, File::open(path), Some(length), compression, stop)
+    }
+
+    /// All bytes of a saved dump, its ranges one after the other.
+    pub fn of(saved: &Saved, stop: &Stop) -> Result<Self> {
+        Self::part(saved, saved.ranges(), stop)
+    }
+
+    /// Some of the ranges of a saved dump; all of them if it is compressed.
+    pub fn part(saved: &Saved, ranges: &[Range], stop: &Stop) -> Result<Self> {
+        let path = saved.path();
+        // The same file, whatever the path names by now.
+        let again = PathBuf::from(format!("/proc/self/fd/{}", saved.file().as_raw_fd()));
+        if let Some(compression) = saved.compression() {
+            let file = File::open(again).or_else(|_| saved.file().try_clone());
+            let length = saved.manifest().map(|manifest| manifest.bytes);
+            return Self::packed(path, file, length, compression, stop);
+        }
+        let runs: Vec<Span> = ranges
+            .iter()
+            .map(|range| Span {
+                offset: range.at,
+                length: range.stored,
+            })
+            .collect();
+        let file = match runs.iter().all(|run| run.offset.is_multiple_of(ALIGN)) {
+            true => direct(&again).or_else(|_| saved.file().try_clone()),
+            false => saved.file().try_clone(),
+        };
+        Self::plain(path, file, runs, stop)
+    }
+
+    /// All that is in a saved dump, which is not compressed, and is not memory: its headers, and what
+    /// is between its ranges; from `start` on.
+    pub fn layout(saved: &Saved, start: u64, stop: &Stop) -> Result<Self> {
+        let mut ranges: Vec<Range> = saved.ranges().to_vec();
+        ranges.sort_by_key(|range| range.at);
+        let mut runs = Vec::new();
+        let mut at = start;
+        for range in ranges {
+            if let Some(length) = range.at.checked_sub(at).filter(|length| *length > 0) {
+                runs.push(Span { offset: at, length });
+            }
+            at = at.max(range.at.saturating_add(range.stored));
+        }
+        Self::plain(saved.path(), saved.file().try_clone(), runs, stop)
+    }
+
+    fn plain(path: &Path, file: io::Result<File>, runs: Vec<Span>, stop: &Stop) -> Result<Self> {
+        let failed = |error: io::Error| {
+            Error::during(Doing::Read, "cannot read back", path.display(), &error)
+        };
         Ok(Self {
             path: path.into(),
-            reader: Reader::Packed(BufReader::new(file), compression),
-            data: Span { offset: 0, length },
+            reader: Reader::Plain {
+                file: file.map_err(failed)?,
+                buffer: MmapMut::map_anon(BLOCK).map_err(failed)?,
+                runs,
+            },
             stop: stop.clone(),
         })
     }
 
-    /// Opens what `manifest` says of `path`.
-    pub fn of(path: &Path, manifest: &Manifest, stop: &Stop) -> Result<Self> {
-        match manifest.compression {
-            Some(compression) => Self::open_packed(path, manifest.bytes, compression, stop),
-            None => Self::open(path, manifest.data(), stop),
+    fn packed(
+        path: &Path,
+        file: io::Result<File>,
+        length: Option<u64>,
+        compression: Compression,
+        stop: &Stop,
+    ) -> Result<Self> {
+        let file = file.map_err(|error| {
+            Error::during(Doing::Read, "cannot read back", path.display(), &error)
+        })?;
+        Ok(Self {
+            path: path.into(),
+            reader: Reader::Packed {
+                from: Unpacker::new(BufReader::new(file), compression),
+                length,
+            },
+            stop: stop.clone(),
+        })
+    }
+
+    /// Bytes that there are; `None` for a compressed file that nothing says it of.
+    pub fn length(&self) -> Option<u64> {
+        match &self.reader {
+            Reader::Plain { runs, .. } => Some(total(runs)),
+            Reader::Packed { length, .. } => *length,
         }
     }
 
-    /// Gives all bytes to `take`, with their offset from the first; it says whether to go on.
+    /// Gives all bytes to `take`, with their offset from the first; it says whether to go on. A piece
+    /// does not go beyond the end of a run.
     pub fn read(&mut self, take: &mut dyn FnMut(u64, &[u8]) -> Result<bool>) -> Result<()> {
-        let path = &self.path;
-        let failed = |error: io::Error| match error.kind() {
-            io::ErrorKind::InvalidData => mismatch(path, "it cannot be unpacked".into()),
-            _ => Error::io("cannot read back", path.display(), &error),
-        };
-        let mut done = 0;
-        while done < self.data.length {
-            if self.stop.requested() {
-                return Err(Error::new(
-                    ExitCode::Interrupted,
-                    "read back in part",
-                    path.display(),
-                    Errno::EINTR,
-                    format!("stopped by a signal; {done} of {} bytes", self.data.length),
-                ));
-            }
-            let left = self.data.length - done;
-            let wanted = left.min(BLOCK as u64) as usize;
-            let unpacked;
-            let (bytes, short): (&[u8], bool) = match &mut self.reader {
-                Reader::Plain(file, buffer) => {
-                    // Direct I/O reads whole blocks, and less at the end of a file.
-                    let whole = wanted.next_multiple_of(ALIGN as usize);
-                    let read = file
-                        .read_at(&mut buffer[..whole], self.data.offset + done)
-                        .map_err(failed)?
-                        .min(wanted);
-                    let aligned = read == wanted || read.is_multiple_of(ALIGN as usize);
-                    (&buffer[..read], !aligned)
+        let (path, stop) = (&self.path, &self.stop);
+        match &mut self.reader {
+            Reader::Plain { file, buffer, runs } => {
+                let mut before = 0;
+                let length = total(runs);
+                for run in runs {
+                    let mut done = 0;
+                    while done < run.length {
+                        check(stop, path, before + done, length)?;
+                        let bytes = block(file, buffer, *run, done)
+                            .map_err(|error| failed(path, error))?
+                            .ok_or_else(|| ended(path, before + done, length))?;
+                        if !take(before + done, bytes)? {
+                            return Ok(());
+                        }
+                        done += bytes.len() as u64;
+                    }
+                    before += run.length;
                 }
-                Reader::Packed(from, compression) => {
+                Ok(())
+            }
+            Reader::Packed { from, length } => {
+                let mut buffer = vec![0; BLOCK];
+                let mut done = 0;
+                loop {
+                    check(stop, path, done, length.unwrap_or(done))?;
                     // Whatever the manifest says, no more is in memory than what is written at a time.
-                    let most = left.min(BLOCK_MAX as u64);
-                    unpacked = compression.unpack_next(from, most).map_err(failed)?;
-                    (unpacked.as_deref().unwrap_or_default(), false)
+                    let left = length.map_or(BLOCK as u64, |length| length - done);
+                    let wanted = left.min(BLOCK as u64) as usize;
+                    // One more than there should be, to notice that there is.
+                    let read = from
+                        .fill(&mut buffer[..wanted.max(1)])
+                        .map_err(|error| failed(path, error))?;
+                    if read > wanted {
+                        let advice = format!("it holds more than {done} bytes");
+                        return Err(mismatch(path, advice));
+                    }
+                    if read == 0 {
+                        return match length {
+                            Some(length) if done < *length => Err(ended(path, done, *length)),
+                            _ => Ok(()),
+                        };
+                    }
+                    if !take(done, &buffer[..read])? {
+                        return Ok(());
+                    }
+                    done += read as u64;
                 }
-            };
-            if bytes.is_empty() || short {
-                return Err(Error::new(
-                    ExitCode::Incomplete,
-                    "file is too short",
-                    path.display(),
-                    Errno::ENODATA,
-                    format!(
-                        "it ends after {} of {} bytes",
-                        done + bytes.len() as u64,
-                        self.data.length
-                    ),
-                ));
             }
-            if !take(done, bytes)? {
-                break;
-            }
-            done += bytes.len() as u64;
         }
-        Ok(())
     }
 
     /// The digest of all bytes.
@@ -184,6 +251,42 @@ impl ReadBack {
         Ok(differs)
     }
 
+    /// Compares with `other` where `pairs` say that both have the same bytes of memory; they are in
+    /// the order of `mine`. Gives each run of bytes that differ to `take`: offset in this and length;
+    /// it says whether to go on. A run may be given in several pieces.
+    pub fn differences(
+        &mut self,
+        other: &dyn Source,
+        pairs: &[Pair],
+        take: &mut dyn FnMut(u64, u64) -> Result<bool>,
+    ) -> Result<()> {
+        let mut expected = Vec::new();
+        let mut first = 0;
+        self.read(&mut |at, bytes| {
+            let end = at + bytes.len() as u64;
+            while pairs
+                .get(first)
+                .is_some_and(|pair| pair.mine + pair.length <= at)
+            {
+                first += 1;
+            }
+            let here = pairs[first..].iter().take_while(|pair| pair.mine < end);
+            for pair in here {
+                let from = pair.mine.max(at);
+                let length = (pair.mine + pair.length).min(end).saturating_sub(from) as usize;
+                expected.resize(length, 0);
+                other.read_at(&mut expected, pair.other + (from - pair.mine))?;
+                let found = &bytes[(from - at) as usize..][..length];
+                if !compare::runs(found, &expected, &mut |start, length| {
+                    take(from + start, length)
+                })? {
+                    return Ok(false);
+                }
+            }
+            Ok(first < pairs.len())
+        })
+    }
+
     /// Fails unless the digest of all bytes is `expected`.
     pub fn expect_digest(&mut self, expected: &Digest) -> Result<()> {
         let found = self.digest(expected.algorithm)?;
@@ -200,12 +303,73 @@ impl ReadBack {
             Some(at) => Err(mismatch(
                 &self.path,
                 format!(
-                    "first at byte {at:#x} of the dump; the medium is bad, or the region has \
-                     changed since"
+                    "first at byte {at:#x} of the dump; the medium is bad, or {} has changed since",
+                    match source.region() {
+                        Some(_) => "the region",
+                        None => source.name(),
+                    }
                 ),
             )),
         }
     }
+}
+
+fn direct(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_DIRECT)
+        .open(path)
+}
+
+fn total(runs: &[Span]) -> u64 {
+    runs.iter().map(|run| run.length).sum()
+}
+
+/// The next bytes of `run`; `None` when the file ends before.
+fn block<'a>(
+    file: &File,
+    buffer: &'a mut MmapMut,
+    run: Span,
+    done: u64,
+) -> io::Result<Option<&'a [u8]>> {
+    let wanted = (run.length - done).min(BLOCK as u64) as usize;
+    // Direct I/O reads whole blocks, and less at the end of a file.
+    let whole = wanted.next_multiple_of(ALIGN as usize);
+    let read = file
+        .read_at(&mut buffer[..whole], run.offset + done)?
+        .min(wanted);
+    let is_short = read != wanted && !read.is_multiple_of(ALIGN as usize);
+    Ok((read > 0 && !is_short).then(|| &buffer[..read]))
+}
+
+fn check(stop: &Stop, path: &Path, done: u64, length: u64) -> Result<()> {
+    if !stop.requested() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ExitCode::Interrupted,
+        "read back in part",
+        path.display(),
+        Errno::EINTR,
+        format!("stopped by a signal; {done} of {length} bytes"),
+    ))
+}
+
+fn failed(path: &Path, error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::InvalidData => mismatch(path, "it cannot be unpacked".into()),
+        _ => Error::during(Doing::Read, "cannot read back", path.display(), &error),
+    }
+}
+
+fn ended(path: &Path, done: u64, length: u64) -> Error {
+    Error::new(
+        ExitCode::Incomplete,
+        "file is too short",
+        path.display(),
+        Errno::ENODATA,
+        format!("it ends after {done} of {length} bytes"),
+    )
 }
 
 /// Why the dump in `path`, whose digest was found, is not what it should be.
@@ -214,7 +378,7 @@ pub fn differs(path: &Path, found: &Digest, expected: &Digest) -> Error {
     mismatch(path, advice)
 }
 
-fn mismatch(path: &Path, advice: String) -> Error {
+pub(crate) fn mismatch(path: &Path, advice: String) -> Error {
     Error::new(
         ExitCode::Mismatch,
         "dump differs",
@@ -229,7 +393,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::source::Saved;
+    use crate::{codec::compression::BLOCK_MAX, source::How};
 
     fn bytes(length: usize) -> Vec<u8> {
         (0..length).map(|n| (n / 5 * 3) as u8).collect()
@@ -266,7 +430,7 @@ mod tests {
         let mut other = dump.clone();
         other[(1 << 20) + 77] ^= 1;
         fs::write(folder.path().join("source"), &other).unwrap();
-        let source = Saved::open(&folder.path().join("source")).unwrap();
+        let source = Saved::open(&folder.path().join("source"), &How::default()).unwrap();
         assert_eq!(read_back.compare(&source, 0).unwrap(), Some((1 << 20) + 77));
         let error = read_back.expect_bytes(&source, 0).unwrap_err();
         assert_eq!(error.code, ExitCode::Mismatch);
@@ -277,14 +441,21 @@ mod tests {
         for compression in [Compression::Zstd, Compression::Lz4] {
             let folder = tempfile::TempDir::new_in(".").unwrap();
             let path = folder.path().join("dump");
-            let code = |bytes: &[u8]| {
+            let code = |bytes: &[u8], length| {
                 fs::write(&path, compression.pack(bytes).unwrap()).unwrap();
                 let mut packed =
-                    ReadBack::open_packed(&path, u64::MAX, compression, &Stop::default()).unwrap();
-                packed.digest(Algorithm::Crc32c).unwrap_err().code
+                    ReadBack::open_packed(&path, length, compression, &Stop::default()).unwrap();
+                packed
+                    .digest(Algorithm::Crc32c)
+                    .err()
+                    .map(|error| error.code)
             };
-            assert_eq!(code(&bytes(5000)), ExitCode::Incomplete);
-            assert_eq!(code(&vec![7; BLOCK_MAX + 1]), ExitCode::Mismatch);
+            assert_eq!(code(&bytes(5000), u64::MAX), Some(ExitCode::Incomplete));
+            assert_eq!(code(&bytes(5000), 5001), Some(ExitCode::Incomplete));
+            assert_eq!(code(&bytes(5000), 4999), Some(ExitCode::Mismatch));
+            assert_eq!(code(&bytes(5000), 5000), None);
+            let large = vec![7; BLOCK_MAX + 1];
+            assert_eq!(code(&large, large.len() as u64), None);
         }
     }
 

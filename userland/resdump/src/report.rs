@@ -124,6 +124,12 @@ pub struct Report<'a> {
     pub manifest: Option<String>,
     /// Whether all that was asked for is on the target.
     pub complete: bool,
+    /// Digest of the headers of the target, for its manifest.
+    #[serde(skip)]
+    pub headers: Option<Digest>,
+    /// Why the source was not complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_error: Option<String>,
 }
 
 impl<'a> Report<'a> {
@@ -158,6 +164,8 @@ impl<'a> Report<'a> {
             verified: false,
             manifest: None,
             complete: false,
+            headers: None,
+            source_error: None,
         }
     }
 
@@ -165,6 +173,7 @@ impl<'a> Report<'a> {
     pub fn of(source: &'a dyn Source, span: Span) -> Self {
         Self {
             snapshot: source.taken(),
+            source_error: source.incomplete(),
             ..Self::new(source.name(), source.base(), span)
         }
     }
@@ -213,18 +222,24 @@ impl<'a> Report<'a> {
 }
 
 impl Report<'_> {
-    /// Says what it came to, and `error` if there was one; with which status to end.
+    /// Prints the result, and `error` if there was one; the status to exit with.
     pub fn tell(&self, quiet: bool, console: &Console, error: Option<Error>) -> Result<ExitCode> {
-        if console.is_json() {
-            console.object(self, error.as_ref())?;
-        } else if !quiet {
-            console.text(|out| writeln!(out, "{self}"))?;
-        }
+        let printed = if console.is_json() {
+            console.object(self, error.as_ref())
+        } else if quiet {
+            Ok(())
+        } else {
+            console.text(|out| writeln!(out, "{self}"))
+        };
         logging::to_system(
             log::Level::Info,
             &format!("{} to {}: {self}", self.region, self.target),
         );
-        Ok(error.map_or(ExitCode::Ok, |error| console.complain(&error)))
+        match error {
+            // More important than a result that cannot be printed.
+            Some(error) => Ok(console.complain(&error)),
+            None => printed.map(|()| ExitCode::Ok),
+        }
     }
 }
 

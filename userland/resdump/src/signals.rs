@@ -1,43 +1,70 @@
 // SPDX-License-Identifier: MIT
 
-//! SIGINT and SIGTERM end a transfer at the next point where its state is known.
+//! SIGINT, SIGTERM and SIGHUP end a transfer at the next point where its state is known; a second one
+//! ends the program at once. What must not be left behind is put right in each case.
+//!
+//! A signal that the program was started with ignored, as `nohup` ignores SIGHUP, stays ignored.
+//! SIGPIPE is ignored by Rust's runtime and SIGXFSZ here: both come back as an errno of the write, EPIPE
+//! and EFBIG.
 
 #![forbid(unsafe_code)]
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    fmt, panic,
+    sync::{
+        Arc, Mutex, Once, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
 };
 
 use nix::sys::signal::SigSet;
 use signal_hook::{
-    consts::{SIGINT, SIGTERM},
+    consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ},
     flag,
+    iterator::Signals,
+    low_level,
 };
 
 use crate::{
+    advice::Doing,
     error::{Error, Result},
     exit_codes::ExitCode,
+    sys,
 };
 
-/// Whether somebody asked for the end.
+/// Those that ask for the end.
+const REQUESTS: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
+
+/// What the thread that waits for signals needs.
+const STACK: usize = 128 << 10;
+
+/// Whether the end was asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
     /// Installs the handlers. The first signal is a request; the second ends the program at once.
     pub fn on_signals() -> Result<Self> {
-        let stop = Self::default();
-        for signal in [SIGINT, SIGTERM] {
-            // In this order: the first signal finds the flag not set.
-            flag::register_conditional_shutdown(
-                signal,
-                ExitCode::Interrupted as i32,
-                Arc::clone(&stop.0),
+        let failed = |error| {
+            Error::during(
+                Doing::Else,
+                "cannot handle",
+                "SIGINT, SIGTERM and SIGHUP",
+                &error,
             )
-            .and_then(|_| flag::register(signal, Arc::clone(&stop.0)))
-            .map_err(|error| Error::io("cannot handle", "SIGINT and SIGTERM", &error))?;
+        };
+        let stop = Self::default();
+        let mut taken = Vec::new();
+        for signal in REQUESTS {
+            if sys::signal::is_ignored(signal).map_err(failed)? {
+                log::debug!("signal {signal} was ignored before, and stays so");
+                continue;
+            }
+            flag::register(signal, Arc::clone(&stop.0)).map_err(failed)?;
+            taken.push(signal);
         }
+        watch(taken).map_err(failed)?;
         Ok(stop)
     }
 
@@ -52,6 +79,57 @@ impl Stop {
     }
 }
 
+/// Lets the first of `signals` be, and ends the program with the second, or with SIGQUIT. There is
+/// one such thread.
+fn watch(signals: Vec<i32>) -> std::io::Result<()> {
+    static STARTED: AtomicBool = AtomicBool::new(false);
+    if STARTED.swap(true, Ordering::Relaxed) {
+        return Ok(());
+    }
+    let quits = !sys::signal::is_ignored(SIGQUIT)?;
+    let all = signals.into_iter().chain(quits.then_some(SIGQUIT));
+    let mut coming = Signals::new(all)?;
+    let work = move || {
+        let mut asked = false;
+        for signal in coming.forever() {
+            if signal == SIGQUIT {
+                put_right();
+                // It ends as if nothing had been done about it, with a core file where wanted.
+                let _ = low_level::emulate_default_handler(signal);
+            }
+            if asked {
+                put_right();
+                low_level::exit(ExitCode::Interrupted as i32);
+            }
+            asked = true;
+        }
+    };
+    blocked(|| {
+        thread::Builder::new()
+            .name("signals".into())
+            .stack_size(STACK)
+            .spawn(work)
+    })
+    .map(drop)
+}
+
+/// Has signals that are errors of a write come back as such, and puts things right after a panic.
+/// For the program as a whole, before it does anything.
+pub fn tame() -> Result<()> {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            put_right();
+            before(panic);
+        }));
+    });
+    // A handler that does nothing: a write beyond the limit fails then.
+    flag::register(SIGXFSZ, Arc::default())
+        .map(drop)
+        .map_err(|error| Error::during(Doing::Else, "cannot handle", "SIGXFSZ", &error))
+}
+
 /// Runs `work` with all signals blocked; threads that it starts keep that.
 pub fn blocked<T>(work: impl FnOnce() -> T) -> T {
     let before = SigSet::thread_get_mask();
@@ -61,4 +139,48 @@ pub fn blocked<T>(work: impl FnOnce() -> T) -> T {
         let _ = before.thread_set_mask();
     }
     result
+}
+
+type Work = Box<dyn Fn() + Send>;
+
+/// What is to be done when the program ends at once, the youngest last.
+static LEFT: Mutex<Vec<(usize, Work)>> = Mutex::new(Vec::new());
+
+/// Something that is put right when the program ends at once, as long as this lives.
+pub struct AtOnce(usize);
+
+impl fmt::Debug for AtOnce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AtOnce({})", self.0)
+    }
+}
+
+/// Has `work` done when the program ends at once: by a second signal, or by a panic. It must not wait.
+pub fn at_once(work: impl Fn() + Send + 'static) -> AtOnce {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    LEFT.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push((number, Box::new(work)));
+    AtOnce(number)
+}
+
+impl Drop for AtOnce {
+    fn drop(&mut self) {
+        LEFT.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|(number, _)| *number != self.0);
+    }
+}
+
+/// Does what must be done before the program ends at once.
+fn put_right() {
+    // The thread that has the list has it for a moment, unless that is what has panicked.
+    for _ in 0..1000 {
+        if let Ok(left) = LEFT.try_lock() {
+            left.iter().rev().for_each(|(_, work)| work());
+            return;
+        }
+        thread::yield_now();
+    }
 }

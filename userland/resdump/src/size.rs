@@ -45,6 +45,15 @@ pub fn display(bytes: u64) -> String {
         )
 }
 
+/// `67108864 bytes (64 MiB)`, or without the unit for what is not a whole number of one.
+pub fn display_bytes(bytes: u64) -> String {
+    let text = display(bytes);
+    match text.split_once(' ') {
+        Some((number, unit)) => format!("{number} bytes {unit}"),
+        None => format!("{text} bytes"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,5 +110,7 @@ mod tests {
         assert_eq!(display(3 << 30), "3221225472 (3 GiB)");
         assert_eq!(display(1025), "1025");
         assert_eq!(display(0), "0");
+        assert_eq!(display_bytes(8192), "8192 bytes (8 KiB)");
+        assert_eq!(display_bytes(1), "1 bytes");
     }
 }

@@ -34,8 +34,8 @@ impl Span {
             let advice = match error {
                 RangeError::Empty => "give a --length of at least one byte".into(),
                 _ => format!(
-                    "it has {} bytes: give a smaller --offset or --length",
-                    size::display(size)
+                    "it has {}: give a smaller --offset or --length",
+                    size::display_bytes(size)
                 ),
             };
             Error::new(
@@ -91,24 +91,28 @@ impl Plan {
                 "no file is that large: give a smaller --seek",
             )
         })?;
-        let multiple = |flag, value: u64, address: u64, align: u32| {
+        let aligned = |flag, value: u64, start: u64, align: u32| {
+            let address = start.wrapping_add(value);
             range::aligned(&[address], align.into()).map_err(|_| {
+                let advice = match start % u64::from(align) {
+                    0 => format!("give a multiple of {align}"),
+                    over => format!(
+                        "the region begins at {start:#x}, which is not a multiple of {align}: give \
+                         {flag} {0:#x}, or {0:#x} more than a multiple of {align}",
+                        u64::from(align) - over
+                    ),
+                };
                 Error::new(
                     ExitCode::Range,
                     "not aligned for direct I/O",
                     format_args!("{flag} {value:#x}"),
                     Errno::EINVAL,
-                    format!("give a multiple of {align}"),
+                    advice,
                 )
             })
         };
-        multiple(
-            "--offset",
-            span.offset,
-            base | span.offset,
-            alignment.memory,
-        )?;
-        multiple("--seek", seek, seek, alignment.offset)?;
+        aligned("--offset", span.offset, base, alignment.memory)?;
+        aligned("--seek", seek, 0, alignment.offset)?;
         Ok(Self {
             span,
             seek,
@@ -183,6 +187,20 @@ mod tests {
             Plan::new(span, 100, 0, DISK).unwrap_err().to_string(),
             "not aligned for direct I/O: --seek 0x64: EINVAL (22): give a multiple of 512"
         );
+    }
+
+    #[test]
+    fn a_base_that_is_not_aligned_is_named_and_not_the_offset() {
+        let span = Span::new(0, Some(512), GIB).unwrap();
+        assert_eq!(
+            Plan::new(span, 0, 0x1000_0001, DISK)
+                .unwrap_err()
+                .to_string(),
+            "not aligned for direct I/O: --offset 0x0: EINVAL (22): the region begins at 0x10000001, \
+             which is not a multiple of 4: give --offset 0x3, or 0x3 more than a multiple of 4"
+        );
+        let span = Span::new(3, Some(512), GIB).unwrap();
+        assert!(Plan::new(span, 0, 0x1000_0001, DISK).is_ok());
     }
 
     #[test]

@@ -23,7 +23,10 @@ pub fn all(paths: &Paths, tools: &Toolchain, target: &str) -> Result<Vec<Compone
     let metadata = MetadataCommand::new()
         .cargo_path(tools.tool("cargo"))
         .manifest_path(paths.root.join("userland/Cargo.toml"))
-        .other_options(["--locked", "--filter-platform", target].map(str::to_owned))
+        // As `image::cross` builds them.
+        .other_options(
+            ["--locked", "--no-default-features", "--filter-platform", target].map(str::to_owned),
+        )
         .exec()?;
     let linked = linked(&metadata)?;
     let mut all = Vec::new();

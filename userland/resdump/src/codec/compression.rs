@@ -4,17 +4,16 @@
 //! `zstd -d` or `lz4 -d` reads, and a block that is lost costs no other.
 
 use std::{
+    error::Error,
     fmt,
     io::{self, BufRead, Read, Write},
 };
 
 use clap::ValueEnum;
 use lz4_flex::frame::{FrameDecoder, FrameEncoder, FrameInfo};
-use ruzstd::{
-    decoding::StreamingDecoder,
-    encoding::{CompressionLevel, compress_to_vec},
-};
 use serde::{Deserialize, Serialize};
+
+use super::zstd;
 
 /// Most bytes of a block, compressed or not.
 pub const BLOCK_MAX: usize = 4 << 20;
@@ -42,7 +41,7 @@ impl Compression {
     /// One frame that holds `bytes`.
     pub fn pack(self, bytes: &[u8]) -> io::Result<Vec<u8>> {
         match self {
-            Self::Zstd => Ok(compress_to_vec(bytes, CompressionLevel::Fastest)),
+            Self::Zstd => zstd::pack(bytes),
             Self::Lz4 => {
                 let info = FrameInfo::new().content_checksum(true);
                 let mut encoder = FrameEncoder::with_frame_info(info, Vec::new());
@@ -66,24 +65,21 @@ impl Compression {
         if from.fill_buf()?.is_empty() {
             return Ok(None);
         }
-        let invalid = |_| io::Error::from(io::ErrorKind::InvalidData);
         let mut bytes = Vec::new();
         // One more than there should be, to notice that there is.
+        let more = most.saturating_add(1);
         match self {
-            Self::Zstd => {
-                let mut from =
-                    StreamingDecoder::new(from).map_err(|_| io::ErrorKind::InvalidData)?;
-                let read = from.by_ref().take(most + 1).read_to_end(&mut bytes);
-                // The decoder leaves that to its caller.
-                let told = from.decoder.get_checksum_from_data();
-                if told.is_some() && told != from.decoder.get_calculated_checksum() {
-                    return Err(io::ErrorKind::InvalidData.into());
+            Self::Zstd => zstd::Frame::new(from).and_then(|mut frame| {
+                frame.by_ref().take(more).read_to_end(&mut bytes)?;
+                match bytes.len() as u64 > most {
+                    true => Ok(()),
+                    false => frame.finish().map(drop),
                 }
-                read
-            }
+            }),
             Self::Lz4 => FrameDecoder::new(from)
-                .take(most + 1)
-                .read_to_end(&mut bytes),
+                .take(more)
+                .read_to_end(&mut bytes)
+                .map(drop),
         }
         .map_err(invalid)?;
         if bytes.len() as u64 > most {
@@ -93,9 +89,56 @@ impl Compression {
     }
 }
 
+/// What a decoder says: an error of the file beneath it is that, all else is the fault of the bytes.
+pub(super) fn invalid(error: io::Error) -> io::Error {
+    match os_error(&error) {
+        Some(number) => io::Error::from_raw_os_error(number),
+        None => io::ErrorKind::InvalidData.into(),
+    }
+}
+
+/// The errno that an error wraps.
+fn os_error(error: &io::Error) -> Option<i32> {
+    if let Some(number) = error.raw_os_error() {
+        return Some(number);
+    }
+    let mut cause = error.get_ref().map(|inner| inner as &(dyn Error + 'static));
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref() {
+            return os_error(error);
+        }
+        cause = error.source();
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A medium that fails in the middle.
+    struct Failing<'a>(&'a [u8]);
+
+    impl Read for Failing<'_> {
+        fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+            match self.0.read(to)? {
+                0 => Err(io::Error::from_raw_os_error(5)),
+                read => Ok(read),
+            }
+        }
+    }
+
+    #[test]
+    fn a_medium_that_fails_is_not_taken_for_damaged_bytes() {
+        for compression in BOTH {
+            let packed = compression.pack(&[7; 100_000]).unwrap();
+            let half = Failing(&packed[..packed.len() / 2]);
+            let error = compression
+                .unpack_next(&mut io::BufReader::new(half), 100_000)
+                .unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(5), "{compression}: {error:?}");
+        }
+    }
 
     const BOTH: [Compression; 2] = [Compression::Zstd, Compression::Lz4];
 

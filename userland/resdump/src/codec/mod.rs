@@ -4,6 +4,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod compare;
 pub mod compression;
 pub mod digest;
 pub mod format;
+pub mod unpack;
+mod zstd;

@@ -17,13 +17,11 @@ use serde::Serialize;
 
 use crate::{
     console::Console,
-    doctor::{
-        Finding, host,
-        trial::{self, Scratch},
-    },
+    doctor::{Finding, host, trial},
     engine::Name,
     error::{Error, Result},
     exit_codes::ExitCode,
+    signals::Stop,
     source,
 };
 
@@ -37,7 +35,7 @@ pub struct Args {
     #[arg(long, value_name = "PATH", default_value = ".")]
     target: PathBuf,
 
-    /// Overwrite the first 64 KiB of the target
+    /// Write to the first 64 KiB of what is there; they are put back
     #[arg(long)]
     force: bool,
 }
@@ -64,8 +62,9 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
             None
         }
     });
-    let scratch = Scratch::new(&args.target, args.force);
-    let (trials, auto) = trial::findings(&scratch, source.as_deref());
+    // What is on the target is put back at the end.
+    let _stop = Stop::on_signals()?;
+    let (trials, auto) = trial::findings(&args.target, args.force, source.as_deref());
     checks.extend(trials);
 
     let error = match (&source, auto) {

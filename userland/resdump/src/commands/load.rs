@@ -4,14 +4,15 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{Seek, SeekFrom},
-    os::unix::fs::{FileTypeExt, OpenOptionsExt},
-    path::PathBuf,
+    os::{fd::AsRawFd, unix::fs::OpenOptionsExt},
+    path::{Path, PathBuf},
 };
 
 use nix::{errno::Errno, libc};
 
+use super::input::InputArgs;
 use crate::{
+    advice::{self, Doing},
     console::Console,
     engine::{Kernel, Piece, Settings},
     error::{Error, Result},
@@ -21,10 +22,13 @@ use crate::{
     report::{Clock, Report},
     signals::Stop,
     size,
-    source::{Region, Source},
+    source::{Medium, Region, Saved, Source},
     span::Span,
     transfer,
 };
+
+/// What places in the file must be a multiple of, at least.
+const ALIGN: u64 = 512;
 
 /// Arguments of `load`.
 #[derive(Debug, clap::Args)]
@@ -39,13 +43,16 @@ pub struct Args {
     #[arg(long, value_name = "BYTES", default_value = "0", value_parser = size::parse)]
     offset: u64,
 
-    /// Number of bytes [default: to the end of the file or of the region]
+    /// Number of bytes [default: to the end of the file, or of the region for a disk]
     #[arg(long, value_name = "BYTES", value_parser = size::parse)]
     length: Option<u64>,
 
-    /// Where to begin in the file
+    /// Where to begin in what the file holds
     #[arg(long, value_name = "BYTES", default_value = "0", value_parser = size::parse)]
     skip: u64,
+
+    #[command(flatten)]
+    input: InputArgs,
 
     /// No progress, no final line
     #[arg(short, long)]
@@ -55,12 +62,30 @@ pub struct Args {
 /// Runs `load`.
 pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let region = Region::open_writable(&args.region)?;
-    let name = args.file.to_string_lossy();
-    let failed = |error: std::io::Error| Error::io("cannot open", &name, &error);
-    let (file, kind, size) = open(&args.file).map_err(failed)?;
+    let saved = Saved::open(&args.file, &args.input.how())?;
+    let name = saved.name();
+    let (start, size) = data(&saved)?;
+    let file = open(&saved)
+        .map_err(|error| Error::during(Doing::OpenSource, "cannot open", name, &error))?;
+    let kind = match saved.medium() {
+        Medium::Block => Kind::Block,
+        Medium::File => Kind::File,
+    };
 
     let room = region.size().saturating_sub(args.offset);
     let there = size.saturating_sub(args.skip);
+    // A disk goes on behind what is on it.
+    if args.length.is_none() && there > room && kind == Kind::File {
+        return Err(Error::new(
+            ExitCode::Range,
+            "file is longer than the region",
+            name,
+            Errno::ERANGE,
+            format!(
+                "{there} bytes are to be loaded, and there is room for {room}: give a --length"
+            ),
+        ));
+    }
     let length = args.length.unwrap_or(there.min(room).max(1));
     Span::new(args.skip, Some(length), size).map_err(|error| Error {
         subject: format!("{name} --skip {:#x} --length {length:#x}", args.skip),
@@ -74,7 +99,7 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let all = Piece {
         offset: span.offset,
         length: span.length,
-        position: args.skip,
+        position: start + args.skip,
     };
     let clock = Clock::start();
     let mut progress = Progress::new(length, !args.quiet && !console.is_json());
@@ -84,42 +109,55 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     drop(progress);
 
     let mut report = Report::new(region.name(), Some(region.base()), span);
-    report.target(&name, kind, args.skip);
+    report.target(name, kind, args.skip);
     report.engine(&engine);
     report.moved(&moved, 0);
     report.synced = None;
     report.time(&clock, 0.0);
     let error = moved
         .error
-        .map(|errno| incomplete(&name, moved.bytes, length, errno));
+        .map(|errno| incomplete(name, moved.bytes, length, errno));
     report.tell(args.quiet, console, error)
 }
 
-/// Opens for direct I/O, and finds kind and size.
-fn open(path: &PathBuf) -> std::io::Result<(File, Kind, u64)> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_DIRECT)
-        .open(path)?;
-    let kind = if file.metadata()?.file_type().is_block_device() {
-        Kind::Block
-    } else {
-        Kind::File
+/// Where in the file the bytes are that are loaded, and how many: one range, at a place that direct I/O
+/// can read from.
+fn data(saved: &Saved) -> Result<(u64, u64)> {
+    saved.refuse_packed()?;
+    let range = saved.ranges()[0];
+    if saved.ranges().len() > 1 || !range.at.is_multiple_of(ALIGN) {
+        return Err(Error::new(
+            ExitCode::Range,
+            "cannot be loaded as it is",
+            saved.name(),
+            Errno::EINVAL,
+            match saved.ranges().len() {
+                1 => format!(
+                    "its bytes begin at {:#x}, no multiple of {ALIGN}: make a raw file of it first, with \
+                     'resdump convert'",
+                    range.at
+                ),
+                count => format!("it has {count} ranges, and this takes one"),
+            },
+        ));
+    }
+    Ok((range.at, range.stored))
+}
+
+/// The same file again, for direct I/O.
+fn open(saved: &Saved) -> std::io::Result<File> {
+    let again = |path: &Path| {
+        OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_DIRECT)
+            .open(path)
     };
-    let size = file.seek(SeekFrom::End(0))?;
-    Ok((file, kind, size))
+    again(format!("/proc/self/fd/{}", saved.file().as_raw_fd()).as_ref())
+        .or_else(|_| again(saved.path()))
 }
 
 fn incomplete(file: &str, done: u64, whole: u64, errno: Errno) -> Error {
-    let (code, reason) = match errno {
-        Errno::EINTR => (ExitCode::Interrupted, "stopped by a signal"),
-        Errno::EINVAL => (
-            ExitCode::Range,
-            "offset, --skip and length must be multiples of the file system's block",
-        ),
-        Errno::ENOTTY => (ExitCode::Engine, "the module is older than this program"),
-        _ => (ExitCode::Io, "see the kernel log"),
-    };
+    let (code, reason) = advice::of(errno, Doing::Load);
     Error::new(
         code,
         "load incomplete",

@@ -6,8 +6,11 @@
 
 pub mod bench;
 pub mod convert;
+pub mod diff;
 pub mod doctor;
 pub mod dump;
+pub mod find;
+pub mod input;
 pub mod list;
 pub mod load;
 pub mod receive;

@@ -5,12 +5,14 @@
 use std::path::PathBuf;
 
 use nix::errno::Errno;
+use serde::Serialize;
 
 use crate::{
+    advice::Doing,
     codec::compression::Compression,
-    codec::digest::Algorithm,
+    codec::digest::{Algorithm, Digest},
     console::Console,
-    error::{Error, Result, errno_of},
+    error::{Error, Result},
     exit_codes::ExitCode,
     signals::Stop,
     size,
@@ -18,8 +20,8 @@ use crate::{
     span::Span,
     stream::{
         link::Line,
-        rescue::{self, BLOCK, Patience},
-        wire::{Header, Trailer},
+        messages::{Header, Trailer, Verdict},
+        rescue::{self, BLOCK, Broken, Patience},
     },
 };
 
@@ -44,6 +46,30 @@ pub struct Args {
     /// How to compress
     #[arg(long, value_enum, value_name = "METHOD", default_value = "zstd")]
     compress: Compression,
+
+    /// Longest wait for a receiver that says nothing
+    #[arg(long, value_name = "SECONDS", default_value = "60",
+          value_parser = clap::value_parser!(u64).range(3..=1_000_000))]
+    timeout: u64,
+}
+
+impl Args {
+    /// Whether standard output is the line.
+    pub fn writes_to_standard_output(&self) -> bool {
+        self.line.is_none()
+    }
+}
+
+/// What became of it, for a program.
+#[derive(Serialize)]
+struct Sent<'a> {
+    region: &'a str,
+    offset: u64,
+    length: u64,
+    /// Those that the receiver has stored, as it says.
+    bytes: u64,
+    complete: bool,
+    digest: Option<Digest>,
 }
 
 /// Runs `send`. It says nothing while the line is in use.
@@ -61,8 +87,10 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
         Some(path) => Line::open(path),
         None => Line::standard(),
     };
-    let mut line = line.map_err(|error| Error::io("cannot open", &name, &error))?;
+    let mut line =
+        line.map_err(|error| Error::during(Doing::OpenLine, "cannot open", &name, &error))?;
 
+    let mut digest = None;
     let sent = rescue::send(
         &mut line,
         &Header::of(source, span, Some(args.compress), Some(Algorithm::Crc32c)),
@@ -76,38 +104,83 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
             args.compress.pack(&bytes)
         },
         &mut || {
-            let digest = digest::of(source, span, Algorithm::Crc32c, &|| stop.requested());
+            digest = digest::of(source, span, Algorithm::Crc32c, &|| stop.requested())
+                .map_err(|error| error.errno)?;
             Ok(Trailer {
                 bytes: span.length,
-                digest: digest.map_err(|error| error.errno)?,
+                digest: digest.clone(),
                 error: None,
             })
         },
-        Patience::default(),
+        Patience {
+            give_up: std::time::Duration::from_secs(args.timeout),
+            ..Patience::default()
+        },
         &stop,
     );
+    // The terminal is as it was before something is said there.
     drop(line);
-    let error = sent.err().map(|error| incomplete(&name, errno_of(&error)));
+    let (bytes, error) = judge(&name, span.length, &sent);
     if console.is_json() {
-        console.object(&serde_json::json!({"bytes": span.length}), error.as_ref())?;
+        let sent = Sent {
+            region: source.name(),
+            offset: span.offset,
+            length: span.length,
+            bytes,
+            complete: error.is_none(),
+            digest: digest.filter(|_| error.is_none()),
+        };
+        console.object(&sent, error.as_ref())?;
     }
     Ok(error.map_or(ExitCode::Ok, |error| console.complain(&error)))
 }
 
-fn incomplete(name: &str, errno: Errno) -> Error {
-    let (code, reason) = match errno {
-        Errno::EINTR => (ExitCode::Interrupted, "stopped by a signal"),
-        Errno::ETIMEDOUT => (
+/// What the receiver has, and what is wrong.
+fn judge(
+    name: &str,
+    length: u64,
+    sent: &std::result::Result<Verdict, Broken>,
+) -> (u64, Option<Error>) {
+    match sent {
+        Ok(verdict) => (verdict.bytes.min(length), verdict.judge(name, length).err()),
+        Err(broken) => (0, Some(incomplete(name, *broken))),
+    }
+}
+
+fn incomplete(name: &str, broken: Broken) -> Error {
+    let again = "send again to go on where the receiver is";
+    let (code, errno, advice) = match broken {
+        Broken::Silence => (
             ExitCode::Io,
-            "nobody answers: start 'resdump receive' on the host",
+            Errno::ETIMEDOUT,
+            format!("no answer: start 'resdump receive' on the host; {again}"),
         ),
-        _ => (ExitCode::Io, "the line is gone"),
+        Broken::NoFrames => (
+            ExitCode::Io,
+            Errno::EILSEQ,
+            format!(
+                "bytes come, but no answer of 'resdump receive': start it on the host, and check that \
+                 both ends have the same speed and parity; {again}"
+            ),
+        ),
+        Broken::Gone | Broken::Deaf => (
+            ExitCode::Io,
+            Errno::ETIMEDOUT,
+            format!("the receiver is gone; {again}"),
+        ),
+        Broken::Old => (
+            ExitCode::Io,
+            Errno::EPROTONOSUPPORT,
+            "the receiver is an older resdump, which acknowledges nothing: use one of this version or \
+             newer"
+                .into(),
+        ),
+        Broken::Failed(Errno::EINTR) => (
+            ExitCode::Interrupted,
+            Errno::EINTR,
+            format!("stopped by a signal; {again}"),
+        ),
+        Broken::Failed(errno) => (ExitCode::Io, errno, format!("the line is gone; {again}")),
     };
-    Error::new(
-        code,
-        "cannot send",
-        name,
-        errno,
-        format!("{reason}; send again to go on where the receiver is"),
-    )
+    Error::new(code, "cannot send", name, errno, advice)
 }

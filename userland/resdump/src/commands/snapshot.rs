@@ -32,6 +32,13 @@ pub struct Args {
     dump: dump::Args,
 }
 
+impl Args {
+    /// Whether standard output is the target.
+    pub fn writes_to_standard_output(&self) -> bool {
+        self.dump.writes_to_standard_output()
+    }
+}
+
 /// Runs `snapshot`.
 pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let args = &args.dump;

@@ -2,40 +2,35 @@
 
 //! `resdump verify`: whether a saved file is what it should be, on the device or on a host.
 
-use std::{
-    fs,
-    io::{Seek, SeekFrom},
-    path::PathBuf,
-};
+use std::{ffi::OsString, path::PathBuf};
 
 use nix::errno::Errno;
 use serde::Serialize;
 
+use super::input::TakeArgs;
 use crate::{
     codec::digest::Digest,
     console::Console,
     error::{Error, Result},
     exit_codes::ExitCode,
-    manifest::{self, Manifest},
-    readback::ReadBack,
+    readback::{self, ReadBack},
     signals::Stop,
-    source::{self, Saved, Source},
-    span::Span,
+    source::{self, How, Saved, Source},
 };
 
 /// Arguments of `verify`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Saved file, or block device (with --manifest)
+    /// Saved file, or block device
     file: PathBuf,
 
     /// Where its manifest is [default: FILE.json]
     #[arg(long, value_name = "PATH")]
     manifest: Option<PathBuf>,
 
-    /// Compare with this region, or saved file, byte by byte
+    /// Compare with this region, or saved file, where both have the same memory
     #[arg(long, value_name = "REGION")]
-    against: Option<String>,
+    against: Option<OsString>,
 }
 
 /// What was checked.
@@ -51,21 +46,20 @@ struct Verdict<'a> {
 /// Runs `verify`.
 pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let stop = Stop::on_signals()?;
-    let name = args.file.display().to_string();
-    let beside = manifest::beside(&args.file);
-    let manifest = Manifest::load(args.manifest.as_ref().unwrap_or(&beside))?;
-    let (data, offset) = match &manifest {
-        Some(manifest) => (manifest.data(), manifest.origin.offset),
-        None => (contents(args)?, 0),
+    let how = How {
+        manifest: args.manifest.clone(),
+        ..How::default()
     };
+    let saved = Saved::examine(&args.file, &how)?;
+    let manifest = saved.manifest();
     let mut verdict = Verdict {
-        file: &name,
-        complete: manifest.as_ref().map(|manifest| manifest.complete),
-        bytes: data.length,
-        digest: manifest.as_ref().and_then(|it| it.digest.as_ref()),
+        file: saved.name(),
+        complete: manifest.map(|manifest| manifest.complete),
+        bytes: saved.size(),
+        digest: manifest.and_then(|it| it.digest.as_ref()),
         checked: Vec::new(),
     };
-    let error = check(args, manifest.as_ref(), data, offset, &mut verdict, &stop).err();
+    let error = check(args, &saved, &mut verdict, &stop).err();
     if console.is_json() {
         console.object(&verdict, error.as_ref())?;
     } else if error.is_none() {
@@ -77,91 +71,89 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     Ok(error.map_or(ExitCode::Ok, |error| console.complain(&error)))
 }
 
-/// Where the bytes are in a file without a manifest.
-fn contents(args: &Args) -> Result<Span> {
-    if args.against.is_none() {
+fn check(args: &Args, saved: &Saved, verdict: &mut Verdict<'_>, stop: &Stop) -> Result<()> {
+    if let Some(fault) = saved.fault() {
+        return Err(Error {
+            code: match fault.differs {
+                true => ExitCode::Mismatch,
+                false => ExitCode::Incomplete,
+            },
+            advice: fault.error.advice.clone(),
+            subject: fault.error.subject.clone(),
+            ..fault.error
+        });
+    }
+    let manifest = saved.manifest();
+    if manifest.is_none() && args.against.is_none() {
         return Err(Error::new(
             ExitCode::Incomplete,
             "no manifest",
-            args.file.display(),
+            saved.name(),
             Errno::ENOENT,
             "nothing says that it is complete: give --manifest, or --against to compare",
         ));
     }
-    let saved = Saved::open(&args.file)?;
-    Ok(Span {
-        offset: saved.start(),
-        length: saved.size(),
-    })
-}
-
-fn check(
-    args: &Args,
-    manifest: Option<&Manifest>,
-    data: Span,
-    offset: u64,
-    verdict: &mut Verdict<'_>,
-    stop: &Stop,
-) -> Result<()> {
-    if let Some(manifest) = manifest.filter(|manifest| !manifest.complete) {
-        return Err(Error::new(
-            ExitCode::Incomplete,
-            "dump is incomplete",
-            args.file.display(),
-            Errno::ENODATA,
-            format!(
-                "{} of {} bytes are there: {}",
-                manifest.bytes,
-                manifest.origin.length,
-                if manifest.engine == "receive" {
-                    "receive it again, over a serial line with --resume"
-                } else if manifest.compression.is_some() || manifest.snapshot.is_some() {
-                    "make it again"
-                } else {
-                    "go on with 'resdump dump --resume'"
-                }
-            ),
-        ));
+    if let (None, Some(error)) = (manifest, saved.excess()) {
+        return Err(Error {
+            code: ExitCode::Mismatch,
+            ..error
+        });
     }
-    let stored = manifest.and_then(|manifest| manifest.stored);
-    check_length(
-        args,
-        stored.unwrap_or(data.offset.saturating_add(data.length)),
-    )?;
     verdict.checked.push("length");
-    let read_back = || match manifest {
-        Some(manifest) => ReadBack::of(&args.file, manifest, stop),
-        None => ReadBack::open(&args.file, data, stop),
-    };
+    if let Some(expected) = manifest.and_then(|manifest| manifest.headers.as_ref()) {
+        let start = manifest.and_then(|manifest| manifest.seek).unwrap_or(0);
+        let found = ReadBack::layout(saved, start, stop)?.digest(expected.algorithm)?;
+        if found != *expected {
+            return Err(readback::mismatch(
+                saved.path(),
+                format!("its headers have {found}, and should have {expected}"),
+            ));
+        }
+        verdict.checked.push("headers");
+    }
     if let Some(digest) = manifest.and_then(|manifest| manifest.digest.as_ref()) {
-        read_back()?.expect_digest(digest)?;
+        ReadBack::of(saved, stop)?.expect_digest(digest)?;
         verdict.checked.push("digest");
-    } else if stored.is_some() {
-        read_back()?.read(&mut |_, _| Ok(true))?;
+    } else if manifest.is_some() && saved.compression().is_some() {
+        ReadBack::of(saved, stop)?.read(&mut |_, _| Ok(true))?;
         verdict.checked.push("check sums of the frames");
     }
     if let Some(name) = &args.against {
-        let source = source::open(name)?;
-        // Also that the range lies within it.
-        let span = Span::new(offset, Some(data.length), source.size())?;
-        read_back()?.expect_bytes(&*source, span.offset)?;
+        let other = source::open_any(name, &TakeArgs::default().how())?;
+        verdict.bytes = compare(saved, &*other, stop)?;
         verdict.checked.push("bytes");
     }
     Ok(())
 }
 
-fn check_length(args: &Args, needed: u64) -> Result<()> {
-    let size = fs::File::open(&args.file)
-        .and_then(|mut file| file.seek(SeekFrom::End(0)))
-        .map_err(|error| Error::io("cannot open", args.file.display(), &error))?;
-    if size < needed {
-        return Err(Error::new(
-            ExitCode::Incomplete,
-            "file is too short",
-            args.file.display(),
-            Errno::ENODATA,
-            format!("it has {size} bytes, and should have {needed}"),
-        ));
+/// Compares all that both have; one of them has to have all of the other. How many bytes that was.
+fn compare(saved: &Saved, other: &dyn Source, stop: &Stop) -> Result<u64> {
+    if saved.compression().is_some() && saved.manifest().is_none() {
+        saved.refuse_packed()?;
     }
-    Ok(())
+    let pairs = source::common(saved, other)?;
+    let (mine, its) = (saved.place().length(), other.place().length());
+    let common: u64 = pairs.iter().map(|pair| pair.length).sum();
+    if common < mine.min(its) {
+        let why = format!(
+            "the one has {mine} bytes, the other {its}, and {common} of them are of the same memory"
+        );
+        return Err(source::not_comparable(saved, other, why));
+    }
+    let mut first = None;
+    ReadBack::of(saved, stop)?.differences(other, &pairs, &mut |at, _| {
+        first = Some(at);
+        Ok(false)
+    })?;
+    let Some(at) = first else {
+        return Ok(common);
+    };
+    let why = match other.region() {
+        Some(_) => "the medium is bad, or the region has changed since".into(),
+        None => format!("{} has other bytes", other.name()),
+    };
+    Err(readback::mismatch(
+        saved.path(),
+        format!("first at byte {at:#x} of the dump; {why}"),
+    ))
 }

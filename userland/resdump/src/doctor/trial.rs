@@ -4,10 +4,9 @@
 
 use std::{
     fs::File,
-    io,
+    io::{self, Read},
     os::unix::fs::FileExt,
-    path::{Path, PathBuf},
-    process,
+    path::Path,
 };
 
 use memmap2::MmapMut;
@@ -15,9 +14,10 @@ use nix::errno::Errno;
 
 use super::Finding;
 use crate::{
+    advice::{self, Doing},
     engine::{self, Name, Piece, Settings},
-    error::{Result, errno_of},
-    output::{Permit, Target},
+    error::{Error, Result, errno_of},
+    output::{Manner, Output, Permit, Request},
     signals::Stop,
     source::{Region, Source},
     span::Span,
@@ -27,95 +27,131 @@ use crate::{
 /// Bytes of a trial: a multiple of every alignment in use.
 const BYTES: u64 = 64 << 10;
 
-/// The target of the trials: a scratch file in a folder, or what a person named.
-pub struct Scratch {
-    path: PathBuf,
-    /// What a person called it.
-    name: String,
-    made: bool,
-    force: bool,
-}
-
-impl Scratch {
-    /// In `place` if that is a folder, else `place` itself: a new file, or with `force` a device,
-    /// whose first bytes are lost.
-    pub fn new(place: &Path, force: bool) -> Self {
-        let made = place.is_dir();
-        let path = if made {
-            place.join(format!(".resdump-doctor-{}", process::id()))
-        } else {
-            place.into()
-        };
-        Self {
-            path,
-            name: place.display().to_string(),
-            made,
-            force,
-        }
-    }
-
-    fn open(&self, direct: bool) -> Result<Target> {
-        let permit = Permit {
-            force: self.force || self.made,
-            ..Permit::default()
-        };
-        Target::open(&self.path, direct, permit)
-    }
-}
-
 /// Tries the target, and each engine from `source` to it. Also tells which engine `auto` would take.
-pub fn findings(scratch: &Scratch, source: Option<&dyn Source>) -> (Vec<Finding>, Option<Name>) {
-    let mut findings = Vec::new();
+///
+/// `place` is a folder, in which there is a scratch file meanwhile; or a new or an empty file, which is
+/// that afterwards; or with `force` another file or a device, whose first bytes are put back.
+pub fn findings(
+    place: &Path,
+    force: bool,
+    source: Option<&dyn Source>,
+) -> (Vec<Finding>, Option<Name>) {
+    let name = format!("target {}", place.display());
+    let (target, before) = match open(place, force, source) {
+        Ok(opened) => opened,
+        Err(error) => return (vec![Finding::failed(name, &error)], None),
+    };
     let mut auto = None;
-    let name = format!("target {}", scratch.name);
-    match scratch.open(true) {
-        Ok(target) => {
-            findings.push(describe(name, &target));
-            findings.push(control_write(&target));
-            if let Some(source) = source {
-                findings.push(dev_mem_direct(source, &target));
-                for engine in [Name::Kernel, Name::Mmap, Name::Read, Name::Devmem] {
-                    let finding = engine_finding(engine, source, scratch);
-                    if finding.ok && engine != Name::Devmem {
-                        auto = auto.or(Some(engine));
-                    }
-                    findings.push(finding);
-                }
+    let mut findings = vec![describe(name, &target), control_write(&target)];
+    if let Some(source) = source {
+        findings.push(dev_mem_direct(source, &target));
+        for engine in [Name::Kernel, Name::Mmap, Name::Read, Name::Devmem] {
+            let finding = engine_finding(engine, source, &target);
+            if finding.ok && engine != Name::Devmem {
+                auto = auto.or(Some(engine));
             }
-            target.abandon();
+            findings.push(finding);
         }
-        Err(error) => findings.push(Finding::failed(name, &error)),
+    }
+    if let Err(error) = before.put_back(&target) {
+        findings.push(Finding::failed("target as it was", &error));
     }
     (findings, auto)
 }
 
-fn describe(name: String, target: &Target) -> Finding {
+fn open(place: &Path, force: bool, source: Option<&dyn Source>) -> Result<(Output, Before)> {
+    if place.is_dir() {
+        return Ok((Output::scratch(place)?, Before::default()));
+    }
+    let request = Request {
+        path: place,
+        manner: Manner::Direct,
+        permit: Permit {
+            force,
+            ..Permit::default()
+        },
+        inputs: &source.map_or_else(Vec::new, Source::identities),
+    };
+    let target = Output::open(&request, None)?;
+    let before = Before::of(&target)?;
+    Ok((target, before))
+}
+
+/// What was in the target.
+#[derive(Default)]
+struct Before {
+    bytes: Vec<u8>,
+    length: u64,
+}
+
+impl Before {
+    fn of(target: &Output) -> Result<Self> {
+        if target.is_new() {
+            return Ok(Self::default());
+        }
+        let path = target.path();
+        let read = File::open(path).and_then(|file| {
+            let mut bytes = Vec::new();
+            (&file).take(BYTES).read_to_end(&mut bytes)?;
+            Ok((bytes, file.metadata()?.len()))
+        });
+        let (bytes, length) = read
+            .map_err(|error| Error::during(Doing::Read, "cannot read", path.display(), &error))?;
+        Ok(Self { bytes, length })
+    }
+
+    /// Puts it back, durable. What opening has made goes away by itself.
+    fn put_back(self, target: &Output) -> Result<()> {
+        target.truncate(self.length)?;
+        if self.bytes.is_empty() {
+            return Ok(());
+        }
+        let path = target.path();
+        let file = target.buffered()?;
+        file.write_all_at(&self.bytes, 0)
+            .and_then(|()| file.sync_all())
+            .map_err(|error| Error::during(Doing::Write, "cannot write", path.display(), &error))
+    }
+}
+
+fn describe(name: String, target: &Output) -> Finding {
     let alignment = target.alignment();
-    if target.copies() {
-        return Finding::bad(
+    if target.is_direct() && target.is_in_memory() {
+        return Finding::good(name, "direct I/O, but it is in memory: not durable");
+    }
+    match target.why_copied() {
+        None => Finding::good(
+            name,
+            format!(
+                "direct I/O in multiples of {} from memory in multiples of {}",
+                alignment.offset, alignment.memory
+            ),
+        ),
+        Some(_) if target.is_in_memory() => Finding::bad(
             name,
             Errno::EOPNOTSUPP,
-            "it is in memory (tmpfs, ramfs): it takes O_DIRECT, and copies all the same",
-        );
-    }
-    Finding::good(
-        name,
-        format!(
-            "direct I/O in multiples of {} from memory in multiples of {}",
-            alignment.offset, alignment.memory
+            "it is in memory (tmpfs, ramfs): every byte is copied, and nothing is durable",
         ),
-    )
+        Some(why) => Finding::bad(
+            name,
+            Errno::EOPNOTSUPP,
+            format!("{why}: every byte is copied"),
+        ),
+    }
 }
 
 /// What must work where direct I/O works at all.
-fn control_write(target: &Target) -> Finding {
+fn control_write(target: &Output) -> Finding {
     const CHECK: &str = "control write";
     let written =
         MmapMut::map_anon(BYTES as usize).and_then(|buffer| target.file().write_at(&buffer, 0));
     match written {
         Ok(bytes) => Finding::good(
             CHECK,
-            format!("{bytes} bytes by direct I/O from a page-aligned buffer"),
+            match target.is_direct() {
+                true => format!("{bytes} bytes by direct I/O from a page-aligned buffer"),
+                false => format!("{bytes} bytes through the page cache"),
+            },
         ),
         Err(error) => Finding::bad(
             CHECK,
@@ -126,7 +162,7 @@ fn control_write(target: &Target) -> Finding {
 }
 
 /// What people try first.
-fn dev_mem_direct(source: &dyn Source, target: &Target) -> Finding {
+fn dev_mem_direct(source: &dyn Source, target: &Output) -> Finding {
     const CHECK: &str = "direct I/O from /dev/mem";
     let Some(base) = source.region().map(Region::base) else {
         return Finding::bad(CHECK, Errno::ENXIO, "a file is not in memory");
@@ -142,40 +178,35 @@ fn dev_mem_direct(source: &dyn Source, target: &Target) -> Finding {
 
 fn dev_mem_refused(check: &str, error: &io::Error) -> Finding {
     let errno = errno_of(error);
-    let why = match errno {
-        Errno::EFAULT => {
-            "its mappings hold bare page frames (VM_PFNMAP), which direct I/O cannot pin; \
-             those of /dev/resmem can be pinned"
-        }
-        Errno::EPERM => {
-            "STRICT_DEVMEM or lockdown keeps memory out of it; /dev/resmem is not affected"
-        }
-        Errno::EACCES => "run as root",
-        Errno::ENOENT | Errno::ENXIO => "this kernel has no /dev/mem (CONFIG_DEVMEM)",
-        _ => "see the kernel log",
-    };
+    let (_, why) = advice::of(errno, Doing::DevMem);
     Finding::bad(check, errno, why)
 }
 
-fn engine_finding(name: Name, source: &dyn Source, scratch: &Scratch) -> Finding {
+fn engine_finding(name: Name, source: &dyn Source, target: &Output) -> Finding {
     let check = format!("engine {}", name.as_str());
-    match try_engine(name, source, scratch) {
+    match try_engine(name, source, target) {
         Ok((moved, None)) => Finding::good(check, moved),
-        Ok((_, Some(errno))) => Finding::bad(check, errno, why(errno)),
+        Ok((_, Some(errno))) => Finding::bad(check, errno, advice::of(errno, Doing::Transfer).1),
         Err(error) => Finding::failed(check, &error),
     }
 }
 
-fn try_engine(
-    name: Name,
-    source: &dyn Source,
-    scratch: &Scratch,
-) -> Result<(String, Option<Errno>)> {
+fn try_engine(name: Name, source: &dyn Source, target: &Output) -> Result<(String, Option<Errno>)> {
     let length = source.size().min(BYTES);
     let span = Span::new(0, Some(length), source.size())?;
-    let mut engine = engine::open(name, source, span, Settings::default(), false)?;
-    // Not the one that is open: another engine may want another mode.
-    let target = scratch.open(engine.direct())?;
+    let settings = Settings::default();
+    let mut engine = match target.why_copied() {
+        None => engine::open(name, source, span, settings, false)?,
+        Some(why) => engine::open_cached(name, source, span, settings, why)?,
+    };
+    let buffered;
+    let file = match engine.direct() {
+        true => target.file(),
+        false => {
+            buffered = target.buffered()?;
+            &buffered
+        }
+    };
     let align = u64::from(target.alignment().offset);
     let piece = Piece {
         offset: 0,
@@ -185,22 +216,10 @@ fn try_engine(
     if piece.length == 0 {
         return Ok(("less than a block: nothing to try with".into(), None));
     }
-    let moved = engine.transfer(target.file(), piece, &Stop::default());
+    let moved = engine.transfer(file, piece, &Stop::default());
     let short = (moved.bytes < piece.length).then_some(Errno::EIO);
     let said = format!("{} bytes direct, {} copied", moved.direct, moved.copied);
     Ok((said, moved.error.or(short)))
-}
-
-/// In plain words.
-fn why(errno: Errno) -> &'static str {
-    match errno {
-        Errno::EFAULT => "the memory cannot be pinned: no page structures",
-        Errno::EINVAL => "an alignment is not met",
-        Errno::EOPNOTSUPP => "the target has no direct I/O",
-        Errno::ENOTTY => "the module is older than this program",
-        Errno::ENOSPC => "the target is full",
-        _ => "see the kernel log",
-    }
 }
 
 #[cfg(test)]
@@ -222,7 +241,7 @@ mod tests {
     #[test]
     fn a_scratch_file_is_made_in_a_folder_and_goes_away() {
         let folder = tempfile::TempDir::new_in(".").unwrap();
-        let (findings, auto) = findings(&Scratch::new(folder.path(), false), None);
+        let (findings, auto) = findings(folder.path(), false, None);
         assert_eq!(auto, None);
         assert!(findings.iter().any(|one| one.check == "control write"));
         assert_eq!(folder.path().read_dir().unwrap().count(), 0);

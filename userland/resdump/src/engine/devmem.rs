@@ -8,8 +8,8 @@ use nix::errno::Errno;
 
 use super::{Engine, Moved, Name, Piece, Settings, unavailable, window::Window};
 use crate::{
+    advice::Doing,
     error::{Error, Result, errno_of},
-    exit_codes::ExitCode,
     signals::Stop,
     source::Source,
     span::Span,
@@ -56,24 +56,12 @@ impl Devmem {
 }
 
 fn refused(errno: Errno) -> Error {
-    let advice = match errno {
-        Errno::EPERM => {
-            "this kernel keeps memory out of /dev/mem (STRICT_DEVMEM or lockdown): use --engine kernel"
-        }
-        Errno::EACCES => "run as root (CAP_SYS_RAWIO is needed)",
-        Errno::ENOENT | Errno::ENXIO | Errno::ENODEV => {
-            "this kernel has no /dev/mem (CONFIG_DEVMEM): use --engine kernel"
-        }
-        _ => "use --engine kernel",
-    };
-    let error = unavailable(Name::Devmem, errno, advice);
-    match errno {
-        Errno::EACCES => Error {
-            code: ExitCode::Permission,
-            ..error
-        },
-        _ => error,
-    }
+    Error::during(
+        Doing::DevMem,
+        "engine not available",
+        Name::Devmem.as_str(),
+        errno,
+    )
 }
 
 impl Engine for Devmem {
@@ -109,6 +97,7 @@ impl Engine for Devmem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit_codes::ExitCode;
 
     #[test]
     fn a_strict_kernel_is_named_as_the_reason() {

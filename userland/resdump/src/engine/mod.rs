@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod auto;
+mod cached;
 mod devmem;
 mod kernel;
 mod mmap;
@@ -191,6 +192,36 @@ pub fn open<'a>(
             "this engine copies every byte: use --engine kernel",
         ));
     }
+    log::info!("engine {} ({})", engine.name().as_str(), engine.reason());
+    Ok(engine)
+}
+
+/// As [`open`], for a target without direct I/O, `why` says for what reason: every byte is copied. Fails
+/// with [`ExitCode::Target`] where `name` can do nothing else.
+pub fn open_cached<'a>(
+    name: Name,
+    source: &'a dyn Source,
+    span: Span,
+    settings: Settings,
+    why: &'static str,
+) -> Result<Box<dyn Engine + 'a>> {
+    let engine = match name {
+        Name::Kernel => {
+            return Err(Error::new(
+                ExitCode::Target,
+                "target has no direct I/O",
+                name.as_str(),
+                Errno::EOPNOTSUPP,
+                format!("{why}: give a target on a disk, or leave --engine out"),
+            ));
+        }
+        Name::Auto => {
+            let open = move |name| open_one(name, source, span, settings, false);
+            Box::new(auto::Auto::new(&[Name::Mmap, Name::Read], Box::new(open))?)
+        }
+        name => open_one(name, source, span, settings, false)?,
+    };
+    let engine = Box::new(cached::Cached::new(engine, why));
     log::info!("engine {} ({})", engine.name().as_str(), engine.reason());
     Ok(engine)
 }

@@ -7,9 +7,10 @@ use std::{fs::File, io, os::unix::fs::FileExt};
 
 use memmap2::MmapMut;
 
-use super::{Engine, Moved, Name, Piece, Settings, unavailable};
+use super::{Engine, Moved, Name, Piece, Settings};
 use crate::{
-    error::{Result, errno_of},
+    advice::Doing,
+    error::{Error, Result, errno_of},
     signals::Stop,
     source::Source,
 };
@@ -26,8 +27,14 @@ pub(super) struct Read {
 
 impl Read {
     pub(super) fn new(source: &dyn Source, settings: Settings) -> Result<Self> {
-        let refused =
-            |error: io::Error| unavailable(Name::Read, errno_of(&error), "give a smaller --chunk");
+        let refused = |error: io::Error| {
+            Error::during(
+                Doing::Pin,
+                "engine not available",
+                Name::Read.as_str(),
+                &error,
+            )
+        };
         Ok(Self {
             source: source.file().try_clone().map_err(refused)?,
             start: source.start(),

@@ -4,11 +4,15 @@
 
 use std::{fs::File, io, path::Path};
 
-/// Makes the names in the folder of `path` durable.
-pub fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = match path.parent() {
+/// The folder of `path`.
+pub(super) fn of(path: &Path) -> &Path {
+    match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
-    };
-    File::open(folder)?.sync_all()
+    }
+}
+
+/// Makes the names in the folder of `path` durable.
+pub fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(of(path))?.sync_all()
 }

@@ -8,6 +8,7 @@ use std::{fs, fs::File, io, os::unix::fs::MetadataExt, path::Path};
 use nix::errno::Errno;
 
 use crate::{
+    advice::Doing,
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
     span::Span,
@@ -28,7 +29,14 @@ pub enum Holes<'a> {
 
 /// Fails unless `path` still names the open `file`.
 pub(super) fn is_named(file: &File, path: &Path) -> Result<()> {
-    let inspect = |error: io::Error| Error::io("cannot inspect target", path.display(), &error);
+    let inspect = |error: io::Error| {
+        Error::during(
+            Doing::OpenTarget,
+            "cannot inspect target",
+            path.display(),
+            &error,
+        )
+    };
     let open = file.metadata().map_err(inspect)?;
     let errno = match fs::metadata(path) {
         Ok(named) if (named.dev(), named.ino()) == (open.dev(), open.ino()) => return Ok(()),
@@ -50,7 +58,14 @@ pub(super) fn check(file: &File, path: &Path, data: Span, holes: Holes<'_>) -> R
     let end = data.offset + data.length;
     let length = file
         .metadata()
-        .map_err(|error| Error::io("cannot inspect target", path.display(), &error))?
+        .map_err(|error| {
+            Error::during(
+                Doing::OpenTarget,
+                "cannot inspect target",
+                path.display(),
+                &error,
+            )
+        })?
         .len();
     if length < end {
         return Err(cut(path, length));
@@ -91,7 +106,7 @@ mod tests {
     use std::os::unix::fs::FileExt;
 
     use super::*;
-    use crate::source::{Saved, Source};
+    use crate::source::{How, Saved, Source};
 
     const SIZE: u64 = 4 << 20;
 
@@ -102,7 +117,7 @@ mod tests {
         bytes[zeros].fill(0);
         fs::write(folder.path().join("source"), &bytes).unwrap();
         fs::write(folder.path().join("copy"), &bytes).unwrap();
-        let source = Saved::open(&folder.path().join("source")).unwrap();
+        let source = Saved::open(&folder.path().join("source"), &How::default()).unwrap();
         let file = File::options().write(true).open(folder.path().join("copy"));
         (folder, source, file.unwrap())
     }

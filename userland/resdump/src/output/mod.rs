@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 
-//! Where a dump goes to: a regular file or a block device, opened for direct I/O.
+//! What is written to: one type for every output, and one for the manifest beside it.
 
 #![forbid(unsafe_code)]
 
 use std::{
-    fs::{File, TryLockError},
+    fs::{File, Metadata},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
@@ -17,25 +17,38 @@ use nix::{
 use serde::Serialize;
 
 use crate::{
+    advice::Doing,
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
+    signals::Stop,
     size,
     span::{Alignment, Plan, Span},
     sys,
 };
 
 mod folder;
-pub mod fresh;
+mod identity;
+mod lock;
+mod made;
 mod meanwhile;
 mod mounts;
+mod named;
 mod open;
 mod place;
+mod record;
+mod rights;
+mod storage;
+mod traits;
 
 pub use folder::sync_folder;
+pub use identity::Identity;
 pub use meanwhile::Holes;
-pub use place::Place;
+pub use place::{Place, output as standard_output};
+pub use record::{Claim, Record, remove as remove_record};
 
-/// What kind of file a target is.
+use made::{Made, Temporary};
+
+/// What kind of file an output is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -43,7 +56,7 @@ pub enum Kind {
     File,
     /// A block device: its size is given.
     Block,
-    /// Standard output or a connection: it can only be added to.
+    /// Standard output, a connection, a pipe: it can only be added to.
     Stream,
 }
 
@@ -58,47 +71,191 @@ pub struct Permit {
     pub resume: bool,
 }
 
-/// An open target.
+/// How an output is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// In place, at any position, by direct I/O where there is any.
+    Direct,
+    /// In place, at any position, through the page cache.
+    Buffered,
+    /// From begin to end: a file has its name when all is there ([`Output::commit`]). What is not a
+    /// regular file is written to; a pipe or a terminal does as well.
+    Whole,
+}
+
+/// What is to be opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Its name.
+    pub path: &'a Path,
+    /// How it is going to be written.
+    pub manner: Manner,
+    /// What a person allowed.
+    pub permit: Permit,
+    /// What is read meanwhile: an output that is the same, or that lies on the same bytes, is refused.
+    pub inputs: &'a [Identity],
+}
+
+/// How bytes come to an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Direct,
+    /// The processor copies them, for this reason.
+    Copied(&'static str),
+}
+
+/// An open output. Nothing that was there before is changed by opening it. It is locked until it is
+/// dropped; a file that opening has made is taken away then, unless it was kept.
+///
+/// The rules for what may be opened are in `open.rs` and `named.rs`, those for rights in `rights.rs`.
 #[derive(Debug)]
-pub struct Target {
+pub struct Output {
     path: PathBuf,
+    /// The same without links.
+    real: PathBuf,
+    /// What is written to.
     file: File,
     kind: Kind,
     alignment: Alignment,
     permit: Permit,
-    /// Whether opening it has made the file.
-    created: bool,
+    /// If opening it has made the file.
+    made: Option<Made>,
+    way: Way,
+    in_memory: bool,
+    /// If it is written as a whole: what it is called until then, and what has its name.
+    whole: Option<(Temporary, File)>,
 }
 
-impl Target {
-    /// Opens `path`, for direct I/O if `direct` says so. A file is made if there is none, and
-    /// nothing else is changed yet.
-    pub fn open(path: &Path, direct: bool, permit: Permit) -> Result<Self> {
-        open::open(path, direct, permit)
+impl Output {
+    /// Opens what `request` says. `stop` ends the wait for the reader of a pipe.
+    ///
+    /// What is refused, whatever was permitted: what is read; a directory, a socket, memory; a link to
+    /// nothing; a new name among device nodes; what another run writes to. Without `force`: a file that
+    /// is not empty, a device that is in use. Pipes and character devices are for [`Manner::Whole`] only.
+    pub fn open(request: &Request<'_>, stop: Option<&Stop>) -> Result<Self> {
+        open::open(request, stop)
     }
 
-    /// Takes a file for this process, until it is dropped. Two dumps into one would overwrite each
-    /// other: the second is refused, whatever was permitted. Of a device the kernel does that, and
-    /// where it is told not to, two may write to different places.
-    pub fn lock(&self) -> Result<()> {
-        if self.kind != Kind::File {
+    /// A file in `folder` that goes away when this is dropped, by direct I/O where there is any.
+    pub fn scratch(folder: &Path) -> Result<Self> {
+        open::scratch(folder)
+    }
+
+    /// The same file or device once more, through the page cache.
+    pub fn buffered(&self) -> Result<File> {
+        let failed = |error: std::io::Error| {
+            Error::during(
+                Doing::OpenTarget,
+                "cannot open target",
+                self.path.display(),
+                &error,
+            )
+        };
+        let file = File::options()
+            .write(true)
+            .open(&self.real)
+            .map_err(failed)?;
+        let same = Identity::of(&file).map_err(failed)?;
+        match Identity::of(&self.file).map_err(failed)?.is(&same) {
+            true => Ok(file),
+            false => Err(failed(Errno::ESTALE.into())),
+        }
+    }
+
+    /// Its name, as it was given.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its name, but not one that the kernel gives to what this process has open.
+    pub fn lasting_path(&self) -> &Path {
+        let folder = std::fs::canonicalize(folder::of(&self.path));
+        match folder.is_ok_and(|folder| folder.starts_with("/proc")) {
+            true => &self.real,
+            false => &self.path,
+        }
+    }
+
+    /// Whether opening it has made it, and nothing was written that is worth keeping.
+    pub fn is_new(&self) -> bool {
+        self.made.is_some()
+    }
+
+    /// Its name without links.
+    pub fn real_path(&self) -> &Path {
+        &self.real
+    }
+
+    /// What it is, so that nothing else writes to it.
+    pub fn identity(&self) -> Result<Identity> {
+        let file = self.whole.as_ref().map_or(&self.file, |(_, named)| named);
+        Identity::of(file).map_err(|error| self.failed("cannot inspect target", errno_of(&error)))
+    }
+
+    /// Whether bytes go to it by direct I/O.
+    pub fn is_direct(&self) -> bool {
+        self.way == Way::Direct
+    }
+
+    /// Why the processor copies every byte that goes to it, if it does.
+    pub fn why_copied(&self) -> Option<&'static str> {
+        match self.way {
+            Way::Direct => None,
+            Way::Copied(why) => Some(why),
+        }
+    }
+
+    /// Whether nothing of it survives the power: tmpfs, ramfs, a RAM disk, or what lies on one.
+    pub fn is_in_memory(&self) -> bool {
+        self.in_memory
+    }
+
+    /// The output is going to be changed: the world has no rights to it from now on.
+    pub fn begin(&self) {
+        if self.kind == Kind::File && self.whole.is_none() {
+            rights::tighten(&self.file, &self.path);
+        }
+    }
+
+    /// Fails unless `bytes` from its start on fit on a device.
+    pub fn expect_room(&self, bytes: u64) -> Result<()> {
+        if self.kind != Kind::Block {
             return Ok(());
         }
-        match self.file.try_lock() {
-            // Whoever had it before may have taken it away.
-            Ok(()) => meanwhile::is_named(&self.file, &self.path),
-            Err(TryLockError::WouldBlock) => Err(Error::new(
-                ExitCode::Target,
-                "target is in use",
-                self.path.display(),
-                Errno::EBUSY,
-                "another dump writes to it: wait for its end, or take another target",
-            )),
-            // Some network file systems have no locks.
-            Err(TryLockError::Error(error)) => {
-                log::info!("{}: no lock: {error}", self.path.display());
-                Ok(())
-            }
+        match self.size()? {
+            size if size < bytes => Err(self.too_small(bytes, size)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Bytes of a block device.
+    fn size(&self) -> Result<u64> {
+        sys::block::size(&self.file).map_err(|errno| self.failed("cannot inspect target", errno))
+    }
+
+    /// All is written: makes it durable, and gives a file its name if it has not got it yet. Fails when
+    /// somebody else has given the name to another file meanwhile.
+    pub fn commit(mut self) -> Result<()> {
+        if self.kind != Kind::Stream {
+            self.file
+                .sync_all()
+                .map_err(|error| self.not_synced(errno_of(&error)))?;
+        }
+        if let Some((temporary, named)) = self.whole.take() {
+            meanwhile::is_named(&named, &self.real)?;
+            temporary
+                .replace(&self.real)
+                .map_err(|error| self.failed("cannot rename", errno_of(&error)))?;
+            self.keep();
+            self.sync_name()?;
+        }
+        Ok(())
+    }
+
+    /// What was written stays when this is dropped, also in a file that opening has made.
+    pub fn keep(&mut self) {
+        if let Some(made) = self.made.take() {
+            made.keep();
         }
     }
 
@@ -117,9 +274,10 @@ impl Target {
         self.alignment
     }
 
-    /// Whether the target is memory: it takes `O_DIRECT`, and copies all the same.
-    pub fn copies(&self) -> bool {
-        self.kind == Kind::File && sys::file::is_in_memory(&self.file).unwrap_or(false)
+    fn metadata(&self) -> Result<Metadata> {
+        self.file
+            .metadata()
+            .map_err(|error| self.failed("cannot inspect target", errno_of(&error)))
     }
 
     /// Whether the device has been taken away: the kernel gives it a size of 0 then.
@@ -140,6 +298,7 @@ impl Target {
     /// dropped, and the blocks are allocated, because direct writes that extend a file wait for
     /// each other.
     pub fn prepare(&self, plan: &Plan, room: u64, sparse: bool) -> Result<()> {
+        self.begin();
         let length = room;
         match self.kind {
             Kind::Block if sparse => {
@@ -158,8 +317,7 @@ impl Target {
             Kind::File if length == 0 => self.truncate(plan.seek)?,
             Kind::Stream => {}
             Kind::Block => {
-                let size = sys::block::size(&self.file)
-                    .map_err(|errno| self.failed("cannot inspect target", errno))?;
+                let size = self.size()?;
                 let available = size.saturating_sub(plan.seek);
                 if available < length && !self.permit.partial {
                     return Err(self.too_small(length, available));
@@ -233,10 +391,10 @@ impl Target {
 
     /// What was written cannot be made durable.
     pub fn not_synced(&self, errno: Errno) -> Error {
+        let error = Error::during(Doing::Sync, "cannot sync", self.path.display(), errno);
         Error {
-            code: ExitCode::Io,
-            advice: "do not trust what is on the target; see the kernel log".into(),
-            ..self.failed("cannot sync", errno)
+            advice: format!("do not trust what is on the target; {}", error.advice),
+            ..error
         }
     }
 
@@ -248,31 +406,8 @@ impl Target {
         }
     }
 
-    /// Takes a file away that opening has made, when nothing is going to be written to it. Whether
-    /// it was such a file.
-    pub fn abandon(self) -> bool {
-        if self.created {
-            log::debug!("removing the empty {}", self.path.display());
-            if let Err(error) = std::fs::remove_file(&self.path) {
-                log::warn!("{}: {error}", self.path.display());
-            }
-        }
-        self.created
-    }
-
-    /// Takes what was only written to try something away: a file that opening has made, else the
-    /// bytes of a file.
-    pub fn discard(self) {
-        if !self.created
-            && let Err(error) = self.truncate(0)
-        {
-            log::warn!("{error}");
-        }
-        self.abandon();
-    }
-
     fn failed(&self, what: &'static str, errno: Errno) -> Error {
-        Error::system(what, self.path.display(), errno)
+        Error::during(Doing::OpenTarget, what, self.path.display(), errno)
     }
 
     fn too_small(&self, needed: u64, available: u64) -> Error {

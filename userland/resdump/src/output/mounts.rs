@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
 
-//! Where a block device is mounted, to tell a person.
+//! What is mounted where.
 
-use std::{fs, path::Path};
+use std::{
+    fs::{self, File},
+    os::fd::AsRawFd,
+    path::{Path, PathBuf},
+};
 
 use nix::sys::stat::{major, minor};
 
@@ -26,6 +30,49 @@ fn partitions(folder: &Path) -> Vec<String> {
         .filter_map(|entry| fs::read_to_string(entry.path().join("dev")).ok())
         .map(|number| number.trim().to_string())
         .collect()
+}
+
+/// A line of the kernel's table of mounts.
+pub(super) struct Mount {
+    /// Where it is.
+    pub(super) point: PathBuf,
+    /// Name of the file system.
+    pub(super) kind: String,
+    /// What is mounted: a device, if it is on one.
+    pub(super) source: PathBuf,
+    /// The file system's own options.
+    options: String,
+}
+
+/// The mount that `file` was opened through.
+pub(super) fn of(file: &File) -> Option<Mount> {
+    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).ok()?;
+    let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?;
+    parse(&fs::read_to_string("/proc/self/mountinfo").ok()?, id.trim())
+}
+
+/// Where an overlay that `file` is on keeps what is written to it.
+pub(super) fn upper_folder(file: &File) -> Option<PathBuf> {
+    let mount = of(file).filter(|mount| mount.kind == "overlay")?;
+    let upper = mount
+        .options
+        .split(',')
+        .find_map(|option| option.strip_prefix("upperdir="))?;
+    Some(upper.into())
+}
+
+fn parse(table: &str, id: &str) -> Option<Mount> {
+    let line = table
+        .lines()
+        .find(|line| line.split(' ').next() == Some(id))?;
+    let (place, what) = line.split_once(" - ")?;
+    let mut what = what.split(' ');
+    Some(Mount {
+        point: unescape(place.split(' ').nth(4)?).into(),
+        kind: what.next()?.into(),
+        source: unescape(what.next()?).into(),
+        options: unescape(what.next().unwrap_or_default()),
+    })
 }
 
 fn find(table: &str, wanted: &str) -> Option<String> {
@@ -71,6 +118,17 @@ mod tests {
         assert_eq!(find(TABLE, "254:1"), None);
         assert_eq!(find(TABLE, "25:40"), None);
         assert_eq!(find("", "254:0"), None);
+    }
+
+    #[test]
+    fn a_mount_is_found_by_its_number() {
+        let mount = parse(TABLE, "30").unwrap();
+        assert_eq!(mount.point, Path::new("/mnt/with blank"));
+        assert_eq!(
+            (mount.kind.as_str(), mount.source),
+            ("ext4", "/dev/vdb".into())
+        );
+        assert!(parse(TABLE, "3").is_none());
     }
 
     #[test]

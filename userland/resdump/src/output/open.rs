@@ -1,90 +1,186 @@
 // SPDX-License-Identifier: MIT
 
-//! Opening a target: what is refused, and why.
+//! Opening an output: what is refused, and why. Nothing is changed that was there before; what is made
+//! goes away again if it comes to nothing.
 
 use std::{
-    fs::{self, File, FileType, OpenOptions},
+    fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::Path,
+    thread,
+    time::Duration,
 };
 
 use nix::{
     errno::Errno,
+    fcntl::{FcntlArg, OFlag, fcntl},
     libc,
     unistd::{SysconfVar, sysconf},
 };
 
-use super::{Kind, Permit, Target, mounts};
+use super::{
+    Identity, Kind, Manner, Output, Permit, Request, Way, lock,
+    made::{Made, Temporary},
+    meanwhile, mounts,
+    named::{self, Found, Named},
+    rights, traits,
+};
 use crate::{
+    advice::Doing,
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
+    signals::Stop,
     span::Alignment,
     sys,
 };
 
+const WHAT: &str = "cannot open target";
+
 /// Mode of a file that is made: what was in memory is for root's eyes.
 const MODE: u32 = 0o600;
 
-pub(super) fn open(path: &Path, direct: bool, permit: Permit) -> Result<Target> {
-    let (kind, created) = match fs::metadata(path) {
-        Ok(metadata) => (kind_of(path, metadata.file_type())?, false),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => (Kind::File, true),
-        Err(error) => return Err(Error::io("cannot inspect target", path.display(), &error)),
-    };
-    let flag = |wanted, flag| if wanted { flag } else { 0 };
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(created)
-        .mode(MODE)
-        .custom_flags(
-            flag(direct, libc::O_DIRECT)
-                // The kernel's own test whether a device is mounted, swapped to or claimed.
-                | flag(kind == Kind::Block && !permit.force, libc::O_EXCL),
-        )
-        .open(path)
-        .map_err(|error| refused(path, kind, errno_of(&error)))?;
-    log::debug!("opened {} ({kind:?}, new: {created})", path.display());
+/// Between two looks whether a pipe has a reader, and how long there may be none.
+const LOOK: Duration = Duration::from_millis(50);
+const LOOKS_MAX: u32 = 200;
 
-    let target = Target {
+pub(super) fn open(request: &Request<'_>, stop: Option<&Stop>) -> Result<Output> {
+    let path = request.path;
+    let found = named::find(WHAT, path)?;
+    let kind = kind(path, &found, request)?;
+    if kind == Kind::File {
+        named::refuse_among_nodes(WHAT, path, &found.real)?;
+    }
+    let refused = |error: io::Error| refused(path, kind, errno_of(&error));
+    let mut options = OpenOptions::new();
+    options.write(true);
+    let file = match kind {
+        Kind::File => options
+            .create_new(found.named == Named::Nothing)
+            .mode(MODE)
+            .open(&found.real),
+        // The kernel's own test whether a device is mounted, swapped to or claimed.
+        Kind::Block if request.permit.force => options.open(path),
+        Kind::Block => options.custom_flags(libc::O_EXCL).open(path),
+        Kind::Stream => open_stream(path, stop),
+    }
+    .map_err(refused)?;
+    let made = (found.named == Named::Nothing)
+        .then(|| Made::new(&found.real, &file))
+        .transpose()
+        .map_err(refused)?;
+    log::debug!(
+        "opened {} ({kind:?}, new: {})",
+        path.display(),
+        made.is_some()
+    );
+    let mut output = Output {
         path: path.into(),
+        real: found.real,
         file,
         kind,
         alignment: Alignment::NONE,
-        permit,
-        created,
+        permit: request.permit,
+        made,
+        way: Way::Copied("written through the page cache"),
+        in_memory: false,
+        whole: None,
     };
-    match check(&target, direct) {
-        Ok(alignment) => Ok(Target {
-            alignment,
-            ..target
-        }),
-        Err(error) => {
-            target.abandon();
-            Err(error)
-        }
+    check(&output, request)?;
+    output.in_memory = match output.kind {
+        Kind::File => traits::of(&output.file).in_memory,
+        Kind::Block => output
+            .metadata()
+            .is_ok_and(|metadata| traits::is_volatile(metadata.rdev())),
+        Kind::Stream => false,
+    };
+    match request.manner {
+        Manner::Direct => direct(&mut output)?,
+        Manner::Buffered => {}
+        Manner::Whole => whole(&mut output)?,
     }
+    Ok(output)
 }
 
-/// Looks at what has really been opened.
-fn check(target: &Target, direct: bool) -> Result<Alignment> {
-    let path = &target.path;
-    let metadata = target
-        .file
-        .metadata()
-        .map_err(|error| Error::io("cannot inspect target", path.display(), &error))?;
-    if kind_of(path, metadata.file_type())? != target.kind {
-        return Err(Error::io(
-            "target changed while it was opened",
-            path.display(),
-            &Errno::ESTALE.into(),
-        ));
+/// Which kind of output a path is good for.
+fn kind(path: &Path, found: &Found, request: &Request<'_>) -> Result<Kind> {
+    let streams = request.manner == Manner::Whole;
+    let (what, errno) = match found.named {
+        Named::Nothing | Named::File => return Ok(Kind::File),
+        Named::Block => return Ok(Kind::Block),
+        Named::Pipe | Named::Sink if streams => return Ok(Kind::Stream),
+        Named::Device if streams && request.permit.force => return Ok(Kind::Stream),
+        Named::Folder => ("a directory", Errno::EISDIR),
+        Named::Pipe => ("a pipe", Errno::ESPIPE),
+        Named::Socket => ("a socket", Errno::ESPIPE),
+        Named::Sink | Named::Device => ("a character device", Errno::EINVAL),
+        Named::Memory => ("memory itself", Errno::EINVAL),
+    };
+    Err(Error::new(
+        ExitCode::Target,
+        "target is of the wrong type",
+        path.display(),
+        errno,
+        format!("it is {what}: give a file or a block device"),
+    ))
+}
+
+/// Opens a pipe or a character device. A pipe is waited for until it has a reader.
+fn open_stream(path: &Path, stop: Option<&Stop>) -> io::Result<File> {
+    for look in 0.. {
+        let opened = OpenOptions::new()
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+            .open(path);
+        match opened {
+            Err(error) if errno_of(&error) == Errno::ENXIO && is_pipe(path) && look < LOOKS_MAX => {
+                if stop.is_some_and(Stop::requested) {
+                    return Err(Errno::EINTR.into());
+                }
+                thread::sleep(LOOK);
+            }
+            Err(error) => return Err(error),
+            Ok(file) => {
+                let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
+                let flags = flags.difference(OFlag::O_NONBLOCK);
+                fcntl(&file, FcntlArg::F_SETFL(flags))?;
+                return Ok(file);
+            }
+        }
     }
-    if target.kind == Kind::File
-        && metadata.len() > 0
-        && !target.permit.force
-        && !target.permit.resume
-    {
+    Err(Errno::ENXIO.into())
+}
+
+fn is_pipe(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    fs::metadata(path).is_ok_and(|it| it.file_type().is_fifo())
+}
+
+/// Looks at what has really been opened, and takes it for this process.
+fn check(output: &Output, request: &Request<'_>) -> Result<()> {
+    let path = &output.path;
+    let inspect = |error: io::Error| {
+        Error::during(
+            Doing::OpenTarget,
+            "cannot inspect target",
+            path.display(),
+            &error,
+        )
+    };
+    let metadata = output.metadata()?;
+    let identity = Identity::of(&output.file).map_err(inspect)?;
+    let same = match output.kind {
+        Kind::File => metadata.is_file(),
+        _ => Identity::named(path).is_ok_and(|named| named.is(&identity)),
+    };
+    if !same {
+        return Err(inspect(Errno::ESTALE.into()));
+    }
+    named::refuse_inputs(path, &identity, request.inputs)?;
+    if output.kind != Kind::File {
+        return Ok(());
+    }
+    if metadata.len() > 0 && !output.permit.force && !output.permit.resume {
         return Err(Error::new(
             ExitCode::Target,
             "target exists",
@@ -93,79 +189,111 @@ fn check(target: &Target, direct: bool) -> Result<Alignment> {
             format!("it has {} bytes: --force overwrites it", metadata.len()),
         ));
     }
-    if direct {
-        alignment(&target.file, target.kind).map_err(|errno| match errno {
-            Errno::EOPNOTSUPP => no_direct_io(path, errno),
-            _ => Error::system("cannot inspect target", path.display(), errno),
-        })
-    } else {
-        Ok(Alignment::NONE)
-    }
+    lock::take(&output.file, path)?;
+    // Whoever had it before may have taken it away.
+    meanwhile::is_named(&output.file, path)
 }
 
-fn kind_of(path: &Path, kind: FileType) -> Result<Kind> {
-    let found = if kind.is_file() {
-        return Ok(Kind::File);
-    } else if kind.is_block_device() {
-        return Ok(Kind::Block);
-    } else if kind.is_dir() {
-        ("a directory", Errno::EISDIR)
-    } else if kind.is_fifo() {
-        ("a pipe", Errno::ESPIPE)
-    } else if kind.is_socket() {
-        ("a socket", Errno::ESPIPE)
-    } else {
-        ("a character device", Errno::EINVAL)
+/// Asks for direct I/O, and finds out what it demands. Where there is none, or where it is a copy all
+/// the same, the page cache does as well.
+fn direct(output: &mut Output) -> Result<()> {
+    output.way = match ask_direct(output) {
+        Ok(alignment) => {
+            output.alignment = alignment;
+            Way::Direct
+        }
+        Err(why) => Way::Copied(why),
     };
-    Err(Error::new(
-        ExitCode::Target,
-        "target is of the wrong type",
-        path.display(),
-        found.1,
-        format!("it is {}: give a file or a block device", found.0),
-    ))
+    Ok(())
+}
+
+fn ask_direct(output: &Output) -> Result<Alignment, &'static str> {
+    if output.kind == Kind::File && traits::of(&output.file).in_memory {
+        return Err("it is in memory");
+    }
+    if output.kind == Kind::File && traits::of(&output.file).copies {
+        return Err("its file system copies what is written");
+    }
+    const NONE: &str = "it has no direct I/O";
+    let set = |flags: OFlag| fcntl(&output.file, FcntlArg::F_SETFL(flags));
+    let flags = fcntl(&output.file, FcntlArg::F_GETFL).map_err(|_| NONE)?;
+    let flags = OFlag::from_bits_retain(flags);
+    set(flags | OFlag::O_DIRECT).map_err(|errno| {
+        log::info!("{}: no direct I/O: {errno}", output.path.display());
+        NONE
+    })?;
+    alignment(&output.file, output.kind).map_err(|errno| {
+        log::info!("{}: no direct I/O: {errno}", output.path.display());
+        let _ = set(flags);
+        NONE
+    })
+}
+
+pub(super) fn scratch(folder: &Path) -> Result<Output> {
+    let failed = |error: io::Error| refused(folder, Kind::File, errno_of(&error));
+    let (file, temporary) = Temporary::beside(&folder.join("scratch")).map_err(failed)?;
+    let mut output = Output {
+        path: temporary.path().into(),
+        real: temporary.path().into(),
+        kind: Kind::File,
+        alignment: Alignment::NONE,
+        permit: Permit::default(),
+        made: None,
+        way: Way::Copied("written through the page cache"),
+        in_memory: traits::of(&file).in_memory,
+        whole: Some((temporary, file.try_clone().map_err(failed)?)),
+        file,
+    };
+    direct(&mut output)?;
+    Ok(output)
+}
+
+/// Has the bytes go to a file without a name that matters, until they are all there. What is not a
+/// regular file is written to.
+fn whole(output: &mut Output) -> Result<()> {
+    if output.kind != Kind::File {
+        return Ok(());
+    }
+    let failed =
+        |error: io::Error| Error::during(Doing::OpenTarget, WHAT, output.path.display(), &error);
+    let (file, temporary) = Temporary::beside(&output.real).map_err(failed)?;
+    rights::copy(&output.file, &file, &output.path)?;
+    if let Some(made) = &mut output.made {
+        made.remove_at_once();
+    }
+    // What has the name stays open: it is locked.
+    let named = std::mem::replace(&mut output.file, file);
+    output.whole = Some((temporary, named));
+    Ok(())
 }
 
 fn refused(path: &Path, kind: Kind, errno: Errno) -> Error {
-    match (kind, errno) {
-        (Kind::File, Errno::EINVAL) => no_direct_io(path, errno),
-        (Kind::Block, Errno::EBUSY) => {
-            let mounted = fs::metadata(path)
-                .ok()
-                .and_then(|metadata| mounts::mounted_at(metadata.rdev()));
-            let advice = match mounted {
-                Some(at) => format!("it is mounted on {at}: umount {at}, or --force to overwrite"),
-                None => "something uses it or a partition of it: --force overwrites it".into(),
-            };
-            Error::new(
-                ExitCode::Target,
-                "target is in use",
-                path.display(),
-                errno,
-                advice,
-            )
-        }
-        _ => {
-            let error = Error::system("cannot open target", path.display(), errno);
-            match error.code {
-                ExitCode::Other => Error {
-                    code: ExitCode::Target,
-                    ..error
-                },
-                _ => error,
-            }
-        }
+    if (kind, errno) == (Kind::Block, Errno::EBUSY) {
+        let mounted = fs::metadata(path)
+            .ok()
+            .and_then(|metadata| mounts::mounted_at(metadata.rdev()));
+        let advice = match mounted {
+            Some(at) => format!("it is mounted on {at}: umount {at}, or --force to overwrite"),
+            None => "something uses it or a partition of it: --force overwrites it".into(),
+        };
+        return Error::new(
+            ExitCode::Target,
+            "target is in use",
+            path.display(),
+            errno,
+            advice,
+        );
     }
-}
-
-fn no_direct_io(path: &Path, errno: Errno) -> Error {
-    Error::new(
-        ExitCode::Target,
-        "target has no direct I/O",
-        path.display(),
-        errno,
-        "give a file on a disk's file system, such as ext4, or a block device",
-    )
+    if (kind, errno) == (Kind::Stream, Errno::ENXIO) {
+        return Error::new(
+            ExitCode::Target,
+            WHAT,
+            path.display(),
+            errno,
+            "nothing reads from it: start its reader first",
+        );
+    }
+    Error::during(Doing::OpenTarget, WHAT, path.display(), errno)
 }
 
 /// What direct I/O demands: what the kernel says of the file, else a device's logical block, else a

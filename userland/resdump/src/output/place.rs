@@ -3,43 +3,97 @@
 //! Targets that are neither files nor devices, by their names.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io,
-    net::TcpStream,
-    os::fd::{AsFd, OwnedFd},
-    path::Path,
+    os::fd::AsFd,
+    path::{Path, PathBuf},
+    process,
 };
 
+use super::folder;
+use crate::{address::Address, error::Result, sys};
+
+/// Most links that are followed.
+const LINKS_MAX: usize = 40;
+
 /// Where a stream goes to.
+#[derive(Clone, Debug)]
 pub enum Place {
     /// Standard output: the bytes, and nothing else.
     Output,
-    /// `HOST:PORT`, where `resdump receive` waits.
-    Tcp(String),
+    /// Where `resdump receive` waits.
+    Tcp(Address),
 }
 
 impl Place {
-    /// `None` for the path of a file or device.
-    pub fn of(target: &Path) -> Option<Self> {
-        let text = target.to_str()?;
-        match (text, text.strip_prefix("tcp:")) {
-            ("-", _) => Some(Self::Output),
-            (_, Some(address)) => Some(Self::Tcp(address.into())),
-            _ => None,
+    /// `None` for the path of a file or device. Standard output may also be called by a name that the
+    /// kernel gives it, such as `/dev/stdout`. An address that cannot be one is refused.
+    pub fn of(target: &Path) -> Result<Option<Self>> {
+        if target == Path::new("-") || is_output(target) {
+            return Ok(Some(Self::Output));
+        }
+        match target.to_str() {
+            Some(text) => Ok(Address::to_connect(text)?.map(Self::Tcp)),
+            None => Ok(None),
         }
     }
+}
 
-    /// Opens it; `EADDRNOTAVAIL` and the like where nothing listens.
-    pub fn connect(&self) -> io::Result<File> {
-        let descriptor: OwnedFd = match self {
-            Self::Output => io::stdout().as_fd().try_clone_to_owned()?,
-            Self::Tcp(address) => TcpStream::connect(address.as_str())?.into(),
+/// Standard output; `EBADF` where this program was started without.
+pub fn output() -> io::Result<File> {
+    sys::standard::output()?;
+    Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
+}
+
+/// Whether a path leads to this process's descriptor 1, and not merely to the same file.
+fn is_output(path: &Path) -> bool {
+    let own = PathBuf::from(format!("/proc/{}/fd", process::id()));
+    let mut path = path.to_path_buf();
+    for _ in 0..LINKS_MAX {
+        let Ok(folder) = fs::canonicalize(folder::of(&path)) else {
+            return false;
         };
-        Ok(descriptor.into())
+        let Some(name) = path.file_name() else {
+            return false;
+        };
+        if folder == own {
+            return name == "1";
+        }
+        match fs::read_link(&path) {
+            Ok(to) => path = folder.join(to),
+            Err(_) => return false,
+        }
     }
+    false
+}
 
-    /// Whether what goes there is framed, with a header and a trailer.
-    pub fn is_framed(&self) -> bool {
-        matches!(self, Self::Tcp(_))
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn standard_output_has_several_names_and_a_file_that_it_is_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        symlink("/dev/fd/1", &link).unwrap();
+        for name in ["-", "/dev/stdout", "/proc/self/fd/1", "/dev/fd/1"] {
+            assert!(
+                matches!(Place::of(name.as_ref()), Ok(Some(Place::Output))),
+                "{name}"
+            );
+        }
+        assert!(matches!(Place::of(&link), Ok(Some(Place::Output))));
+        for name in [
+            "./-",
+            "/dev/stdin",
+            "/dev/stderr",
+            "1",
+            "/proc/1/fd/1",
+            "tcp",
+        ] {
+            assert!(Place::of(name.as_ref()).unwrap().is_none(), "{name}");
+        }
     }
 }

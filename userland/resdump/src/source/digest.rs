@@ -73,7 +73,8 @@ mod tests {
         std::fs::write(&path, &bytes).unwrap();
         let mut expected = Hasher::new(Algorithm::Crc32c);
         expected.update(&bytes[7..299_007]);
-        let source = crate::source::Saved::open(&path).unwrap();
+        let how = crate::source::How::default();
+        let source = crate::source::Saved::open(&path, &how).unwrap();
         let span = Span {
             offset: 7,
             length: 299_000,

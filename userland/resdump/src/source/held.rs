@@ -10,13 +10,15 @@ use resmem_abi::abi::SNAPSHOT_MAX;
 
 use super::{Region, Source};
 use crate::{
+    advice::Doing,
+    codec::format::machine::Machine,
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
     signals::Stop,
     size,
     span::Span,
     sys::snapshot,
-    system::{Moment, Taken},
+    system::{Moment, System, Taken},
 };
 
 /// Bytes copied at a time.
@@ -30,20 +32,32 @@ pub struct Held {
     abi: u32,
     file: File,
     size: u64,
+    machine: Option<Machine>,
+    system: System,
+    incomplete: Option<String>,
     taken: Option<Taken>,
 }
 
 impl Held {
     fn of(source: &dyn Source) -> Result<Self> {
         let size = source.size();
-        let file = snapshot::file_in_memory(size)
-            .map_err(|error| Error::io("no memory for a copy", source.name(), &error))?;
+        let file = snapshot::file_in_memory(size).map_err(|error| {
+            Error::during(
+                Doing::Snapshot,
+                "no memory for a copy",
+                source.name(),
+                &error,
+            )
+        })?;
         Ok(Self {
             name: source.name().into(),
             base: source.base(),
             abi: source.abi(),
             file,
             size,
+            machine: source.machine(),
+            system: source.system(),
+            incomplete: source.incomplete(),
             taken: None,
         })
     }
@@ -78,7 +92,14 @@ impl Held {
             source.read_at(bytes, span.offset + done)?;
             held.file
                 .write_all_at(bytes, span.offset + done)
-                .map_err(|error| Error::io("no memory for a copy", source.name(), &error))?;
+                .map_err(|error| {
+                    Error::during(
+                        Doing::Snapshot,
+                        "no memory for a copy",
+                        source.name(),
+                        &error,
+                    )
+                })?;
             done += bytes.len() as u64;
         }
         Ok(held)
@@ -86,19 +107,7 @@ impl Held {
 }
 
 fn refused(label: &str, errno: Errno) -> Error {
-    let (code, advice) = match errno {
-        Errno::EINTR => (ExitCode::Interrupted, "stopped by a signal"),
-        Errno::ENOTTY => (
-            ExitCode::Engine,
-            "the module is older than this program: use dump",
-        ),
-        Errno::ENOMEM => (
-            ExitCode::Engine,
-            "not enough memory to hold it: give a smaller --length, or use dump",
-        ),
-        _ => (ExitCode::Io, "see the kernel log"),
-    };
-    Error::new(code, "no snapshot", label, errno, advice)
+    Error::during(Doing::Snapshot, "no snapshot", label, errno)
 }
 
 impl Source for Held {
@@ -122,6 +131,18 @@ impl Source for Held {
         self.abi
     }
 
+    fn machine(&self) -> Option<Machine> {
+        self.machine
+    }
+
+    fn system(&self) -> System {
+        self.system.clone()
+    }
+
+    fn incomplete(&self) -> Option<String> {
+        self.incomplete.clone()
+    }
+
     fn taken(&self) -> Option<Taken> {
         self.taken
     }
@@ -130,7 +151,7 @@ impl Source for Held {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::Saved;
+    use crate::source::{How, Saved};
 
     #[test]
     fn a_copy_has_the_bytes_where_they_were() {
@@ -138,7 +159,7 @@ mod tests {
         let path = folder.path().join("saved");
         let bytes: Vec<u8> = (0..3_000_000u32).map(|n| (n / 11) as u8).collect();
         std::fs::write(&path, &bytes).unwrap();
-        let source = Saved::open(&path).unwrap();
+        let source = Saved::open(&path, &How::default()).unwrap();
         let span = Span {
             offset: 4097,
             length: 2_500_000,

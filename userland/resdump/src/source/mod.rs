@@ -5,34 +5,57 @@
 #![forbid(unsafe_code)]
 
 use std::{
+    ffi::OsStr,
     fs::{self, File},
     io,
-    os::unix::fs::{FileExt, FileTypeExt},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{FileExt, FileTypeExt},
+    },
     path::{Path, PathBuf},
 };
 
 use nix::errno::Errno;
 
 use crate::{
-    codec::format::Format,
+    advice::Doing,
+    codec::format::{Format, machine::Machine},
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
     manifest::{Manifest, Origin},
+    output::Identity,
     span::Span,
-    system::Taken,
+    system::{System, Taken},
 };
 
 pub mod digest;
+mod examine;
 mod held;
+mod medium;
+mod place;
 mod region;
 mod saved;
 
+pub use examine::machine_of;
 pub use held::Held;
+pub use medium::Medium;
+pub use place::{Pair, Place};
 pub use region::{DIRECTORY, Region, labels, none_found};
-pub use saved::Saved;
+pub use saved::{Fault, How, Saved};
 
 /// Bytes looked at a time.
 const BLOCK: u64 = 1 << 20;
+
+/// A run of a source's bytes that lie side by side in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// First byte in the source.
+    pub offset: u64,
+    /// Bytes.
+    pub length: u64,
+    /// Physical address of the first byte, if it is known. It and `length` do not leave 64 bits.
+    pub base: Option<u64>,
+}
 
 /// Bytes that commands and engines read.
 pub trait Source: Sync {
@@ -45,9 +68,49 @@ pub trait Source: Sync {
     /// The open file, which can be mapped.
     fn file(&self) -> &File;
 
-    /// Where the source's first byte is in the file.
+    /// What must not be written to while this is read: the file, and what is known of it.
+    fn identities(&self) -> Vec<Identity> {
+        Identity::of(self.file()).into_iter().collect()
+    }
+
+    /// Where the source's first byte is in the file. Of one with several [`Source::extents`], that of
+    /// the first.
     fn start(&self) -> u64 {
         0
+    }
+
+    /// Its ranges, in the order of their offsets; at least one.
+    fn extents(&self) -> Vec<Extent> {
+        vec![Extent {
+            offset: 0,
+            length: self.size(),
+            base: self.base(),
+        }]
+    }
+
+    /// The machine whose memory it is, if that is known.
+    fn machine(&self) -> Option<Machine> {
+        self.region()
+            .and_then(|_| examine::machine_of(&System::current()))
+    }
+
+    /// Where it was made; nothing where that is not known.
+    fn system(&self) -> System {
+        System::current()
+    }
+
+    /// Where in memory its bytes are, as far as that is known.
+    fn place(&self) -> Place {
+        Place {
+            extents: self.extents(),
+            within: self.region().map(|_| 0),
+            is_disk: false,
+        }
+    }
+
+    /// Why a copy of it is not complete, if it is not complete itself.
+    fn incomplete(&self) -> Option<String> {
+        None
     }
 
     /// The live region, if this is one.
@@ -74,6 +137,7 @@ pub trait Source: Sync {
     fn manifest(&self, span: Span, format: Format, data_offset: u64) -> Manifest {
         Manifest {
             snapshot: self.taken(),
+            system: self.system(),
             ..Manifest::begin(self.origin(span), format, data_offset, self.abi())
         }
     }
@@ -92,7 +156,7 @@ pub trait Source: Sync {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
         self.file()
             .read_exact_at(buffer, self.start() + offset)
-            .map_err(|error| Error::io("cannot read", self.name(), &error))
+            .map_err(|error| Error::during(Doing::Read, "cannot read", self.name(), &error))
     }
 
     /// Whether `length` bytes from `offset` on are zero.
@@ -111,36 +175,82 @@ pub trait Source: Sync {
     }
 }
 
+/// Opens what a person calls a region, to be read as one run of bytes: what has several ranges is
+/// refused. See [`open_any`].
+pub fn open(name: impl AsRef<OsStr>) -> Result<Box<dyn Source>> {
+    open_one(name, &How::default())
+}
+
+/// As [`open`], a saved file in the way that `how` says.
+pub fn open_one(name: impl AsRef<OsStr>, how: &How) -> Result<Box<dyn Source>> {
+    let source = open_any(name, how)?;
+    match source.extents().len() {
+        0 | 1 => Ok(source),
+        count => Err(Error::new(
+            ExitCode::Range,
+            "several ranges",
+            source.name(),
+            Errno::EINVAL,
+            format!(
+                "it has {count}, and this takes one: 'resdump convert FILE NEW --to elf' keeps all"
+            ),
+        )),
+    }
+}
+
 /// Opens what a person calls a region: a label, the path of a device node, or the path of a saved
-/// file. What has no slash is a label.
-pub fn open(name: &str) -> Result<Box<dyn Source>> {
+/// file or of a block device that holds a dump. What has no slash is a label.
+pub fn open_any(name: impl AsRef<OsStr>, how: &How) -> Result<Box<dyn Source>> {
+    let name = name.as_ref();
     let path = node_path(name);
-    let kind = fs::metadata(&path).map(|metadata| metadata.file_type());
-    Ok(match kind {
-        Ok(kind) if kind.is_file() => Box::new(Saved::open(&path)?),
-        Ok(kind) if !kind.is_char_device() => {
-            return Err(Error::new(
-                ExitCode::NoRegion,
-                "not a region",
-                name,
-                Errno::EINVAL,
-                "give a label, a node below /dev/resmem, or a saved file",
-            ));
+    let is_file = name.as_bytes().contains(&b'/') && !path.starts_with(DIRECTORY);
+    match fs::metadata(&path).map(|metadata| metadata.file_type()) {
+        Ok(kind) if !is_file || kind.is_char_device() => {}
+        Err(_) if !is_file => {}
+        _ => {
+            let saved = Saved::open(&path, how)?;
+            saved.refuse_packed()?;
+            return Ok(Box::new(saved));
         }
-        Err(error) if name.contains('/') && !path.starts_with(DIRECTORY) => {
-            return Err(Error {
-                code: ExitCode::NoRegion,
-                ..Error::io("cannot open", name, &error)
-            });
-        }
-        // Whatever else is wrong, opening it tells.
-        _ => Box::new(Region::open(name)?),
-    })
+    }
+    // Whatever else is wrong, opening it tells.
+    let label = name.to_string_lossy();
+    Region::open(&label)
+        .map(|region| Box::new(region) as _)
+        .map_err(|error| {
+            let looks_like_a_file = !is_file && !path.exists() && Path::new(name).exists();
+            match looks_like_a_file {
+                true => Error {
+                    what: "no such region",
+                    advice: format!("a label has no slash, and a file has one: give ./{label}"),
+                    ..error
+                },
+                false => error,
+            }
+        })
+}
+
+/// The runs of bytes that two sources have in common: see [`Place::common`].
+pub fn common(one: &dyn Source, other: &dyn Source) -> Result<Vec<Pair>> {
+    one.place()
+        .common(&other.place())
+        .map_err(|why| not_comparable(one, other, why))
+}
+
+/// Why two sources cannot be compared.
+pub fn not_comparable(one: &dyn Source, other: &dyn Source, why: impl Into<String>) -> Error {
+    Error::new(
+        ExitCode::Range,
+        "cannot be compared",
+        format_args!("{} with {}", one.name(), other.name()),
+        Errno::ERANGE,
+        why,
+    )
 }
 
 /// The path that `name` stands for.
-fn node_path(name: &str) -> PathBuf {
-    if name.contains('/') {
+fn node_path(name: &OsStr) -> PathBuf {
+    if name.as_bytes().contains(&b'/') {
         name.into()
     } else {
         Path::new(DIRECTORY).join(name)
@@ -158,13 +268,6 @@ fn open_error(name: &str, error: &io::Error) -> Error {
             Errno::ENOTTY,
             "'resdump list' shows the regions there are",
         ),
-        errno @ (Errno::EPERM | Errno::EACCES) => Error::new(
-            ExitCode::Permission,
-            "cannot open region",
-            name,
-            errno,
-            "run as root: CAP_SYS_RAWIO is needed, and a kernel without lockdown",
-        ),
-        errno => Error::system("cannot open region", name, errno),
+        errno => Error::during(Doing::OpenRegion, "cannot open region", name, errno),
     }
 }

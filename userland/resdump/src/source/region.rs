@@ -49,8 +49,8 @@ impl Region {
     }
 
     fn open_for(name: &str, direction: Direction) -> Result<Self> {
-        let node =
-            Node::open(&node_path(name), direction).map_err(|error| open_error(name, &error))?;
+        let node = Node::open(&node_path(name.as_ref()), direction)
+            .map_err(|error| open_error(name, &error))?;
         let label = &node.info().label;
         let end = label.iter().position(|&byte| byte == 0);
         let label = String::from_utf8_lossy(&label[..end.unwrap_or(label.len())]).into_owned();

@@ -1,113 +1,282 @@
 // SPDX-License-Identifier: MIT
 
-//! A file that was saved from a region, in any format.
+//! A file or block device that was saved from a region, in any format, by this program or another.
 
-use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
-
-use nix::errno::Errno;
-
-use super::Source;
-use crate::{
-    codec::format::{self, Contents},
-    error::{Error, Result},
-    exit_codes::ExitCode,
-    manifest::{self, Manifest},
-    span::Span,
+use std::{
+    fs::File,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
 };
 
-/// Bytes in which every header fits.
-const HEAD: usize = 4096;
+use nix::errno::Errno;
+use object::Endianness;
 
-/// A saved file. Its source are the bytes that were in the region, without headers.
+use super::{Extent, Medium, Place, Source, examine};
+use crate::{
+    advice::Doing,
+    codec::{
+        compression::Compression,
+        format::{Format, Range, machine::Machine},
+    },
+    error::{Error, Result},
+    exit_codes::ExitCode,
+    manifest::Manifest,
+    output::Identity,
+    system::System,
+};
+
+/// How a saved dump is to be read.
+#[derive(Clone, Debug, Default)]
+pub struct How {
+    /// Where its manifest is; beside it, if that is not said.
+    pub manifest: Option<PathBuf>,
+    /// Take what is there of a dump that is not complete.
+    pub incomplete: bool,
+    /// Take all of the file as it is, whatever its first bytes or its manifest say.
+    pub raw: bool,
+}
+
+/// A saved dump. Its source are the bytes that were in memory, without headers: one range after the
+/// other.
 #[derive(Debug)]
 pub struct Saved {
-    path: String,
-    file: File,
-    contents: Contents,
-    head: Vec<u8>,
+    pub(super) path: PathBuf,
+    pub(super) name: String,
+    pub(super) file: File,
+    pub(super) medium: Medium,
+    /// Bytes of the file or device.
+    pub(super) size: u64,
+    pub(super) format: Format,
+    /// Each with at least one byte in the file, unless it is compressed. None only where there is a
+    /// fault.
+    pub(super) ranges: Vec<Range>,
+    pub(super) compression: Option<Compression>,
+    pub(super) machine: Option<Machine>,
+    pub(super) manifest: Option<Manifest>,
+    /// Where that is, or would be.
+    pub(super) manifests: Vec<PathBuf>,
+    /// Why it is not complete.
+    pub(super) fault: Option<Fault>,
+    /// Where it ends, by its headers.
+    pub(super) end: u64,
+}
+
+/// Why a saved dump is not what it should be.
+#[derive(Debug)]
+pub struct Fault {
+    /// As it is told, with [`ExitCode::Incomplete`].
+    pub error: Error,
+    /// Whether file, headers and manifest contradict each other; else something is missing.
+    pub differs: bool,
 }
 
 impl Saved {
-    /// Opens a saved file for reading. Of an incomplete dump, what its manifest says is durable;
-    /// `ENODATA` if that is nothing.
-    pub fn open(path: &Path) -> Result<Self> {
-        let file =
-            File::open(path).map_err(|error| Error::io("cannot open", path.display(), &error))?;
-        let (head, size) =
-            examine(&file).map_err(|error| Error::io("cannot inspect", path.display(), &error))?;
-        let mut contents = format::detect(&head, size);
-        // Whatever is wrong with the manifest, the bytes are there.
-        if let Ok(Some(manifest)) = Manifest::load(&manifest::beside(path)) {
-            refuse_packed(path, &manifest)?;
-            manifest.expect_some(path)?;
-            let Span { offset, length } = manifest.data();
-            // A header at the begin of the file may be another dump's.
-            let own = contents.base.filter(|_| contents.data_offset == offset);
-            contents = Contents {
-                format: manifest.format,
-                data_offset: offset,
-                bytes: length.min(size.saturating_sub(offset)),
-                base: manifest.origin.start().or(own),
-            };
+    /// Opens a saved dump. `ENODATA` or `EBADMSG`, with [`ExitCode::Incomplete`], for one that its
+    /// own headers or its manifest call incomplete, or of which that cannot be known, unless `how`
+    /// says to take it all the same.
+    pub fn open(path: &Path, how: &How) -> Result<Self> {
+        let mut saved = Self::examine(path, how)?;
+        match saved.fault.take() {
+            Some(fault) if !how.incomplete && !saved.ranges.is_empty() => Err(Error {
+                advice: format!("{}; --incomplete takes what is there", fault.error.advice),
+                ..fault.error
+            }),
+            Some(fault) if saved.ranges.is_empty() => Err(Error {
+                advice: "nothing of it can be trusted: remove its manifest to read it nevertheless"
+                    .into(),
+                ..fault.error
+            }),
+            Some(fault) => {
+                log::warn!("{}", fault.error);
+                saved.fault = Some(fault);
+                Ok(saved)
+            }
+            None => Ok(saved),
         }
-        Ok(Self {
-            path: path.display().to_string(),
-            file,
-            contents,
-            head,
-        })
     }
 
-    /// What the file says of itself.
-    pub fn contents(&self) -> &Contents {
-        &self.contents
+    /// As [`Saved::open`], also where there is a fault: the caller looks at [`Saved::fault`].
+    pub fn examine(path: &Path, how: &How) -> Result<Self> {
+        examine::examine(path, how)
     }
 
-    /// The first bytes of the file, headers included.
-    pub fn head(&self) -> &[u8] {
-        &self.head
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
-}
 
-/// Bytes in the middle of a compressed file cannot be read.
-fn refuse_packed(path: &Path, manifest: &Manifest) -> Result<()> {
-    match manifest.compression {
-        None => Ok(()),
-        Some(_) => Err(Error::new(
-            ExitCode::NoRegion,
-            "file is compressed",
-            path.display(),
-            Errno::EINVAL,
-            "unpack it first, with 'resdump convert FILE NEW --to raw'",
-        )),
+    /// What it is kept in.
+    pub fn medium(&self) -> Medium {
+        self.medium
     }
-}
 
-fn examine(file: &File) -> io::Result<(Vec<u8>, u64)> {
-    let size = file.metadata()?.len();
-    let mut head = vec![0; HEAD.min(usize::try_from(size).unwrap_or(HEAD))];
-    file.read_exact_at(&mut head, 0)?;
-    Ok((head, size))
+    /// Bytes of the file or device.
+    pub fn file_size(&self) -> u64 {
+        self.size
+    }
+
+    /// Layout of the file.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The runs of memory in it. Of a compressed file `at` means nothing, and the length is the
+    /// manifest's, or 0 if there is none.
+    pub fn ranges(&self) -> &[Range] {
+        &self.ranges
+    }
+
+    /// How it is compressed: its bytes can be read from its start only, by
+    /// [`crate::readback::ReadBack`].
+    pub fn compression(&self) -> Option<Compression> {
+        self.compression
+    }
+
+    /// Its manifest, if it has one that can be read.
+    pub fn manifest(&self) -> Option<&Manifest> {
+        self.manifest.as_ref()
+    }
+
+    /// Why it is not complete, if it is not.
+    pub fn fault(&self) -> Option<&Fault> {
+        self.fault.as_ref()
+    }
+
+    /// Why it is longer than its headers say, if it is a file and has no manifest that would say it.
+    pub fn excess(&self) -> Option<Error> {
+        let is_longer = self.medium == Medium::File && self.size > self.end;
+        is_longer.then(|| self.too_long(self.end).error)
+    }
+
+    /// Bytes that its headers or its manifest promise.
+    pub fn promised(&self) -> u64 {
+        let ranges = self.ranges.iter();
+        let sum = ranges.fold(0u64, |sum, range| sum.saturating_add(range.length));
+        match &self.manifest {
+            Some(manifest) => sum.max(manifest.origin.length),
+            None => sum,
+        }
+    }
+
+    /// Fails for a compressed file: its bytes are not where they are wanted.
+    pub fn refuse_packed(&self) -> Result<()> {
+        match self.compression {
+            None => Ok(()),
+            Some(_) => Err(Error::new(
+                ExitCode::NoRegion,
+                "file is compressed",
+                &self.name,
+                Errno::EINVAL,
+                "unpack it first, with 'resdump convert FILE NEW --to raw'",
+            )),
+        }
+    }
 }
 
 impl Source for Saved {
     fn name(&self) -> &str {
-        &self.path
+        &self.name
     }
 
     fn size(&self) -> u64 {
-        self.contents.bytes
+        self.ranges.iter().map(|range| range.stored).sum()
     }
 
     fn file(&self) -> &File {
         &self.file
     }
 
+    fn identities(&self) -> Vec<Identity> {
+        let manifests = self.manifests.iter().map(|path| Identity::named(path));
+        std::iter::once(Identity::of(&self.file))
+            .chain(manifests)
+            .flatten()
+            .collect()
+    }
+
     fn start(&self) -> u64 {
-        self.contents.data_offset
+        self.ranges.first().map_or(0, |range| range.at)
     }
 
     fn base(&self) -> Option<u64> {
-        self.contents.base
+        self.ranges.first()?.base
+    }
+
+    fn extents(&self) -> Vec<Extent> {
+        let mut offset = 0;
+        let extent = |range: &Range| {
+            let extent = Extent {
+                offset,
+                length: range.stored,
+                base: range.base,
+            };
+            offset += range.stored;
+            extent
+        };
+        self.ranges.iter().map(extent).collect()
+    }
+
+    fn place(&self) -> Place {
+        let one = self.manifest.as_ref().filter(|it| it.ranges.is_empty());
+        let is_known = self.format != Format::Raw || one.is_some();
+        Place {
+            extents: self.extents(),
+            within: one.map(|manifest| manifest.origin.offset),
+            is_disk: self.medium == Medium::Block && !is_known,
+        }
+    }
+
+    fn system(&self) -> System {
+        match (&self.manifest, self.machine) {
+            (Some(manifest), _) => manifest.system.clone(),
+            (None, Some(machine)) => System {
+                machine: machine.name().unwrap_or_default().into(),
+                byte_order: match machine.endian {
+                    Endianness::Big => "big".into(),
+                    Endianness::Little => "little".into(),
+                },
+                ..System::default()
+            },
+            (None, None) => System::default(),
+        }
+    }
+
+    fn machine(&self) -> Option<Machine> {
+        self.machine
+    }
+
+    fn incomplete(&self) -> Option<String> {
+        let fault = self.fault.as_ref()?;
+        Some(format!("the source is incomplete: {}", fault.error))
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
+        let mut left = buffer;
+        let mut skip = offset;
+        for range in &self.ranges {
+            if skip >= range.stored {
+                skip -= range.stored;
+                continue;
+            }
+            let here = (range.stored - skip).min(left.len() as u64) as usize;
+            let (now, rest) = left.split_at_mut(here);
+            self.file
+                .read_exact_at(now, range.at + skip)
+                .map_err(|error| Error::during(Doing::Read, "cannot read", &self.name, &error))?;
+            left = rest;
+            skip = 0;
+            if left.is_empty() {
+                return Ok(());
+            }
+        }
+        match left.is_empty() {
+            true => Ok(()),
+            false => Err(Error::during(
+                Doing::Read,
+                "cannot read",
+                &self.name,
+                Errno::ENODATA,
+            )),
+        }
     }
 }

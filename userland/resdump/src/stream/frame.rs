@@ -18,22 +18,69 @@ pub enum Kind {
     Data,
     /// From the sender: that was all, `number` blocks, as JSON.
     End,
-    /// From the receiver: all blocks before `number` are there.
+    /// From the sender: what of all that is there?, question `number`.
+    Poll,
+    /// From the sender of session `number`: the last word was heard.
+    Bye,
+    /// From the receiver: send from block `number` on, as JSON.
+    Start,
+    /// From the receiver: all blocks before `number` are there, and what [`Seen`] says.
     Ack,
-    /// From the receiver: as [`Kind::Ack`], and what came after was lost.
+    /// From the receiver, to a sender of version 1: as [`Kind::Ack`], and what came after was lost.
     Lost,
-    /// From the receiver: everything has been checked and stored, as JSON.
+    /// From the receiver: what is it that comes?
+    Who,
+    /// From the receiver: everything has been checked and stored, as JSON. `number` is the session's, to a
+    /// sender of version 1 that of blocks.
     Done,
+    /// From the receiver to session `number`: it failed, as JSON.
+    Fail,
 }
 
-const LETTERS: [(Kind, char); 6] = [
+/// All kinds, with their letters. Version 1 knows `HDEALZ`, and passes over others.
+pub const LETTERS: [(Kind, char); 11] = [
     (Kind::Hello, 'H'),
     (Kind::Data, 'D'),
     (Kind::End, 'E'),
+    (Kind::Poll, 'P'),
+    (Kind::Bye, 'B'),
+    (Kind::Start, 'S'),
     (Kind::Ack, 'A'),
     (Kind::Lost, 'L'),
+    (Kind::Who, 'W'),
     (Kind::Done, 'Z'),
+    (Kind::Fail, 'X'),
 ];
+
+/// What an [`Kind::Ack`] carries, in version 2.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The last question that came.
+    pub poll: u32,
+    /// Blocks that came before those that they follow: bit 0 is the one after the one that is wanted.
+    pub later: u64,
+}
+
+impl Seen {
+    /// As it is carried.
+    pub fn encode(self) -> Vec<u8> {
+        [&self.poll.to_be_bytes()[..], &self.later.to_be_bytes()].concat()
+    }
+
+    /// Nothing, where there is none.
+    pub fn decode(payload: &[u8]) -> Self {
+        let (Some(poll), Some(later)) = (payload.first_chunk(), payload.last_chunk()) else {
+            return Self::default();
+        };
+        match payload.len() {
+            12 => Self {
+                poll: u32::from_be_bytes(*poll),
+                later: u64::from_be_bytes(*later),
+            },
+            _ => Self::default(),
+        }
+    }
+}
 
 /// A frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +152,17 @@ mod tests {
                 assert_eq!(Frame::decode(frame.encode().as_bytes()), Some(frame));
             }
         }
+    }
+
+    #[test]
+    fn what_was_seen_is_carried() {
+        for (poll, later) in [(0, 0), (7, 1), (u32::MAX, 1 << 63)] {
+            let seen = Seen { poll, later };
+            assert_eq!(Seen::decode(&seen.encode()), seen);
+        }
+        // As version 1 has it, or nothing that was meant.
+        assert_eq!(Seen::decode(&[]), Seen::default());
+        assert_eq!(Seen::decode(&[1; 13]), Seen::default());
     }
 
     #[test]

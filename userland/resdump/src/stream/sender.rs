@@ -6,6 +6,7 @@
 use std::{
     fs::File,
     io::{self, Write},
+    os::unix::fs::FileTypeExt,
 };
 
 use nix::errno::Errno;
@@ -47,19 +48,18 @@ enum Way {
 }
 
 impl<'a> Sender<'a> {
-    /// Of `source` to `out`; through a pipe of its own if `out` is none but can be spliced to.
-    pub fn new(
-        source: &'a dyn Source,
-        out: &'a File,
-        out_is_pipe: bool,
-        stop: &'a Stop,
-    ) -> io::Result<Self> {
-        let way = if out_is_pipe {
+    /// Of `source` to `out`; through a pipe of its own if `out` is a socket. Whatever else takes a copy,
+    /// also where the kernel would move pages: a file takes them into the page cache.
+    pub fn new(source: &'a dyn Source, out: &'a File, stop: &'a Stop) -> io::Result<Self> {
+        let kind = out.metadata()?.file_type();
+        let way = if kind.is_fifo() {
             Way::Pipe
-        } else {
+        } else if kind.is_socket() {
             let (from, to) = io::pipe()?;
             let file = |end: std::os::fd::OwnedFd| File::from(end);
             Way::Through(file(from.into()), file(to.into()))
+        } else {
+            Way::Copy
         };
         Ok(Self {
             source,
@@ -70,6 +70,11 @@ impl<'a> Sender<'a> {
             copied: 0,
             stored: 0,
         })
+    }
+
+    /// Whether every byte is going to be copied.
+    pub fn copies(&self) -> bool {
+        matches!(self.way, Way::Copy)
     }
 
     /// Where it goes to.

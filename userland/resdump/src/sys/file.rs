@@ -12,9 +12,6 @@ use nix::{
 
 use crate::span::{Alignment, Span};
 
-/// `RAMFS_MAGIC` of linux/magic.h: the root file system that an initramfs is unpacked to.
-const RAMFS_MAGIC: u32 = 0x8584_58f6;
-
 /// What `statx(STATX_DIOALIGN)` says of an open file or block device: `None` where the kernel or the
 /// file system does not know, `EOPNOTSUPP` where it knows that there is no direct I/O.
 pub fn direct_io_alignment(file: &File) -> Result<Option<Alignment>> {
@@ -50,6 +47,17 @@ pub fn allocate(file: &File, offset: u64, length: u64) -> Result<()> {
     Errno::result(unsafe { libc::fallocate64(file.as_raw_fd(), 0, offset, length) }).map(drop)
 }
 
+/// Allocates the blocks of the first `length` bytes; the file does not grow. What is not written by the
+/// time that the file is cut is given back.
+pub fn reserve(file: &File, length: u64) -> Result<()> {
+    let length = i64::try_from(length).map_err(|_| Errno::EFBIG)?;
+    // SAFETY: The descriptor is open; no memory is passed.
+    Errno::result(unsafe {
+        libc::fallocate64(file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE, 0, length)
+    })
+    .map(drop)
+}
+
 /// The first hole in `within`, a part of a file that is not behind its end: what was never written,
 /// or cut off since. `None` also where the file system does not know of holes. Moves the file's own
 /// position.
@@ -81,8 +89,8 @@ pub fn available(file: &File) -> Result<u64> {
         .saturating_mul(u64::from(stat.f_frsize as u32)))
 }
 
-/// Whether the file system of `file` keeps it in memory only.
-pub fn is_in_memory(file: &File) -> Result<bool> {
+/// The magic number of the file system of `file`, as in linux/magic.h.
+pub fn file_system(file: &File) -> Result<u32> {
     let mut stat = MaybeUninit::<libc::statfs64>::zeroed();
     // SAFETY: The descriptor is open, `stat` has room for the answer.
     Errno::result(unsafe { libc::fstatfs64(file.as_raw_fd(), stat.as_mut_ptr()) })?;
@@ -90,6 +98,5 @@ pub fn is_in_memory(file: &File) -> Result<bool> {
     let stat = unsafe { stat.assume_init() };
     // Magic numbers have 32 bits; the type that holds them differs between machines.
     #[allow(clippy::unnecessary_cast, reason = "it depends on the machine")]
-    let magic = stat.f_type as u32;
-    Ok(magic == libc::TMPFS_MAGIC as u32 || magic == RAMFS_MAGIC)
+    Ok(stat.f_type as u32)
 }

@@ -74,6 +74,17 @@ impl Bench {
         text
     }
 
+    /// Gives the saved file the manifest of a dump of a board's: big-endian, at 0x10000000.
+    pub(crate) fn describe(&self) {
+        let text = self.manifest_text();
+        let mut manifest: Value = serde_json::from_str(&text).unwrap();
+        manifest["region"] = "capture".into();
+        manifest["base"] = 0x1000_0000.into();
+        manifest["system"]["machine"] = "ppc".into();
+        manifest["system"]["byte_order"] = "big".into();
+        fs::write(self.path("saved.json"), manifest.to_string()).unwrap();
+    }
+
     pub(crate) fn out(&self) -> Vec<u8> {
         fs::read(self.path("out")).unwrap()
     }

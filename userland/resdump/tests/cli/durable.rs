@@ -206,8 +206,17 @@ fn what_is_known_to_be_there_is_all_that_is_read_of_an_incomplete_dump() {
         let bench = Bench::new(2 << 20);
         interrupted(&bench, bytes);
         let output = bench.run(&["dump", "./out", "./copy"]);
+        assert_eq!(output.status.code(), Some(13), "{output:?}");
+        assert!(!bench.path("copy").exists());
+        let output = bench.run(&["dump", "./out", "./copy", "--incomplete"]);
         assert_eq!(output.status.code(), Some(status), "{output:?}");
-        assert!(stderr(&output).contains(says), "{output:?}");
+        if status == 0 {
+            let output = bench.run(&["verify", "./copy"]);
+            assert_eq!(output.status.code(), Some(13), "its copy is not complete");
+        }
+        if status != 0 {
+            assert!(stderr(&output).contains(says), "{output:?}");
+        }
         let copy = fs::read(bench.path("copy")).unwrap_or_default();
         assert_eq!(copy, bench.bytes[..bytes]);
     }

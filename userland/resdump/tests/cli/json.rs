@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use serde_json::Value;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, stderr};
 
 /// What the table of the document names for a command.
 fn documented(command: &str) -> BTreeSet<String> {
@@ -91,5 +91,97 @@ fn an_error_has_the_documented_fields() {
     let text = fs::read_to_string(path).unwrap();
     for name in names {
         assert!(text.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
+/// The one object that there is: all of the text.
+fn only(text: &[u8]) -> Value {
+    serde_json::from_slice(text)
+        .unwrap_or_else(|error| panic!("{error}: {:?}", String::from_utf8_lossy(text)))
+}
+
+#[test]
+fn a_wrong_command_line_is_an_object_too() {
+    let bench = Bench::new(1);
+    let commands = crate::messages::commands();
+    assert!(commands.len() > 10);
+    for command in &commands {
+        let output = bench.run(&[command, "--json", "--bogus"]);
+        assert_eq!(output.status.code(), Some(2), "{command}");
+        let json = if command == "send" {
+            assert!(output.stdout.is_empty());
+            only(&output.stderr)
+        } else {
+            assert_eq!(stderr(&output).lines().count(), 1, "{command}");
+            only(&output.stdout)
+        };
+        assert_eq!(
+            (&json["command"], &json["error"]["kind"]),
+            (&command.as_str().into(), &"usage".into())
+        );
+    }
+    for line in [&["--json"][..], &["--json", "bogus"], &["dump", "--json"]] {
+        let json = only(&bench.run(line).stdout);
+        assert_eq!(json["error"]["exit_status"], 2, "{line:?}");
+    }
+    assert_eq!(only(&bench.run(&["--json"]).stdout)["command"], Value::Null);
+    // An argument after "--" is a name.
+    let output = bench.run(&["show", "--bogus", "--", "--json"]);
+    assert!(output.stdout.is_empty() && !output.stderr.starts_with(b"{"));
+}
+
+#[test]
+fn data_on_standard_output_has_its_object_on_standard_error_alone() {
+    let bench = Bench::new(100_000);
+    let output = bench.run(&["dump", "./saved", "-", "--json"]);
+    assert!(output.stdout == bench.bytes);
+    assert_eq!(only(&output.stderr)["error"], Value::Null);
+    for line in [
+        "dump ./none - --json",
+        "dump ./saved - --json --offset 1E",
+        "dump ./saved - --json --verify",
+        "dump ./saved - --json --bogus",
+    ] {
+        let args: Vec<&str> = line.split(' ').collect();
+        let output = bench.run(&args);
+        assert!(output.stdout.is_empty(), "{line}");
+        let status = output.status.code().unwrap();
+        assert_eq!(
+            only(&output.stderr)["error"]["exit_status"],
+            status,
+            "{line}"
+        );
+    }
+}
+
+/// Runs it through a shell, for its redirections.
+fn shell(bench: &Bench, line: &str) -> std::process::Output {
+    std::process::Command::new("sh")
+        .args(["-c", line])
+        .env("R", env!("CARGO_BIN_EXE_resdump"))
+        .env_remove("RUST_LOG")
+        .current_dir(bench.folder.path())
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn what_cannot_be_printed_is_an_error() {
+    let bench = Bench::new(4096);
+    for (line, status) in [
+        ("$R --help >/dev/full", 7),
+        ("$R --version >/dev/full", 7),
+        ("$R show ./saved >/dev/full", 7),
+        ("$R show ./saved --json >/dev/full", 7),
+        ("$R dump ./saved ./a >/dev/full", 7),
+        ("$R show ./saved >&-", 1),
+        ("$R --help >&-", 1),
+        ("$R dump ./saved ./b --quiet >&-", 0),
+        ("$R dump ./saved ./b >&-", 6),
+    ] {
+        let output = shell(&bench, line);
+        assert_eq!(output.status.code(), Some(status), "{line}: {output:?}");
+        let lines = if status == 0 { 0 } else { 1 };
+        assert_eq!(stderr(&output).lines().count(), lines, "{line}: {output:?}");
     }
 }

@@ -5,17 +5,24 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod bench;
+mod compare;
 mod doctor;
 mod dump;
 mod durable;
 mod engines;
 mod formats;
+mod inputs;
 mod json;
 mod libraries;
 mod messages;
 mod packed;
+mod peers;
 mod rates;
+mod receivers;
+mod remote;
 mod room;
 mod serial;
 mod show;
+mod strangers;
 mod streams;
+mod verify;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::bench::{Bench, stderr};
 
 #[test]
-fn show_prints_32_bytes_a_line() {
+fn show_prints_32_bytes_a_line_to_what_is_no_terminal() {
     let bench = Bench::new(8192);
     fs::write(bench.path("saved"), b"0123456789abcdef0123456789ABCDEFx").unwrap();
     let output = bench.run(&["show", "./saved"]);

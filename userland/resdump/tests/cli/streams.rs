@@ -1,29 +1,10 @@
 // SPDX-License-Identifier: MIT
 
-//! Standard output, connections and compression.
+//! Standard output and compression.
 
-use std::{
-    fs,
-    io::{BufRead, BufReader},
-    net::TcpStream,
-    process::{Child, Stdio},
-};
+use std::fs;
 
 use crate::bench::{Bench, command, stderr};
-
-/// `resdump receive` on a port of its own choice; the process, and where it listens.
-fn receiver(bench: &Bench, args: &[&str]) -> (Child, String) {
-    let receive = ["receive", "tcp:127.0.0.1:0", "./out", "--quiet"];
-    let mut child = command(bench.folder.path(), &[&receive, args].concat())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    let mut said = BufReader::new(child.stderr.take().unwrap());
-    said.read_line(&mut line).unwrap();
-    let address = line.trim().rsplit(' ').next().unwrap().to_string();
-    (child, address)
-}
 
 #[test]
 fn standard_output_is_exactly_the_bytes() {
@@ -47,6 +28,65 @@ fn standard_output_may_be_a_file() {
 }
 
 #[test]
+fn a_file_behind_standard_output_is_a_copy_in_the_page_cache() {
+    let bench = Bench::new(100_000);
+    let to_file = |args: &[&str]| {
+        let out = fs::File::create(bench.path("out")).unwrap();
+        command(
+            bench.folder.path(),
+            &[&["dump", "./saved", "-"], args].concat(),
+        )
+        .stdout(out)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap()
+        .wait_with_output()
+        .unwrap()
+    };
+    let output = to_file(&[]);
+    assert!(
+        stderr(&output).contains("0 direct, 100000 copied"),
+        "{output:?}"
+    );
+    let output = to_file(&["--strict"]);
+    assert_eq!(output.status.code(), Some(11));
+    assert_eq!(bench.out(), b"", "it is refused before anything is written");
+}
+
+#[test]
+fn a_full_disk_behind_standard_output_has_its_own_status() {
+    let bench = Bench::new(100_000);
+    let full = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    for args in [&[][..], &["--compress", "lz4"], &["--json"]] {
+        let output = command(
+            bench.folder.path(),
+            &[&["dump", "./saved", "-"], args].concat(),
+        )
+        .stdout(full.try_clone().unwrap())
+        .output()
+        .unwrap();
+        assert_eq!(output.status.code(), Some(7), "{output:?}");
+        assert!(stderr(&output).contains("ENOSPC"), "{output:?}");
+    }
+}
+
+#[test]
+fn a_closed_standard_output_is_an_error() {
+    let bench = Bench::new(100_000);
+    let line = format!("exec {} dump ./saved - >&-", env!("CARGO_BIN_EXE_resdump"));
+    let output = std::process::Command::new("sh")
+        .args(["-c", &line])
+        .current_dir(bench.folder.path())
+        .output()
+        .unwrap();
+    assert_ne!(output.status.code(), Some(0));
+    assert!(stderr(&output).contains("EBADF (9)"), "{output:?}");
+}
+
+#[test]
 fn a_reader_that_goes_away_leaves_the_dump_incomplete() {
     let bench = Bench::new(4 << 20);
     let output = bench.run_unread(&["dump", "./saved", "-"]);
@@ -63,46 +103,6 @@ fn a_compressed_stream_is_what_a_compressed_file_is() {
         bench.dump(&["--compress", method]);
         assert!(output.stdout == bench.out());
     }
-}
-
-#[test]
-fn a_dump_over_a_connection_is_identical_and_has_a_manifest() {
-    for compress in [&[][..], &["--compress", "lz4"], &["--compress", "zstd"]] {
-        let bench = Bench::new((2 << 20) + 9);
-        let (mut receiver, address) = receiver(&bench, &[]);
-        let target = format!("tcp:{address}");
-        let args = ["dump", "./saved", &target, "--digest", "crc32c", "--quiet"];
-        let output = bench.run(&[&args, compress].concat());
-        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-        assert!(receiver.wait().unwrap().success());
-        assert_eq!(bench.out(), bench.bytes);
-        let manifest = bench.manifest();
-        assert_eq!(manifest["complete"], true);
-        assert_eq!(manifest["region"], "./saved");
-        assert_eq!(manifest["digest"]["algorithm"], "crc32c");
-        assert!(bench.run(&["verify", "./out"]).status.success());
-    }
-}
-
-#[test]
-fn what_is_there_stays_until_its_manifest_says_that_it_is_gone() {
-    let bench = Bench::new(4096);
-    fs::write(bench.path("out"), "an old dump").unwrap();
-    // No manifest can take the place of a folder.
-    fs::create_dir(bench.path("out.json")).unwrap();
-    let (mut receiver, address) = receiver(&bench, &["--force"]);
-    bench.run(&["dump", "./saved", &format!("tcp:{address}"), "--quiet"]);
-    assert!(!receiver.wait().unwrap().success());
-    assert_eq!(bench.out(), b"an old dump");
-}
-
-#[test]
-fn a_connection_that_breaks_leaves_no_complete_dump() {
-    let bench = Bench::new(4096);
-    let (mut receiver, address) = receiver(&bench, &[]);
-    drop(TcpStream::connect(&address).unwrap());
-    assert_eq!(receiver.wait().unwrap().code(), Some(8));
-    assert!(!bench.path("out").exists(), "nothing was announced");
 }
 
 #[test]

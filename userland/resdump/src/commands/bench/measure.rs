@@ -2,7 +2,11 @@
 
 //! One way, once: how long it took, and what it cost the processors.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs::{self, File},
+    path::Path,
+    time::Duration,
+};
 
 use nix::{
     errno::Errno,
@@ -12,9 +16,10 @@ use nix::{
 
 use super::Way;
 use crate::{
+    advice::Doing,
     engine::{self, Piece},
     error::{Error, Result, errno_of},
-    output::Target,
+    output::Output,
     report::Clock,
     signals::Stop,
     source::{Held, Source},
@@ -28,9 +33,9 @@ pub(super) struct Bench<'a> {
     /// The same bytes in ordinary memory.
     pub(super) ordinary: Held,
     pub(super) span: Span,
-    pub(super) direct: &'a Target,
+    pub(super) direct: &'a Output,
     /// The same target, through the page cache.
-    pub(super) buffered: Target,
+    pub(super) buffered: File,
     pub(super) path: &'a Path,
     pub(super) stop: &'a Stop,
 }
@@ -63,7 +68,7 @@ impl Bench<'_> {
             Err(error) => return Ok(Err(error)),
         };
         let target = if engine.direct() {
-            self.direct
+            self.direct.file()
         } else {
             &self.buffered
         };
@@ -74,22 +79,30 @@ impl Bench<'_> {
         };
         let busy = machine_busy();
         let clock = Clock::start();
-        let moved = transfer::run(&mut *engine, target.file(), piece, self.stop, &mut |_| {});
-        let synced = target.file().sync_data();
+        let moved = transfer::run(&mut *engine, target, piece, self.stop, &mut |_| {});
+        let synced = target.sync_data();
         let sample = Sample {
             seconds: clock.seconds(),
             process: clock.cpu_seconds(),
             machine: machine_busy()
                 .zip(busy)
                 .map(|(after, before)| after.saturating_sub(before).as_secs_f64()),
-            direct: moved.direct,
-            copied: moved.copied,
+            direct: if self.direct.is_direct() {
+                moved.direct
+            } else {
+                0
+            },
+            copied: match self.direct.is_direct() {
+                true => moved.copied,
+                false => moved.copied + moved.direct,
+            },
         };
         if !engine.direct() {
             // What the page cache keeps would have to be dropped by the next way.
-            let _ = posix_fadvise(target.file(), 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
+            let _ = posix_fadvise(target, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
         }
-        let failed = |errno| Error::system("cannot write", self.path.display(), errno);
+        let failed =
+            |errno| Error::during(Doing::Transfer, "cannot write", self.path.display(), errno);
         match moved.error {
             None => {}
             Some(errno @ (Errno::EFAULT | Errno::ENOTTY | Errno::ENODEV)) => {

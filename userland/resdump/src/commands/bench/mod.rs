@@ -19,7 +19,7 @@ use crate::{
     engine::{Name, Settings},
     error::{Error, Result},
     exit_codes::ExitCode,
-    output::{Permit, Target},
+    output::{Manner, Output, Permit, Request},
     progress::Progress,
     signals::Stop,
     size,
@@ -120,18 +120,25 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     };
     let source = source::open(region)?;
     let source = &*source;
-    let permit = Permit {
-        force: args.force,
-        ..Permit::default()
-    };
-    let direct = Target::open(&args.target, true, permit)?;
     let stop = Stop::on_signals()?;
+    let request = Request {
+        path: &args.target,
+        manner: Manner::Direct,
+        permit: Permit {
+            force: args.force,
+            ..Permit::default()
+        },
+        inputs: &source.identities(),
+    };
+    let direct = Output::open(&request, None)?;
     let measured = prepare(args, source, &direct, &stop).and_then(|bench| {
         let mut report = Report::new(args, source, &bench);
         rounds(args, &bench, &mut report, console)?;
         Ok(report)
     });
-    direct.discard();
+    // What was written to try it out is nothing.
+    direct.truncate(0)?;
+    drop(direct);
     let report = measured?;
     if console.is_json() {
         console.object(&report, None)?;
@@ -145,7 +152,7 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
 fn prepare<'a>(
     args: &'a Args,
     source: &'a dyn Source,
-    direct: &'a Target,
+    direct: &'a Output,
     stop: &'a Stop,
 ) -> Result<Bench<'a>> {
     // Whole chunks and blocks, so that no way has a tail.
@@ -154,16 +161,12 @@ fn prepare<'a>(
     let span = Span::new(0, Some(length - length % whole), source.size())?;
     let plan = Plan::new(span, 0, 0, direct.alignment())?;
     direct.prepare(&plan, span.length, false)?;
-    let permit = Permit {
-        force: true,
-        ..Permit::default()
-    };
     Ok(Bench {
         source,
         ordinary: Held::copy(source, span)?,
         span,
         direct,
-        buffered: Target::open(&args.target, false, permit)?,
+        buffered: direct.buffered()?,
         path: &args.target,
         stop,
     })

@@ -2,16 +2,14 @@
 
 //! Arguments of `dump`.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
 use nix::errno::Errno;
 use resmem_abi::abi::{CHUNK_DEFAULT, DEPTH_DEFAULT, DEPTH_MAX};
 
+use super::super::input::TakeArgs;
 use crate::{
     codec::compression::Compression,
     codec::digest::Algorithm,
@@ -19,9 +17,8 @@ use crate::{
     engine::{Name, Settings},
     error::{Error, Result},
     exit_codes::ExitCode,
-    journal::Journal,
-    manifest::{self, Manifest},
-    output::{Kind, Permit, Place},
+    manifest,
+    output::{Kind, Output, Permit, Place},
     size,
 };
 
@@ -125,6 +122,14 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["manifest", "resume"])]
     pub(super) no_sync: bool,
 
+    #[command(flatten)]
+    pub(super) take: TakeArgs,
+
+    /// To tcp: longest silence of the receiver
+    #[arg(long, value_name = "SECONDS", default_value = "60",
+          value_parser = clap::value_parser!(u64).range(3..=1_000_000))]
+    pub(super) timeout: u64,
+
     /// No progress, no final line
     #[arg(short, long)]
     pub(super) quiet: bool,
@@ -146,8 +151,8 @@ impl Args {
         }
     }
 
-    pub(super) fn journal(&self, path: &Path, manifest: Manifest) -> Result<Journal> {
-        Journal::begin(path, manifest, Duration::from_secs(self.checkpoint))
+    pub(super) fn period(&self) -> Duration {
+        Duration::from_secs(self.checkpoint)
     }
 
     pub(super) fn permit(&self) -> Permit {
@@ -158,14 +163,19 @@ impl Args {
         }
     }
 
+    /// Whether standard output is the target.
+    pub fn writes_to_standard_output(&self) -> bool {
+        matches!(self.place(), Ok(Some(Place::Output)))
+    }
+
     /// The stream that the target names, if it does.
-    pub(super) fn place(&self) -> Option<Place> {
+    pub(super) fn place(&self) -> Result<Option<Place>> {
         Place::of(&self.target)
     }
 
     /// Refuses what does not go together.
     pub(in crate::commands) fn check(&self) -> Result<()> {
-        let stream = self.place().is_some();
+        let stream = self.place()?.is_some();
         let (what, errno, advice) = match (stream, self.compress.is_some()) {
             (true, _) => (
                 "not for a stream",
@@ -201,12 +211,17 @@ impl Args {
         }
     }
 
+    /// Whether there is to be a manifest.
+    pub(super) fn has_manifest(&self, kind: Kind) -> bool {
+        !self.no_manifest && !self.no_sync && (self.manifest.is_some() || kind == Kind::File)
+    }
+
     /// Where the manifest goes to, if there is to be one.
-    pub(super) fn manifest(&self, kind: Kind) -> Option<PathBuf> {
-        match (&self.manifest, kind) {
+    pub(super) fn manifest(&self, target: &Output) -> Option<PathBuf> {
+        match (&self.manifest, target.kind()) {
             _ if self.no_manifest || self.no_sync => None,
             (Some(path), _) => Some(path.clone()),
-            (None, Kind::File) => Some(manifest::beside(&self.target)),
+            (None, Kind::File) => Some(manifest::beside(target.lasting_path())),
             (None, Kind::Block | Kind::Stream) => None,
         }
     }

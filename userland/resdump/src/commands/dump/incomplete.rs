@@ -5,7 +5,13 @@
 use nix::errno::Errno;
 
 use super::{args::Args, layout::Layout};
-use crate::{engine::Moved, error::Error, exit_codes::ExitCode, output::Kind};
+use crate::{
+    advice::{self, Doing},
+    engine::Moved,
+    error::Error,
+    exit_codes::ExitCode,
+    output::Kind,
+};
 
 /// How to go on with a dump that has a manifest. What a snapshot held is gone.
 fn next(is_snapshot: bool) -> &'static str {
@@ -45,20 +51,11 @@ pub(super) fn incomplete(
             ExitCode::Strict,
             "its address is not aligned for direct I/O, and must be copied: leave --strict out",
         ),
-        Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG => (ExitCode::NoSpace, "the target is full"),
-        Errno::ENODEV => (ExitCode::Io, "the device is gone"),
-        Errno::EINTR => (ExitCode::Interrupted, "stopped by a signal"),
-        Errno::EINVAL | Errno::ERANGE | Errno::EOVERFLOW if moved.bytes == 0 => (
-            ExitCode::Range,
-            "the kernel refuses this range or alignment",
-        ),
-        Errno::EOPNOTSUPP => (ExitCode::Target, "the target has no direct I/O"),
-        Errno::EFAULT => (
-            ExitCode::Engine,
-            "the memory cannot be pinned: use --engine kernel",
-        ),
-        Errno::ENOTTY => (ExitCode::Engine, "the module is older than this program"),
-        _ => (ExitCode::Io, "see the kernel log"),
+        _ => match advice::of(errno, Doing::Transfer) {
+            // It has taken such a range before.
+            (ExitCode::Range, reason) if moved.bytes > 0 => (ExitCode::Io, reason),
+            known => known,
+        },
     };
     let (done, whole) = (layout.done + moved.bytes, layout.span.length);
     let mut advice = format!("{reason}; {done} of {whole} bytes are on the target");
@@ -67,7 +64,7 @@ pub(super) fn incomplete(
             "{reason}; {done} of {whole} bytes were written and cannot be made durable: {}",
             trusted(kept, is_snapshot)
         );
-    } else if done > 0 && (is_snapshot || args.manifest(kind).is_some()) {
+    } else if done > 0 && (is_snapshot || args.has_manifest(kind)) {
         advice += ", ";
         advice += next(is_snapshot);
     } else if done > 0 {
@@ -157,7 +154,7 @@ mod tests {
             assert_eq!(
                 error.to_string(),
                 format!(
-                    "dump incomplete: /mnt/a: EIO (5): see the kernel log; 8192 of 5368709120 bytes \
+                    "dump incomplete: /mnt/a: EIO (5): see the kernel log, the medium may be bad; 8192 of 5368709120 bytes \
                      were written and cannot be made durable: {trusted}"
                 )
             );

@@ -8,17 +8,19 @@ use nix::errno::Errno;
 
 use super::{
     args::Args,
+    core,
     incomplete::{incomplete, trusted},
     layout::Layout,
     no_digest,
 };
 use crate::{
-    codec::digest::Digest,
-    codec::format::{Format, elf},
+    advice::{self, Doing},
+    codec::digest::{Algorithm, Digest, Hasher},
+    codec::format::Format,
     engine::{self, Engine, Moved, Piece, Sparse},
     error::{Error, Result},
     journal::Journal,
-    output::{Holes, Target},
+    output::{Holes, Output},
     progress::Progress,
     readback::ReadBack,
     report::{Clock, Report},
@@ -32,7 +34,7 @@ use crate::{
 pub(super) struct Job<'a> {
     pub(super) args: &'a Args,
     pub(super) source: &'a dyn Source,
-    pub(super) target: &'a Target,
+    pub(super) target: &'a Output,
     pub(super) layout: &'a Layout,
     pub(super) stop: &'a Stop,
 }
@@ -62,6 +64,7 @@ impl Job<'_> {
             report.moved(&moved, self.layout.done);
             report.time(&clock, finished.sync_seconds);
             report.synced = Some(finished.synced);
+            report.headers.clone_from(&finished.headers);
             if finished.changed.is_some() {
                 report.distrust();
             }
@@ -126,11 +129,6 @@ impl Job<'_> {
                 transfer::run(engine, file, piece, self.stop, progress)
             };
         }
-        if moved.direct > 0 && self.target.copies() {
-            log::warn!("the target is in memory: nothing went by direct I/O");
-            moved.copied += moved.direct;
-            moved.direct = 0;
-        }
         if moved.error.is_none() && room < plan.span.length {
             moved.error = Some(Errno::ENOSPC);
         }
@@ -167,6 +165,10 @@ impl Job<'_> {
             Ok(())
         };
         let described = cut.and_then(|()| self.describe(moved));
+        let (described, headers) = match described {
+            Ok(headers) => (Ok(()), headers),
+            Err(error) => (Err(error), None),
+        };
         let clock = Clock::start();
         let synced = match journal.and_then(Journal::lost) {
             Some(errno) => Err(self.target.not_synced(errno)),
@@ -183,10 +185,15 @@ impl Job<'_> {
         Finished {
             synced: !self.args.no_sync && synced.is_ok(),
             sync_seconds,
+            headers,
             kept: synced.is_err().then_some(kept),
             error: described
                 .and(synced.map_err(|error| Error {
-                    advice: format!("{}; see the kernel log", trusted(kept, self.is_snapshot())),
+                    advice: format!(
+                        "{}; {}",
+                        trusted(kept, self.is_snapshot()),
+                        advice::of(error.errno, Doing::Sync).1
+                    ),
                     ..error
                 }))
                 .err(),
@@ -225,30 +232,27 @@ impl Job<'_> {
     }
 
     /// The headers of a format that has some: last, so that they never promise what is not there.
-    fn describe(&self, moved: &Moved) -> Result<()> {
+    fn describe(&self, moved: &Moved) -> Result<Option<Digest>> {
         let stored = self.layout.done + moved.bytes;
         if self.args.format != Format::Elf || stored == 0 {
-            return Ok(());
+            return Ok(None);
         }
         let layout = self.layout;
-        let note = self
-            .source
-            .manifest(layout.span, Format::Elf, layout.data_offset)
-            .note();
-        let header = elf::header(&elf::Image {
-            endian: elf::native_endian(),
-            machine: elf::native_machine(),
-            base: self.source.base().unwrap_or(0) + self.layout.span.offset,
-            length: self.layout.span.length,
-            stored,
-            data_offset: self.layout.data_offset - self.args.seek,
-            note,
-        });
+        let at = layout.data_offset - self.args.seek;
+        let header = core::header(self.source, layout.span, stored, at)?;
         self.target
             .write_tail(&header, self.args.seek)
             .map_err(|errno| {
-                Error::system("cannot write header", self.args.target.display(), errno)
-            })
+                Error::during(
+                    Doing::Write,
+                    "cannot write header",
+                    self.args.target.display(),
+                    errno,
+                )
+            })?;
+        let mut hasher = Hasher::new(Algorithm::Crc32c);
+        hasher.update(&header);
+        Ok(Some(hasher.finish()))
     }
 
     fn check_strict(&self, moved: &Moved) -> Option<Error> {
@@ -293,6 +297,8 @@ struct Finished {
     /// If what was written cannot be made durable: the bytes of the dump that had been before.
     kept: Option<u64>,
     error: Option<Error>,
+    /// Of the headers, if there are any.
+    headers: Option<Digest>,
     /// What somebody else did to the target meanwhile.
     changed: Option<Error>,
 }

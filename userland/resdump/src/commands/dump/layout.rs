@@ -6,15 +6,16 @@ use std::os::unix::fs::MetadataExt;
 
 use nix::errno::Errno;
 
-use super::args::Args;
+use super::{args::Args, core};
 use crate::{
+    advice::Doing,
     codec::digest::Digest,
     codec::format::{Format, elf},
     engine::{self, Engine},
     error::{Error, Result},
     exit_codes::ExitCode,
     manifest::Manifest,
-    output::{Kind, Target},
+    output::{Kind, Output},
     readback::ReadBack,
     signals::Stop,
     size,
@@ -48,14 +49,18 @@ impl Layout {
         source: &dyn Source,
         engine: &dyn Engine,
         span: Span,
-        target: &Target,
+        target: &Output,
     ) -> Result<Self> {
         let mut alignment = target.alignment();
         if engine.any_address() {
             alignment.memory = 1;
         }
         let data_offset = match args.format {
-            Format::Elf => args.seek.saturating_add(header_bytes(alignment)),
+            Format::Elf => {
+                let align = alignment.offset.into();
+                args.seek
+                    .saturating_add(core::header_bytes(source, span, align)?)
+            }
             Format::Raw | Format::Lime => args.seek,
         };
         let mut layout = Self {
@@ -79,13 +84,7 @@ impl Layout {
         Ok(layout)
     }
 
-    fn check_strict(&self, args: &Args, target: &Target) -> Result<()> {
-        if args.strict && target.copies() {
-            return Err(engine::would_copy(
-                &args.target.to_string_lossy(),
-                "it is in memory: give a file or a device on a disk",
-            ));
-        }
+    fn check_strict(&self, args: &Args, target: &Output) -> Result<()> {
         if args.strict && self.plan.tail() > 0 {
             return Err(engine::would_copy(
                 &format!("--length {:#x}", self.span.length),
@@ -100,7 +99,7 @@ impl Layout {
     }
 
     /// Holds the rest against `--keep-free` and `--max-size`.
-    fn room(&self, args: &Args, target: &Target) -> Result<u64> {
+    fn room(&self, args: &Args, target: &Output) -> Result<u64> {
         let wanted = self.plan.span.length;
         let mut room = wanted;
         if let Some(most) = args.max_size {
@@ -130,10 +129,6 @@ impl Layout {
     }
 }
 
-fn header_bytes(alignment: Alignment) -> u64 {
-    elf::DATA_OFFSET.max(alignment.offset.into())
-}
-
 fn plan(source: &dyn Source, span: Span, seek: u64, alignment: Alignment) -> Result<Plan> {
     if span.length == 0 {
         // All of it is there.
@@ -148,8 +143,15 @@ fn plan(source: &dyn Source, span: Span, seek: u64, alignment: Alignment) -> Res
 }
 
 /// Bytes that may be written to a file from `seek` on, so that `keep` are left.
-fn free_after(target: &Target, seek: u64, keep: u64) -> Result<u64> {
-    let failed = |errno| Error::system("cannot inspect target", "file system", errno);
+fn free_after(target: &Output, seek: u64, keep: u64) -> Result<u64> {
+    let failed = |errno| {
+        Error::during(
+            Doing::OpenTarget,
+            "cannot inspect target",
+            "file system",
+            errno,
+        )
+    };
     if target.kind() == Kind::Block {
         return Err(Error::new(
             ExitCode::Usage,
@@ -188,7 +190,7 @@ fn resume_at(
     args: &Args,
     source: &dyn Source,
     layout: &Layout,
-    target: &Target,
+    target: &Output,
 ) -> Result<(u64, Option<Digest>)> {
     let cannot = |errno, advice: &str| {
         Error::new(
@@ -199,7 +201,7 @@ fn resume_at(
             advice,
         )
     };
-    let Some(path) = args.manifest(target.kind()) else {
+    let Some(path) = args.manifest(target) else {
         return Err(cannot(
             Errno::ENOENT,
             "give --manifest: a block device has none by itself",

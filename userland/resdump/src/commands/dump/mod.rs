@@ -13,7 +13,7 @@ use crate::{
     exit_codes::ExitCode,
     journal::Journal,
     manifest::{self, Manifest},
-    output::{Kind, Target},
+    output::{Kind, Manner, Output, Request},
     report::Report,
     signals::Stop,
     source::{self, Source},
@@ -21,10 +21,12 @@ use crate::{
 };
 
 mod args;
+mod core;
 mod incomplete;
 mod job;
 mod layout;
 mod packed;
+mod remote;
 mod stream;
 
 pub use args::Args;
@@ -34,7 +36,8 @@ use layout::Layout;
 /// Runs `dump`.
 pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     args.check()?;
-    dump(args, &*source::open(&args.region)?, console)
+    let source = source::open_one(&args.region, &args.take.how())?;
+    dump(args, &*source, console)
 }
 
 /// Dumps `source`, whatever `args.region` says.
@@ -42,7 +45,7 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
 /// Everything that can be refused is refused before the target is changed: the range, then the
 /// engine, then the target, then alignment and room.
 pub(super) fn dump(args: &Args, source: &dyn Source, console: &Console) -> Result<ExitCode> {
-    if let Some(place) = args.place() {
+    if let Some(place) = args.place()? {
         return stream::run(args, &place, source, console);
     }
     if let Some(compression) = args.compress {
@@ -50,18 +53,25 @@ pub(super) fn dump(args: &Args, source: &dyn Source, console: &Console) -> Resul
     }
     let span = Span::new(args.offset, args.length, source.size())?;
     let mut engine = engine::open(args.engine, source, span, args.settings(), args.strict)?;
-    let target = Target::open(&args.target, engine.direct(), args.permit())?;
-    target.lock()?;
-    let prepared = Layout::new(args, source, &*engine, span, &target)
-        .and_then(|layout| Ok((prepare(args, source, &layout, &target)?, layout)));
-    let (mut journal, layout) = match prepared {
-        Ok(prepared) => prepared,
-        Err(error) => {
-            abandon(args, target);
-            return Err(error);
-        }
-    };
     let stop = Stop::on_signals()?;
+    let manner = match engine.direct() {
+        true => Manner::Direct,
+        false => Manner::Buffered,
+    };
+    let mut target = open(args, manner, source)?;
+    if engine.direct()
+        && let Some(why) = target.why_copied()
+    {
+        if args.strict {
+            return Err(engine::would_copy(
+                &args.target.to_string_lossy(),
+                &format!("{why}: give a file or a device on a disk"),
+            ));
+        }
+        engine = engine::open_cached(args.engine, source, span, args.settings(), why)?;
+    }
+    let layout = Layout::new(args, source, &*engine, span, &target)?;
+    let mut journal = prepare(args, source, &layout, &target)?;
     let job = Job {
         args,
         source,
@@ -81,9 +91,11 @@ pub(super) fn dump(args: &Args, source: &dyn Source, console: &Console) -> Resul
     distrust_unless(&verified, &mut report);
     let mut error = error.or(verified.err());
     report.digest = digest;
-    if layout.done + moved.bytes == 0 {
-        drop(journal);
-        abandon(args, target);
+    if layout.done + moved.bytes > 0 {
+        target.keep();
+    }
+    if target.is_new() {
+        abandon(journal);
     } else if let Some(journal) = journal {
         report.manifest = Some(journal.path().display().to_string());
         let stored = journal.finish(|manifest| record(manifest, &report, error.as_ref()));
@@ -92,33 +104,66 @@ pub(super) fn dump(args: &Args, source: &dyn Source, console: &Console) -> Resul
     report.tell(args.quiet, console, error)
 }
 
+/// Opens the target.
+fn open(args: &Args, manner: Manner, source: &dyn Source) -> Result<Output> {
+    let request = Request {
+        path: &args.target,
+        manner,
+        permit: args.permit(),
+        inputs: &source.identities(),
+    };
+    Output::open(&request, None)
+}
+
 /// Makes it known that the target is not complete, and makes room.
 fn prepare(
     args: &Args,
     source: &dyn Source,
     layout: &Layout,
-    target: &Target,
+    target: &Output,
 ) -> Result<Option<Journal>> {
     let mut manifest = source.manifest(layout.span, args.format, layout.data_offset);
+    manifest.seek = Some(args.seek);
     manifest.bytes = layout.done;
     manifest.resumed = layout.done;
     manifest.digest.clone_from(&layout.digest);
-    let journal = begin(args, target, manifest)?;
-    target.prepare(&layout.plan, layout.room, args.zero_skip)?;
-    Ok(journal)
+    let journal = begin(args, source, target, manifest)?;
+    match target.prepare(&layout.plan, layout.room, args.zero_skip) {
+        Ok(()) => Ok(journal),
+        Err(error) => {
+            if target.is_new() {
+                abandon(journal);
+            }
+            Err(error)
+        }
+    }
 }
 
 /// Makes it known that the target is not complete: by `manifest`, where there is to be one, and by
 /// taking away another that lies beside the target and speaks of what was there before.
-fn begin(args: &Args, target: &Target, manifest: Manifest) -> Result<Option<Journal>> {
-    let journal = args
-        .manifest(target.kind())
-        .map(|path| args.journal(&path, manifest))
+fn begin(
+    args: &Args,
+    source: &dyn Source,
+    target: &Output,
+    manifest: Manifest,
+) -> Result<Option<Journal>> {
+    let mut taken = source.identities();
+    taken.push(target.identity()?);
+    let force = args.force && args.manifest.is_some();
+    let record = args
+        .manifest(target)
+        .map(|path| manifest::claim(&path, &taken, force))
         .transpose()?;
-    let beside = manifest::beside(&args.target);
-    let is_beside = |journal: &Journal| same_file(journal.path(), &beside);
-    if target.kind() == Kind::File && !journal.as_ref().is_some_and(is_beside) {
-        manifest::remove(&beside)?;
+    let journal = record
+        .map(|record| Journal::begin(record, manifest, args.period()))
+        .transpose()?;
+    if target.kind() == Kind::File {
+        for stale in [target.path(), target.real_path()].map(manifest::beside) {
+            let is_it = |journal: &Journal| same_file(journal.path(), &stale);
+            if !journal.as_ref().is_some_and(is_it) {
+                manifest::remove(&stale)?;
+            }
+        }
         if journal.is_some() {
             // What is durable so far is the name of the manifest, in another folder perhaps.
             target.sync_name()?;
@@ -132,14 +177,10 @@ fn same_file(one: &Path, other: &Path) -> bool {
     matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-/// Takes away what has been made, when nothing is going to be written.
-fn abandon(args: &Args, target: Target) {
-    let kind = target.kind();
-    if target.abandon()
-        && let Some(path) = args.manifest(kind)
-        && let Err(error) = manifest::remove(&path)
-    {
-        log::warn!("{error}");
+/// There is nothing on the target that a manifest could tell of.
+fn abandon(journal: Option<Journal>) {
+    if let Some(journal) = journal {
+        journal.abandon();
     }
 }
 
@@ -167,7 +208,7 @@ fn no_digest(args: &Args) -> Error {
 /// The last word on a dump.
 fn record(manifest: &mut Manifest, report: &Report<'_>, error: Option<&Error>) {
     let synced = report.synced == Some(true);
-    manifest.complete = report.complete && synced;
+    manifest.complete = report.complete && synced && report.source_error.is_none();
     // Without a sync that worked, what was known before is all that is known.
     if synced {
         manifest.bytes = report.bytes;
@@ -181,8 +222,13 @@ fn record(manifest: &mut Manifest, report: &Report<'_>, error: Option<&Error>) {
     if report.digest.is_some() {
         manifest.digest.clone_from(&report.digest);
     }
+    if report.headers.is_some() {
+        manifest.headers.clone_from(&report.headers);
+    }
     manifest.verified = report.verified;
-    manifest.error = error.map(ToString::to_string);
+    manifest.error = error
+        .map(ToString::to_string)
+        .or_else(|| report.source_error.clone());
 }
 
 #[cfg(test)]

@@ -7,15 +7,16 @@ use std::io::{self, Write};
 
 use nix::errno::Errno;
 
-use super::{abandon, args::Args, begin, distrust_unless, no_digest, record};
+use super::{abandon, args::Args, begin, distrust_unless, no_digest, open, record};
 use crate::{
+    advice::{self, Doing},
     codec::compression::Compression,
     console::Console,
     engine::{Moved, Name},
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
     journal::Journal,
-    output::{Holes, Kind, Target},
+    output::{Holes, Kind, Manner, Output},
     progress::Progress,
     readback::ReadBack,
     report::{Clock, Report},
@@ -33,8 +34,8 @@ pub(super) fn run(
     console: &Console,
 ) -> Result<ExitCode> {
     let span = Span::new(args.offset, args.length, source.size())?;
-    let target = Target::open(&args.target, false, args.permit())?;
-    target.lock()?;
+    let stop = Stop::on_signals()?;
+    let mut target = open(args, Manner::Buffered, source)?;
     if target.kind() == Kind::Block {
         return Err(Error::new(
             ExitCode::Usage,
@@ -44,14 +45,7 @@ pub(super) fn run(
             "nothing would say where the data ends: dump to a file",
         ));
     }
-    let journal = match prepare(args, compression, source, span, &target) {
-        Ok(journal) => journal,
-        Err(error) => {
-            abandon(args, target);
-            return Err(error);
-        }
-    };
-    let stop = Stop::on_signals()?;
+    let journal = prepare(args, compression, source, span, &target)?;
     let name = args.target.to_string_lossy();
     let mut report = Report::of(source, span);
     report.target(&name, Kind::File, 0);
@@ -60,8 +54,8 @@ pub(super) fn run(
     report.compression = Some(compression);
 
     let clock = Clock::start();
-    let mut sender = Sender::new(source, target.file(), true, &stop)
-        .map_err(|error| Error::io("cannot open target", &name, &error))?;
+    let mut sender = Sender::new(source, target.file(), &stop)
+        .map_err(|error| Error::during(Doing::OpenTarget, "cannot open target", &name, &error))?;
     let mut progress = Progress::new(span.length, !args.quiet && !console.is_json());
     let ((bytes, written), digest) =
         digest::alongside(source, span, args.digest, &|| stop.requested(), || {
@@ -128,9 +122,11 @@ pub(super) fn run(
         distrust_unless(&verified, &mut report);
         error = verified.err();
     }
-    if bytes == 0 {
-        drop(journal);
-        abandon(args, target);
+    if bytes > 0 {
+        target.keep();
+    }
+    if target.is_new() {
+        abandon(journal);
     } else if let Some(journal) = journal {
         report.manifest = Some(journal.path().display().to_string());
         let stored = journal.finish(|manifest| record(manifest, &report, error.as_ref()));
@@ -144,12 +140,13 @@ fn prepare(
     compression: Compression,
     source: &dyn Source,
     span: Span,
-    target: &Target,
+    target: &Output,
 ) -> Result<Option<Journal>> {
     let mut manifest = source.manifest(span, args.format, 0);
     manifest.compression = Some(compression);
     manifest.stored = Some(0);
-    let journal = begin(args, target, manifest)?;
+    let journal = begin(args, source, target, manifest)?;
+    target.begin();
     target.truncate(0)?;
     Ok(journal)
 }
@@ -189,11 +186,7 @@ fn write(
 }
 
 fn incomplete(name: &str, done: u64, span: Span, durable: bool, errno: Errno) -> Error {
-    let (code, reason) = match errno {
-        Errno::EINTR => (ExitCode::Interrupted, "stopped by a signal"),
-        Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG => (ExitCode::NoSpace, "the target is full"),
-        _ => (ExitCode::Io, "see the kernel log"),
-    };
+    let (code, reason) = advice::of(errno, Doing::Write);
     let known = match durable {
         true => "are on the target, and can be unpacked",
         false => "were written and cannot be made durable: do not trust them",

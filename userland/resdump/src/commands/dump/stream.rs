@@ -5,27 +5,29 @@
 use std::{
     fs::File,
     io::{self, Write},
-    os::unix::fs::FileTypeExt,
+    sync::mpsc::{RecvTimeoutError, channel},
+    thread,
 };
 
 use nix::errno::Errno;
 
-use super::{args::Args, no_digest};
+use super::{args::Args, no_digest, remote};
 use crate::{
+    advice::{self, Doing},
     codec::digest::Digest,
     console::Console,
     engine::{self, Moved, Name},
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
-    output::{Kind, Place},
+    output::{self, Kind, Place},
     progress::Progress,
     report::{Clock, Report},
-    signals::Stop,
+    signals::{self, Stop},
     source::{Source, digest},
     span::Span,
     stream::{
         sender::{BLOCK, Sender},
-        wire::{self, Header, Trailer},
+        socket::BEAT,
     },
 };
 
@@ -36,148 +38,214 @@ pub(super) fn run(
     source: &dyn Source,
     console: &Console,
 ) -> Result<ExitCode> {
+    if source.incomplete().is_some() && matches!(place, Place::Tcp(_)) {
+        return Err(Error::new(
+            ExitCode::Usage,
+            "not for a stream",
+            "--incomplete",
+            Errno::ESPIPE,
+            "the receiver would take it for complete: convert it to a file first",
+        ));
+    }
     let aside = console.aside();
-    let console = if place.is_framed() { console } else { &aside };
     let name = args.target.to_string_lossy();
     let span = Span::new(args.offset, args.length, source.size())?;
-    let failed = |error: &io::Error| {
-        let errno = error.raw_os_error().map(Errno::from_raw);
-        Error::new(
-            ExitCode::Target,
-            "cannot open target",
-            &name,
-            errno.unwrap_or(Errno::EADDRNOTAVAIL),
-            "start 'resdump receive' there first, and check address and port",
-        )
+    let mut dump = Dump {
+        args,
+        source,
+        span,
+        name: &name,
+        stop: Stop::on_signals()?,
+        show: !args.quiet && !console.is_json(),
+        clock: Clock::start(),
     };
-    let out = place.connect().map_err(|error| failed(&error))?;
-    let is_pipe = out.metadata().is_ok_and(|it| it.file_type().is_fifo());
-    let stop = Stop::on_signals()?;
-    let mut sender = Sender::new(source, &out, is_pipe, &stop).map_err(|error| failed(&error))?;
+    match place {
+        Place::Output => dump.to_output(&aside),
+        Place::Tcp(address) => remote::run(&mut dump, address, console),
+    }
+}
 
-    let mut report = Report::of(source, span);
-    report.target(&name, Kind::Stream, 0);
-    let show = !args.quiet && !console.is_json();
-    let clock = Clock::start();
-    let ((bytes, sent), digest) =
-        digest::alongside(source, span, args.digest, &|| stop.requested(), || {
-            let mut progress = Progress::new(span.length, show);
-            let sent = send(args, place, source, span, &mut sender, &mut progress, &stop);
-            drop(progress);
-            if sent.1.is_err() {
-                stop.request();
-            }
-            sent
+/// What is done with a block before it is sent.
+pub(super) type Announce<'a> = &'a mut dyn FnMut(&File, Option<&[u8]>, u32) -> io::Result<()>;
+
+/// A dump to a stream.
+pub(super) struct Dump<'a> {
+    pub(super) args: &'a Args,
+    pub(super) source: &'a dyn Source,
+    pub(super) span: Span,
+    pub(super) name: &'a str,
+    pub(super) stop: Stop,
+    pub(super) show: bool,
+    pub(super) clock: Clock,
+}
+
+impl Dump<'_> {
+    fn to_output(&self, console: &Console) -> Result<ExitCode> {
+        let failed = |error: &io::Error| {
+            Error::during(Doing::Print, "cannot write", "standard output", error)
+        };
+        let out = output::standard_output().map_err(|error| failed(&error))?;
+        let mut sender =
+            Sender::new(self.source, &out, &self.stop).map_err(|error| failed(&error))?;
+        self.expect_direct(&sender)?;
+        let ((bytes, sent), digest) = self.alongside(&|| {}, || {
+            self.blocks(&mut sender, 0, &mut |mut out, packed, _| {
+                packed.map_or(Ok(()), |packed| out.write_all(packed))
+            })
         });
-    let moved = Moved {
+        let error = sent.err().map(|error| self.incomplete(bytes, &error));
+        let moved = moved(&sender, bytes);
+        let report = self.report(&sender, &moved, 0);
+        self.tell(report, digest, error, console)
+    }
+
+    /// With `--strict` refuses a stream whose bytes would be copied.
+    pub(super) fn expect_direct(&self, sender: &Sender<'_>) -> Result<()> {
+        match self.args.strict && sender.copies() {
+            true => Err(engine::would_copy(
+                self.name,
+                "it is neither a pipe nor a connection: bytes would go through the page cache",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// Does `work` while a second thread computes the digest, if one is wanted; while only that is left,
+    /// `idle` is called now and then.
+    pub(super) fn alongside<T>(
+        &self,
+        idle: &dyn Fn(),
+        work: impl FnOnce() -> (T, io::Result<()>),
+    ) -> ((T, io::Result<()>), Result<Option<Digest>>) {
+        let Some(algorithm) = self.args.digest else {
+            return (work(), Ok(None));
+        };
+        let abort = Stop::default();
+        thread::scope(|scope| {
+            let (tell, told) = channel();
+            // A signal is for the thread that sends.
+            signals::blocked(|| {
+                let cancelled = || self.stop.requested() || abort.requested();
+                scope.spawn(move || {
+                    let digest = digest::of(self.source, self.span, algorithm, &cancelled);
+                    // The other end is there until it has heard this.
+                    let _ = tell.send(digest);
+                })
+            });
+            let done = work();
+            if done.1.is_err() {
+                abort.request();
+            }
+            let digest = loop {
+                match told.recv_timeout(BEAT) {
+                    Ok(digest) => break digest,
+                    Err(RecvTimeoutError::Timeout) => idle(),
+                    // It has panicked, and the scope does the same.
+                    Err(RecvTimeoutError::Disconnected) => break Ok(None),
+                }
+            };
+            let digest = match digest {
+                Ok(None) if done.1.is_ok() => Err(no_digest(self.args)),
+                digest => digest,
+            };
+            (done, digest)
+        })
+    }
+
+    /// Sends everything from byte `done` on; the bytes that went, and what stopped it. `announce` is given
+    /// a block before it is sent: compressed, if it is, and its length. It sends what is compressed.
+    pub(super) fn blocks(
+        &self,
+        sender: &mut Sender<'_>,
+        mut done: u64,
+        announce: Announce<'_>,
+    ) -> (u64, io::Result<()>) {
+        let begun = done;
+        let mut progress = Progress::new(self.span.length, self.show);
+        let result = (|| {
+            while done < self.span.length {
+                if self.stop.requested() {
+                    return Err(Errno::EINTR.into());
+                }
+                let length = (self.span.length - done).min(BLOCK.into());
+                let block = Span {
+                    offset: self.span.offset + done,
+                    length,
+                };
+                let packed = self
+                    .args
+                    .compress
+                    .map(|compression| sender.pack(block, compression))
+                    .transpose()?;
+                announce(sender.out(), packed.as_deref(), length as u32)?;
+                if packed.is_none() {
+                    sender.send(block)?;
+                }
+                done += length;
+                progress.at(done);
+            }
+            Ok(())
+        })();
+        (done - begun, result)
+    }
+
+    pub(super) fn report(&self, sender: &Sender<'_>, moved: &Moved, resumed: u64) -> Report<'_> {
+        let mut report = Report::of(self.source, self.span);
+        report.target(self.name, Kind::Stream, 0);
+        report.moved(moved, resumed);
+        report.time(&self.clock, 0.0);
+        report.engine = if moved.copied > 0 || sender.copies() {
+            Name::Read
+        } else {
+            Name::Mmap
+        };
+        report.engine_reason = "stream".into();
+        report.compression = self.args.compress;
+        report.stored = self.args.compress.map(|_| sender.stored);
+        report
+    }
+
+    pub(super) fn tell(
+        &self,
+        mut report: Report<'_>,
+        digest: Result<Option<Digest>>,
+        error: Option<Error>,
+        console: &Console,
+    ) -> Result<ExitCode> {
+        let (digest, unknown) = match digest {
+            Ok(digest) => (digest, None),
+            Err(error) => (None, Some(error)),
+        };
+        report.digest = digest;
+        let copied = self.args.strict && report.copied > 0;
+        let error = error.or(unknown).or_else(|| {
+            copied.then(|| {
+                engine::would_copy(self.name, "it is complete, but bytes have been copied")
+            })
+        });
+        report.tell(self.args.quiet, console, error)
+    }
+
+    /// Why not all was sent.
+    pub(super) fn incomplete(&self, done: u64, error: &io::Error) -> Error {
+        let errno = errno_of(error);
+        let (code, reason) = advice::of(errno, Doing::Send);
+        Error::new(
+            code,
+            "dump incomplete",
+            self.name,
+            errno,
+            format!("{reason}; {done} of {} bytes were sent", self.span.length),
+        )
+    }
+}
+
+/// What was sent.
+pub(super) fn moved(sender: &Sender<'_>, bytes: u64) -> Moved {
+    Moved {
         bytes,
         direct: sender.direct,
         copied: sender.copied,
         ..Moved::default()
-    };
-    let (digest, unknown) = match digest {
-        Ok(None) if args.digest.is_some() => (None, Some(no_digest(args))),
-        Ok(digest) => (digest, None),
-        Err(error) => (None, Some(error)),
-    };
-    let error = sent
-        .err()
-        .map(|error| incomplete(&name, bytes, span, errno_of(&error)))
-        .or(unknown);
-    let error = error.or_else(|| end(place, &out, &moved, digest.as_ref(), &name).err());
-    report.moved(&moved, 0);
-    report.time(&clock, 0.0);
-    report.engine = if moved.copied > 0 {
-        Name::Read
-    } else {
-        Name::Mmap
-    };
-    report.engine_reason = "stream".into();
-    report.compression = args.compress;
-    report.stored = args.compress.map(|_| sender.stored);
-    report.digest = digest;
-    let error = error.or_else(|| {
-        (args.strict && moved.copied > 0)
-            .then(|| engine::would_copy(&name, "it is complete, but bytes have been copied"))
-    });
-    report.tell(args.quiet, console, error)
-}
-
-/// Sends everything but the end; the bytes that went, and what stopped it.
-fn send(
-    args: &Args,
-    place: &Place,
-    source: &dyn Source,
-    span: Span,
-    sender: &mut Sender<'_>,
-    progress: &mut Progress,
-    stop: &Stop,
-) -> (u64, io::Result<()>) {
-    let mut done = 0;
-    let result = (|| {
-        if place.is_framed() {
-            let header = Header::of(source, span, args.compress, args.digest);
-            wire::write_header(&mut sender.out(), &header)?;
-        }
-        while done < span.length {
-            if stop.requested() {
-                return Err(Errno::EINTR.into());
-            }
-            let length = (span.length - done).min(BLOCK.into());
-            let block = Span {
-                offset: span.offset + done,
-                length,
-            };
-            let packed = args
-                .compress
-                .map(|compression| sender.pack(block, compression))
-                .transpose()?;
-            if place.is_framed() {
-                let stored = packed.as_ref().map_or(length, |packed| packed.len() as u64);
-                wire::write_block(&mut sender.out(), stored as u32, length as u32)?;
-            }
-            match packed {
-                Some(packed) => sender.out().write_all(&packed)?,
-                None => sender.send(block)?,
-            }
-            done += length;
-            progress.at(done);
-        }
-        Ok(())
-    })();
-    (done, result)
-}
-
-/// Tells the receiver that this was all.
-fn end(
-    place: &Place,
-    mut out: &File,
-    moved: &Moved,
-    digest: Option<&Digest>,
-    name: &str,
-) -> Result<()> {
-    if !place.is_framed() {
-        return Ok(());
     }
-    let trailer = Trailer {
-        bytes: moved.bytes,
-        digest: digest.cloned(),
-        error: None,
-    };
-    wire::write_trailer(&mut out, &trailer).map_err(|error| Error::io("cannot send", name, &error))
-}
-
-fn incomplete(name: &str, done: u64, span: Span, errno: Errno) -> Error {
-    let (code, reason) = match errno {
-        Errno::EINTR => (ExitCode::Interrupted, "stopped by a signal"),
-        Errno::EPIPE | Errno::ECONNRESET => (ExitCode::Io, "the other end went away"),
-        _ => (ExitCode::Io, "see the kernel log"),
-    };
-    Error::new(
-        code,
-        "dump incomplete",
-        name,
-        errno,
-        format!("{reason}; {done} of {} bytes were sent", span.length),
-    )
 }

@@ -2,23 +2,33 @@
 
 //! `resdump receive`: the other end of `resdump dump REGION tcp:HOST:PORT` and of `resdump send`.
 
-use std::{fs::File, io, path::PathBuf};
+use std::{path::PathBuf, time::Duration};
 
 use nix::errno::Errno;
 use serde::Serialize;
 
 use crate::{
+    address::Address,
     codec::digest::Digest,
-    codec::format::Format,
     console::Console,
-    error::{Error, Result, errno_of},
+    error::{Error, Result},
     exit_codes::ExitCode,
-    journal::{Journal, PERIOD},
-    manifest::{self, Manifest},
+    size,
+    stream::socket::SILENCE,
+    text,
 };
 
+mod names;
+mod prepared;
 mod serial;
+mod store;
 mod tcp;
+
+use prepared::Policy;
+use store::Stored;
+
+/// For a sender to come, unless a person wants it otherwise.
+const WAIT: Duration = Duration::from_secs(600);
 
 /// Arguments of `receive`.
 #[derive(Debug, clap::Args)]
@@ -26,10 +36,10 @@ pub struct Args {
     /// tcp:[ADDRESS:]PORT (0: any), a serial device, or '-' for this terminal
     from: String,
 
-    /// File to make, its manifest beside it
+    /// File to make, its manifest beside it; a folder with --keep-listening
     file: PathBuf,
 
-    /// Go on with what came over a serial device before
+    /// Go on with what came before, as the manifest says
     #[arg(long)]
     resume: bool,
 
@@ -37,129 +47,164 @@ pub struct Args {
     #[arg(long)]
     force: bool,
 
+    /// Take one dump after the other: LABEL-1.raw, LABEL-2.raw in a folder
+    #[arg(long, conflicts_with_all = ["resume", "force", "manifest"])]
+    keep_listening: bool,
+
+    /// End after so many complete dumps
+    #[arg(long, value_name = "N", requires = "keep_listening",
+          value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+
+    /// Refuse what is larger
+    #[arg(long, value_name = "BYTES", value_parser = size::parse)]
+    max_size: Option<u64>,
+
+    /// Where the manifest goes to [default: FILE.json beside a file]
+    #[arg(long, value_name = "PATH")]
+    manifest: Option<PathBuf>,
+
+    /// Longest wait, for a sender and for its next byte [default: 600, then 60]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(3..=1_000_000))]
+    timeout: Option<u64>,
+
     /// No progress, no final line
     #[arg(short, long)]
     quiet: bool,
 }
 
-#[derive(Serialize)]
-struct Received<'a> {
-    file: &'a str,
-    region: String,
-    length: u64,
-    bytes: u64,
-    complete: bool,
-    digest: Option<Digest>,
+/// What is to be done.
+struct Job {
+    /// As it was named.
+    from: String,
+    target: Target,
+    policy: Policy,
+    /// For a sender.
+    wait: Option<Duration>,
+    /// Of a sender.
+    silence: Duration,
+    keep: Option<Keep>,
+    quiet: bool,
+}
+
+enum Target {
+    File(PathBuf),
+    Folder(PathBuf),
+}
+
+/// One dump after the other.
+#[derive(Clone, Copy)]
+struct Keep {
+    count: Option<u64>,
+}
+
+impl Job {
+    fn of(args: &Args) -> Result<Self> {
+        let timeout = args.timeout.map(Duration::from_secs);
+        let keep = args.keep_listening.then_some(Keep { count: args.count });
+        let target = match keep {
+            None => Target::File(args.file.clone()),
+            Some(_) if args.file.is_dir() => Target::Folder(args.file.clone()),
+            Some(_) => {
+                return Err(Error::new(
+                    ExitCode::Usage,
+                    "not a folder",
+                    args.file.display(),
+                    Errno::ENOTDIR,
+                    "--keep-listening makes files in a folder: give one that exists",
+                ));
+            }
+        };
+        Ok(Self {
+            from: args.from.clone(),
+            target,
+            policy: Policy {
+                force: args.force,
+                resume: args.resume,
+                manifest: args.manifest.clone(),
+                max_size: args.max_size,
+            },
+            wait: match keep {
+                // As long as it takes.
+                Some(_) => timeout,
+                None => Some(timeout.unwrap_or(WAIT)),
+            },
+            silence: timeout.unwrap_or(SILENCE),
+            keep,
+            quiet: args.quiet,
+        })
+    }
+
+    /// Whether to show how far it is: of several at once nothing.
+    fn shows(&self, console: &Console) -> bool {
+        !self.quiet && !console.is_json() && self.keep.is_none()
+    }
+}
+
+impl Args {
+    /// Whether standard output is the line.
+    pub fn writes_to_standard_output(&self) -> bool {
+        self.from == "-"
+    }
 }
 
 /// Runs `receive`.
 pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
-    match args.from.strip_prefix("tcp:") {
-        Some(place) => tcp::run(args, place, console),
-        None => serial::run(args, console),
+    let address = Address::to_listen(&args.from)?;
+    let job = Job::of(args)?;
+    match address {
+        Some(address) => tcp::run(&job, &address, console),
+        None => serial::run(&job, console),
     }
-}
-
-/// Makes it known that `bytes` of what is described by `manifest` are in the file. Nothing else that
-/// a stranger says of the file is believed.
-fn begin(args: &Args, manifest: Manifest, bytes: u64) -> Result<Journal> {
-    let manifest = Manifest {
-        complete: false,
-        bytes,
-        resumed: bytes,
-        format: Format::Raw,
-        data_offset: 0,
-        compression: None,
-        stored: None,
-        engine: "receive".into(),
-        ..manifest
-    };
-    Journal::begin(&manifest::beside(&args.file), manifest, PERIOD)
-}
-
-/// Makes what has come durable.
-fn sync(file: &File, journal: &mut Journal, name: &str) -> Result<()> {
-    journal
-        .sync(|| file.sync_all())
-        .map_err(|error| Error::io("cannot sync", name, &error))
-}
-
-fn record(manifest: &mut Manifest, bytes: u64, digest: Option<Digest>, error: Option<&Error>) {
-    manifest.complete = error.is_none();
-    manifest.bytes = match error {
-        Some(error) if error.code == ExitCode::Mismatch => 0,
-        _ => bytes,
-    };
-    manifest.copied = bytes;
-    manifest.digest = digest;
-    manifest.error = error.map(ToString::to_string);
 }
 
 /// What has come, for a person or a program.
-fn say(
-    received: &Received<'_>,
-    args: &Args,
-    console: &Console,
-    error: Option<Error>,
-) -> Result<ExitCode> {
-    if console.is_json() {
-        console.object(received, error.as_ref())?;
-    } else if !args.quiet {
-        console.text(|out| {
-            writeln!(
-                out,
-                "{} of {} bytes of {}",
-                received.bytes, received.length, received.region
-            )
-        })?;
-    }
-    Ok(error.map_or(ExitCode::Ok, |error| console.complain(&error)))
+#[derive(Serialize)]
+struct Received<'a> {
+    file: &'a str,
+    region: &'a str,
+    length: u64,
+    bytes: u64,
+    resumed: u64,
+    complete: bool,
+    digest: Option<&'a Digest>,
+    manifest: Option<&'a str>,
+    seconds: f64,
 }
 
-fn cannot_create(args: &Args, error: &io::Error) -> Error {
-    match errno_of(error) {
-        Errno::EEXIST => Error::new(
-            ExitCode::Target,
-            "target exists",
-            args.file.display(),
-            Errno::EEXIST,
-            "--force overwrites it",
-        ),
-        errno => Error::system("cannot open target", args.file.display(), errno),
+impl<'a> Received<'a> {
+    fn of(stored: &'a Stored) -> Self {
+        Self {
+            file: &stored.name,
+            region: &stored.origin.region,
+            length: stored.origin.length,
+            bytes: stored.bytes,
+            resumed: stored.resumed,
+            complete: stored.error.is_none(),
+            digest: stored.digest.as_ref(),
+            manifest: stored.manifest.as_deref(),
+            seconds: stored.seconds,
+        }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{codec::compression::Compression, manifest::Origin};
-
-    #[test]
-    fn what_the_file_holds_is_not_the_senders_to_say() {
-        let folder = tempfile::tempdir().unwrap();
-        let args = Args {
-            from: "-".into(),
-            file: folder.path().join("a"),
-            resume: false,
-            force: false,
-            quiet: true,
-        };
-        let origin = Origin {
-            region: "capture".into(),
-            base: None,
-            offset: 0,
-            length: 8192,
-        };
-        let sent = Manifest {
-            complete: true,
-            bytes: 8192,
-            compression: Some(Compression::Lz4),
-            ..Manifest::begin(origin, Format::Elf, 4096, 0)
-        };
-        begin(&args, sent, 0).unwrap();
-        let kept = Manifest::load(&manifest::beside(&args.file)).unwrap();
-        let kept = kept.unwrap();
-        assert_eq!((kept.complete, kept.bytes, kept.data_offset), (false, 0, 0));
-        assert_eq!((kept.format, kept.compression), (Format::Raw, None));
+    fn tell(&self, job: &Job, console: &Console, error: Option<&Error>) -> Result<ExitCode> {
+        if console.is_json() {
+            console.object(self, error)?;
+        } else if !job.quiet {
+            console.text(|out| {
+                write!(
+                    out,
+                    "{} of {} bytes of {}",
+                    self.bytes,
+                    self.length,
+                    text::printable(self.region)
+                )?;
+                match job.keep {
+                    Some(_) => writeln!(out, " in {}", text::printable(self.file)),
+                    None => writeln!(out),
+                }
+            })?;
+        }
+        Ok(error.map_or(ExitCode::Ok, |error| console.complain(error)))
     }
 }

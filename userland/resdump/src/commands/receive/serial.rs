@@ -2,224 +2,269 @@
 
 //! The other end of `resdump send`: a serial device, or standard input and output.
 
-use std::{
-    fs::{File, OpenOptions},
-    io,
-    os::unix::fs::{FileExt, OpenOptionsExt},
-    path::Path,
-};
+use std::path::Path;
 
 use nix::errno::Errno;
 
-use super::{Args, Received};
+use super::{
+    Job, Received, Target, names,
+    prepared::Prepared,
+    store::{Store, Stored},
+};
 use crate::{
+    advice::Doing,
     codec::compression::Compression,
-    codec::digest::Algorithm,
     console::Console,
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
-    journal::Journal,
-    manifest::{self, Manifest, Origin},
     progress::Progress,
-    readback::ReadBack,
     signals::Stop,
     stream::{
         link::Line,
-        rescue::{self, BLOCK, Patience, Sink},
-        wire::{Header, Trailer},
+        messages::{Header, Trailer, Verdict},
+        rescue::{self, BLOCK, Broken, End, Patience, Sink},
     },
 };
 
 /// Runs it.
-pub(super) fn run(args: &Args, console: &Console) -> Result<ExitCode> {
+pub(super) fn run(job: &Job, console: &Console) -> Result<ExitCode> {
     // Standard output may be the line.
     let aside = console.aside();
-    let console = if args.from == "-" { &aside } else { console };
-    let name = args.file.display().to_string();
+    let console = if job.from == "-" { &aside } else { console };
     let stop = Stop::on_signals()?;
-    let mut store = Store::open(args, !args.quiet && !console.is_json())?;
-    let line = match args.from.as_str() {
+    let mut prepared = match &job.target {
+        Target::File(path) => Some(Prepared::open(path, &job.policy)?),
+        Target::Folder(_) => None,
+    };
+    let line = match job.from.as_str() {
         "-" => Line::standard(),
         path => Line::open(Path::new(path)),
     };
-    let mut line = line.map_err(|error| Error::io("cannot open", &args.from, &error))?;
-    let taken = rescue::receive(&mut line, &mut store, Patience::default(), &stop);
-    drop(line);
-    store.finish(&name, taken, console)
+    let mut line = line.map_err(|error| cannot_open(&job.from, errno_of(&error)))?;
+    let patience = Patience {
+        give_up: job.silence,
+        ..Patience::default()
+    };
+    let mut taken = 0;
+    loop {
+        let mut storing = Storing {
+            job,
+            prepared: prepared.take(),
+            store: None,
+            compression: None,
+            progress: None,
+            show: job.shows(console),
+            stop: &stop,
+            ended: None,
+        };
+        rescue::receive(&mut line, &mut storing, patience, &stop);
+        let ended = storing.ended.unwrap_or(Ended::Nothing(Broken::Gone));
+        let Some(keep) = job.keep else {
+            // The terminal is as it was before something is said there.
+            drop(line);
+            return match ended {
+                Ended::Stored(stored) => {
+                    Received::of(&stored).tell(job, console, stored.error.as_ref())
+                }
+                Ended::Refused(error) => Err(error),
+                Ended::Nothing(broken) => Err(nothing(job, broken)),
+            };
+        };
+        match ended {
+            Ended::Stored(stored) => {
+                let code =
+                    Received::of(&stored).tell(job, &console.another(), stored.error.as_ref())?;
+                taken += u64::from(code == ExitCode::Ok);
+                if keep.count == Some(taken) {
+                    return Ok(ExitCode::Ok);
+                }
+            }
+            Ended::Refused(error) => drop(console.another().failure(&error)),
+            // A line is silent between two dumps.
+            Ended::Nothing(Broken::Silence | Broken::NoFrames) if job.wait.is_none() => {}
+            Ended::Nothing(broken) => {
+                drop(line);
+                return Err(nothing(job, broken));
+            }
+        }
+    }
 }
 
-/// The file that is made.
-struct Store<'a> {
-    args: &'a Args,
-    file: File,
-    /// Of an interrupted transfer.
-    before: Option<Manifest>,
-    /// Since a sender has said what comes.
-    coming: Option<Coming>,
-    show: bool,
+fn cannot_open(line: &str, errno: Errno) -> Error {
+    let advice = match errno {
+        Errno::ENOTTY => "it is no serial device: give one, such as /dev/ttyUSB0, or '-'",
+        _ => return Error::during(Doing::OpenLine, "cannot open", line, errno),
+    };
+    Error::new(ExitCode::Target, "cannot open", line, errno, advice)
 }
 
-struct Coming {
-    origin: Origin,
-    journal: Journal,
+/// Nothing has come that could be stored.
+fn nothing(job: &Job, broken: Broken) -> Error {
+    let (code, errno, reason) = reason(broken);
+    Error::new(
+        code,
+        "nothing received",
+        &job.from,
+        errno,
+        format!("{reason}; nothing is here"),
+    )
+}
+
+/// Why it ended, in plain words.
+fn reason(broken: Broken) -> (ExitCode, Errno, String) {
+    let (errno, reason) = match broken {
+        Broken::Silence => (
+            Errno::ETIMEDOUT,
+            "not a byte has come: start 'resdump send' at the other end, and check the cable",
+        ),
+        Broken::NoFrames => (
+            Errno::EILSEQ,
+            "bytes have come, but nothing of 'resdump send': check that both ends have the same speed \
+             and parity ('stty -F LINE 115200 cs8 -parenb')",
+        ),
+        Broken::Deaf => (
+            Errno::ETIMEDOUT,
+            "the sender is heard, and hears nothing: check the cable and the parity of this direction",
+        ),
+        Broken::Failed(Errno::EINTR) => {
+            return (
+                ExitCode::Interrupted,
+                Errno::EINTR,
+                "stopped by a signal".into(),
+            );
+        }
+        Broken::Failed(errno) => (errno, "the line has failed"),
+        Broken::Gone | Broken::Old => (Errno::ENODATA, "the sender is gone"),
+    };
+    (ExitCode::Incomplete, errno, reason.into())
+}
+
+enum Ended {
+    Stored(Stored),
+    /// Before anything was stored.
+    Refused(Error),
+    Nothing(Broken),
+}
+
+/// What comes, on its way to the file.
+struct Storing<'a> {
+    job: &'a Job,
+    prepared: Option<Prepared>,
+    store: Option<Store>,
     compression: Option<Compression>,
-    progress: Progress,
-    bytes: u64,
+    progress: Option<Progress>,
+    show: bool,
+    stop: &'a Stop,
+    ended: Option<Ended>,
 }
 
-impl<'a> Store<'a> {
-    fn open(args: &'a Args, show: bool) -> Result<Self> {
-        let before = match args.resume {
-            true => Manifest::load(&manifest::beside(&args.file))?,
-            false => None,
-        };
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .create_new(!args.force && before.is_none())
-            .truncate(false)
-            .mode(0o600)
-            .open(&args.file)
-            .map_err(|error| super::cannot_create(args, &error))?;
-        Ok(Self {
-            args,
-            file,
-            before,
-            coming: None,
-            show,
-        })
-    }
-
-    fn finish(self, name: &str, taken: io::Result<()>, console: &Console) -> Result<ExitCode> {
-        let Some(mut coming) = self.coming else {
-            let errno = taken.err().map_or(Errno::ENODATA, |error| errno_of(&error));
-            if self.file.metadata().is_ok_and(|it| it.len() == 0) {
-                let _ = std::fs::remove_file(&self.args.file);
+impl Storing<'_> {
+    fn prepared(&mut self, header: &Header) -> Result<Prepared> {
+        match (self.prepared.take(), &self.job.target) {
+            (Some(prepared), _) => Ok(prepared),
+            (None, Target::Folder(folder)) => {
+                let path = names::free(folder, &header.manifest.origin.region);
+                Prepared::open(&path, &self.job.policy)
             }
-            return Err(ended(name, 0, 0, errno));
-        };
-        drop(coming.progress);
-        super::sync(&self.file, &mut coming.journal, name)?;
-        let (bytes, length) = (coming.bytes, coming.origin.length);
-        let error = taken
-            .err()
-            .map(|error| ended(name, bytes, length, errno_of(&error)));
-        let mut digest = None;
-        coming.journal.finish(|manifest| {
-            super::record(manifest, bytes, manifest.digest.clone(), error.as_ref());
-            digest.clone_from(&manifest.digest);
-        })?;
-        let received = Received {
-            file: name,
-            region: coming.origin.region,
-            length,
-            bytes,
-            complete: error.is_none(),
-            digest,
-        };
-        super::say(&received, self.args, console, error)
+            (None, Target::File(path)) => Prepared::open(path, &self.job.policy),
+        }
     }
 }
 
-impl Sink for Store<'_> {
-    fn begin(&mut self, header: Header, blocks: u64) -> io::Result<u64> {
-        let origin = header.manifest.origin.clone();
+impl Sink for Storing<'_> {
+    fn begin(&mut self, header: Header, blocks: u64) -> Result<u64> {
+        let origin = &header.manifest.origin;
         if blocks != origin.length.div_ceil(BLOCK) {
-            return Err(Errno::EPROTO.into());
+            return Err(no_dump(self.job, "its length is not that of its blocks"));
         }
+        self.compression = header.compression;
         // The sender was started again: what is here stays.
-        if let Some(coming) = &mut self.coming {
-            if coming.origin != origin {
-                return Err(Errno::ESTALE.into());
+        if let Some(store) = &mut self.store {
+            if store.origin() != origin {
+                return Err(no_dump(self.job, "another region or range is sent now"));
             }
-            coming.compression = header.compression;
-            return Ok(coming.bytes.div_ceil(BLOCK));
+        } else {
+            // It is read back in the end.
+            let header = Header {
+                digest: None,
+                ..header
+            };
+            let prepared = self.prepared(&header)?;
+            let mut store = prepared.begin(&header, self.stop)?;
+            store.keep_blocks(BLOCK)?;
+            self.progress = Some(Progress::new(store.origin().length, self.show));
+            self.store = Some(store);
         }
-        let bytes = match &self.before {
-            Some(before) if before.origin != origin => return Err(Errno::ESTALE.into()),
-            Some(before) if before.bytes < origin.length => before.bytes - before.bytes % BLOCK,
-            Some(_) => origin.length,
-            None => 0,
-        };
-        let journal =
-            super::begin(self.args, header.manifest, bytes).map_err(|error| error.errno)?;
-        // Not before: what was there may be a complete dump, and is said to be one.
-        self.file.set_len(bytes)?;
-        self.coming = Some(Coming {
-            progress: Progress::new(origin.length, self.show),
-            origin,
-            journal,
-            compression: header.compression,
-            bytes,
-        });
+        let bytes = self.store.as_ref().map_or(0, Store::bytes);
         Ok(bytes.div_ceil(BLOCK))
     }
 
-    fn block(&mut self, payload: &[u8]) -> io::Result<()> {
-        let coming = self.coming.as_mut().ok_or(Errno::EPROTO)?;
-        let length = (coming.origin.length - coming.bytes).min(BLOCK) as usize;
-        let unpacked = match coming.compression {
-            Some(compression) => compression.unpack(payload, length)?,
+    fn block(&mut self, payload: &[u8]) -> Result<()> {
+        let job = self.job;
+        let store = self
+            .store
+            .as_mut()
+            .ok_or_else(|| no_dump(job, "a block came first"))?;
+        let left = store.origin().length - store.bytes();
+        let length = left.min(BLOCK) as usize;
+        let unpacked = match self.compression {
+            Some(compression) => compression
+                .unpack(payload, length)
+                .map_err(|_| no_dump(job, "a block cannot be unpacked"))?,
             None if payload.len() == length => payload.to_vec(),
-            None => return Err(Errno::EPROTO.into()),
+            None => return Err(no_dump(job, "a block has the wrong length")),
         };
-        self.file.write_all_at(&unpacked, coming.bytes)?;
-        coming.bytes += unpacked.len() as u64;
-        coming.progress.at(coming.bytes);
-        let bytes = coming.bytes;
-        coming.journal.at(|| self.file.sync_data().map(|()| bytes));
+        store.write(&unpacked)?;
+        if let Some(progress) = &mut self.progress {
+            progress.at(store.bytes());
+        }
         Ok(())
     }
 
-    fn end(&mut self, trailer: &Trailer) -> io::Result<()> {
-        let coming = self.coming.as_mut().ok_or(Errno::EPROTO)?;
-        if coming.bytes != coming.origin.length || trailer.bytes != coming.bytes {
-            return Err(Errno::ENODATA.into());
-        }
-        coming.journal.sync(|| self.file.sync_all())?;
-        let algorithm = trailer.digest.as_ref().map(|digest| digest.algorithm);
-        let data = crate::span::Span {
-            offset: 0,
-            length: coming.bytes,
+    fn finish(&mut self, trailer: std::result::Result<&Trailer, End>) -> Verdict {
+        self.progress = None;
+        let Some(mut store) = self.store.take() else {
+            let (ended, verdict) = match trailer {
+                Err(End::Error(error)) => {
+                    let verdict = Verdict::of(0, Some(&error));
+                    (Ended::Refused(error), verdict)
+                }
+                Err(End::Broken(broken)) => {
+                    let error = nothing(self.job, broken);
+                    (Ended::Nothing(broken), Verdict::of(0, Some(&error)))
+                }
+                Ok(_) => {
+                    let error = no_dump(self.job, "the end came first");
+                    let verdict = Verdict::of(0, Some(&error));
+                    (Ended::Refused(error), verdict)
+                }
+            };
+            self.ended = Some(ended);
+            return verdict;
         };
-        let found = algorithm
-            .map(|algorithm: Algorithm| {
-                ReadBack::open(&self.args.file, data, &Stop::default())?.digest(algorithm)
-            })
-            .transpose()
-            .map_err(|error| error.errno)?;
-        if found != trailer.digest {
-            return Err(Errno::EBADMSG.into());
-        }
-        coming.journal.digest(found);
-        Ok(())
+        let error = match trailer {
+            Ok(trailer) => store.expect(trailer, true, self.stop).err(),
+            Err(End::Error(error)) => Some(error),
+            Err(End::Broken(broken)) => {
+                let (code, errno, reason) = reason(broken);
+                Some(store.incomplete(code, errno, &reason))
+            }
+        };
+        let stored = store.finish(error);
+        let verdict = Verdict::of(stored.bytes, stored.error.as_ref());
+        self.ended = Some(Ended::Stored(stored));
+        verdict
     }
 }
 
-fn ended(name: &str, bytes: u64, length: u64, errno: Errno) -> Error {
-    let (code, reason) = match errno {
-        Errno::EINTR => (ExitCode::Interrupted, "stopped by a signal"),
-        Errno::EBADMSG => (
-            ExitCode::Mismatch,
-            "its digest is not the sender's: the region has changed, receive it anew",
-        ),
-        Errno::ESTALE => (
-            ExitCode::Target,
-            "the sender offers another dump than the one that was begun: give another file",
-        ),
-        Errno::ETIMEDOUT => (ExitCode::Incomplete, "the sender is silent"),
-        _ => (ExitCode::Incomplete, "the line is gone"),
-    };
+/// What comes makes no sense, although its check sums are right.
+fn no_dump(job: &Job, what: &str) -> Error {
     Error::new(
-        code,
-        "transfer incomplete",
-        name,
-        errno,
-        match (errno, bytes) {
-            (Errno::EBADMSG | Errno::ESTALE, _) => reason.into(),
-            (_, 0) => format!("{reason}; nothing is here"),
-            _ => format!("{reason}; {bytes} of {length} bytes are here, go on with --resume"),
-        },
+        ExitCode::Incomplete,
+        "not a dump",
+        &job.from,
+        Errno::EPROTO,
+        format!("{what}: start 'resdump send' and this again"),
     )
 }
 
@@ -228,15 +273,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_digest_that_differs_has_its_own_status() {
-        assert_eq!(ended("a", 1, 1, Errno::EBADMSG).code, ExitCode::Mismatch);
-        assert_eq!(ended("a", 1, 2, Errno::EIO).code, ExitCode::Incomplete);
-    }
-
-    #[test]
-    fn what_cannot_be_gone_on_with_is_not_offered() {
-        let offered = |errno| ended("a", 1, 2, errno).to_string().contains("--resume");
-        assert!(offered(Errno::EIO));
-        assert!(!offered(Errno::EBADMSG) && !offered(Errno::ESTALE));
+    fn every_end_says_what_to_do() {
+        for (broken, word) in [
+            (Broken::Silence, "cable"),
+            (Broken::NoFrames, "parity"),
+            (Broken::Deaf, "this direction"),
+            (Broken::Gone, "gone"),
+            (Broken::Failed(Errno::EINTR), "signal"),
+        ] {
+            assert!(reason(broken).2.contains(word), "{broken:?}");
+        }
     }
 }

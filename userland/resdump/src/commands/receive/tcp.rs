@@ -3,172 +3,244 @@
 //! The other end of `resdump dump REGION tcp:HOST:PORT`.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{self, BufReader, Read, Write},
-    net::TcpListener,
-    os::unix::fs::OpenOptionsExt,
+    io::{self, BufReader},
+    net::TcpStream,
+    time::{Duration, Instant},
 };
 
 use nix::errno::Errno;
 
-use super::{Args, Received, begin, cannot_create, record, say, sync};
+use super::{
+    Job, Received, Target, names,
+    prepared::Prepared,
+    store::{Store, Stored},
+};
 use crate::{
-    codec::digest::{Algorithm, Hasher},
+    address::Address,
+    advice::Doing,
     console::{self, Console},
-    error::{Error, Result, errno_of},
+    error::{Error, Result},
     exit_codes::ExitCode,
     progress::Progress,
-    stream::wire,
+    signals::Stop,
+    stream::{
+        messages::{Header, Start, Verdict},
+        server::{Caller, Event, Server, Talk},
+        socket::{Limit, Patient, why},
+        wire::{self, Version},
+    },
 };
 
-/// Runs it, waiting at `place`.
-pub(super) fn run(args: &Args, place: &str, console: &Console) -> Result<ExitCode> {
-    let name = args.file.display().to_string();
-    let mut connection = BufReader::new(accept(args, place)?);
-    let header = wire::read_header(&mut connection).map_err(|error| {
-        Error::new(
-            ExitCode::Io,
-            "not a stream of resdump",
-            &args.from,
-            errno_of(&error),
-            "send with 'resdump dump REGION tcp:HOST:PORT'",
-        )
-    })?;
-    let mut file = create(args)?;
-    let origin = &header.manifest.origin;
-    let (region, length) = (origin.region.clone(), origin.length);
-    let mut journal = begin(args, header.manifest, 0)?;
-    // Not before: what was there may be a complete dump, and is said to be one.
-    file.set_len(0)
-        .map_err(|error| Error::io("cannot set length", &name, &error))?;
+/// Dumps that are taken at once.
+const AT_ONCE: usize = 8;
 
-    let mut progress = Progress::new(length, !args.quiet && !console.is_json());
-    let mut sum = Sum::new(header.digest);
-    let taken = take(&mut connection, header.compression, |block| {
-        file.write_all(block)?;
-        sum.update(block);
-        progress.at(sum.bytes);
-        journal.at(|| file.sync_data().map(|()| sum.bytes));
-        Ok(())
-    });
-    drop(progress);
-    let bytes = sum.bytes;
-    let result = taken
-        .map_err(|error| incomplete(&name, bytes, length, errno_of(&error)))
-        .and_then(|trailer| sum.check(&name, length, &trailer).map(|()| trailer.digest));
-    sync(&file, &mut journal, &name)?;
-    let (digest, error) = match result {
-        Ok(digest) => (digest, None),
-        Err(error) => (None, Some(error)),
+/// Runs it, waiting at `address`.
+pub(super) fn run(job: &Job, address: &Address, console: &Console) -> Result<ExitCode> {
+    let stop = Stop::on_signals()?;
+    // Before anything can come.
+    let mut prepared = match &job.target {
+        Target::File(path) => Some(Prepared::open(path, &job.policy)?),
+        Target::Folder(_) => None,
     };
-    journal.finish(|manifest| record(manifest, bytes, digest.clone(), error.as_ref()))?;
-
-    let received = Received {
-        file: &name,
-        region,
-        length,
-        bytes,
-        complete: error.is_none(),
-        digest,
-    };
-    say(&received, args, console, error)
-}
-
-/// Waits for somebody who sends.
-fn accept(args: &Args, place: &str) -> Result<impl Read> {
     let failed = |error: io::Error| {
         let errno = error.raw_os_error().map(Errno::from_raw);
-        Error::new(
-            ExitCode::Other,
+        Error::during(
+            Doing::Listen,
             "cannot listen",
-            &args.from,
+            &job.from,
             errno.unwrap_or(Errno::EADDRNOTAVAIL),
-            "give an address of this machine and a free port",
         )
     };
-    let place = if place.contains(':') {
-        place.to_string()
-    } else {
-        format!("0.0.0.0:{place}")
-    };
-    let listener = TcpListener::bind(place).map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    // Whoever waits for this line can connect.
+    let mut server = Server::listen(address, job.silence).map_err(failed)?;
+    let address = server.address().map_err(failed)?;
+    // Another program that waits for this line can connect.
     console::say(format_args!("listening on {address}"));
-    let (connection, peer) = listener.accept().map_err(failed)?;
-    log::info!("connection from {peer}");
-    Ok(connection)
+
+    let (mut running, mut taken, mut enough) = (0, 0, false);
+    loop {
+        let end = match running {
+            0 => job.wait.map(|wait| Instant::now() + wait),
+            _ => None,
+        };
+        let event = match server.next(end, &stop) {
+            Ok(Some(event)) => event,
+            Ok(None) => return Err(nothing_came(job, taken, Errno::ETIMEDOUT)),
+            // What runs hears of the signal as well.
+            Err(_) if stop.requested() && running > 0 => {
+                match server.next(None, &Stop::default()) {
+                    Ok(Some(event)) => event,
+                    _ => return Err(nothing_came(job, taken, Errno::EINTR)),
+                }
+            }
+            Err(_) if stop.requested() => return Err(nothing_came(job, taken, Errno::EINTR)),
+            Err(error) => return Err(failed(error)),
+        };
+        let stored = match event {
+            Event::Caller(caller) => {
+                let turn = match &job.target {
+                    _ if stop.requested() || enough || running >= AT_ONCE => None,
+                    Target::File(_) => prepared.take().map(Ok),
+                    Target::Folder(folder) => {
+                        let label = &caller.header.manifest.origin.region;
+                        let path = names::free(folder, label);
+                        Some(Prepared::open(&path, &job.policy))
+                    }
+                };
+                let Some(turn) = turn else {
+                    // In a thread of its own: it waits until that was read.
+                    let busy = busy(job);
+                    std::thread::spawn(move || refuse(&caller, &busy));
+                    continue;
+                };
+                running += 1;
+                let (stop, silence, show) = (stop.clone(), job.silence, job.shows(console));
+                server.start(move || take(&caller, turn, silence, &stop, show));
+                continue;
+            }
+            Event::Done(stored) => stored,
+        };
+        running -= 1;
+        let code = tell(stored, job, console)?;
+        taken += u64::from(code == ExitCode::Ok);
+        match job.keep {
+            None => return Ok(code),
+            // Those that have begun come to their end.
+            Some(keep) => enough |= keep.count == Some(taken),
+        }
+        match (running, enough) {
+            (0, true) => return Ok(ExitCode::Ok),
+            (0, false) if stop.requested() => {
+                return Err(nothing_came(job, taken, Errno::EINTR));
+            }
+            _ => {}
+        }
+    }
 }
 
-fn create(args: &Args) -> Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .create_new(!args.force)
-        .truncate(false)
-        .mode(0o600)
-        .open(&args.file)
-        .map_err(|error| cannot_create(args, &error))
+fn tell(stored: Result<Stored>, job: &Job, console: &Console) -> Result<ExitCode> {
+    match stored {
+        Ok(stored) => Received::of(&stored).tell(job, &console.another(), stored.error.as_ref()),
+        Err(error) if job.keep.is_some() => Ok(console.another().failure(&error)),
+        Err(error) => Err(error),
+    }
 }
 
-/// Gives each block to `store`, and returns what the sender says at the end.
+/// One dump, from its header to the verdict.
 fn take(
-    from: &mut dyn Read,
-    compression: Option<crate::codec::compression::Compression>,
-    mut store: impl FnMut(&[u8]) -> io::Result<()>,
-) -> io::Result<wire::Trailer> {
-    while let Some(block) = wire::read_block(from, compression)? {
-        store(&block)?;
-    }
-    wire::read_trailer(from)
+    caller: &Caller,
+    prepared: Result<Prepared>,
+    silence: Duration,
+    stop: &Stop,
+    show: bool,
+) -> Result<Stored> {
+    let talk = Talk::begin(&caller.stream, caller.version);
+    let store = prepared.and_then(|prepared| prepared.begin(&caller.header, stop));
+    let mut store = match store {
+        Ok(store) => store,
+        Err(error) => {
+            if let Ok(talk) = talk {
+                talk.verdict(&Verdict::of(0, Some(&error)));
+            }
+            return Err(error);
+        }
+    };
+    let talk = match talk {
+        Ok(talk) => talk,
+        Err(error) => {
+            let error = store.short(why(&error));
+            return Ok(store.finish(Some(error)));
+        }
+    };
+    let error = receive(&mut store, caller, &talk, silence, stop, show).err();
+    let stored = store.finish(error);
+    talk.verdict(&Verdict::of(stored.bytes, stored.error.as_ref()));
+    Ok(stored)
 }
 
-/// What has come.
-struct Sum {
-    bytes: u64,
-    hasher: Option<Hasher>,
+/// Everything between the header and the verdict.
+fn receive(
+    store: &mut Store,
+    caller: &Caller,
+    talk: &Talk,
+    silence: Duration,
+    stop: &Stop,
+    show: bool,
+) -> Result<()> {
+    let header = &caller.header;
+    let short = |store: &Store, error: &io::Error| store.short(why(error));
+    let start = Start::of(header, store.bytes(), store.check());
+    if caller.version == Version::One {
+        if start.bytes > 0 {
+            return Err(no_resume(&caller.stream, header));
+        }
+        log::warn!("the sender is of an older version: it does not hear whether this worked");
+    }
+    talk.start(&start).map_err(|error| short(store, &error))?;
+    let limit = match caller.version {
+        // Gives no sign of life while it computes; the kernel looks after the connection.
+        Version::One => Duration::from_secs(24 * 60 * 60),
+        _ => silence,
+    };
+    let mut from = Patient::new(&caller.stream, stop, Limit::Silence(limit))
+        .map(BufReader::new)
+        .map_err(|error| short(store, &error))?;
+    let mut progress = Progress::new(store.origin().length, show);
+    let trailer = loop {
+        let event = wire::read_event(&mut from, caller.version, header.compression)
+            .map_err(|error| short(store, &error))?;
+        match event {
+            wire::Event::Block(block) => store.write(&block)?,
+            wire::Event::Beat => {}
+            wire::Event::End(trailer) => break trailer,
+        }
+        progress.at(store.bytes());
+    };
+    drop(progress);
+    store.expect(&trailer, false, stop)
 }
 
-impl Sum {
-    fn new(algorithm: Option<Algorithm>) -> Self {
-        Self {
-            bytes: 0,
-            hasher: algorithm.map(Hasher::new),
-        }
-    }
-
-    fn update(&mut self, block: &[u8]) {
-        self.bytes += block.len() as u64;
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(block);
-        }
-    }
-
-    /// Holds what has come against what was sent.
-    fn check(self, name: &str, length: u64, trailer: &wire::Trailer) -> Result<()> {
-        if self.bytes != length || trailer.bytes != length || trailer.error.is_some() {
-            return Err(incomplete(name, self.bytes, length, Errno::ENODATA));
-        }
-        let found = self.hasher.map(Hasher::finish);
-        if found == trailer.digest {
-            return Ok(());
-        }
-        Err(Error::new(
-            ExitCode::Mismatch,
-            "dump differs",
-            name,
-            Errno::EBADMSG,
-            "its digest is not the sender's; the region may have changed while it was sent",
-        ))
-    }
-}
-
-fn incomplete(name: &str, bytes: u64, length: u64, errno: Errno) -> Error {
+fn no_resume(stream: &TcpStream, header: &Header) -> Error {
+    let peer = stream.peer_addr();
     Error::new(
         ExitCode::Incomplete,
-        "stream ended early",
-        name,
-        errno,
-        format!("{bytes} of {length} bytes have come: send again"),
+        "cannot resume",
+        peer.map_or_else(|_| "the sender".into(), |peer| peer.to_string()),
+        Errno::EPROTO,
+        format!(
+            "resdump {} there cannot: receive all with --force",
+            header.manifest.tool
+        ),
     )
+}
+
+fn refuse(caller: &Caller, error: &Error) {
+    log::warn!("{}: refused: {error}", caller.peer);
+    if let Ok(talk) = Talk::begin(&caller.stream, caller.version) {
+        talk.verdict(&Verdict::of(0, Some(error)));
+    }
+}
+
+fn busy(job: &Job) -> Error {
+    Error::new(
+        ExitCode::Target,
+        "receiver is busy",
+        &job.from,
+        Errno::EBUSY,
+        "another dump comes there: wait for its end, or listen at another port",
+    )
+}
+
+fn nothing_came(job: &Job, taken: u64, errno: Errno) -> Error {
+    let (code, reason) = match errno {
+        Errno::EINTR => (ExitCode::Interrupted, "stopped by a signal"),
+        _ => (
+            ExitCode::Incomplete,
+            "no sender has come: --timeout waits longer",
+        ),
+    };
+    let advice = match job.keep {
+        Some(_) => format!("{reason}; {taken} dumps are here"),
+        None => format!("{reason}; nothing is here"),
+    };
+    Error::new(code, "nothing received", &job.from, errno, advice)
 }

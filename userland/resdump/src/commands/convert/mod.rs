@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+
+//! `resdump convert`: saved files into one of another format, on the device or on a host of either
+//! byte order.
+
+use std::{
+    io::{self, BufWriter, Write},
+    path::PathBuf,
+};
+
+use nix::errno::Errno;
+use serde::Serialize;
+
+use super::input::InputArgs;
+use crate::{
+    advice::Doing,
+    codec::digest::{Algorithm, Hasher},
+    codec::format::{
+        Format,
+        machine::{Class, Endian},
+    },
+    console::Console,
+    error::{Error, Result},
+    exit_codes::ExitCode,
+    manifest::{self, Manifest},
+    output::{Identity, Kind, Manner, Output, Permit, Record, Request},
+    readback::{self, ReadBack},
+    signals::Stop,
+    size,
+    source::{Saved, Source},
+};
+
+mod input;
+mod plan;
+
+use input::Input;
+use plan::Plan;
+
+/// Arguments of `convert`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Saved files: raw, ELF core, LiME, or compressed; several into one ELF or LiME file
+    #[arg(required = true, num_args = 1.., value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
+
+    /// File to make
+    output: PathBuf,
+
+    /// Its format
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    to: Format,
+
+    /// Physical address of the first byte [default: as the input says]
+    #[arg(long, value_name = "ADDRESS", value_parser = size::parse)]
+    base: Option<u64>,
+
+    /// Machine that it is from, as 'uname -m' says there [default: as the input says]
+    #[arg(long, value_name = "MACHINE")]
+    machine: Option<String>,
+
+    /// Byte order of ELF headers [default: that of the machine]
+    #[arg(long, value_enum, value_name = "ORDER")]
+    endian: Option<Endian>,
+
+    /// Width of ELF headers [default: that of the machine, or what addresses need]
+    #[arg(long, value_enum, value_name = "BITS")]
+    class: Option<Class>,
+
+    #[command(flatten)]
+    input: InputArgs,
+
+    /// Overwrite the output
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Serialize)]
+struct Converted<'a> {
+    input: &'a str,
+    output: &'a str,
+    from: Format,
+    to: Format,
+    base: Option<u64>,
+    bytes: u64,
+    ranges: usize,
+    complete: bool,
+}
+
+/// Runs `convert`.
+pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
+    let stop = Stop::on_signals()?;
+    if args.inputs.len() > 1 && args.input.manifest.is_some() {
+        return Err(usage(
+            "--manifest",
+            "it is of one file: leave it out, for FILE.json of each",
+        ));
+    }
+    let inputs: Vec<Input> = args
+        .inputs
+        .iter()
+        .map(|path| Input::open(path, &args.input.how(), &stop))
+        .collect::<Result<_>>()?;
+    let mut plan = Plan::new(args, &inputs)?;
+    let taken: Vec<Identity> = inputs
+        .iter()
+        .flat_map(|input| input.saved.identities())
+        .collect();
+    let request = Request {
+        path: &args.output,
+        manner: Manner::Whole,
+        permit: Permit {
+            force: args.force,
+            ..Permit::default()
+        },
+        inputs: &taken,
+    };
+    let output = Output::open(&request, Some(&stop))?;
+    let record = claim(&plan, &output, taken)?;
+    output.expect_room(plan.length())?;
+    write(&inputs, &mut plan, &output, &stop)?;
+    finish(&mut plan.manifest, output, record)?;
+    let manifest = &plan.manifest;
+    let converted = Converted {
+        input: &args.inputs[0].to_string_lossy(),
+        output: &args.output.to_string_lossy(),
+        from: inputs[0].saved.format(),
+        to: args.to,
+        base: plan.parts[0].range.base,
+        bytes: manifest.bytes,
+        ranges: plan.parts.len(),
+        complete: manifest.complete,
+    };
+    if console.is_json() {
+        console.object(&converted, None)?;
+    } else {
+        console.text(|out| {
+            if !manifest.complete {
+                write!(out, "INCOMPLETE, of {} bytes: ", manifest.origin.length)?;
+            }
+            write!(out, "{} bytes", manifest.bytes)?;
+            match plan.parts.len() {
+                1 => writeln!(out),
+                count => writeln!(out, ", {count} ranges"),
+            }
+        })?;
+    }
+    Ok(ExitCode::Ok)
+}
+
+fn usage(subject: &str, advice: impl Into<String>) -> Error {
+    let what = "arguments do not fit";
+    Error::new(ExitCode::Usage, what, subject, Errno::EINVAL, advice)
+}
+
+/// Takes the place of the manifest, where there is to be one.
+fn claim(plan: &Plan, output: &Output, mut taken: Vec<Identity>) -> Result<Option<Record>> {
+    if output.kind() != Kind::File {
+        return match plan.manifest.complete {
+            true => Ok(None),
+            false => Err(usage(
+                "--incomplete",
+                "nothing would say of the output that it is incomplete: give a file",
+            )),
+        };
+    }
+    taken.push(output.identity()?);
+    manifest::claim(&manifest::beside(output.lasting_path()), &taken, false).map(Some)
+}
+
+/// Gives the output its name and its manifest: at no time has it one that speaks of something else.
+fn finish(manifest: &mut Manifest, output: Output, record: Option<Record>) -> Result<()> {
+    let Some(mut record) = record else {
+        return output.commit();
+    };
+    let mut begun = Manifest {
+        complete: false,
+        bytes: 0,
+        error: Some("begun".into()),
+        ..manifest.clone()
+    };
+    begun.store(&mut record, false)?;
+    for stale in [output.path(), output.real_path()].map(manifest::beside) {
+        if stale != record.path() {
+            manifest::remove(&stale)?;
+        }
+    }
+    output.commit()?;
+    manifest.store(&mut record, true)
+}
+
+/// Headers and bytes; the digest is checked if the input's manifest has one.
+fn write(inputs: &[Input], plan: &mut Plan, output: &Output, stop: &Stop) -> Result<()> {
+    let failed = |error: io::Error| {
+        Error::during(
+            Doing::Write,
+            "cannot write",
+            output.path().display(),
+            &error,
+        )
+    };
+    let mut out = BufWriter::new(output.file());
+    let expected = plan.manifest.digest.clone();
+    let mut hasher = expected
+        .as_ref()
+        .map(|digest| Hasher::new(digest.algorithm));
+    let mut headers = Hasher::new(Algorithm::Crc32c);
+    for part in &plan.parts {
+        out.write_all(&part.before).map_err(failed)?;
+        headers.update(&part.before);
+        let saved: &Saved = &inputs[part.input].saved;
+        ReadBack::part(saved, &[part.range], stop)?.read(&mut |_, bytes| {
+            if let Some(hasher) = &mut hasher {
+                hasher.update(bytes);
+            }
+            out.write_all(bytes).map_err(failed).map(|()| true)
+        })?;
+    }
+    if let (Some(hasher), Some(expected)) = (hasher, expected) {
+        let found = hasher.finish();
+        if found != expected {
+            return Err(readback::differs(inputs[0].saved.path(), &found, &expected));
+        }
+    }
+    if plan.manifest.format != Format::Raw {
+        plan.manifest.headers = Some(headers.finish());
+    }
+    out.flush().map_err(failed)
+}
+
+/// The manifest of a copy: what is known of its input, if there is one only.
+fn manifest_of(args: &Args, inputs: &[Input]) -> Manifest {
+    let names: Vec<&str> = inputs.iter().map(|input| input.saved.name()).collect();
+    let first = &inputs[0].saved;
+    let mut manifest = match (first.manifest(), inputs.len()) {
+        (Some(manifest), 1) => manifest.clone(),
+        _ => {
+            let origin = manifest::Origin {
+                region: names.join(", "),
+                base: None,
+                offset: 0,
+                length: 0,
+            };
+            Manifest {
+                system: first.system(),
+                ..Manifest::begin(origin, args.to, 0, 0)
+            }
+        }
+    };
+    manifest.format = args.to;
+    (manifest.compression, manifest.stored) = (None, None);
+    (manifest.skipped, manifest.resumed, manifest.direct) = (0, 0, 0);
+    (manifest.engine, manifest.engine_reason) = ("convert".into(), names.join(", "));
+    (manifest.seek, manifest.headers, manifest.verified) = (Some(0), None, false);
+    manifest
+}

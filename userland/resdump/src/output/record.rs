@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: MIT
+
+//! A small file that is replaced as a whole again and again: what is known of an output, next to it.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use nix::{errno::Errno, libc};
+
+use super::{
+    Identity, folder, lock,
+    made::Temporary,
+    meanwhile,
+    named::{self, Named},
+    rights, sync_folder,
+};
+use crate::{
+    advice::Doing,
+    error::{Error, Result, errno_of},
+    exit_codes::ExitCode,
+};
+
+const WHAT: &str = "cannot write manifest";
+const REFUSED: &str = "manifest refused";
+
+/// Most bytes of a record: what is longer is none.
+const SIZE_MAX: u64 = 1 << 20;
+
+/// Room that is held for the next record, in bytes: more than one has with the longest of names.
+const ROOM: usize = 16 << 10;
+
+/// Which file is to be a record.
+#[derive(Clone, Copy)]
+pub struct Claim<'a> {
+    /// Its name.
+    pub path: &'a Path,
+    /// What is read or written meanwhile.
+    pub taken: &'a [Identity],
+    /// Whether a person has named the file, and allowed to overwrite what it is.
+    pub force: bool,
+    /// Whether a text is such a record: nothing else is overwritten otherwise.
+    pub is_record: fn(&[u8]) -> bool,
+}
+
+/// A file that is this process's to write, until this is dropped: it is locked.
+#[derive(Debug)]
+pub struct Record {
+    path: PathBuf,
+    real: PathBuf,
+    /// What has the name.
+    held: Option<File>,
+    /// Whether that is this process's.
+    stored: bool,
+    /// Room for the next one, without a name: a dump that fills the file system leaves it.
+    room: Option<File>,
+}
+
+impl Record {
+    /// Takes a file, and changes nothing yet. Refused are: a device, a pipe, a folder; what is read
+    /// or written meanwhile; a file that is not empty and not a record, unless `force` says otherwise;
+    /// what another run writes to.
+    pub fn claim(claim: &Claim<'_>) -> Result<Self> {
+        let path = claim.path;
+        let found = named::find(WHAT, path).map_err(|error| too_long(error, path))?;
+        let mut record = Self {
+            path: path.into(),
+            real: found.real,
+            held: None,
+            stored: false,
+            room: None,
+        };
+        match found.named {
+            Named::Nothing => named::refuse_among_nodes(REFUSED, path, &record.real)?,
+            Named::File => record.held = Some(take(claim, &record.real)?),
+            _ => {
+                return Err(refused(
+                    path,
+                    Errno::EINVAL,
+                    "it is not a regular file: give another --manifest",
+                ));
+            }
+        }
+        Ok(record)
+    }
+
+    /// Its name, as it was given.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Puts `text` in place of what is there, so that a power cut leaves the one or the other: it is on
+    /// the disk when this returns. There is room for another then, unless it is the `last`.
+    pub fn store(&mut self, text: &[u8], last: bool) -> Result<()> {
+        self.try_store(text, last)
+            .map_err(|error| Error::during(Doing::Manifest, WHAT, self.path.display(), &error))
+    }
+
+    fn try_store(&mut self, text: &[u8], last: bool) -> io::Result<()> {
+        // Nothing else of this process writes now: what is given back is there.
+        self.room = None;
+        if self.held.is_none() {
+            // Before something is there that would have to be taken away again.
+            self.room = self.hold_room(last)?;
+        }
+        let first = !self.stored;
+        let (mut file, temporary) = Temporary::beside(&self.real)?;
+        file.write_all(text)?;
+        if let Some(held) = &self.held {
+            rights::copy(held, &file, &self.path).map_err(|error| error.errno)?;
+        }
+        file.sync_all()?;
+        // There are two with the name for a moment: both are this process's.
+        let _ = file.try_lock();
+        match &self.held {
+            Some(held) => match meanwhile::is_named(held, &self.real) {
+                Ok(()) => temporary.replace(&self.real)?,
+                Err(error) if error.errno == Errno::ENOENT => temporary.name(&self.real)?,
+                Err(error) => return Err(error.errno.into()),
+            },
+            None => temporary.name(&self.real)?,
+        }
+        self.held = Some(file);
+        self.stored = true;
+        sync_folder(&self.real)?;
+        if self.room.is_none() {
+            match self.hold_room(last) {
+                Ok(room) => self.room = room,
+                Err(error) if first => return Err(error),
+                Err(error) => {
+                    log::warn!("{}: no room for the next: {error}", self.path.display());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn hold_room(&self, last: bool) -> io::Result<Option<File>> {
+        if last {
+            return Ok(None);
+        }
+        let mut file = tempfile::tempfile_in(folder::of(&self.real))?;
+        let bytes = [0; 4096];
+        for _ in 0..ROOM / bytes.len() {
+            file.write_all(&bytes)?;
+        }
+        Ok(Some(file))
+    }
+
+    /// Takes the file away: it speaks of nothing. Durable when this returns.
+    pub fn remove(self) -> Result<()> {
+        match &self.held {
+            Some(held) if meanwhile::is_named(held, &self.real).is_ok() => {
+                forget(&self.path, &self.real)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Removes the record at `path`, which speaks of what is not there any more. A file that is none
+/// stays. Durable when this returns.
+pub fn remove(path: &Path, is_record: fn(&[u8]) -> bool) -> Result<()> {
+    let Ok(real) = fs::canonicalize(path) else {
+        return Ok(());
+    };
+    match fs::metadata(&real) {
+        Ok(metadata) if metadata.is_file() => {}
+        _ => return Ok(()),
+    }
+    let failed = |error: io::Error| failed_to_remove(path, errno_of(&error));
+    let file = File::open(&real).map_err(failed)?;
+    match is_record(&read(&file).map_err(failed)?) {
+        true => forget(path, &real),
+        false => {
+            log::info!("{}: it is not a manifest, and stays", path.display());
+            Ok(())
+        }
+    }
+}
+
+fn forget(path: &Path, real: &Path) -> Result<()> {
+    fs::remove_file(real)
+        .and_then(|()| sync_folder(real))
+        .map_err(|error| failed_to_remove(path, errno_of(&error)))
+}
+
+fn failed_to_remove(path: &Path, errno: Errno) -> Error {
+    Error::during(
+        Doing::Manifest,
+        "cannot remove manifest",
+        path.display(),
+        errno,
+    )
+}
+
+/// Takes a file that is there, if it may be overwritten.
+fn take(claim: &Claim<'_>, real: &Path) -> Result<File> {
+    let path = claim.path;
+    let failed = |error: io::Error| Error::during(Doing::Manifest, WHAT, path.display(), &error);
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(real)
+        .map_err(failed)?;
+    let identity = Identity::of(&file).map_err(failed)?;
+    if claim.taken.iter().any(|taken| taken.overlaps(&identity)) {
+        return Err(refused(
+            path,
+            Errno::EINVAL,
+            "it is the source, what is known of the source, or the target: give another --manifest",
+        ));
+    }
+    let text = read(&file).map_err(failed)?;
+    if !text.is_empty() && !claim.force && !(claim.is_record)(&text) {
+        return Err(refused(
+            path,
+            Errno::EEXIST,
+            "it is not a manifest: give another --manifest, to overwrite it with --force, or \
+             --no-manifest",
+        ));
+    }
+    lock::take(&file, path)?;
+    meanwhile::is_named(&file, real)?;
+    Ok(file)
+}
+
+/// What is in a file, if it is short enough to be a record; else something that is none.
+fn read(file: &File) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    file.take(SIZE_MAX + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > SIZE_MAX {
+        text.truncate(1);
+    }
+    Ok(text)
+}
+
+fn refused(path: &Path, errno: Errno, advice: &str) -> Error {
+    Error::new(ExitCode::Target, REFUSED, path.display(), errno, advice)
+}
+
+fn too_long(error: Error, path: &Path) -> Error {
+    match error.errno {
+        Errno::ENAMETOOLONG => refused(
+            path,
+            error.errno,
+            "its name is too long: give --manifest PATH, or --no-manifest",
+        ),
+        _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_record(text: &[u8]) -> bool {
+        text.starts_with(b"record")
+    }
+
+    fn claim(path: &Path, force: bool) -> Result<Record> {
+        Record::claim(&Claim {
+            path,
+            taken: &[],
+            force,
+            is_record,
+        })
+    }
+
+    #[test]
+    fn one_follows_the_other_and_nothing_else_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        let mut record = claim(&path, false).unwrap();
+        assert!(!path.exists(), "nothing is made by a claim");
+        for (text, last) in [
+            ("record 1", false),
+            ("record 22", false),
+            ("record 3", true),
+        ] {
+            record.store(text.as_bytes(), last).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+            assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+            assert_eq!(claim(&path, true).unwrap_err().errno, Errno::EBUSY);
+        }
+        record.remove().unwrap();
+        assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+    }
+
+    #[test]
+    fn of_two_that_begin_at_once_one_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        let (mut one, mut two) = (claim(&path, false).unwrap(), claim(&path, false).unwrap());
+        one.store(b"record 1", false).unwrap();
+        assert_eq!(
+            two.store(b"record 2", false).unwrap_err().errno,
+            Errno::EEXIST
+        );
+        assert_eq!(fs::read(&path).unwrap(), b"record 1");
+    }
+
+    #[test]
+    fn what_is_not_a_record_stays_unless_it_was_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        for text in ["other", "recor", &"record".repeat(1 << 18)] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(claim(&path, false).unwrap_err().errno, Errno::EEXIST);
+            remove(&path, is_record).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+            claim(&path, true).unwrap();
+        }
+        for text in ["record 1", ""] {
+            fs::write(&path, text).unwrap();
+            claim(&path, false).unwrap();
+        }
+    }
+
+    #[test]
+    fn one_that_another_has_replaced_is_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        let mut record = claim(&path, false).unwrap();
+        record.store(b"record 1", false).unwrap();
+        fs::write(folder.path().join("b"), "other").unwrap();
+        fs::rename(folder.path().join("b"), &path).unwrap();
+        assert_eq!(
+            record.store(b"record 2", true).unwrap_err().errno,
+            Errno::ESTALE
+        );
+        assert_eq!(fs::read(&path).unwrap(), b"other");
+        fs::remove_file(&path).unwrap();
+        record.store(b"record 2", true).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"record 2");
+    }
+
+    #[test]
+    fn nodes_and_links_to_nothing_are_refused_and_links_to_files_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::os::unix::fs::symlink("none", path("dangling")).unwrap();
+        std::os::unix::fs::symlink("file", path("link")).unwrap();
+        nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for name in ["/dev/null", "dangling", "pipe", "."] {
+            let path = folder.path().join(name);
+            assert!(claim(&path, true).is_err(), "{name}");
+        }
+        fs::write(path("file"), "").unwrap();
+        claim(&path("link"), false)
+            .unwrap()
+            .store(b"record", true)
+            .unwrap();
+        assert_eq!(fs::read(path("file")).unwrap(), b"record");
+        assert!(path("link").is_symlink());
+    }
+}
