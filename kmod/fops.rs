@@ -17,6 +17,7 @@ use kernel::{
         _IOWR, //
     },
     iov::IovIterDest,
+    mm::virt::VmaNew,
     new_mutex,
     page::PAGE_SIZE,
     prelude::*,
@@ -24,10 +25,6 @@ use kernel::{
         poll::PollTable,
         Arc,
         Mutex, //
-    },
-    transmute::{
-        AsBytes,
-        FromBytes, //
     },
     uaccess::{
         UserPtr,
@@ -37,12 +34,22 @@ use kernel::{
 
 use crate::{
     abi,
-    dma::Owner,
-    ffi,
+    abstractions::{
+        chardev::FileOperations,
+        dma::Owner,
+        file::{
+            opened_for_reading,
+            opened_for_writing, //
+        },
+        kiocb::Direction,
+        mmap,
+        task,
+        uring::Command, //
+    },
     region::Region,
     snapshot::Snapshot,
-    target::Direction,
     transfer::Transfer,
+    uring,
     watchers::Watchers, //
 };
 
@@ -56,7 +63,7 @@ const SNAPSHOT_STATUS: u32 =
     _IOR::<abi::SnapshotStatus>(abi::IOC_TYPE as u32, abi::IOC_SNAPSHOT_STATUS as u32);
 
 /// An open node.
-#[pin_data(PinnedDrop)]
+#[pin_data]
 pub(crate) struct OpenRegion {
     region: Arc<Region>,
     #[pin]
@@ -80,16 +87,41 @@ impl State {
     }
 }
 
-impl OpenRegion {
-    pub(crate) fn region(&self) -> &Region {
-        &self.region
+impl FileOperations for OpenRegion {
+    type Device = Arc<Region>;
+
+    fn open(region: &Arc<Region>, file: &LocalFile) -> Result<Pin<KBox<Self>>> {
+        open(region.clone(), file)
+    }
+
+    fn size(&self) -> u64 {
+        self.region.memory().size()
+    }
+
+    fn read(&self, position: &mut bindings::loff_t, iter: &mut IovIterDest<'_>) -> Result<usize> {
+        read(&self.region, position, iter)
+    }
+
+    fn mmap(&self, vma: &VmaNew) -> Result {
+        mmap::map(&self.region, vma)
+    }
+
+    fn poll(&self, file: &File, table: PollTable<'_>) -> u32 {
+        poll(self, file, table)
+    }
+
+    fn ioctl(&self, file: &LocalFile, command: u32, argument: usize) -> Result {
+        ioctl(self, file, command, argument)
+    }
+
+    fn uring_cmd(&self, file: &LocalFile, command: &Command<'_>) -> Result {
+        uring::run(&self.region, file, command)
     }
 }
 
-#[pinned_drop]
-impl PinnedDrop for OpenRegion {
-    fn drop(self: Pin<&mut Self>) {
-        if let Some(snapshot) = &self.state.lock().snapshot {
+impl Drop for State {
+    fn drop(&mut self) {
+        if let Some(snapshot) = &self.snapshot {
             snapshot.stop();
         }
     }
@@ -97,16 +129,8 @@ impl PinnedDrop for OpenRegion {
 
 /// Who may open a region: as for `/dev/mem`, `CAP_SYS_RAWIO` and no integrity lockdown (`EPERM`). A
 /// region that is not writable cannot be opened for writing (`EACCES`).
-pub(crate) fn open(region: Arc<Region>, file: &LocalFile) -> Result<Pin<KBox<OpenRegion>>> {
-    // SAFETY: Both may be called by any process at any time.
-    unsafe {
-        if !bindings::capable(bindings::CAP_SYS_RAWIO as i32) {
-            return Err(EPERM);
-        }
-        kernel::error::to_result(ffi::security_locked_down(
-            bindings::lockdown_reason_LOCKDOWN_DEV_MEM,
-        ))?;
-    }
+fn open(region: Arc<Region>, file: &LocalFile) -> Result<Pin<KBox<OpenRegion>>> {
+    task::may_reach_raw_memory()?;
     if opened_for_writing(file) && !region.writable() {
         return Err(EACCES);
     }
@@ -120,7 +144,7 @@ pub(crate) fn open(region: Arc<Region>, file: &LocalFile) -> Result<Pin<KBox<Ope
 }
 
 /// `POLLIN` once a snapshot that was started has ended; `POLLERR` when there is no memory to wait in.
-pub(crate) fn poll(open: &OpenRegion, file: &File, table: PollTable<'_>) -> u32 {
+fn poll(open: &OpenRegion, file: &File, table: PollTable<'_>) -> u32 {
     let Ok(watchers) = open.state.lock().watchers() else {
         return bindings::POLLERR;
     };
@@ -133,22 +157,9 @@ pub(crate) fn poll(open: &OpenRegion, file: &File, table: PollTable<'_>) -> u32 
     }
 }
 
-pub(crate) fn opened_for_reading(file: &LocalFile) -> bool {
-    mode(file) & ffi::RESMEM_FMODE_READ != 0
-}
-
-fn opened_for_writing(file: &LocalFile) -> bool {
-    mode(file) & ffi::RESMEM_FMODE_WRITE != 0
-}
-
-fn mode(file: &LocalFile) -> u32 {
-    // SAFETY: The mode of a file is set once, at open.
-    unsafe { (*file.as_ptr()).f_mode }
-}
-
 /// Copies from `position` on: for a small look, not for a dump. A process that is killed
 /// does not wait for the end. `EFAULT` when nothing could be copied.
-pub(crate) fn read(
+fn read(
     region: &Region,
     position: &mut bindings::loff_t,
     iter: &mut IovIterDest<'_>,
@@ -166,8 +177,7 @@ pub(crate) fn read(
         let done = iter.copy_to_iter(buffer);
         copied += done;
         offset += done as u64;
-        // SAFETY: May be asked at any time.
-        if done < bytes || unsafe { ffi::resmem_fatal_signal_pending() } {
+        if done < bytes || task::is_being_killed() {
             break;
         }
     }
@@ -179,8 +189,8 @@ pub(crate) fn read(
 }
 
 /// `ENOTTY` for an unknown command; see [`abi`] for the known ones.
-pub(crate) fn ioctl(open: &OpenRegion, file: &LocalFile, command: u32, argument: usize) -> Result {
-    let region = open.region();
+fn ioctl(open: &OpenRegion, file: &LocalFile, command: u32, argument: usize) -> Result {
+    let region = &*open.region;
     let argument = UserPtr::from_addr(argument);
     match command {
         INFO => UserSlice::new(argument, size_of::<abi::RegionInfo>())
@@ -248,8 +258,7 @@ fn transfer(region: &Region, argument: UserPtr, direction: Direction) -> Result 
         UserSlice::new(argument, size_of::<abi::Transfer>()).reader_writer();
     let mut answer = reader.read::<abi::Transfer>()?;
     let outcome = Transfer::new(region, &answer, direction)?.run();
-    // SAFETY: May be asked at any time.
-    if outcome.error.is_some() && unsafe { ffi::resmem_fatal_signal_pending() } {
+    if outcome.error.is_some() && task::is_being_killed() {
         // The process will not read the answer.
         let (label, moved) = (region.label(), outcome.moved);
         pr_notice!(
@@ -270,16 +279,3 @@ fn transfer(region: &Region, argument: UserPtr, direction: Direction) -> Result 
         _ => Ok(()),
     }
 }
-
-// SAFETY: Integers and arrays of integers: every bit pattern is a value.
-unsafe impl FromBytes for abi::Transfer {}
-// SAFETY: As above.
-unsafe impl FromBytes for abi::Snapshot {}
-// SAFETY: As above.
-unsafe impl FromBytes for abi::RegionSync {}
-// SAFETY: `repr(C)`, and abi.rs asserts offsets and size that leave no room for padding.
-unsafe impl AsBytes for abi::Transfer {}
-// SAFETY: As above.
-unsafe impl AsBytes for abi::RegionInfo {}
-// SAFETY: As above.
-unsafe impl AsBytes for abi::SnapshotStatus {}

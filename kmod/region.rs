@@ -18,11 +18,13 @@ use kernel::{
 
 use crate::{
     abi,
-    dma::{
-        Mapping,
-        Owner, //
+    abstractions::{
+        dma::{
+            Mapping,
+            Owner, //
+        },
+        memory::Memory, //
     },
-    memory::Memory,
     range, //
 };
 

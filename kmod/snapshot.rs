@@ -8,7 +8,6 @@
 //! region's lock, and never that of an open file: who holds that may wait for the worker.
 
 use kernel::{
-    bindings,
     impl_has_work,
     new_mutex,
     new_work,
@@ -18,7 +17,6 @@ use kernel::{
         Mutex, //
     },
     workqueue::{
-        Queue,
         Work,
         WorkItem, //
     }, //
@@ -26,10 +24,13 @@ use kernel::{
 
 use crate::{
     abi,
-    dma::Owner,
-    eventfd::EventFd,
+    abstractions::{
+        dma::Owner,
+        eventfd::EventFd,
+        pinned::PinnedBuffer,
+        worker, //
+    },
     job::Job,
-    pinned::PinnedBuffer,
     range,
     region::Region,
     watchers::Watchers, //
@@ -84,9 +85,7 @@ impl Snapshot {
             }),
             GFP_KERNEL,
         )?;
-        // SAFETY: A C global, set at boot, never freed.
-        let queue = unsafe { Queue::from_raw(bindings::system_dfl_wq) };
-        let _ = queue.enqueue(snapshot.clone());
+        worker::start(snapshot.clone());
         Ok(snapshot)
     }
 
@@ -114,8 +113,7 @@ impl Snapshot {
     /// be unloaded after that. Sleeps.
     pub(crate) fn stop(&self) {
         self.job.cancel();
-        // SAFETY: `work` was initialised and queued by `start`, and stays while we are borrowed.
-        unsafe { bindings::flush_work(Work::raw_get(&raw const self.work)) };
+        worker::flush(self);
     }
 
     fn fill(&self, buffer: &PinnedBuffer) -> Result {
@@ -127,10 +125,7 @@ impl Snapshot {
                 return Err(ECANCELED);
             }
             let from = self.region_offset + at as u64;
-            at += buffer.with_piece(at, |to, length| {
-                // SAFETY: `to` is valid for `length` bytes.
-                unsafe { self.region.memory().copy_out_raw(from, to, length) }
-            })?;
+            at += buffer.fill(at, self.region.memory(), from)?;
             self.job.advance(at);
         }
         Ok(())

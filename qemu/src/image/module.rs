@@ -51,20 +51,28 @@ pub fn build(
     Ok(folder.join(format!("{name}.ko")))
 }
 
-/// Brings the copy up to date: files that did not change keep their time, so that only what changed
-/// is compiled; files that went are removed.
+/// Brings the copy up to date, subfolders included: files that did not change keep their time, so that only
+/// what changed is compiled; files that went are removed.
 pub fn copy_sources(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(to)? {
         let entry = entry?;
         let name = entry.file_name();
-        if is_source(&name.to_string_lossy()) && !from.join(&name).exists() {
+        if entry.file_type()?.is_dir() {
+            if !from.join(&name).is_dir() {
+                fs::remove_dir_all(entry.path())?;
+            }
+        } else if is_source(&name.to_string_lossy()) && !from.join(&name).exists() {
             fs::remove_file(entry.path())?;
         }
     }
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_sources(&entry.path(), &target)?;
+            continue;
+        }
         if !is_source(&entry.file_name().to_string_lossy()) {
             continue;
         }

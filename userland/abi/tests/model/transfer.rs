@@ -7,7 +7,8 @@ use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 
 use crate::check;
-use crate::inflight::{Flight, Outcome, Requests, finish, wait};
+use crate::inflight::{Flight, Outcome, Requests};
+use crate::landing::{finish, wait};
 use crate::sync::{Completion, HandOver};
 
 /// Bytes of a request.

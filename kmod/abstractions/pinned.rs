@@ -18,6 +18,9 @@ use kernel::{
     prelude::*, //
 };
 
+use super::memory::Memory;
+use crate::range;
+
 /// Pages of a user's buffer.
 ///
 /// # Invariants
@@ -39,8 +42,7 @@ impl PinnedBuffer {
     ///
     /// Sleeps. Errors: `EFAULT` what is not writable memory, `EINVAL` an empty or impossible range.
     pub(crate) fn new(address: u64, length: u64) -> Result<Self> {
-        let (start, count) =
-            crate::range::frames(address, length, PAGE_SHIFT as u32).ok_or(EINVAL)?;
+        let (start, count) = range::frames(address, length, PAGE_SHIFT as u32).ok_or(EINVAL)?;
         let mut buffer = Self {
             pages: KVVec::with_capacity(count, GFP_KERNEL)?,
             first: address as usize % PAGE_SIZE,
@@ -79,25 +81,25 @@ impl PinnedBuffer {
         self.length
     }
 
-    /// Hands `fill` the bytes from `offset` on to the end of their page, as a pointer that is valid
-    /// for writes of the length given with it. The process may use them meanwhile.
+    /// Copies from byte `from` of `memory` to the bytes from `offset` on, as far as their page goes. The
+    /// process may use them meanwhile.
     ///
-    /// May sleep if `fill` does. `EINVAL` beyond the end. Returns the number of bytes.
-    pub(crate) fn with_piece(
-        &self,
-        offset: usize,
-        fill: impl FnOnce(*mut u8, usize) -> Result,
-    ) -> Result<usize> {
+    /// May sleep. `EINVAL` beyond the end; otherwise errors are those of [`Memory::copy_out`]. Returns the number
+    /// of bytes.
+    pub(crate) fn fill(&self, offset: usize, memory: &Memory, from: u64) -> Result<usize> {
         let left = self.length.checked_sub(offset).ok_or(EINVAL)?;
         let at = self.first + offset;
         let page = *self.pages.get(at >> PAGE_SHIFT).ok_or(EINVAL)?;
         let within = at % PAGE_SIZE;
         let bytes = left.min(PAGE_SIZE - within);
         // SAFETY: The page is pinned by the type invariants; it is unmapped below, in the order of
-        // the mappings, `fill` having none of ours.
+        // the mappings: those that copying makes are gone then.
         let mapped = unsafe { bindings::kmap_local_page(page) };
-        // SAFETY: `within` is less than a page.
-        let result = fill(unsafe { mapped.cast::<u8>().add(within) }, bytes);
+        // SAFETY: `within` is less than a page, and `bytes` are left of it from there on.
+        let result = unsafe {
+            let to = mapped.cast::<u8>().add(within);
+            memory.copy_out_raw(from, to, bytes)
+        };
         // SAFETY: Mapped above.
         unsafe { bindings::kunmap_local(mapped) };
         result.map(|()| bytes)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What [`crate::inflight`] and [`crate::job`] share between contexts, made of the kernel's own.
+//! What [`super::landing`] and [`crate::job`] share between contexts, made of the kernel's own.
 //!
 //! Their test on the host has a file of the same name, made of a model checker's.
 
