@@ -64,11 +64,6 @@ struct page *resmem_kmalloc_to_page(const void *address)
 	return virt_to_page(address);
 }
 
-void resmem_kiocb_end_write(struct kiocb *iocb)
-{
-	kiocb_end_write(iocb);
-}
-
 void resmem_notify(struct file *file, bool modified)
 {
 	if (modified)
@@ -187,16 +182,11 @@ void resmem_uring_argument(const struct io_uring_cmd *cmd, u64 *words)
 	words[1] = READ_ONCE(shared->words[1]);
 }
 
-static void resmem_uring_release(void *file)
-{
-	fput(file);
-}
-
 int resmem_uring_register(struct io_uring_cmd *cmd, const struct bio_vec *bvec, unsigned int index,
 			  unsigned int issue_flags)
 {
 	struct file *file = get_file(cmd->file);
-	int ret = io_buffer_register_bvec(cmd, bvec, 1, resmem_uring_release, file,
+	int ret = io_buffer_register_bvec(cmd, bvec, 1, resmem_buffer_released, file,
 					  1 << ITER_SOURCE, index, issue_flags);
 
 	if (ret)

@@ -27,7 +27,11 @@ struct page *resmem_frame_to_page(unsigned long pfn);
 
 struct page *resmem_kmalloc_to_page(const void *address);
 
-void resmem_kiocb_end_write(struct kiocb *iocb);
+/* Callbacks of requests, and of io_uring: see leave.c. */
+void resmem_kiocb_written(struct kiocb *iocb, long ret);
+void resmem_kiocb_read(struct kiocb *iocb, long ret);
+void resmem_buffer_released(void *file);
+
 void resmem_notify(struct file *file, bool modified);
 
 void *resmem_eventfd_get(int fd);

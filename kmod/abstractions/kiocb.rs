@@ -66,8 +66,7 @@ pub(crate) struct Place<'a> {
 ///
 /// # Invariants
 ///
-/// - While `file` is `Some`, a request is in flight: the block layer may read `bvec` and, if that
-///   points there, use `bounce`, and `finish` will be called exactly once with a pointer to `kiocb`;
+/// - While `file` is `Some`, a request is in flight: the block layer may read `bvec` and, XX
 ///   until then nobody else touches `kiocb`, `bvec`, `bounce` or `result`.
 /// - While `file` is `None`, nothing outside this slot refers to it.
 #[pin_data(PinnedDrop)]
@@ -156,12 +155,12 @@ impl Request {
                     flags |= ffi::RESMEM_IOCB_DSYNC;
                 }
                 (
-                    finish_dump as unsafe extern "C" fn(_, _),
+                    ffi::resmem_kiocb_written as unsafe extern "C" fn(_, _),
                     bindings::ITER_SOURCE,
                 )
             }
             Direction::Load => (
-                finish_load as unsafe extern "C" fn(_, _),
+                ffi::resmem_kiocb_read as unsafe extern "C" fn(_, _),
                 bindings::ITER_DEST,
             ),
         };
@@ -206,7 +205,7 @@ impl Request {
         if !queued {
             // SAFETY: The request was not queued, so the callback is not called for it, and we
             // take its place.
-            unsafe { finish(kiocb, ret) };
+            unsafe { landing::leave(&this.result, &this.done, ret) }.complete();
         }
         Ok(())
     }
@@ -232,7 +231,7 @@ impl Request {
             // SAFETY: We hold a reference to the file.
             unsafe { ffi::resmem_notify(file.as_ptr(), direction == Direction::Dump) };
         }
-        // INVARIANT: `finish` has run, nothing refers to the slot any more.
+        // INVARIANT: The request has ended, nothing refers to the slot any more.
         *this.file = None;
         let result = usize::try_from(ret).map_err(|_| Error::from_errno(ret as i32));
         Ok((result, this.bounce))
@@ -248,40 +247,22 @@ impl PinnedDrop for Request {
     }
 }
 
-/// `ki_complete` of a dump.
+/// Leaves the result of the request whose `ki_complete` was called, and returns the completion of its
+/// waiter: completing that is the caller's last act, in `leave.c`. Any context.
 ///
 /// # Safety
 ///
-/// Called by the file's `write_iter`, once, for a `kiocb` that [`Request::submit`] queued.
-unsafe extern "C" fn finish_dump(kiocb: *mut bindings::kiocb, ret: c_long) {
-    // SAFETY: `vfs_iocb_iter_write()` took write access to the superblock and leaves it to us to
-    // end that for a request that was queued.
-    unsafe { ffi::resmem_kiocb_end_write(kiocb) };
-    // SAFETY: By our own requirements.
-    unsafe { finish(kiocb, ret) };
-}
-
-/// `ki_complete` of a load.
-///
-/// # Safety
-///
-/// Called by the file's `read_iter`, once, for a `kiocb` that [`Request::submit`] queued.
-unsafe extern "C" fn finish_load(kiocb: *mut bindings::kiocb, ret: c_long) {
-    // SAFETY: By our own requirements.
-    unsafe { finish(kiocb, ret) };
-}
-
-/// Ends a request: stores its result and wakes the waiter. Any context.
-///
-/// # Safety
-///
-/// `kiocb` is that of a [`Request`] in flight, and this is the one call that ends it.
-unsafe fn finish(kiocb: *mut bindings::kiocb, ret: isize) {
+/// Called once for a `kiocb` that [`Request::submit`] handed out, when the request has ended.
+#[no_mangle]
+unsafe extern "C" fn resmem_request_landed(
+    kiocb: *mut bindings::kiocb,
+    ret: c_long,
+) -> *mut bindings::completion {
     // SAFETY: `kiocb` is the field of a `Request`, which stays where it is while in flight. Only
     // fields of which the type invariants say that they are ours now are touched, and both may
-    // change or go away behind a reference.
+    // change or go away behind a reference once the completion is completed, and not before.
     unsafe {
         let request = kernel::container_of!(Opaque::cast_from(kiocb), Request, kiocb);
-        landing::finish(&(*request).result, &(*request).done, ret);
+        landing::leave(&(*request).result, &(*request).done, ret).as_raw()
     }
 }

@@ -5,30 +5,34 @@
 //! Plain `core` code: included by the module, and by a test of the `resmem-abi` crate that has stand-ins
 //! for `super::sync` and tries every interleaving of submitter, callbacks and a signal.
 //!
-//! No lock is taken here. [`finish`] may run in interrupt context.
+//! No lock is taken here. [`leave`] may run in interrupt context.
 
 use super::sync::{
     Completion,
     HandOver, //
 };
 
-/// Ends the request of a slot: leaves its result and wakes the waiter. Any context.
+/// Ends the request of a slot: leaves its result, and returns what the caller is to complete, as the last
+/// that it does with the slot, which may be gone before that returns. Any context.
 ///
 /// # Safety
 ///
-/// The request is in flight, and this is the one call that ends it. The slot may be used for
-/// something else, or be gone, before it returns.
-pub(crate) unsafe fn finish(result: &HandOver<isize>, done: &Completion, value: isize) {
-    // SAFETY: The waiter keeps off until `done` says so, which is the last access.
+/// The request is in flight, and this is the one call that ends it.
+pub(crate) unsafe fn leave<'a>(
+    result: &HandOver<isize>,
+    done: &'a Completion,
+    value: isize,
+) -> &'a Completion {
+    // SAFETY: The waiter keeps off until `done` is completed, which follows.
     unsafe { result.set(value) };
-    done.complete();
+    done
 }
 
 /// Waits for the request of a slot. Sleeps. `None` when `interruptible` and a signal came first.
 ///
 /// # Safety
 ///
-/// A request is in flight that [`finish`] ends, and nobody else waits for it.
+/// A request is in flight that [`leave`] ends, and nothing else waits for it.
 pub(crate) unsafe fn wait(
     result: &HandOver<isize>,
     done: &Completion,
@@ -37,6 +41,6 @@ pub(crate) unsafe fn wait(
     if !done.wait(interruptible) {
         return None;
     }
-    // SAFETY: `finish` has run, which set it first.
+    // SAFETY: `leave` has run, which set it first.
     Some(unsafe { result.get() })
 }

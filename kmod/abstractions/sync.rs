@@ -48,6 +48,11 @@ impl Completion {
         })
     }
 
+    /// What C code completes.
+    pub(crate) fn as_raw(&self) -> *mut bindings::completion {
+        self.inner.get()
+    }
+
     /// Any context. The completion may be gone before this returns.
     pub(crate) fn complete(&self) {
         // SAFETY: Initialised by `new`; the waiter cannot go on before the last access.

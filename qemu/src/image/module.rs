@@ -90,6 +90,7 @@ fn is_source(name: &str) -> bool {
         || (name.ends_with(".rs") && name != "helpers.rs")
         || (name.ends_with(".c") && !name.ends_with(".mod.c"))
         || name.ends_with(".h")
+        || name.ends_with(".awk")
 }
 
 /// The kernel's own rustfmt settings and its clippy on the module; warnings are errors.
@@ -125,4 +126,56 @@ pub fn lint(builder: &Builder<'_>) -> Result<()> {
     )?;
     step.done();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+
+    /// What the module's build says of a disassembly of its callbacks: `Err` with its words for refused.
+    fn judge(disassembly: &str) -> Result<(), String> {
+        let script = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../kmod/abstractions/leave.awk"
+        );
+        let mut awk = Command::new("awk")
+            .args(["-f", script])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        awk.stdin
+            .take()
+            .unwrap()
+            .write_all(disassembly.as_bytes())
+            .unwrap();
+        let output = awk.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        output.status.success().then_some(()).ok_or(said)
+    }
+
+    const FPUT: &str = "000000e4 <released>:\n  e4:\t48 00 00 00 \tb       e4 <released>\n\t\t\te4: R_PPC_REL24\tfput\n";
+
+    #[test]
+    fn a_callback_that_jumps_out_of_the_module_passes() {
+        let jump = "00000000 <read>:\n  e0:\t48 00 00 00 \tb       e0 <read+0x1c>\n\t\t\te0: R_PPC_REL24\tcomplete\n";
+        assert_eq!(judge(&format!("{jump}{FPUT}")), Ok(()));
+    }
+
+    #[test]
+    fn a_callback_that_calls_and_returns_is_refused() {
+        let call = "00000000 <read>:\n  e0:\t48 00 00 01 \tbl      e0 <read+0x1c>\n\t\t\te0: R_PPC_REL24\tcomplete\n";
+        let said = judge(&format!("{call}{FPUT}")).unwrap_err();
+        assert!(said.contains("<read>: calls complete() by bl"), "{said}");
+        let returns = format!("{FPUT}  e8:\t4e 80 00 20 \tblr\n");
+        let said = judge(&returns).unwrap_err();
+        assert!(said.contains("<released>: returns"), "{said}");
+    }
+
+    #[test]
+    fn a_disassembly_without_callbacks_is_refused() {
+        let said = judge("").unwrap_err();
+        assert!(said.contains("nothing jumps to complete()"), "{said}");
+    }
 }
