@@ -12,16 +12,15 @@
 use core::marker::PhantomPinned;
 
 use kernel::{
-    alloc::flags::GFP_KERNEL,
     bindings,
     fs::LocalFile,
-    page::PAGE_SIZE,
     prelude::*,
     sync::aref::ARef,
     types::Opaque, //
 };
 
 use super::{
+    block::Block,
     bvec::Span,
     ffi,
     landing,
@@ -31,7 +30,7 @@ use super::{
     }, //
 };
 
-/// Bytes of a bounce buffer: what `kmalloc()` still has without trouble.
+/// Bytes of a bounce buffer: what the page allocator still has without trouble.
 pub(crate) const BOUNCE: u32 = 32 << 10;
 
 /// Which way the bytes go.
@@ -80,7 +79,7 @@ pub(crate) struct Request {
     #[pin]
     result: HandOver<isize>,
     file: Option<ARef<LocalFile>>,
-    bounce: KVec<u8>,
+    bounce: Option<Block>,
     /// Of a request that the file did not end at once: which way.
     queued: Option<Direction>,
     #[pin]
@@ -96,13 +95,13 @@ impl Request {
             done <- Completion::new(),
             result: HandOver::new(0),
             file: None,
-            bounce: KVec::new(),
+            bounce: None,
             queued: None,
             _pin: PhantomPinned,
         })
     }
 
-    /// The first `length` bytes of the slot's own memory, at most [`BOUNCE`].
+    /// The first `length` bytes of the slot's own memory, at most [`BOUNCE`]: what they were last used for.
     ///
     /// May sleep. Errors: `EBUSY` when a request is in flight, `EINVAL` for more than there are, `ENOMEM`.
     pub(crate) fn buffer(self: Pin<&mut Self>, length: usize) -> Result<&mut [u8]> {
@@ -110,36 +109,29 @@ impl Request {
         if this.file.is_some() {
             return Err(EBUSY);
         }
-        if length > BOUNCE as usize {
-            return Err(EINVAL);
-        }
-        if this.bounce.capacity() == 0 {
-            *this.bounce = KVec::with_capacity(BOUNCE as usize, GFP_KERNEL)?;
-        }
-        this.bounce.resize(length, 0, GFP_KERNEL)?;
-        Ok(this.bounce)
+        let bounce = match this.bounce {
+            Some(bounce) => bounce,
+            None => this.bounce.insert(Block::new(BOUNCE as usize)?),
+        };
+        bounce.bytes_mut().get_mut(..length).ok_or(EINVAL)
     }
 
     /// Starts moving `bytes` to (from) `place`.
     ///
     /// May sleep until the block layer has room. The result, an error included, is what
     /// [`Self::wait`] returns. Errors: `EBUSY` when a request is in flight, `EINVAL` for more bytes than
-    /// [`Self::buffer`] was asked for.
+    /// the buffer has, or before [`Self::buffer`] was asked for.
     pub(crate) fn submit(self: Pin<&mut Self>, bytes: Bytes<'_>, place: Place<'_>) -> Result {
         let this = self.project();
         if this.file.is_some() {
             return Err(EBUSY);
         }
-        let vector = match bytes {
-            Bytes::Region(span) => span.as_bvec(),
-            Bytes::Buffer(length) if length as usize <= this.bounce.len() => bindings::bio_vec {
-                // SAFETY: Memory of `kmalloc()`, contiguous, and aligned to its size as that is a power
-                // of two.
-                bv_page: unsafe { ffi::resmem_kmalloc_to_page(this.bounce.as_ptr().cast()) },
-                bv_len: length,
-                bv_offset: (this.bounce.as_ptr().addr() % PAGE_SIZE) as u32,
-            },
-            Bytes::Buffer(_) => return Err(EINVAL),
+        let vector = match (bytes, &*this.bounce) {
+            (Bytes::Region(span), _) => span.as_bvec(),
+            (Bytes::Buffer(length), Some(bounce)) if length as usize <= bounce.len() => {
+                bounce.as_bvec(length)
+            }
+            (Bytes::Buffer(_), _) => return Err(EINVAL),
         };
 
         let file: ARef<LocalFile> = place.file.into();
@@ -233,8 +225,7 @@ impl Request {
         }
         // INVARIANT: The request has ended, nothing refers to the slot any more.
         *this.file = None;
-        let result = usize::try_from(ret).map_err(|_| Error::from_errno(ret as i32));
-        Ok((result, this.bounce))
+        Ok((outcome(ret), this.bounce.as_ref().map_or(&[], Block::bytes)))
     }
 }
 
@@ -264,5 +255,33 @@ unsafe extern "C" fn resmem_request_landed(
     unsafe {
         let request = kernel::container_of!(Opaque::cast_from(kiocb), Request, kiocb);
         landing::leave(&(*request).result, &(*request).done, ret).as_raw()
+    }
+}
+
+/// What `write_iter` or `read_iter` returned, without the errors that user space does not know: a call that was
+/// interrupted cannot be restarted by the system call, of which it was a part.
+fn outcome(ret: isize) -> Result<usize> {
+    const FIRST_INTERNAL: i32 = 512;
+    usize::try_from(ret).map_err(|_| {
+        let error = Error::from_errno(ret as i32);
+        match error {
+            ERESTARTSYS | ERESTARTNOINTR | ERESTARTNOHAND | ERESTART_RESTARTBLOCK => EINTR,
+            _ if error.to_errno() <= -FIRST_INTERNAL => EIO,
+            _ => error,
+        }
+    })
+}
+
+#[kunit_tests(resmem_kiocb)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_returns_is_bytes_or_an_error_of_user_space() {
+        assert_eq!(outcome(4096), Ok(4096));
+        assert_eq!(outcome(-28), Err(ENOSPC));
+        assert_eq!(outcome(-512), Err(EINTR));
+        assert_eq!(outcome(-516), Err(EINTR));
+        assert_eq!(outcome(-524), Err(EIO));
     }
 }

@@ -6,6 +6,7 @@
 //! that the crate could take: a type with stated invariants that is safe to use. Files outside of this
 //! folder cannot have unsafe code: `resmem_main.rs` has the compiler forbid it.
 
+mod block;
 pub(crate) mod bvec;
 mod bytes;
 pub(crate) mod chardev;
