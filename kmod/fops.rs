@@ -2,8 +2,8 @@
 
 //! What a user can do with an open `/dev/resmem/<label>`.
 //!
-//! Lock order: `OpenRegion::state`, then whatever pinning a process's memory takes (`mmap_lock`
-//! and below), the end of a snapshot's worker, and what that takes (`Region::mapping`).
+//! Lock order: `OpenRegion::state` is taken alone, and for a moment: every process that has the descriptor may
+//! want it, for `poll` above all.
 
 use kernel::{
     bindings,
@@ -73,17 +73,27 @@ pub(crate) struct OpenRegion {
 /// What an open node gets when it is asked for.
 #[derive(Default)]
 struct State {
+    /// The last that was started.
     snapshot: Option<Arc<Snapshot>>,
+    /// A thread is about to start one.
+    starting: bool,
     watchers: Option<Arc<Watchers>>,
 }
 
-impl State {
-    /// One queue, as long as the file is open.
-    fn watchers(&mut self) -> Result<Arc<Watchers>> {
-        match &self.watchers {
-            Some(watchers) => Ok(watchers.clone()),
-            None => Ok(self.watchers.insert(Watchers::new()?).clone()),
+impl OpenRegion {
+    /// One queue, as long as the file is open. May sleep.
+    fn watchers(&self) -> Result<Arc<Watchers>> {
+        if let Some(watchers) = &self.state.lock().watchers {
+            return Ok(watchers.clone());
         }
+        let new = Watchers::new()?;
+        let mut state = self.state.lock();
+        if let Some(watchers) = state.watchers.clone() {
+            // Another thread was faster. `new` is dropped without the lock, which is declared after it.
+            return Ok(watchers);
+        }
+        state.watchers = Some(new.clone());
+        Ok(new)
     }
 }
 
@@ -145,7 +155,7 @@ fn open(region: Arc<Region>, file: &LocalFile) -> Result<Pin<KBox<OpenRegion>>> 
 
 /// `POLLIN` once a snapshot that was started has ended; `POLLERR` when there is no memory to wait in.
 fn poll(open: &OpenRegion, file: &File, table: PollTable<'_>) -> u32 {
-    let Ok(watchers) = open.state.lock().watchers() else {
+    let Ok(watchers) = open.watchers() else {
         return bindings::POLLERR;
     };
     table.register_wait(file, &watchers.queue);
@@ -240,16 +250,31 @@ fn ioctl(open: &OpenRegion, file: &LocalFile, command: u32, argument: usize) -> 
 }
 
 fn start_snapshot(open: &OpenRegion, asked: &abi::Snapshot) -> Result {
-    let mut state = open.state.lock();
-    if let Some(last) = &state.snapshot {
-        if !last.has_ended() {
+    {
+        let mut state = open.state.lock();
+        let running = |last: &Arc<Snapshot>| !last.has_ended();
+        if state.starting || state.snapshot.as_ref().is_some_and(running) {
             return Err(EBUSY);
         }
-        // It is nobody's after this, and must have left the module's code before the file is closed.
+        state.starting = true;
+    }
+    // Not with the lock held: what the process has mapped there may take its time to come, and others poll.
+    let new = open
+        .watchers()
+        .and_then(|watchers| Snapshot::new(&open.region, watchers, asked));
+    let last = {
+        let mut state = open.state.lock();
+        state.starting = false;
+        let new = new?;
+        // Not before others see it: of what ends before that, no poll would be told. Does not sleep.
+        new.start();
+        state.snapshot.replace(new)
+    };
+    if let Some(last) = last {
+        // It has ended, and is nobody's after this: it must have left the module's code before the file is
+        // closed.
         last.stop();
     }
-    let watchers = state.watchers()?;
-    state.snapshot = Some(Snapshot::start(&open.region, watchers, asked)?);
     Ok(())
 }
 
@@ -258,7 +283,7 @@ fn transfer(region: &Region, argument: UserPtr, direction: Direction) -> Result 
         UserSlice::new(argument, size_of::<abi::Transfer>()).reader_writer();
     let mut answer = reader.read::<abi::Transfer>()?;
     let outcome = Transfer::new(region, &answer, direction)?.run();
-    if outcome.error.is_some() && task::is_being_killed() {
+    if outcome.error.is_some() && task::is_being_killed() && task::may_log() {
         // The process will not read the answer.
         let (label, moved) = (region.label(), outcome.moved);
         pr_notice!(

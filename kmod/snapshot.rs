@@ -55,9 +55,9 @@ impl_has_work! {
 }
 
 impl Snapshot {
-    /// Checks the request, pins the buffer and hands the job to a worker, which tells `watchers` of its
-    /// end. Sleeps. Errors: see [`abi::IOC_SNAPSHOT`].
-    pub(crate) fn start(
+    /// Checks the request and pins the buffer, for a job that tells `watchers` of its end. Sleeps, for as long
+    /// as the process's memory takes to be there: no lock should be held. Errors: see [`abi::IOC_SNAPSHOT`].
+    pub(crate) fn new(
         region: &Arc<Region>,
         watchers: Arc<Watchers>,
         asked: &abi::Snapshot,
@@ -73,7 +73,7 @@ impl Snapshot {
         let buffer = PinnedBuffer::new(asked.address, asked.length)?;
         let region = region.clone();
         let region_offset = asked.region_offset;
-        let snapshot = Arc::pin_init(
+        Arc::pin_init(
             pin_init!(Self {
                 region,
                 region_offset,
@@ -84,9 +84,12 @@ impl Snapshot {
                 work <- new_work!("resmem_snapshot"),
             }),
             GFP_KERNEL,
-        )?;
-        worker::start(snapshot.clone());
-        Ok(snapshot)
+        )
+    }
+
+    /// Hands the job to a worker. To be called once. Does not sleep.
+    pub(crate) fn start(self: &Arc<Self>) {
+        worker::start(self.clone());
     }
 
     /// Whether the worker is done, and the buffer the caller's again.
