@@ -59,12 +59,14 @@ impl Completion {
         unsafe { bindings::complete(self.inner.get()) };
     }
 
-    /// Sleeps until it is completed; `false` when `interruptible` and a signal came first.
+    /// Sleeps until it is completed; `false` when `interruptible` and a signal came first, or a tracer or
+    /// the freezer of a control group wants the process. A system that suspends freezes it where it is.
     pub(crate) fn wait(&self, interruptible: bool) -> bool {
         // SAFETY: Initialised by `new`.
         unsafe {
             if interruptible {
-                bindings::wait_for_completion_interruptible(self.inner.get()) == 0
+                let state = bindings::TASK_INTERRUPTIBLE | bindings::TASK_FREEZABLE;
+                bindings::wait_for_completion_state(self.inner.get(), state) == 0
             } else {
                 bindings::wait_for_completion(self.inner.get());
                 true
