@@ -104,6 +104,11 @@ impl Region {
         Ok(())
     }
 
+    /// Whether [`Self::hand_over`] does anything: it may take a lock then, and long.
+    pub(crate) fn hand_over_sleeps(&self) -> bool {
+        self.noncoherent
+    }
+
     /// The driver is unbound: the device is not ours any more.
     pub(crate) fn unbind(&self) {
         *self.mapping.lock() = None;

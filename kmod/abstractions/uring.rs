@@ -46,6 +46,12 @@ impl Command<'_> {
         unsafe { ffi::resmem_uring_operation(self.raw) }
     }
 
+    /// Whether it is issued with the ring's lock held, on behalf of a process that does not want to wait.
+    /// `EAGAIN` has it issued again by a worker, without that lock.
+    pub(crate) fn must_not_block(&self) -> bool {
+        self.issue_flags & ffi::RESMEM_URING_NONBLOCK != 0
+    }
+
     /// The argument of 16 bytes, copied once: the process may change its own copy meanwhile.
     pub(crate) fn argument<T: FromBytes + Default>(&self) -> T {
         const { assert!(size_of::<T>() == 16 && align_of::<T>() == 8) };
