@@ -91,13 +91,13 @@ impl Target {
 
 /// Memory and offset alignment of direct I/O on `file`, in bytes, both powers of two.
 ///
-/// Asks what `statx(STATX_DIOALIGN)` would answer; a file system that does not know is taken to
-/// need its block size. `EOPNOTSUPP` where it says that this file has no direct I/O (a write would
-/// silently go through the page cache), or where it does not know and lies on no block device (as
-/// tmpfs, which accepts `O_DIRECT` and copies).
+/// Asks what `statx(STATX_DIOALIGN)` would answer; a file system on a block device that does not know is
+/// taken to need its block size. `EOPNOTSUPP` where it says that this file has no direct I/O (a write would
+/// silently go through the page cache), and where nothing says that its direct I/O copies nothing: tmpfs
+/// and FUSE copy, btrfs does where it has checksums, CIFS and 9p may.
 fn direct_io_alignment(file: &LocalFile, direction: Direction) -> Result<(u32, u32)> {
     let (memory, offset) = match file::direct_io(file)? {
-        DirectIo::Nowhere => return Err(EOPNOTSUPP),
+        DirectIo::Elsewhere => return Err(EOPNOTSUPP),
         DirectIo::Unknown { block } => (block, block),
         DirectIo::Aligned {
             memory,

@@ -28,8 +28,8 @@ pub(crate) enum DirectIo {
     Aligned { memory: u32, write: u32, read: u32 },
     /// It says nothing. It lies on a block device and has blocks of so many bytes.
     Unknown { block: u32 },
-    /// It says nothing, and lies on no block device.
-    Nowhere,
+    /// It says nothing, and lies on no block device, or has a process of user space write to it (FUSE).
+    Elsewhere,
 }
 
 /// Whether the file was opened for reading.
@@ -94,12 +94,17 @@ pub(crate) fn direct_io(file: &LocalFile) -> Result<DirectIo> {
     }
     // SAFETY: An open file has an inode and a superblock; what is read does not change while the file
     // is in use.
-    let (bits, device) = unsafe {
+    let (bits, device, magic) = unsafe {
         let inode = (*file.as_ptr()).f_inode;
-        ((*inode).i_blkbits, (*(*inode).i_sb).s_bdev)
+        let superblock = (*inode).i_sb;
+        (
+            (*inode).i_blkbits,
+            (*superblock).s_bdev,
+            (*superblock).s_magic,
+        )
     };
-    if device.is_null() {
-        return Ok(DirectIo::Nowhere);
+    if device.is_null() || magic == ffi::RESMEM_FUSE_SUPER_MAGIC as usize {
+        return Ok(DirectIo::Elsewhere);
     }
     let block = 1u32.checked_shl(u32::from(bits)).ok_or(EINVAL)?;
     Ok(DirectIo::Unknown { block })
