@@ -174,7 +174,14 @@ impl<'a> Transfer<'a> {
             let given = self
                 .region
                 .hand_over(self.region_offset, self.length, Owner::Device);
-            outcome.error = outcome.error.or(given.err());
+            if let Err(error) = given {
+                // It may be in the caches only, with nobody left to write it back: nothing has arrived.
+                outcome = Outcome {
+                    moved: 0,
+                    copied: 0,
+                    error: outcome.error.or(Some(error)),
+                };
+            }
         }
         outcome
     }
