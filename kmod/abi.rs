@@ -42,8 +42,8 @@ pub const IOC_INFO: u8 = 0x01;
 /// driver was unbound meanwhile.
 ///
 /// A signal ends it early with `EINTR`. So does, without a signal, what stops the process otherwise: a tracer
-/// that attaches or interrupts it, the freezer of a control group. The rest can be asked for at once. A
-/// system that suspends freezes the process within the call, which goes on afterwards.
+/// that attaches or interrupts it, the freezer of control groups of version 2. The rest can be asked for at
+/// once. A system that suspends freezes the process within the call, which continues afterwards.
 pub const IOC_DUMP: u8 = 0x02;
 
 /// `_IOWR(IOC_TYPE, IOC_LOAD, Transfer)`: the way back, file descriptor to region.
