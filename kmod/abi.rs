@@ -35,9 +35,15 @@ pub const IOC_INFO: u8 = 0x01;
 /// The node must be open for reading (`EBADF`). The descriptor must be open for writing (`EBADF`) with
 /// `O_DIRECT` and without `O_APPEND` (`EINVAL`), and be a regular file or a block device (`ESPIPE`
 /// for what cannot seek, `EINVAL` for anything else, other character devices and `/dev/resmem/*`
-/// included). Its file system must support direct I/O (`EOPNOTSUPP`). A range that leaves the region
+/// included). Its file system must either say what direct I/O on the file needs (ext4, XFS, F2FS, NFS; a
+/// block device does) or lie on a block device, FUSE excepted; else it is `EOPNOTSUPP`, for direct I/O there
+/// may copy, as on tmpfs, FUSE, btrfs, CIFS and 9p. A range that leaves the region
 /// is `ERANGE`, one that wraps 64 bits `EOVERFLOW`. `ENODEV`: a device writes the region, and its
 /// driver was unbound meanwhile.
+///
+/// A signal ends it early with `EINTR`. So does, without a signal, what stops the process otherwise: a tracer
+/// that attaches or interrupts it, the freezer of control groups of version 2. The rest can be asked for at
+/// once. A system that suspends freezes the process within the call, which continues afterwards.
 pub const IOC_DUMP: u8 = 0x02;
 
 /// `_IOWR(IOC_TYPE, IOC_LOAD, Transfer)`: the way back, file descriptor to region.
@@ -45,7 +51,8 @@ pub const IOC_DUMP: u8 = 0x02;
 /// As [`IOC_DUMP`], with the descriptor open for reading, and the device node for writing
 /// (`EBADF`); the region must be writable (`EPERM`). `ENODATA`: the file ends before. Afterwards the
 /// range of a region that a device writes is the device's again, whatever was moved
-/// ([`SYNC_FOR_DEVICE`]).
+/// ([`SYNC_FOR_DEVICE`]). `ENODEV` when its driver was unbound meanwhile: nothing counts as moved then, for
+/// it may not have reached memory.
 pub const IOC_LOAD: u8 = 0x03;
 
 /// `_IOW(IOC_TYPE, IOC_SNAPSHOT, Snapshot)`: start to fill a buffer of the caller from the region
@@ -53,10 +60,12 @@ pub const IOC_LOAD: u8 = 0x03;
 ///
 /// The buffer's pages are pinned until it is done. Closing the file (or the end of the process)
 /// stops it. The end is told by [`IOC_SNAPSHOT_STATUS`], by `poll` (`POLLIN`, once a snapshot was
-/// started) and by the eventfd if there is one. Errors: `EBUSY` one is running on this file; `EFAULT`
-/// the buffer is not all writable memory of the process; `ERANGE`, `EOVERFLOW`, `EINVAL` as for
-/// [`IOC_DUMP`]; `EINVAL` also for more than [`SNAPSHOT_MAX`] bytes; `EBADF` no eventfd, or a node that
-/// is not open for reading; `ENODEV` as for [`IOC_DUMP`].
+/// started) and by the eventfd if there is one. Errors: `EBUSY` one is running on this file, or is being
+/// started; `EFAULT` the buffer is not all writable memory of the process; `ERANGE`, `EOVERFLOW`, `EINVAL` as
+/// for [`IOC_DUMP`]; `EINVAL` also for more than [`SNAPSHOT_MAX`] bytes, and for a buffer in reserved memory,
+/// such as a mapping of this region or another; `ENOMEM` for more than `RLIMIT_MEMLOCK` lets the user have
+/// pinned, without `CAP_IPC_LOCK`; `EBADF` no eventfd, or a node that is not open for reading; `ENODEV` as for
+/// [`IOC_DUMP`].
 pub const IOC_SNAPSHOT: u8 = 0x04;
 
 /// `_IOR(IOC_TYPE, IOC_SNAPSHOT_STATUS, SnapshotStatus)`: what became of the last snapshot that was

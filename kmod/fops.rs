@@ -2,8 +2,8 @@
 
 //! What a user can do with an open `/dev/resmem/<label>`.
 //!
-//! Lock order: `OpenRegion::state`, then whatever pinning a process's memory takes (`mmap_lock`
-//! and below), the end of a snapshot's worker, and what that takes (`Region::mapping`).
+//! Lock order: `OpenRegion::state` is taken alone, and for a moment: every process that has the descriptor may
+//! want it, for `poll` above all.
 
 use kernel::{
     bindings,
@@ -17,6 +17,7 @@ use kernel::{
         _IOWR, //
     },
     iov::IovIterDest,
+    mm::virt::VmaNew,
     new_mutex,
     page::PAGE_SIZE,
     prelude::*,
@@ -24,10 +25,6 @@ use kernel::{
         poll::PollTable,
         Arc,
         Mutex, //
-    },
-    transmute::{
-        AsBytes,
-        FromBytes, //
     },
     uaccess::{
         UserPtr,
@@ -37,12 +34,22 @@ use kernel::{
 
 use crate::{
     abi,
-    dma::Owner,
-    ffi,
+    abstractions::{
+        chardev::FileOperations,
+        dma::Owner,
+        file::{
+            opened_for_reading,
+            opened_for_writing, //
+        },
+        kiocb::Direction,
+        mmap,
+        task,
+        uring::Command, //
+    },
     region::Region,
     snapshot::Snapshot,
-    target::Direction,
     transfer::Transfer,
+    uring,
     watchers::Watchers, //
 };
 
@@ -56,7 +63,7 @@ const SNAPSHOT_STATUS: u32 =
     _IOR::<abi::SnapshotStatus>(abi::IOC_TYPE as u32, abi::IOC_SNAPSHOT_STATUS as u32);
 
 /// An open node.
-#[pin_data(PinnedDrop)]
+#[pin_data]
 pub(crate) struct OpenRegion {
     region: Arc<Region>,
     #[pin]
@@ -66,30 +73,65 @@ pub(crate) struct OpenRegion {
 /// What an open node gets when it is asked for.
 #[derive(Default)]
 struct State {
+    /// The last that was started.
     snapshot: Option<Arc<Snapshot>>,
+    /// A thread is about to start one.
+    starting: bool,
     watchers: Option<Arc<Watchers>>,
 }
 
-impl State {
-    /// One queue, as long as the file is open.
-    fn watchers(&mut self) -> Result<Arc<Watchers>> {
-        match &self.watchers {
-            Some(watchers) => Ok(watchers.clone()),
-            None => Ok(self.watchers.insert(Watchers::new()?).clone()),
-        }
-    }
-}
-
 impl OpenRegion {
-    pub(crate) fn region(&self) -> &Region {
-        &self.region
+    /// One queue, as long as the file is open. May sleep.
+    fn watchers(&self) -> Result<Arc<Watchers>> {
+        if let Some(watchers) = &self.state.lock().watchers {
+            return Ok(watchers.clone());
+        }
+        let new = Watchers::new()?;
+        let mut state = self.state.lock();
+        if let Some(watchers) = state.watchers.clone() {
+            // Another thread was faster. `new` is dropped without the lock, which is declared after it.
+            return Ok(watchers);
+        }
+        state.watchers = Some(new.clone());
+        Ok(new)
     }
 }
 
-#[pinned_drop]
-impl PinnedDrop for OpenRegion {
-    fn drop(self: Pin<&mut Self>) {
-        if let Some(snapshot) = &self.state.lock().snapshot {
+impl FileOperations for OpenRegion {
+    type Device = Arc<Region>;
+
+    fn open(region: &Arc<Region>, file: &LocalFile) -> Result<Pin<KBox<Self>>> {
+        open(region.clone(), file)
+    }
+
+    fn size(&self) -> u64 {
+        self.region.memory().size()
+    }
+
+    fn read(&self, position: &mut bindings::loff_t, iter: &mut IovIterDest<'_>) -> Result<usize> {
+        read(&self.region, position, iter)
+    }
+
+    fn mmap(&self, vma: &VmaNew) -> Result {
+        mmap::map(&self.region, vma)
+    }
+
+    fn poll(&self, file: &File, table: PollTable<'_>) -> u32 {
+        poll(self, file, table)
+    }
+
+    fn ioctl(&self, file: &LocalFile, command: u32, argument: usize) -> Result {
+        ioctl(self, file, command, argument)
+    }
+
+    fn uring_cmd(&self, file: &LocalFile, command: &Command<'_>) -> Result {
+        uring::run(&self.region, file, command)
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        if let Some(snapshot) = &self.snapshot {
             snapshot.stop();
         }
     }
@@ -97,16 +139,8 @@ impl PinnedDrop for OpenRegion {
 
 /// Who may open a region: as for `/dev/mem`, `CAP_SYS_RAWIO` and no integrity lockdown (`EPERM`). A
 /// region that is not writable cannot be opened for writing (`EACCES`).
-pub(crate) fn open(region: Arc<Region>, file: &LocalFile) -> Result<Pin<KBox<OpenRegion>>> {
-    // SAFETY: Both may be called by any process at any time.
-    unsafe {
-        if !bindings::capable(bindings::CAP_SYS_RAWIO as i32) {
-            return Err(EPERM);
-        }
-        kernel::error::to_result(ffi::security_locked_down(
-            bindings::lockdown_reason_LOCKDOWN_DEV_MEM,
-        ))?;
-    }
+fn open(region: Arc<Region>, file: &LocalFile) -> Result<Pin<KBox<OpenRegion>>> {
+    task::may_reach_raw_memory()?;
     if opened_for_writing(file) && !region.writable() {
         return Err(EACCES);
     }
@@ -120,8 +154,8 @@ pub(crate) fn open(region: Arc<Region>, file: &LocalFile) -> Result<Pin<KBox<Ope
 }
 
 /// `POLLIN` once a snapshot that was started has ended; `POLLERR` when there is no memory to wait in.
-pub(crate) fn poll(open: &OpenRegion, file: &File, table: PollTable<'_>) -> u32 {
-    let Ok(watchers) = open.state.lock().watchers() else {
+fn poll(open: &OpenRegion, file: &File, table: PollTable<'_>) -> u32 {
+    let Ok(watchers) = open.watchers() else {
         return bindings::POLLERR;
     };
     table.register_wait(file, &watchers.queue);
@@ -133,22 +167,9 @@ pub(crate) fn poll(open: &OpenRegion, file: &File, table: PollTable<'_>) -> u32 
     }
 }
 
-pub(crate) fn opened_for_reading(file: &LocalFile) -> bool {
-    mode(file) & ffi::RESMEM_FMODE_READ != 0
-}
-
-fn opened_for_writing(file: &LocalFile) -> bool {
-    mode(file) & ffi::RESMEM_FMODE_WRITE != 0
-}
-
-fn mode(file: &LocalFile) -> u32 {
-    // SAFETY: The mode of a file is set once, at open.
-    unsafe { (*file.as_ptr()).f_mode }
-}
-
 /// Copies from `position` on: for a small look, not for a dump. A process that is killed
 /// does not wait for the end. `EFAULT` when nothing could be copied.
-pub(crate) fn read(
+fn read(
     region: &Region,
     position: &mut bindings::loff_t,
     iter: &mut IovIterDest<'_>,
@@ -166,8 +187,7 @@ pub(crate) fn read(
         let done = iter.copy_to_iter(buffer);
         copied += done;
         offset += done as u64;
-        // SAFETY: May be asked at any time.
-        if done < bytes || unsafe { ffi::resmem_fatal_signal_pending() } {
+        if done < bytes || task::is_being_killed() {
             break;
         }
     }
@@ -179,8 +199,8 @@ pub(crate) fn read(
 }
 
 /// `ENOTTY` for an unknown command; see [`abi`] for the known ones.
-pub(crate) fn ioctl(open: &OpenRegion, file: &LocalFile, command: u32, argument: usize) -> Result {
-    let region = open.region();
+fn ioctl(open: &OpenRegion, file: &LocalFile, command: u32, argument: usize) -> Result {
+    let region = &*open.region;
     let argument = UserPtr::from_addr(argument);
     match command {
         INFO => UserSlice::new(argument, size_of::<abi::RegionInfo>())
@@ -230,16 +250,31 @@ pub(crate) fn ioctl(open: &OpenRegion, file: &LocalFile, command: u32, argument:
 }
 
 fn start_snapshot(open: &OpenRegion, asked: &abi::Snapshot) -> Result {
-    let mut state = open.state.lock();
-    if let Some(last) = &state.snapshot {
-        if !last.has_ended() {
+    {
+        let mut state = open.state.lock();
+        let running = |last: &Arc<Snapshot>| !last.has_ended();
+        if state.starting || state.snapshot.as_ref().is_some_and(running) {
             return Err(EBUSY);
         }
-        // It is nobody's after this, and must have left the module's code before the file is closed.
+        state.starting = true;
+    }
+    // Not with the lock held: what the process has mapped there may take its time to come, and others poll.
+    let new = open
+        .watchers()
+        .and_then(|watchers| Snapshot::new(&open.region, watchers, asked));
+    let last = {
+        let mut state = open.state.lock();
+        state.starting = false;
+        let new = new?;
+        // Not before others see it: of what ends before that, no poll would be told. Does not sleep.
+        new.start();
+        state.snapshot.replace(new)
+    };
+    if let Some(last) = last {
+        // It has ended, and is nobody's after this: it must have left the module's code before the file is
+        // closed.
         last.stop();
     }
-    let watchers = state.watchers()?;
-    state.snapshot = Some(Snapshot::start(&open.region, watchers, asked)?);
     Ok(())
 }
 
@@ -248,8 +283,7 @@ fn transfer(region: &Region, argument: UserPtr, direction: Direction) -> Result 
         UserSlice::new(argument, size_of::<abi::Transfer>()).reader_writer();
     let mut answer = reader.read::<abi::Transfer>()?;
     let outcome = Transfer::new(region, &answer, direction)?.run();
-    // SAFETY: May be asked at any time.
-    if outcome.error.is_some() && unsafe { ffi::resmem_fatal_signal_pending() } {
+    if outcome.error.is_some() && task::is_being_killed() && task::may_log() {
         // The process will not read the answer.
         let (label, moved) = (region.label(), outcome.moved);
         pr_notice!(
@@ -270,16 +304,3 @@ fn transfer(region: &Region, argument: UserPtr, direction: Direction) -> Result 
         _ => Ok(()),
     }
 }
-
-// SAFETY: Integers and arrays of integers: every bit pattern is a value.
-unsafe impl FromBytes for abi::Transfer {}
-// SAFETY: As above.
-unsafe impl FromBytes for abi::Snapshot {}
-// SAFETY: As above.
-unsafe impl FromBytes for abi::RegionSync {}
-// SAFETY: `repr(C)`, and abi.rs asserts offsets and size that leave no room for padding.
-unsafe impl AsBytes for abi::Transfer {}
-// SAFETY: As above.
-unsafe impl AsBytes for abi::RegionInfo {}
-// SAFETY: As above.
-unsafe impl AsBytes for abi::SnapshotStatus {}

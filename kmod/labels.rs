@@ -5,26 +5,21 @@
 //! Lock order: the one lock here is taken alone.
 
 use kernel::{
+    new_mutex,
     prelude::*,
     str::{
         CStr,
         CString, //
-    },
+    }, //
 };
 
-kernel::sync::global_lock! {
-    // SAFETY: The module's initialiser calls `init` before it registers the driver.
-    unsafe(uninit) static LABELS: Mutex<KVec<CString>> = KVec::new();
-}
+use crate::abstractions::global::Global;
 
-/// Makes claims possible.
-///
-/// # Safety
-///
-/// To be called once, before anything else of this file.
-pub(crate) unsafe fn init() {
-    // SAFETY: By our own requirements.
-    unsafe { LABELS.init() };
+static LABELS: Global<KVec<CString>> = Global::new();
+
+/// Makes claims possible. To be called once, before the first; `EBUSY` otherwise.
+pub(crate) fn init() -> Result {
+    LABELS.init(new_mutex!(KVec::new()))
 }
 
 /// The right to use a label, given back on drop.
@@ -34,7 +29,7 @@ impl Claim {
     /// Claims `label`; `EEXIST` when it is in use. May sleep.
     pub(crate) fn new(label: &CStr) -> Result<Self> {
         let (ours, listed) = (CString::try_from(label)?, CString::try_from(label)?);
-        let mut labels = LABELS.lock();
+        let mut labels = LABELS.lock()?;
         if labels
             .iter()
             .any(|used| used.to_bytes() == label.to_bytes())
@@ -48,7 +43,9 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let mut labels = LABELS.lock();
+        let Ok(mut labels) = LABELS.lock() else {
+            return;
+        };
         labels.retain(|used| used.to_bytes() != self.0.to_bytes());
         if labels.is_empty() {
             // A static is not dropped when the module goes: leave no allocation behind.

@@ -4,15 +4,14 @@
 //! whose device tree cannot be changed: `resmem.reserve_mem=name[:rw][,name[:rw]...]`.
 
 use kernel::{
-    bindings,
     prelude::*,
     str::CString,
     sync::Arc, //
 };
 
 use crate::{
-    chardev::CharDevice,
-    ffi,
+    abstractions::reserved,
+    device::Device,
     region::Region, //
 };
 
@@ -21,15 +20,11 @@ const MOST: usize = 16;
 
 /// Registers a device for each region that the module's parameter names. One that cannot be is
 /// said in the log, and left out.
-pub(crate) fn register() -> Result<KVec<Pin<KBox<CharDevice>>>> {
+pub(crate) fn register() -> Result<KVec<Device>> {
     let mut devices = KVec::new();
-    // SAFETY: Parameters are set before the module is initialised, and cannot be changed later.
-    let list = unsafe { ffi::resmem_reserve_mem_parameter() };
-    if list.is_null() {
+    let Some(list) = reserved::parameter() else {
         return Ok(devices);
-    }
-    // SAFETY: A parameter is NUL-terminated and stays as long as the module.
-    let list = unsafe { CStr::from_char_ptr(list) };
+    };
     for (index, entry) in list.to_bytes().split(|byte| *byte == b',').enumerate() {
         if index == MOST {
             pr_err!("reserve_mem: more than {MOST} names, the rest is left out\n");
@@ -47,20 +42,11 @@ pub(crate) fn register() -> Result<KVec<Pin<KBox<CharDevice>>>> {
     Ok(devices)
 }
 
-fn device(name: &CStr, writable: bool) -> Result<Pin<KBox<CharDevice>>> {
-    let (mut start, mut size): (bindings::phys_addr_t, bindings::phys_addr_t) = (0, 0);
-    // SAFETY: The name is NUL-terminated, the rest is ours.
-    if unsafe { ffi::reserve_mem_find_by_name(name.as_char_ptr(), &mut start, &mut size) } == 0 {
-        return Err(ENOENT);
-    }
+fn device(name: &CStr, writable: bool) -> Result<Device> {
+    let (start, size) = reserved::by_name(name)?;
     let label = CString::try_from(name)?;
-    #[allow(
-        clippy::useless_conversion,
-        reason = "physical addresses have 32 bits on some machines"
-    )]
-    let (start, size) = (u64::from(start), u64::from(size));
     let region = Arc::pin_init(Region::new(label, start, size, writable, None)?, GFP_KERNEL)?;
-    let device = KBox::try_pin_init(CharDevice::register(region)?, GFP_KERNEL)?;
+    let device = Device::register(region)?;
     let last = start + (size - 1);
     pr_info!("{name}: [mem {start:#x}-{last:#x}] by reserve_mem\n");
     Ok(device)

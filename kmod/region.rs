@@ -18,11 +18,13 @@ use kernel::{
 
 use crate::{
     abi,
-    dma::{
-        Mapping,
-        Owner, //
+    abstractions::{
+        dma::{
+            Mapping,
+            Owner, //
+        },
+        memory::Memory, //
     },
-    memory::Memory,
     range, //
 };
 
@@ -100,6 +102,11 @@ impl Region {
             mapping.as_ref().ok_or(ENODEV)?.sync(offset, length, owner);
         }
         Ok(())
+    }
+
+    /// Whether [`Self::hand_over`] does anything: it may take a lock then, and long.
+    pub(crate) fn hand_over_sleeps(&self) -> bool {
+        self.noncoherent
     }
 
     /// The driver is unbound: the device is not ours any more.

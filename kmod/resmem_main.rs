@@ -4,7 +4,11 @@
 //!
 //! The user ABI is [`abi`]; how a transfer works is told in `docs/engine.md`.
 
+//!
+//! Unsafe code is in [`abstractions`] alone; a file that is added beside it gets none either, unless it says so.
+
 #![crate_name = "resmem"]
+#![deny(unsafe_code)]
 
 use kernel::{
     driver::Registration,
@@ -14,47 +18,61 @@ use kernel::{
     ModuleMetadata, //
 };
 
+#[forbid(unsafe_code)]
 #[expect(unreachable_pub)] // shared with userland
 mod abi;
-mod chardev;
-mod dma;
+#[allow(unsafe_code)]
+mod abstractions;
+#[forbid(unsafe_code)]
+mod device;
+#[forbid(unsafe_code)]
 mod driver;
-mod eventfd;
-mod ffi;
+#[forbid(unsafe_code)]
 mod fops;
-mod frames;
+#[forbid(unsafe_code)]
 mod inflight;
+#[forbid(unsafe_code)]
 mod job;
+#[forbid(unsafe_code)]
 mod labels;
-mod memory;
-mod mmap;
+#[forbid(unsafe_code)]
 mod named;
-mod pinned;
+#[forbid(unsafe_code)]
 #[expect(unreachable_pub)] // shared with userland
 mod range;
+#[forbid(unsafe_code)]
 mod region;
+#[forbid(unsafe_code)]
 mod request;
+#[forbid(unsafe_code)]
 mod snapshot;
-mod sync;
+#[forbid(unsafe_code)]
 mod target;
+#[forbid(unsafe_code)]
 mod transfer;
+#[forbid(unsafe_code)]
 mod uring;
+#[forbid(unsafe_code)]
 mod watchers;
+
+/// What plain code has of the kernel: a test on the host puts a model checker's in its place.
+use abstractions::sync;
 
 /// The module: regions by name, and the registration of its driver.
 #[pin_data]
 struct Module {
-    _named: KVec<Pin<KBox<chardev::CharDevice>>>,
+    _named: KVec<device::Device>,
     #[pin]
     _driver: Registration<Adapter<driver::Driver>>,
 }
 
 impl InPlaceModule for Module {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        // SAFETY: Once, and before there is a driver to claim labels.
-        unsafe { labels::init() };
         try_pin_init!(Self {
-            _named: named::register()?,
+            _named: {
+                labels::init()?;
+                named::register()?
+            },
             _driver <- Registration::new(<Self as ModuleMetadata>::NAME, module),
         })
     }

@@ -8,7 +8,6 @@
 //! region's lock, and never that of an open file: who holds that may wait for the worker.
 
 use kernel::{
-    bindings,
     impl_has_work,
     new_mutex,
     new_work,
@@ -18,7 +17,6 @@ use kernel::{
         Mutex, //
     },
     workqueue::{
-        Queue,
         Work,
         WorkItem, //
     }, //
@@ -26,10 +24,13 @@ use kernel::{
 
 use crate::{
     abi,
-    dma::Owner,
-    eventfd::EventFd,
+    abstractions::{
+        dma::Owner,
+        eventfd::EventFd,
+        pinned::PinnedBuffer,
+        worker, //
+    },
     job::Job,
-    pinned::PinnedBuffer,
     range,
     region::Region,
     watchers::Watchers, //
@@ -54,9 +55,9 @@ impl_has_work! {
 }
 
 impl Snapshot {
-    /// Checks the request, pins the buffer and hands the job to a worker, which tells `watchers` of its
-    /// end. Sleeps. Errors: see [`abi::IOC_SNAPSHOT`].
-    pub(crate) fn start(
+    /// Checks the request and pins the buffer, for a job that tells `watchers` of its end. Sleeps, for as long
+    /// as the process's memory takes to be there: no lock should be held. Errors: see [`abi::IOC_SNAPSHOT`].
+    pub(crate) fn new(
         region: &Arc<Region>,
         watchers: Arc<Watchers>,
         asked: &abi::Snapshot,
@@ -72,7 +73,7 @@ impl Snapshot {
         let buffer = PinnedBuffer::new(asked.address, asked.length)?;
         let region = region.clone();
         let region_offset = asked.region_offset;
-        let snapshot = Arc::pin_init(
+        Arc::pin_init(
             pin_init!(Self {
                 region,
                 region_offset,
@@ -83,11 +84,12 @@ impl Snapshot {
                 work <- new_work!("resmem_snapshot"),
             }),
             GFP_KERNEL,
-        )?;
-        // SAFETY: A C global, set at boot, never freed.
-        let queue = unsafe { Queue::from_raw(bindings::system_dfl_wq) };
-        let _ = queue.enqueue(snapshot.clone());
-        Ok(snapshot)
+        )
+    }
+
+    /// Hands the job to a worker. To be called once. Does not sleep.
+    pub(crate) fn start(self: &Arc<Self>) {
+        worker::start(self.clone());
     }
 
     /// Whether the worker is done, and the buffer the caller's again.
@@ -114,8 +116,7 @@ impl Snapshot {
     /// be unloaded after that. Sleeps.
     pub(crate) fn stop(&self) {
         self.job.cancel();
-        // SAFETY: `work` was initialised and queued by `start`, and stays while we are borrowed.
-        unsafe { bindings::flush_work(Work::raw_get(&raw const self.work)) };
+        worker::flush(self);
     }
 
     fn fill(&self, buffer: &PinnedBuffer) -> Result {
@@ -127,10 +128,7 @@ impl Snapshot {
                 return Err(ECANCELED);
             }
             let from = self.region_offset + at as u64;
-            at += buffer.with_piece(at, |to, length| {
-                // SAFETY: `to` is valid for `length` bytes.
-                unsafe { self.region.memory().copy_out_raw(from, to, length) }
-            })?;
+            at += buffer.fill(at, self.region.memory(), from)?;
             self.job.advance(at);
         }
         Ok(())

@@ -3,8 +3,6 @@
 //! The other end of a transfer: a file descriptor that has been found fit for direct I/O.
 
 use kernel::{
-    bindings,
-    error::to_result,
     fs::{
         file::flags,
         LocalFile, //
@@ -13,16 +11,14 @@ use kernel::{
     sync::aref::ARef, //
 };
 
-use crate::ffi;
-
-/// Which way the bytes go.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Direction {
-    /// Region to file.
-    Dump,
-    /// File to region.
-    Load,
-}
+use crate::abstractions::{
+    file::{
+        self,
+        DirectIo,
+        Kind, //
+    },
+    kiocb::Direction, //
+};
 
 /// A file or block device, open with `O_DIRECT`, that bytes can be moved to (from) at any offset.
 ///
@@ -45,30 +41,23 @@ impl Target {
     /// without `O_DIRECT`, or `O_APPEND`; `EOPNOTSUPP` no direct I/O on this file.
     pub(crate) fn new(fd: i32, direction: Direction) -> Result<Self> {
         let file = LocalFile::fget(u32::try_from(fd).map_err(|_| EBADF)?)?;
-        let raw = file.as_ptr();
-        // SAFETY: We hold a reference to the file; its mode and inode are set once, at open.
-        let (mode, inode_mode) = unsafe { ((*raw).f_mode, (*(*raw).f_inode).i_mode) };
-
-        let needed = match direction {
-            Direction::Dump => ffi::RESMEM_FMODE_WRITE,
-            Direction::Load => ffi::RESMEM_FMODE_READ,
+        let opened = match direction {
+            Direction::Dump => file::opened_for_writing(&file),
+            Direction::Load => file::opened_for_reading(&file),
         };
-        if mode & needed == 0 {
+        if !opened {
             return Err(EBADF);
         }
-        if mode & ffi::RESMEM_FMODE_LSEEK == 0 {
+        if !file::can_seek(&file) {
             return Err(ESPIPE);
         }
-        if !matches!(
-            u32::from(inode_mode) & bindings::S_IFMT,
-            bindings::S_IFREG | bindings::S_IFBLK
-        ) {
+        if file::kind(&file) == Kind::Other {
             return Err(EINVAL);
         }
         if file.flags() & flags::O_DIRECT == 0 || file.flags() & flags::O_APPEND != 0 {
             return Err(EINVAL);
         }
-        if mode & ffi::RESMEM_FMODE_CAN_ODIRECT == 0 {
+        if !file::can_do_direct_io(&file) {
             return Err(EOPNOTSUPP);
         }
         let (memory_align, offset_align) = direct_io_alignment(&file, direction)?;
@@ -81,7 +70,7 @@ impl Target {
         })
     }
 
-    pub(crate) fn file(&self) -> &ARef<LocalFile> {
+    pub(crate) fn file(&self) -> &LocalFile {
         &self.file
     }
 
@@ -102,41 +91,25 @@ impl Target {
 
 /// Memory and offset alignment of direct I/O on `file`, in bytes, both powers of two.
 ///
-/// Asks what `statx(STATX_DIOALIGN)` would answer; a file system that does not know is taken to
-/// need its block size. `EOPNOTSUPP` where it says that this file has no direct I/O (a write would
-/// silently go through the page cache), or where it does not know and lies on no block device (as
-/// tmpfs, which accepts `O_DIRECT` and copies).
+/// Asks what `statx(STATX_DIOALIGN)` would answer; a file system on a block device that does not know is
+/// taken to need its block size. `EOPNOTSUPP` where it says that this file has no direct I/O (a write would
+/// silently go through the page cache), and where nothing says that its direct I/O copies nothing: tmpfs
+/// and FUSE copy, btrfs does where it has checksums, CIFS and 9p may.
 fn direct_io_alignment(file: &LocalFile, direction: Direction) -> Result<(u32, u32)> {
-    let mut stat: bindings::kstat = pin_init::zeroed();
-    let request = bindings::STATX_DIOALIGN | bindings::STATX_DIO_READ_ALIGN;
-    // SAFETY: We hold a reference to the file, hence to its path; `stat` is ours.
-    to_result(unsafe {
-        bindings::vfs_getattr(
-            &raw const (*file.as_ptr()).__bindgen_anon_1.f_path,
-            &mut stat,
-            request,
-            0,
-        )
-    })?;
-    if stat.result_mask & bindings::STATX_DIOALIGN == 0 {
-        // SAFETY: We hold a reference to the file, hence to its inode and superblock; what is read
-        // does not change while a file is in use.
-        let (bits, device) = unsafe {
-            let inode = (*file.as_ptr()).f_inode;
-            ((*inode).i_blkbits, (*(*inode).i_sb).s_bdev)
-        };
-        if device.is_null() {
-            return Err(EOPNOTSUPP);
-        }
-        let block = 1u32.checked_shl(u32::from(bits)).ok_or(EINVAL)?;
-        return Ok((block, block));
-    }
-    let mut offset_align = stat.dio_offset_align;
-    if direction == Direction::Load && stat.result_mask & bindings::STATX_DIO_READ_ALIGN != 0 {
-        offset_align = stat.dio_read_offset_align.max(offset_align);
-    }
-    if !stat.dio_mem_align.is_power_of_two() || !offset_align.is_power_of_two() {
+    let (memory, offset) = match file::direct_io(file)? {
+        DirectIo::Elsewhere => return Err(EOPNOTSUPP),
+        DirectIo::Unknown { block } => (block, block),
+        DirectIo::Aligned {
+            memory,
+            write,
+            read,
+        } => match direction {
+            Direction::Dump => (memory, write),
+            Direction::Load => (memory, read),
+        },
+    };
+    if !memory.is_power_of_two() || !offset.is_power_of_two() {
         return Err(EOPNOTSUPP);
     }
-    Ok((stat.dio_mem_align, offset_align))
+    Ok((memory, offset))
 }

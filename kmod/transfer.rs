@@ -15,7 +15,13 @@ use kernel::{
 
 use crate::{
     abi,
-    dma::Owner,
+    abstractions::{
+        dma::Owner,
+        kiocb::{
+            Direction,
+            BOUNCE, //
+        }, //
+    },
     inflight::{
         Flight,
         Outcome,
@@ -29,14 +35,8 @@ use crate::{
         Way, //
     },
     region::Region,
-    request::{
-        Request,
-        BOUNCE, //
-    },
-    target::{
-        Direction,
-        Target, //
-    }, //
+    request::Request,
+    target::Target, //
 };
 
 /// Most bounce buffers at once: memory that a transfer holds does not depend on its length.
@@ -174,7 +174,14 @@ impl<'a> Transfer<'a> {
             let given = self
                 .region
                 .hand_over(self.region_offset, self.length, Owner::Device);
-            outcome.error = outcome.error.or(given.err());
+            if let Err(error) = given {
+                // It may be in the caches only, with nobody left to write it back: nothing has arrived.
+                outcome = Outcome {
+                    moved: 0,
+                    copied: 0,
+                    error: outcome.error.or(Some(error)),
+                };
+            }
         }
         outcome
     }
@@ -207,7 +214,7 @@ impl<'a> Transfer<'a> {
 
 /// A request and what it is for.
 struct Slot {
-    request: Pin<KBox<Request>>,
+    request: Request,
     flight: Flight,
 }
 
@@ -233,12 +240,12 @@ impl Requests for Ring<'_> {
             copied: piece.way != Way::Direct,
         };
         if index == self.slots.len() {
-            let request = KBox::pin_init(Request::new(), GFP_KERNEL)?;
+            let request = Request::new()?;
             self.slots.push(Slot { request, flight }, GFP_KERNEL)?;
         }
         let slot = self.slots.get_mut(index).ok_or(EINVAL)?;
         slot.flight = flight;
-        slot.request.as_mut().submit(
+        slot.request.submit(
             &transfer.target,
             transfer.region.memory(),
             transfer.region_offset + offset,
@@ -251,7 +258,7 @@ impl Requests for Ring<'_> {
     fn wait(&mut self, index: usize, interruptible: bool) -> Result<(Flight, Result<usize>)> {
         let slot = self.slots.get_mut(index).ok_or(EINVAL)?;
         let memory = self.transfer.region.memory();
-        let result = match slot.request.as_mut().wait(memory, interruptible)? {
+        let result = match slot.request.wait(memory, interruptible)? {
             // The end of the file that a load reads from.
             Ok(0) => Err(ENODATA),
             result => result,

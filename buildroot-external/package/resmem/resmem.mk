@@ -16,7 +16,7 @@ RESMEM_MODULE_SUBDIRS = kmod
 define RESMEM_MAKE_SITE
 	mkdir -p $(RESMEM_SITE)
 	cd $(BOARD_CONFIG_TOP) && rsync -a --delete --relative \
-		--include='*/' --include='/kmod/Kbuild' --include='*.rs' --include='*.[ch]' \
+		--include='*/' --include='/kmod/Kbuild' --include='*.rs' --include='*.[ch]' --include='*.awk' \
 		--include='/LICENSES/*' --exclude=helpers.rs --exclude='*.mod.c' --exclude='*' \
 		kmod LICENSES $(RESMEM_SITE)/
 endef

@@ -51,20 +51,28 @@ pub fn build(
     Ok(folder.join(format!("{name}.ko")))
 }
 
-/// Brings the copy up to date: files that did not change keep their time, so that only what changed
-/// is compiled; files that went are removed.
+/// Brings the copy up to date, subfolders included: files that did not change keep their time, so that only
+/// what changed is compiled; files that went are removed.
 pub fn copy_sources(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(to)? {
         let entry = entry?;
         let name = entry.file_name();
-        if is_source(&name.to_string_lossy()) && !from.join(&name).exists() {
+        if entry.file_type()?.is_dir() {
+            if !from.join(&name).is_dir() {
+                fs::remove_dir_all(entry.path())?;
+            }
+        } else if is_source(&name.to_string_lossy()) && !from.join(&name).exists() {
             fs::remove_file(entry.path())?;
         }
     }
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_sources(&entry.path(), &target)?;
+            continue;
+        }
         if !is_source(&entry.file_name().to_string_lossy()) {
             continue;
         }
@@ -82,6 +90,7 @@ fn is_source(name: &str) -> bool {
         || (name.ends_with(".rs") && name != "helpers.rs")
         || (name.ends_with(".c") && !name.ends_with(".mod.c"))
         || name.ends_with(".h")
+        || name.ends_with(".awk")
 }
 
 /// The kernel's own rustfmt settings and its clippy on the module; warnings are errors.
@@ -117,4 +126,56 @@ pub fn lint(builder: &Builder<'_>) -> Result<()> {
     )?;
     step.done();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+
+    /// What the module's build says of a disassembly of its callbacks: `Err` with its words for refused.
+    fn judge(disassembly: &str) -> Result<(), String> {
+        let script = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../kmod/abstractions/leave.awk"
+        );
+        let mut awk = Command::new("awk")
+            .args(["-f", script])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        awk.stdin
+            .take()
+            .unwrap()
+            .write_all(disassembly.as_bytes())
+            .unwrap();
+        let output = awk.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        output.status.success().then_some(()).ok_or(said)
+    }
+
+    const FPUT: &str = "000000e4 <released>:\n  e4:\t48 00 00 00 \tb       e4 <released>\n\t\t\te4: R_PPC_REL24\tfput\n";
+
+    #[test]
+    fn a_callback_that_jumps_out_of_the_module_passes() {
+        let jump = "00000000 <read>:\n  e0:\t48 00 00 00 \tb       e0 <read+0x1c>\n\t\t\te0: R_PPC_REL24\tcomplete\n";
+        assert_eq!(judge(&format!("{jump}{FPUT}")), Ok(()));
+    }
+
+    #[test]
+    fn a_callback_that_calls_and_returns_is_refused() {
+        let call = "00000000 <read>:\n  e0:\t48 00 00 01 \tbl      e0 <read+0x1c>\n\t\t\te0: R_PPC_REL24\tcomplete\n";
+        let said = judge(&format!("{call}{FPUT}")).unwrap_err();
+        assert!(said.contains("<read>: calls complete() by bl"), "{said}");
+        let returns = format!("{FPUT}  e8:\t4e 80 00 20 \tblr\n");
+        let said = judge(&returns).unwrap_err();
+        assert!(said.contains("<released>: returns"), "{said}");
+    }
+
+    #[test]
+    fn a_disassembly_without_callbacks_is_refused() {
+        let said = judge("").unwrap_err();
+        assert!(said.contains("nothing jumps to complete()"), "{said}");
+    }
 }

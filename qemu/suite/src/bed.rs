@@ -313,6 +313,9 @@ fn start(bed: Bed) -> Result<Running> {
     };
     let mut content = BTreeMap::new();
     for (label, size) in filled {
+        if bed == Bed::Fuzz && label == crate::fuzz::OVERLAPPING {
+            continue;
+        }
         let file = folder.join(format!("{label}.bin"));
         match bed {
             Bed::Fuzz => fs::write(&file, crate::fuzz::content(&label, size))?,

@@ -53,6 +53,13 @@ pub fn cases() -> Vec<Case> {
         case("a_sync_of_a_region_that_no_device_writes", |bed| {
             bed.says("sync /dev/resmem/capture --length 4096", "EOPNOTSUPP")
         }),
+        case("a_ring_does_not_wait_for_a_sync", |bed| {
+            let noncoherent = bed.board.find("DMA_COHERENT") == Some("no");
+            bed.says(
+                &format!("register {NODE} worker"),
+                &format!("ok worker={noncoherent}"),
+            )
+        }),
         case("a_dump_of_it_is_complete", a_dump_of_it_is_complete),
     ]
 }

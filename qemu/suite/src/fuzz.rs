@@ -45,6 +45,10 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
+/// A region within another one, where the device tree decides: a mapping of the one may be the memory of the other.
+/// The host does not fill it.
+pub const OVERLAPPING: &str = "lapped";
+
 /// Regions of each sort, each between two canaries.
 pub fn regions() -> Vec<Region> {
     const SIZE: u64 = 256 << 10;
@@ -62,7 +66,7 @@ pub fn regions() -> Vec<Region> {
         Region::new("outside", 0x1801_0000, SIZE),
         Region::new("beyond", 0x1811_0000, SIZE).writable(),
     ];
-    let mut all = Vec::new();
+    let mut all = vec![Region::new(OVERLAPPING, 0x0c12_0000, SIZE / 2).writable()];
     for (index, region) in regions.into_iter().enumerate() {
         let (start, end) = (region.base, region.base + region.size);
         let before =
@@ -135,7 +139,7 @@ fn whatever_a_user_asks_is_answered_as_the_abi_says(bed: &mut Running) -> Result
 fn judge(summary: &Value) -> Result<()> {
     let outcomes = summary["outcomes"].as_object().context("no outcomes")?;
     for kind in [
-        "dump", "load", "snapshot", "mmap", "read", "splice", "child", "register", "fixed",
+        "dump", "load", "snapshot", "mmap", "read", "splice", "child", "register", "fixed", "trace",
     ] {
         let done = outcomes.get(kind).and_then(|row| row["ok"].as_u64());
         ensure!(

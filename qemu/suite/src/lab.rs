@@ -33,7 +33,13 @@ pub fn cases() -> Vec<Case> {
 
 fn the_modules_unit_tests_pass(bed: &mut Running) -> Result<()> {
     let log = bed.check("dmesg")?;
-    for suite in ["resmem_range", "resmem_region"] {
+    for suite in [
+        "resmem_block",
+        "resmem_kiocb",
+        "resmem_named",
+        "resmem_range",
+        "resmem_region",
+    ] {
         let passed = log
             .lines()
             .any(|line| line.contains("ok ") && line.ends_with(suite));

@@ -3,7 +3,7 @@
 
 use anyhow::{Result, ensure};
 
-use crate::bed::{Bed, Case, Running, SMALL, same};
+use crate::bed::{Bed, Case, Running, SMALL, instead, same};
 
 const NODE: &str = "/dev/resmem/capture";
 
@@ -13,7 +13,7 @@ pub fn cases() -> Vec<Case> {
         name,
         run,
     };
-    vec![
+    let mut cases = vec![
         case("an_unknown_region", an_unknown_region),
         case("a_range_beyond_the_end", |bed| {
             transfer(bed, "--region-offset 0x3fff000 --length 0x2000", "ERANGE")
@@ -121,7 +121,15 @@ pub fn cases() -> Vec<Case> {
             "resdump_says_what_failed_and_what_to_do",
             resdump_says_what_failed_and_what_to_do,
         ),
-    ]
+    ];
+    if instead().as_deref() == Some("debug") {
+        // The kernel that has FUSE.
+        cases.push(case(
+            "a_file_that_a_process_serves_from_a_disk",
+            a_file_that_a_process_serves_from_a_disk,
+        ));
+    }
+    cases
 }
 
 /// A dump with bad numbers onto a marked disk.
@@ -235,4 +243,13 @@ fn resdump_says_what_failed_and_what_to_do(bed: &mut Running) -> Result<()> {
         "{output:?}"
     );
     Ok(())
+}
+
+/// FUSE takes `O_DIRECT`, lies on a block device, and copies.
+fn a_file_that_a_process_serves_from_a_disk(bed: &mut Running) -> Result<()> {
+    bed.check("mkdir -p /tmp/served")?;
+    bed.says(
+        &format!("fuseblk {NODE} /dev/vda /tmp/served"),
+        "EOPNOTSUPP",
+    )
 }

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 
-use crate::bed::{Bed, Case, Running, same};
+use crate::bed::{Bed, Case, Running, instead, same};
 
 /// A dump onto a slow disk, with small requests.
 const DUMP: &str = "probe transfer dump /dev/resmem/capture /dev/vda --length 0x4000000 \
@@ -15,7 +15,7 @@ pub fn cases() -> Vec<Case> {
         name,
         run,
     };
-    vec![
+    let mut cases = vec![
         case(
             "a_signal_ends_it_with_the_prefix_that_is_told",
             a_signal_ends_it_with_the_prefix_that_is_told,
@@ -25,10 +25,26 @@ pub fn cases() -> Vec<Case> {
             a_kill_ends_it_with_the_prefix_that_is_logged,
         ),
         case(
+            "a_tracer_ends_it_with_the_prefix_that_is_told",
+            a_tracer_ends_it_with_the_prefix_that_is_told,
+        ),
+        case(
+            "dumps_that_are_killed_do_not_fill_the_log",
+            dumps_that_are_killed_do_not_fill_the_log,
+        ),
+        case(
             "a_dump_that_was_stopped_and_continued_says_so",
             a_dump_that_was_stopped_and_continued_says_so,
         ),
-    ]
+    ];
+    if instead().as_deref() == Some("debug") {
+        // The kernel that has this freezer.
+        cases.push(case(
+            "a_dump_that_was_frozen_goes_on",
+            a_dump_that_was_frozen_goes_on,
+        ));
+    }
+    cases
 }
 
 /// Starts the dump in the background, waits until the disk has taken some of it, sends a signal,
@@ -59,7 +75,20 @@ const STOP_AND_GO: &str =
     "kill -STOP $!; until grep -q State:.T /proc/$!/status; do :; done; kill -CONT $!";
 
 fn a_signal_ends_it_with_the_prefix_that_is_told(bed: &mut Running) -> Result<()> {
-    let said = interrupted(bed, "kill -USR1 $!")?;
+    ends_with_eintr(bed, "kill -USR1 $!")
+}
+
+fn a_tracer_ends_it_with_the_prefix_that_is_told(bed: &mut Running) -> Result<()> {
+    ends_with_eintr(bed, "probe traced $!")?;
+    // The tool asks for the rest.
+    bed.check(
+        "sh -c 'resdump dump capture /dev/vda --engine kernel --force --quiet & probe traced $!; wait $!'",
+    )?;
+    bed.same_on(&bed.raw.clone(), 0, "capture")
+}
+
+fn ends_with_eintr(bed: &mut Running, what: &str) -> Result<()> {
+    let said = interrupted(bed, what)?;
     let moved = said
         .split_once("ok moved=")
         .and_then(|(_, rest)| rest.split_once(' '))
@@ -87,5 +116,45 @@ fn a_dump_that_was_stopped_and_continued_says_so(bed: &mut Running) -> Result<()
     bed.check(&format!(
         "sh -c 'resdump dump capture /dev/vda --engine kernel --force --quiet & {STOP_AND_GO}; wait $!'"
     ))?;
+    bed.same_on(&bed.raw.clone(), 0, "capture")
+}
+
+/// Ten lines in five seconds.
+fn dumps_that_are_killed_do_not_fill_the_log(bed: &mut Running) -> Result<()> {
+    bed.check("dmesg -c > /dev/null")?;
+    let said = bed.probe("killed /dev/resmem/capture /dev/vda --times 150")?;
+    let of = |name: &str| -> Result<u64> {
+        let value = said
+            .split_whitespace()
+            .find_map(|word| word.strip_prefix(name));
+        Ok(value.with_context(|| said.clone())?.parse()?)
+    };
+    let (killed, seconds) = (of("killed=")?, of("seconds=")?);
+    let most = 10 * (seconds.div_ceil(5) + 1);
+    ensure!(killed > most, "{said}: too slow to tell anything");
+    let lines: u64 = bed
+        .check("dmesg | grep -c ' killed, ' || true")?
+        .trim()
+        .parse()?;
+    ensure!(
+        (1..=most).contains(&lines),
+        "{said}: {lines} lines in the log"
+    );
+    Ok(())
+}
+
+/// As when the system is suspended: the freezer is the same.
+fn a_dump_that_was_frozen_goes_on(bed: &mut Running) -> Result<()> {
+    bed.check("mkdir -p /tmp/freezer; mount -t cgroup -o freezer freezer /tmp/freezer; mkdir -p /tmp/freezer/dump")?;
+    let said = interrupted(
+        bed,
+        "cd /tmp/freezer/dump; echo $! > cgroup.procs; echo FROZEN > freezer.state; \
+         until grep -q FROZEN freezer.state; do :; done; echo THAWED > freezer.state; cd /",
+    )?;
+    bed.check("umount /tmp/freezer")?;
+    ensure!(
+        said.contains("ok moved=67108864 ") && !said.contains("EINTR"),
+        "{said}"
+    );
     bed.same_on(&bed.raw.clone(), 0, "capture")
 }

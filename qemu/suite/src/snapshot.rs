@@ -60,6 +60,30 @@ pub fn cases() -> Vec<Case> {
             "a_snapshot_with_something_else_than_an_eventfd",
             |bed| refused(bed, "--bad-eventfd", "EBADF"),
         ),
+        case(low, "a_snapshot_into_a_mapping_of_its_region", |bed| {
+            unchanged(bed, "scratch", "scratch", "--misalign 1 --length 4000")?;
+            unchanged(bed, "scratch", "scratch", "--length 4096")
+        }),
+        case(low, "a_snapshot_into_a_mapping_of_another_region", |bed| {
+            unchanged(bed, "capture", "scratch", "--length 0x10000")
+        }),
+        case(low, "a_snapshot_of_more_than_may_be_pinned", |bed| {
+            let limited = "snapshot /dev/resmem/capture --memlock 0x20000 --times 3";
+            bed.says(&format!("{limited} --length 0x20001"), "ENOMEM")?;
+            // What was pinned is given back each time.
+            leaves_nothing_pinned(bed, |bed| {
+                let said = "ok state=2 copied=65536 error=0 untouched=true";
+                bed.says(&format!("{limited} --length 0x10000"), said)
+            })
+        }),
+        case(
+            Bed::Slow,
+            "a_poll_does_not_wait_for_a_snapshot_that_is_being_started",
+            |bed| {
+                bed.check("sync; echo 3 > /proc/sys/vm/drop_caches")?;
+                bed.says("polled /dev/resmem/capture /dev/vda", "ok ready=0 state=0")
+            },
+        ),
         case(low, "a_snapshot_with_an_unknown_flag", |bed| {
             refused(bed, "--flags 1", "EINVAL")
         }),
@@ -86,6 +110,16 @@ fn snapshot(bed: &mut Running, label: &str, offset: usize, length: usize, how: &
     })?;
     let expected = &bed.expected(label)?[offset..offset + length];
     same(&bed.ext4.read_ext4("snapshot")?, expected)
+}
+
+/// Checks that a snapshot of one region into a mapping of another is refused, and writes nothing.
+fn unchanged(bed: &mut Running, from: &str, into: &str, how: &str) -> Result<()> {
+    let sum = format!("sha256sum < /dev/resmem/{into}");
+    let before = bed.check(&sum)?;
+    let call = format!("snapshot /dev/resmem/{from} --into /dev/resmem/{into} {how}");
+    bed.says(&call, "EINVAL")?;
+    ensure!(bed.check(&sum)? == before, "{into} was written to");
+    Ok(())
 }
 
 /// However it ends, nothing stays pinned.

@@ -5,17 +5,21 @@
 mod clock;
 mod confined;
 mod failing;
+mod fuseblk;
 mod fuzz;
 mod guard;
 mod guarded;
 mod held;
+mod killed;
 mod map;
 mod meter;
 mod overwrite;
+mod polled;
 mod pressure;
 mod register;
 mod sleeper;
 mod snapshot;
+mod traced;
 mod transfer;
 mod watch;
 
@@ -64,6 +68,14 @@ enum Call {
     Transfer(transfer::Transfer),
     /// Status of a snapshot that was never started.
     Idle { node: PathBuf },
+    /// Poll a node on which a snapshot is being started.
+    Polled(polled::Polled),
+    /// Dumps that are killed.
+    Killed(killed::Killed),
+    /// Dump to a file that a process serves from a disk.
+    Fuseblk(fuseblk::Fuseblk),
+    /// Attach to a process as a tracer, stop it, and let it go.
+    Traced { process: i32 },
     /// Sleep in poll while snapshots are started and end.
     Sleeper { node: PathBuf },
     /// Fill a buffer in the background, and write it to a file when it is there.
@@ -124,6 +136,10 @@ impl Call {
             Call::Register(call) => call.run(),
             Call::Meter(call) => call.run(),
             Call::Pressure(call) => call.run(),
+            Call::Polled(call) => call.run(),
+            Call::Killed(call) => call.run(),
+            Call::Fuseblk(call) => call.run(),
+            Call::Traced { process } => traced::run(*process),
             Call::Sleeper { node } => sleeper::run(node),
             Call::Idle { node } => snapshot::idle(node),
             Call::Snapshot(call) => call.run(),

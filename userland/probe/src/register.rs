@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //! A range of a region as a fixed buffer of an io_uring, allowed and not, and what can be done with it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -51,6 +51,8 @@ enum Then {
     },
     /// Read from a file into the buffer.
     Read { file: PathBuf },
+    /// Say whether a worker of the ring did it.
+    Worker,
     /// Close the node, try to unload the module, and write a page to a file.
     Outlive { file: PathBuf },
 }
@@ -89,6 +91,7 @@ impl Register {
                 let read = opcode::ReadFixed::new(Fd(file.as_raw_fd()), address, 512, 0);
                 complete(&mut ring, &read.build()).map(|read| format!("read={read}"))
             }
+            Some(Then::Worker) => worker().map(|worker| format!("worker={worker}")),
             Some(Then::Outlive { file }) => {
                 drop(node);
                 let unload = std::process::Command::new("rmmod").arg("resmem").output();
@@ -99,6 +102,15 @@ impl Register {
             }
         }
     }
+}
+
+/// Whether this process has a worker of a ring. It stays for some seconds after its last work.
+fn worker() -> Result<bool, Errno> {
+    let tasks = fs::read_dir("/proc/self/task").map_err(errno_of)?;
+    let mut names = tasks
+        .flatten()
+        .flat_map(|task| fs::read_to_string(task.path().join("comm")));
+    Ok(names.any(|name| name.starts_with("iou-wrk")))
 }
 
 fn write(ring: &mut IoUring, file: &Path, from: u64, length: u64) -> Result<String, Errno> {

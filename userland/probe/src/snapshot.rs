@@ -2,7 +2,7 @@
 //! A snapshot into a buffer of ours, and the ways to be told of its end.
 
 use std::fs::File;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -10,6 +10,8 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::eventfd::EventFd;
+use nix::sys::mman::{MapFlags, ProtFlags, mmap};
+use nix::sys::resource::{Resource, setrlimit};
 use resmem_abi::abi::{self, SnapshotStatus};
 
 use crate::{errno_of, number, open};
@@ -50,6 +52,15 @@ pub struct Snapshot {
     /// Start a second one at once.
     #[arg(long)]
     twice: bool,
+    /// Give a mapping of this node as the buffer, from its first byte on.
+    #[arg(long)]
+    into: Option<PathBuf>,
+    /// Bytes that may be pinned (`RLIMIT_MEMLOCK`), without the capability to exceed that.
+    #[arg(long, value_parser = number)]
+    memlock: Option<u64>,
+    /// Do it that often.
+    #[arg(long, default_value_t = 1)]
+    times: u32,
     #[arg(long, value_parser = number, default_value = "0")]
     flags: u64,
     /// Set the reserved field of this index.
@@ -60,6 +71,11 @@ pub struct Snapshot {
 impl Snapshot {
     pub fn run(&self) -> Result<String, Errno> {
         let node = open(&self.node, false)?;
+        if let Some(most) = self.memlock {
+            limit(most)?;
+        }
+        let mapping = self.into.as_deref().map(|node| map(node, self.length));
+        let mapping = mapping.transpose()?;
         let length = usize::try_from(self.length).map_err(|_| Errno::EOVERFLOW)?;
         let misalign = self.misalign as usize;
         // What lies before and behind the part that is to be filled must stay as it is.
@@ -67,9 +83,10 @@ impl Snapshot {
         let start = memory.as_ptr().align_offset(4096) + misalign;
         let event = EventFd::new()?;
         let mut asked = abi::Snapshot {
-            address: match self.bad_address {
-                true => 4096,
-                false => memory.as_ptr().addr() as u64 + start as u64,
+            address: match (self.bad_address, mapping) {
+                (true, _) => 4096,
+                (_, Some(address)) => address as u64 + self.misalign,
+                _ => memory.as_ptr().addr() as u64 + start as u64,
             },
             length: self.length,
             region_offset: self.region_offset,
@@ -83,6 +100,12 @@ impl Snapshot {
         };
         if let Some(index) = self.reserved {
             asked.reserved[index] = 1;
+        }
+        for _ in 1..self.times {
+            // SAFETY: As below.
+            unsafe { resmem_abi::ioctl::snapshot(node.as_raw_fd(), &asked) }?;
+            let mut fds = [PollFd::new(node.as_fd(), PollFlags::POLLIN)];
+            poll(&mut fds, PollTimeout::NONE)?;
         }
         let epoll = Epoll::new(EpollCreateFlags::empty())?;
         if self.wait == Wait::Epoll {
@@ -111,10 +134,7 @@ impl Snapshot {
                 }
             }
             Wait::Poll => {
-                let mut fds = [PollFd::new(
-                    std::os::fd::AsFd::as_fd(&node),
-                    PollFlags::POLLIN,
-                )];
+                let mut fds = [PollFd::new(node.as_fd(), PollFlags::POLLIN)];
                 poll(&mut fds, PollTimeout::NONE)?;
             }
         }
@@ -129,6 +149,36 @@ impl Snapshot {
             status.state, status.copied, status.error
         ))
     }
+}
+
+/// The address of a shared mapping of a node.
+fn map(node: &Path, length: u64) -> Result<usize, Errno> {
+    let node = open(node, true)?;
+    let length = usize::try_from(length)
+        .ok()
+        .and_then(|length| length.try_into().ok())
+        .ok_or(Errno::EINVAL)?;
+    let both = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    // SAFETY: A new mapping, wherever the kernel likes; nothing refers to it.
+    let mapped = unsafe { mmap(None, length, both, MapFlags::MAP_SHARED, &node, 0) }?;
+    Ok(mapped.as_ptr().addr())
+}
+
+/// Lets this process have `most` bytes pinned, like one without privileges.
+fn limit(most: u64) -> Result<(), Errno> {
+    let most = most as libc::rlim_t;
+    setrlimit(Resource::RLIMIT_MEMLOCK, most, most)?;
+    /// From the kernel's `linux/capability.h`: the version with two words of each set, and `CAP_IPC_LOCK`.
+    const VERSION: u32 = 0x2008_0522;
+    const IPC_LOCK: u32 = 14;
+    let header = [VERSION, 0];
+    // Effective, permitted, inheritable, in each half.
+    let mut sets = [0u32; 6];
+    // SAFETY: Header and sets are as large as this version says.
+    Errno::result(unsafe { libc::syscall(libc::SYS_capget, &header, &mut sets) })?;
+    sets[0] &= !(1 << IPC_LOCK);
+    // SAFETY: As above.
+    Errno::result(unsafe { libc::syscall(libc::SYS_capset, &header, &sets) }).map(drop)
 }
 
 fn status(node: &File) -> Result<SnapshotStatus, Errno> {

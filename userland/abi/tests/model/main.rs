@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-//! The module's own accounting, `kmod/inflight.rs` and `kmod/job.rs`, in every interleaving of its
-//! threads and with every value that a weak memory order lets them see, as far as the model checker's
-//! bound on preemptions goes.
+//! The module's own accounting (`kmod/inflight.rs`, `kmod/job.rs` and `kmod/abstractions/landing.rs`) in every
+//! interleaving of its threads and with every value that a weak memory order lets them see, as far as the
+//! model checker's bound on preemptions goes.
 //!
-//! `crate::sync` is the kernel's there, and the model checker's here.
+//! `sync` is the kernel's in the module, and the model checker's here.
 
 #[rustfmt::skip]
 #[path = "../../../../kmod/inflight.rs"]
@@ -11,6 +11,9 @@ mod inflight;
 #[rustfmt::skip]
 #[path = "../../../../kmod/job.rs"]
 mod job;
+#[rustfmt::skip]
+#[path = "../../../../kmod/abstractions/landing.rs"]
+mod landing;
 mod snapshot;
 mod sync;
 mod transfer;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! What `kmod/sync.rs` has, made of the model checker's parts, which see every race.
+//! What `kmod/abstractions/sync.rs` has, made of the model checker's parts, which see every race.
 
 use std::marker::PhantomData;
 

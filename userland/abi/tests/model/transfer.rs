@@ -7,7 +7,8 @@ use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 
 use crate::check;
-use crate::inflight::{Flight, Outcome, Requests, finish, wait};
+use crate::inflight::{Flight, Outcome, Requests};
+use crate::landing::{leave, wait};
 use crate::sync::{Completion, HandOver};
 
 /// Bytes of a request.
@@ -62,7 +63,7 @@ impl Slot {
     fn finish(&self, value: isize) {
         self.use_memory();
         // SAFETY: Called once for a request, by its thread.
-        unsafe { finish(&self.result, &self.done, value) };
+        unsafe { leave(&self.result, &self.done, value) }.complete();
     }
 }
 

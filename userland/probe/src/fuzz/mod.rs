@@ -4,6 +4,7 @@
 
 mod arena;
 mod calls;
+mod freezer;
 mod held;
 mod maps;
 mod nodes;

@@ -60,7 +60,7 @@ const fn kind(
 }
 
 /// Everything that the fuzzer does.
-pub const KINDS: [Kind; 37] = [
+pub const KINDS: [Kind; 38] = [
     kind("open", 50, &[Node, Below(16), OpenFlags], file::open),
     kind("close", 25, &[Node], file::close),
     kind("dup", 15, &[Node, Node], file::dup),
@@ -190,6 +190,7 @@ pub const KINDS: [Kind; 37] = [
         memory::direct,
     ),
     kind("signal", 8, &[Below(16)], process::signal),
+    kind("trace", 3, &[Below(16)], process::trace),
     kind("child", 1, &[Node, Below(6), Map, Target], process::child),
 ];
 

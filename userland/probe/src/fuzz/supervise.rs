@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
+use super::freezer::Freezer;
 use super::held::{Held, uses};
 use super::setting::Setting;
 use super::shared::{Shared, WORKERS};
@@ -38,7 +39,9 @@ pub fn run(
             Err(errno) => return Err(format!("no process: errno {errno}")),
         }
     }
-    let watched = watch(setting, shared, plan, patience, &mut processes);
+    let freezer = Freezer::new(&processes);
+    let watched =
+        freezer.and_then(|freezer| watch(setting, shared, plan, patience, &mut processes, freezer));
     for process in processes {
         // SAFETY: It is our child, which has not been waited for.
         unsafe { libc::kill(process, libc::SIGKILL) };
@@ -59,12 +62,14 @@ fn watch(
     plan: Plan,
     patience: Duration,
     processes: &mut Vec<i32>,
+    mut freezer: Freezer,
 ) -> Result<(), String> {
     let mut held: Option<Held> = None;
     let mut seen = [(0, Instant::now()); WORKERS];
     let mut rest = 1;
     while !processes.is_empty() {
         std::thread::sleep(TICK);
+        freezer.tick();
         if let Some(violation) = shared.violation() {
             return Err(violation);
         }
@@ -84,6 +89,7 @@ fn watch(
             .iter()
             .all(|board| board.resting.load(SeqCst) >= rest);
         if resting && rest <= 2 {
+            freezer.thaw();
             let least = held.as_ref().map_or(0, |held| held.free);
             let now = Held::look(setting, least)?;
             match &held {

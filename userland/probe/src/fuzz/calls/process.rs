@@ -30,6 +30,38 @@ pub fn signal(_thread: &mut Thread<'_>, args: &Args) -> Ran {
     Ok(Outcome::of(&called, 0).racy(true))
 }
 
+/// A tracer stops a thread of the process in whatever it does, without a signal, and lets it go.
+pub fn trace(_thread: &mut Thread<'_>, args: &Args) -> Ran {
+    let traced = THREADS[args[0] as usize % WORKERS].load(SeqCst) as i32;
+    if traced == 0 {
+        return Ok(Outcome::of::<u64>(&Err(libc::ESRCH), 0).racy(true));
+    }
+    CHILDREN.fetch_add(1, SeqCst);
+    // SAFETY: The child makes system calls, and nothing else; the status is its own.
+    let called = sys::called(unsafe {
+        let child = libc::fork();
+        if child == 0 {
+            let mut status = 0;
+            let none = std::ptr::null_mut::<libc::c_void>();
+            let request = |request| libc::ptrace(request, traced, none, none);
+            // One tracer at a time: another may be at it.
+            if request(libc::PTRACE_SEIZE) == 0 {
+                request(libc::PTRACE_INTERRUPT);
+                libc::waitpid(traced, &mut status, libc::__WALL);
+                request(libc::PTRACE_DETACH);
+            }
+            libc::_exit(0);
+        }
+        child
+    });
+    let outcome = match called {
+        Ok(child) => end(child as i32, false),
+        Err(errno) => Ok(Outcome::of::<u64>(&Err(errno), 0)),
+    };
+    CHILDREN.fetch_sub(1, SeqCst);
+    outcome.map(|outcome| outcome.racy(true))
+}
+
 /// A child that does something with what it inherited and ends, or is killed.
 pub fn child(thread: &mut Thread<'_>, args: &Args) -> Ran {
     let node = thread.nodes.get(args[0]);

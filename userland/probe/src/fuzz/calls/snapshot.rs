@@ -58,7 +58,10 @@ pub fn start(thread: &mut Thread<'_>, args: &Args) -> Ran {
         if !within || length == 0 || asked.flags != 0 || asked.reserved != [0; 4] || args[4] > 3 {
             return Err(format!("taken: {asked:?}"));
         }
-        if length > place.room as u64 && place.sort < 16 {
+        if place.sort == MAPPING {
+            return Err("a mapping of a region was taken as a buffer".to_owned());
+        }
+        if length > place.room as u64 && place.sort < MAPPING {
             return Err(format!(
                 "{length} bytes where {} can be written",
                 place.room
@@ -79,6 +82,9 @@ pub fn start(thread: &mut Thread<'_>, args: &Args) -> Ran {
     Ok(Outcome::of(&called, state).racy(node.common || before))
 }
 
+/// For signatures: a buffer that is a mapping of a region. It may overlap the snapshot's own.
+const MAPPING: u64 = 16;
+
 /// Where a snapshot is to go, and whether what comes can be judged.
 fn buffer(thread: &mut Thread<'_>, node: &Node, argument: u64) -> (Place, bool) {
     let delta = (argument >> 8) as usize;
@@ -91,7 +97,7 @@ fn buffer(thread: &mut Thread<'_>, node: &Node, argument: u64) -> (Place, bool) 
                     Place {
                         address: map.address,
                         room: 0,
-                        sort: 16,
+                        sort: MAPPING,
                     },
                     false,
                 );

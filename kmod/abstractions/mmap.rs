@@ -18,10 +18,8 @@ use kernel::{
     prelude::*, //
 };
 
-use crate::{
-    dma::Owner,
-    region::Region, //
-};
+use super::dma::Owner;
+use crate::region::Region;
 
 /// Pages that are mapped with one call.
 const BATCH: usize = 512;

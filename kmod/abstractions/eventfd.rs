@@ -11,7 +11,7 @@ use kernel::{
     prelude::*, //
 };
 
-use crate::ffi;
+use super::ffi;
 
 /// A reference to an eventfd.
 ///

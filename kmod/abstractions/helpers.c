@@ -4,7 +4,12 @@
  */
 #include "helpers.h"
 
+#include <linux/cred.h>
 #include <linux/fsnotify.h>
+#include <linux/net.h>
+#include <linux/ratelimit.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/user.h>
 
 #if !defined(CONFIG_FLATMEM) && !defined(CONFIG_SPARSEMEM_VMEMMAP)
 #error "resmem walks struct page as one array per region; this memory model has none"
@@ -59,14 +64,9 @@ struct page *resmem_frame_to_page(unsigned long pfn)
 	return pfn_to_page(pfn);
 }
 
-struct page *resmem_kmalloc_to_page(const void *address)
+void *resmem_page_address(const struct page *page)
 {
-	return virt_to_page(address);
-}
-
-void resmem_kiocb_end_write(struct kiocb *iocb)
-{
-	kiocb_end_write(iocb);
+	return page_address(page);
 }
 
 void resmem_notify(struct file *file, bool modified)
@@ -164,6 +164,56 @@ bool resmem_fatal_signal_pending(void)
 	return fatal_signal_pending(current);
 }
 
+bool resmem_may_log(void)
+{
+	static DEFINE_RATELIMIT_STATE(limit, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
+
+	return __ratelimit(&limit);
+}
+
+/* As io_uring charges the buffers that are registered with it. */
+int resmem_charge_pinned(unsigned long pages, struct user_struct **user, struct mm_struct **mm)
+{
+	*user = NULL;
+	if (!capable(CAP_IPC_LOCK)) {
+		struct user_struct *payer = current_user();
+		unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+		long now = atomic_long_read(&payer->locked_vm);
+
+		do {
+			if (now + pages > limit)
+				return -ENOMEM;
+		} while (!atomic_long_try_cmpxchg(&payer->locked_vm, &now, now + pages));
+		*user = get_uid(payer);
+	}
+	mmgrab(current->mm);
+	*mm = current->mm;
+	atomic64_add(pages, &current->mm->pinned_vm);
+	return 0;
+}
+
+void resmem_uncharge_pinned(unsigned long pages, struct user_struct *user, struct mm_struct *mm)
+{
+	atomic64_sub(pages, &mm->pinned_vm);
+	mmdrop(mm);
+	if (user) {
+		atomic_long_sub(pages, &user->locked_vm);
+		free_uid(user);
+	}
+}
+
+#if IS_ENABLED(CONFIG_KUNIT)
+bool resmem_sendpage_ok(struct page *page)
+{
+	return sendpage_ok(page);
+}
+#endif
+
+bool resmem_page_is_reserved(const struct page *page)
+{
+	return PageReserved(page);
+}
+
 struct file *resmem_uring_file(const struct io_uring_cmd *cmd)
 {
 	return cmd->file;
@@ -187,16 +237,11 @@ void resmem_uring_argument(const struct io_uring_cmd *cmd, u64 *words)
 	words[1] = READ_ONCE(shared->words[1]);
 }
 
-static void resmem_uring_release(void *file)
-{
-	fput(file);
-}
-
 int resmem_uring_register(struct io_uring_cmd *cmd, const struct bio_vec *bvec, unsigned int index,
 			  unsigned int issue_flags)
 {
 	struct file *file = get_file(cmd->file);
-	int ret = io_buffer_register_bvec(cmd, bvec, 1, resmem_uring_release, file,
+	int ret = io_buffer_register_bvec(cmd, bvec, 1, resmem_buffer_released, file,
 					  1 << ITER_SOURCE, index, issue_flags);
 
 	if (ret)

@@ -20,10 +20,8 @@ use kernel::{
     sync::aref::ARef, //
 };
 
-use crate::{
-    abi,
-    ffi, //
-};
+use super::ffi;
+use crate::abi;
 
 /// Who may touch the bytes from now on.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -14,10 +14,8 @@ use kernel::{
     prelude::*, //
 };
 
-use crate::{
-    ffi,
-    range, //
-};
+use super::ffi;
+use crate::range;
 
 /// Consecutive frames that have a `struct page`, by index.
 struct Run {

@@ -11,6 +11,7 @@
 #include <linux/eventfd.h>
 #include <linux/fs.h>
 #include <linux/io_uring/cmd.h>
+#include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/of.h>
 #include <linux/of_reserved_mem.h>
@@ -25,9 +26,17 @@ unsigned long resmem_first_frame_with_page(unsigned long pfn, unsigned long end)
 bool resmem_frame_is_reserved(unsigned long pfn);
 struct page *resmem_frame_to_page(unsigned long pfn);
 
-struct page *resmem_kmalloc_to_page(const void *address);
+/* Of a page in low memory. */
+void *resmem_page_address(const struct page *page);
+#if IS_ENABLED(CONFIG_KUNIT)
+bool resmem_sendpage_ok(struct page *page);
+#endif
 
-void resmem_kiocb_end_write(struct kiocb *iocb);
+/* Callbacks of requests, and of io_uring: see leave.c. */
+void resmem_kiocb_written(struct kiocb *iocb, long ret);
+void resmem_kiocb_read(struct kiocb *iocb, long ret);
+void resmem_buffer_released(void *file);
+
 void resmem_notify(struct file *file, bool modified);
 
 void *resmem_eventfd_get(int fd);
@@ -50,6 +59,14 @@ void resmem_dma_sync(struct device *dev, u64 address, size_t length, bool for_cp
 
 bool resmem_fatal_signal_pending(void);
 
+/* Whether one more line about what a user did may go to the log. */
+bool resmem_may_log(void);
+
+/* Pages that the current process is going to have pinned: charged to its user, if that is limited, and to itself. */
+int resmem_charge_pinned(unsigned long pages, struct user_struct **user, struct mm_struct **mm);
+void resmem_uncharge_pinned(unsigned long pages, struct user_struct *user, struct mm_struct *mm);
+bool resmem_page_is_reserved(const struct page *page);
+
 /* A command on a node by io_uring: its file, its 16 bytes, and a fixed buffer that it asks for. */
 struct file *resmem_uring_file(const struct io_uring_cmd *cmd);
 u32 resmem_uring_operation(const struct io_uring_cmd *cmd);
@@ -58,6 +75,9 @@ int resmem_uring_register(struct io_uring_cmd *cmd, const struct bio_vec *bvec, 
 			  unsigned int issue_flags);
 
 #ifdef __BINDGEN__
+static const u32 RESMEM_GFP_BLOCK = (__force u32)(GFP_KERNEL | __GFP_COMP | __GFP_ZERO);
+static const u32 RESMEM_FUSE_SUPER_MAGIC = FUSE_SUPER_MAGIC;
+static const u32 RESMEM_URING_NONBLOCK = (u32)IO_URING_F_NONBLOCK;
 static const u32 RESMEM_IOCB_APPEND = (__force u32)IOCB_APPEND;
 static const u32 RESMEM_IOCB_DSYNC = (__force u32)IOCB_DSYNC;
 static const u32 RESMEM_FMODE_READ = (__force u32)FMODE_READ;

@@ -18,10 +18,8 @@ use kernel::{
     prelude::*, //
 };
 
-use crate::{
-    frames::Frames,
-    range, //
-};
+use super::frames::Frames;
+use crate::range;
 
 /// The memory of a reserved region. Offsets are relative to its first byte.
 pub(crate) struct Memory {

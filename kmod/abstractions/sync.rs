@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What [`crate::inflight`] and [`crate::job`] share between contexts, made of the kernel's own.
+//! What [`super::landing`] and [`crate::job`] share between contexts, made of the kernel's own.
 //!
 //! Their test on the host has a file of the same name, made of a model checker's.
 
@@ -48,18 +48,25 @@ impl Completion {
         })
     }
 
+    /// What C code completes.
+    pub(crate) fn as_raw(&self) -> *mut bindings::completion {
+        self.inner.get()
+    }
+
     /// Any context. The completion may be gone before this returns.
     pub(crate) fn complete(&self) {
         // SAFETY: Initialised by `new`; the waiter cannot go on before the last access.
         unsafe { bindings::complete(self.inner.get()) };
     }
 
-    /// Sleeps until it is completed; `false` when `interruptible` and a signal came first.
+    /// Sleeps until it is completed; `false` when `interruptible` and a signal came first, or a tracer or
+    /// the freezer of a control group wants the process. A system that suspends freezes it where it is.
     pub(crate) fn wait(&self, interruptible: bool) -> bool {
         // SAFETY: Initialised by `new`.
         unsafe {
             if interruptible {
-                bindings::wait_for_completion_interruptible(self.inner.get()) == 0
+                let state = bindings::TASK_INTERRUPTIBLE | bindings::TASK_FREEZABLE;
+                bindings::wait_for_completion_state(self.inner.get(), state) == 0
             } else {
                 bindings::wait_for_completion(self.inner.get());
                 true

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Reserved memory by name: entries of a device-tree node's `memory-region`, and what the kernel's own
+//! parameter `reserve_mem=` reserved.
+
+use core::{
+    ffi::c_char,
+    marker::PhantomData, //
+};
+
+use kernel::{
+    bindings,
+    device::Core,
+    error::to_result,
+    platform,
+    prelude::*,
+    str::{
+        CStr,
+        CString, //
+    }, //
+};
+
+use super::ffi;
+use crate::abi::LABEL_BYTES;
+
+/// A device-tree node with a `memory-region`.
+///
+/// # Invariants
+///
+/// `node` is valid for `'a`.
+pub(crate) struct Node<'a> {
+    node: *mut bindings::device_node,
+    _device: PhantomData<&'a platform::Device>,
+}
+
+impl<'a> Node<'a> {
+    /// That of `pdev`, if it has one.
+    pub(crate) fn of(pdev: &'a platform::Device<Core<'_>>) -> Option<Self> {
+        let dev: &kernel::device::Device<_> = pdev.as_ref();
+        // SAFETY: `Device` is a transparent wrapper of `struct device`; a bound device keeps its
+        // node.
+        let node = unsafe { (*core::ptr::from_ref(dev).cast::<bindings::device>()).of_node };
+        // INVARIANT: The node is that of a device that lives for `'a`.
+        (!node.is_null()).then_some(Self {
+            node,
+            _device: PhantomData,
+        })
+    }
+
+    /// Number of entries of `memory-region`; `EINVAL` when there is none.
+    pub(crate) fn region_count(&self) -> Result<u32> {
+        // SAFETY: The node is valid by the type invariants.
+        let count = unsafe { ffi::of_reserved_mem_region_count(self.node) };
+        match u32::try_from(count) {
+            Ok(0) => Err(EINVAL),
+            Ok(count) => Ok(count),
+            Err(_) => Err(Error::from_errno(count)),
+        }
+    }
+
+    /// Physical address and size of the region that entry `index` of `memory-region` names; `EBUSY` for one
+    /// that the kernel lends to others (`reusable`).
+    #[allow(
+        clippy::useless_conversion,
+        reason = "physical addresses have 32 bits on some machines"
+    )]
+    pub(crate) fn place(&self, index: u32) -> Result<(u64, u64)> {
+        let mut resource: bindings::resource = pin_init::zeroed();
+        // SAFETY: The node is valid by the type invariants, `resource` is ours.
+        to_result(unsafe {
+            ffi::of_reserved_mem_region_to_resource(self.node, index, &mut resource)
+        })?;
+        // SAFETY: The node is valid by the type invariants.
+        if unsafe { ffi::resmem_region_is_reusable(self.node, index) } {
+            // The kernel lends such memory to others.
+            return Err(EBUSY);
+        }
+        let size = resource
+            .end
+            .checked_sub(resource.start)
+            .and_then(|last| last.checked_add(1))
+            .ok_or(EINVAL)?;
+        Ok((resource.start.into(), size.into()))
+    }
+
+    /// `memory-region-names` entry `index`; without that property the name of the region's own node.
+    ///
+    /// Errors: `ENODATA` where the property has no such entry, `EILSEQ` where it is not made of strings, `ENODEV`
+    /// where there is no such region.
+    pub(crate) fn label(&self, index: u32) -> Result<CString> {
+        let mut label: *const c_char = core::ptr::null();
+        // SAFETY: The node is valid by the type invariants, `label` is ours.
+        let named = to_result(unsafe { ffi::resmem_region_label(self.node, index, &mut label) });
+        match named {
+            // SAFETY: The function found a NUL-terminated string within the node's property, which
+            // stays as long as the node.
+            Ok(()) => return Ok(CString::try_from(unsafe { CStr::from_char_ptr(label) })?),
+            // No such property.
+            Err(EINVAL) => {}
+            Err(error) => return Err(error),
+        }
+        let mut name = [0u8; LABEL_BYTES];
+        // SAFETY: The node is valid by the type invariants; the buffer is ours and as long as said.
+        let length = unsafe {
+            ffi::resmem_region_node_name(self.node, index, name.as_mut_ptr(), name.len())
+        };
+        to_result(length)?;
+        let name = CStr::from_bytes_until_nul(&name).map_err(|_| EINVAL)?;
+        Ok(CString::try_from(name)?)
+    }
+}
+
+/// The module's parameter `reserve_mem`, if it was given.
+pub(crate) fn parameter() -> Option<&'static CStr> {
+    // SAFETY: Parameters are set before the module is initialised, and cannot be changed later.
+    let list = unsafe { ffi::resmem_reserve_mem_parameter() };
+    // SAFETY: A parameter is NUL-terminated and stays as long as the module.
+    (!list.is_null()).then(|| unsafe { CStr::from_char_ptr(list) })
+}
+
+/// Physical address and size of what `reserve_mem=` reserved under `name`; `ENOENT` for nothing.
+#[allow(
+    clippy::useless_conversion,
+    reason = "physical addresses have 32 bits on some machines"
+)]
+pub(crate) fn by_name(name: &CStr) -> Result<(u64, u64)> {
+    let (mut start, mut size): (bindings::phys_addr_t, bindings::phys_addr_t) = (0, 0);
+    // SAFETY: The name is NUL-terminated, the rest is ours.
+    let found = unsafe { ffi::reserve_mem_find_by_name(name.as_char_ptr(), &mut start, &mut size) };
+    if found == 0 {
+        return Err(ENOENT);
+    }
+    Ok((start.into(), size.into()))
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A region's character device, `/dev/resmem/<label>`.
+
+use kernel::{
+    prelude::*,
+    str::CString,
+    sync::Arc, //
+};
+
+use crate::{
+    abstractions::chardev::CharDevice,
+    fops::OpenRegion,
+    labels::Claim,
+    region::Region, //
+};
+
+/// A registered device. Dropping it removes the node; files that are open keep the region.
+///
+/// Fields are dropped in this order: nothing can be opened any more when the device that writes the region
+/// is let go, and the label is free when its node is gone.
+pub(crate) struct Device {
+    _node: Pin<KBox<CharDevice<OpenRegion>>>,
+    _bound: Bound,
+    _label: Claim,
+}
+
+impl Device {
+    /// Registers a device for `region`. May sleep. `EEXIST` when its label is in use.
+    pub(crate) fn register(region: Arc<Region>) -> Result<Self> {
+        let label = region.label();
+        let claim = Claim::new(label)?;
+        let name = CString::try_from_fmt(fmt!("resmem-{label}"))?;
+        let node = CString::try_from_fmt(fmt!("resmem/{label}"))?;
+        let bound = Bound(region.clone());
+        let device = CharDevice::register(name, node, region);
+        Ok(Self {
+            _node: KBox::try_pin_init(device, GFP_KERNEL)?,
+            _bound: bound,
+            _label: claim,
+        })
+    }
+}
+
+/// A region whose driver is bound.
+struct Bound(Arc<Region>);
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        self.0.unbind();
+    }
+}
