@@ -43,6 +43,7 @@ mod traits;
 pub use folder::sync_folder;
 pub use identity::Identity;
 pub use meanwhile::Holes;
+pub use named::refuse_inputs;
 pub use place::{Place, output as standard_output};
 pub use record::{Claim, Record, remove as remove_record};
 
@@ -122,6 +123,8 @@ pub struct Output {
     made: Option<Made>,
     way: Way,
     in_memory: bool,
+    /// Of a file: what it is in. It is open from the start: later there may be no descriptor left.
+    folder: Option<File>,
     /// If it is written as a whole: what it is called until then, and what has its name.
     whole: Option<(Temporary, File)>,
 }
@@ -297,7 +300,8 @@ impl Output {
     /// Makes room for the first `room` bytes of `plan`; none is allocated in a `sparse` file. Of a regular file the bytes before `plan.seek` stay, the rest is
     /// dropped, and the blocks are allocated, because direct writes that extend a file wait for
     /// each other.
-    pub fn prepare(&self, plan: &Plan, room: u64, sparse: bool) -> Result<()> {
+    /// Returns for how many of them there is room: not all only if `partial` was permitted.
+    pub fn prepare(&self, plan: &Plan, room: u64, sparse: bool) -> Result<u64> {
         self.begin();
         let length = room;
         match self.kind {
@@ -322,14 +326,14 @@ impl Output {
                 if available < length && !self.permit.partial {
                     return Err(self.too_small(length, available));
                 }
+                return Ok(available.min(length));
             }
             Kind::File => {
                 self.truncate(plan.seek)?;
                 match sys::file::allocate(&self.file, plan.seek, length) {
                     Ok(()) => {}
                     Err(Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG) if self.permit.partial => {
-                        // What was allocated before space ran out.
-                        self.truncate(plan.seek)?;
+                        return self.allocate_what_fits(plan.seek, length);
                     }
                     Err(Errno::ENOSPC) => {
                         self.truncate(plan.seek)?;
@@ -340,11 +344,31 @@ impl Output {
                         log::info!("{}: no preallocation: {errno}", self.path.display());
                         self.truncate(plan.seek + length)?;
                     }
-                    Err(errno) => return Err(self.failed("cannot allocate", errno)),
+                    Err(errno) => {
+                        self.truncate(plan.seek)?;
+                        return Err(self.failed("cannot allocate", errno));
+                    }
                 }
             }
         }
-        Ok(())
+        Ok(length)
+    }
+
+    /// Allocates as many of `length` bytes from `seek` on as there is room for, in whole pages.
+    fn allocate_what_fits(&self, seek: u64, length: u64) -> Result<u64> {
+        const PAGE: u64 = 4096;
+        let mut held = 0;
+        let mut step = length.checked_next_power_of_two().unwrap_or(1 << 63);
+        while step >= PAGE {
+            // What is left of an attempt that failed is given back.
+            self.truncate(seek + held)?;
+            if step <= length - held && sys::file::allocate(&self.file, seek + held, step).is_ok() {
+                held += step;
+            }
+            step /= 2;
+        }
+        self.truncate(seek + held)?;
+        Ok(held)
     }
 
     /// Writes what is too short for direct I/O, through the page cache. `position` is where direct
@@ -381,11 +405,11 @@ impl Output {
 
     /// Makes the name of a file durable.
     pub fn sync_name(&self) -> Result<()> {
-        match self.kind {
-            Kind::Block | Kind::Stream => Ok(()),
-            Kind::File => {
-                sync_folder(&self.path).map_err(|error| self.not_synced(errno_of(&error)))
-            }
+        match &self.folder {
+            Some(folder) => folder
+                .sync_all()
+                .map_err(|error| self.not_synced(errno_of(&error))),
+            None => Ok(()),
         }
     }
 
