@@ -37,7 +37,7 @@ pub const SCHEMA_RANGES: u32 = 2;
 pub struct Manifest {
     /// [`SCHEMA`].
     pub schema: u32,
-    /// Whether all of `length` is there, durable, and verified if that was asked for.
+    /// Whether all of `length` is there, synced, and verified if that was asked for.
     pub complete: bool,
     /// What it was dumped from.
     #[serde(flatten)]
@@ -65,7 +65,7 @@ pub struct Manifest {
     /// Of the bytes of the file that are the layout's and not the region's.
     #[serde(default)]
     pub headers: Option<Digest>,
-    /// The durable contiguous prefix, in bytes.
+    /// The contiguous prefix that was synced, in bytes.
     pub bytes: u64,
     /// Those that went by DMA from the region's own pages.
     pub direct: u64,
@@ -83,6 +83,9 @@ pub struct Manifest {
     pub digest: Option<Digest>,
     /// Whether the target was read back and found to be the same.
     pub verified: bool,
+    /// Whether it survives the power: not so what is in memory. Older versions did not say.
+    #[serde(default)]
+    pub durable: Option<bool>,
     /// Why it is not complete.
     pub error: Option<String>,
     /// Version of this program.
@@ -156,6 +159,7 @@ impl Manifest {
             engine_reason: String::new(),
             digest: None,
             verified: false,
+            durable: Some(false),
             error: Some("begun".into()),
             tool: env!("CARGO_PKG_VERSION").into(),
             abi,

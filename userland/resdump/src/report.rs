@@ -114,8 +114,10 @@ pub struct Report<'a> {
     pub cpu_seconds: f64,
     /// 10^6 bytes a second of wall time.
     pub mb_per_s: f64,
-    /// Whether what was moved is durable; null where it is in memory.
+    /// Whether what was moved is durable; null where it was moved to memory by `load`.
     pub synced: Option<bool>,
+    /// Whether the target is in memory: nothing there is ever durable.
+    pub in_memory: bool,
     /// Digest of the region's bytes.
     pub digest: Option<Digest>,
     /// Whether the target was read back and found to be the same.
@@ -160,6 +162,7 @@ impl<'a> Report<'a> {
             cpu_seconds: 0.0,
             mb_per_s: 0.0,
             synced: Some(false),
+            in_memory: false,
             digest: None,
             verified: false,
             manifest: None,
@@ -271,6 +274,7 @@ impl fmt::Display for Report<'_> {
             write!(f, ", snapshot taken in {:.6} s", taken.micros as f64 / 1e6)?;
         }
         f.write_str(match self.synced {
+            _ if self.in_memory => ", in memory, not durable",
             Some(true) => ", synced",
             Some(false) => ", not synced",
             None => "",
@@ -319,6 +323,16 @@ mod tests {
             "5368709120 bytes, 2.000000 s, 2684.4 MB/s, engine kernel (asked for), \
              5368709120 direct, 0 copied, synced"
         );
+    }
+
+    #[test]
+    fn what_is_in_memory_is_never_called_durable() {
+        let mut report = report();
+        report.in_memory = true;
+        report.synced = Some(false);
+        let line = report.to_string();
+        assert!(line.ends_with(", in memory, not durable"), "{line}");
+        assert!(!line.contains("synced"), "{line}");
     }
 
     #[test]

@@ -62,6 +62,52 @@ pub fn run(
     total
 }
 
+/// Moves what still fits of `all` to a target that has been too full for a request: by ever smaller
+/// ones, down to `block` bytes. Returns as [`run`] does, with `full`, why the target is full, where not all
+/// has gone.
+pub fn squeeze(
+    engine: &mut dyn Engine,
+    other: &File,
+    all: Piece,
+    block: u64,
+    full: Errno,
+    stop: &Stop,
+) -> Moved {
+    let mut total = Moved::default();
+    let mut length = u64::from(engine.settings().chunk).min(all.length);
+    length -= length % block;
+    while length > 0 && total.bytes < all.length {
+        if stop.requested() {
+            total.error = Some(Errno::EINTR);
+            return total;
+        }
+        let piece = Piece {
+            offset: all.offset + total.bytes,
+            length: length.min(all.length - total.bytes),
+            position: all.position + total.bytes,
+        };
+        let moved = engine.transfer(other, piece, stop);
+        total.bytes += moved.bytes;
+        total.direct += moved.direct;
+        total.copied += moved.copied;
+        total.skipped += moved.skipped;
+        match moved.error {
+            None if moved.bytes > 0 => {}
+            None | Some(Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG) => {
+                length /= 2;
+                length -= length % block;
+            }
+            Some(Errno::EINTR) => {}
+            error => {
+                total.error = error;
+                return total;
+            }
+        }
+    }
+    total.error = (total.bytes < all.length).then_some(full);
+    total
+}
+
 /// Takes less at a time from a slow target, so that progress is told about once a second.
 fn next_window(window: u64, took: Duration, engine: &dyn Engine) -> u64 {
     let chunk = u64::from(engine.settings().chunk);
@@ -174,6 +220,53 @@ mod tests {
         let (total, asked) = play(&answers, 2 * GIB, &Stop::default());
         assert_eq!(total, moved(GIB + 8192, Some(Errno::ENOSPC)));
         assert_eq!(asked[1], (GIB + 4096, GIB, GIB + 512));
+    }
+
+    /// A target of so many bytes, which takes all of a request or nothing.
+    struct Full(u64);
+
+    impl Engine for Full {
+        fn name(&self) -> Name {
+            Name::Read
+        }
+
+        fn settings(&self) -> Settings {
+            Settings {
+                chunk: 1 << 20,
+                depth: 1,
+                mapped: false,
+            }
+        }
+
+        fn window(&self) -> u64 {
+            1 << 20
+        }
+
+        fn transfer(&mut self, _other: &File, piece: Piece, _stop: &Stop) -> Moved {
+            match piece.position + piece.length <= self.0 {
+                true => moved(piece.length, None),
+                false => moved(0, Some(Errno::ENOSPC)),
+            }
+        }
+    }
+
+    #[test]
+    fn what_fits_is_written_whatever_a_request_is() {
+        let null = File::open("/dev/null").unwrap();
+        for room in [0, 511, 512, 4096, (1 << 20) - 1, (1 << 20) + 4608, 3 << 20] {
+            let all = Piece {
+                offset: 0,
+                length: 2 << 20,
+                position: 0,
+            };
+            let mut full = Full(room);
+            let stop = Stop::default();
+            let total = squeeze(&mut full, &null, all, 512, Errno::ENOSPC, &stop);
+            let fits = (room - room % 512).min(all.length);
+            assert_eq!(total.bytes, fits, "{room}");
+            let error = (fits < all.length).then_some(Errno::ENOSPC);
+            assert_eq!(total.error, error, "{room}");
+        }
     }
 
     #[test]

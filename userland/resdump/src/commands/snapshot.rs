@@ -13,7 +13,6 @@ use crate::{
     exit_codes::ExitCode,
     signals::Stop,
     source::{Held, Region, Source},
-    span::Span,
 };
 
 /// Arguments of `snapshot`: those of `dump`, less what makes no sense.
@@ -41,11 +40,11 @@ impl Args {
 
 /// Runs `snapshot`.
 pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
-    let args = &args.dump;
-    let live = matches!(args.engine, Name::Kernel | Name::Devmem);
+    let job = args.dump.job()?;
+    let live = matches!(job.engine, Name::Kernel | Name::Devmem);
     for (given, flag) in [
-        (args.resume, "--resume"),
-        (args.strict, "--strict"),
+        (job.resumes(), "--resume"),
+        (job.strict, "--strict"),
         (live, "--engine"),
     ] {
         if given {
@@ -58,9 +57,8 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
             ));
         }
     }
-    args.check()?;
-    let region = Region::open(&args.region)?;
-    let span = Span::new(args.offset, args.length, region.size())?;
+    let region = Region::open(args.dump.region())?;
+    let span = job.span(region.size())?;
     let stop = Stop::on_signals()?;
     let held = Held::snapshot(&region, span, &stop)?;
     // The region is free to change; nothing else of it is wanted.
@@ -70,5 +68,5 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
         span.length,
         held.name()
     );
-    dump::dump(args, &held, console)
+    dump::dump(&job, &held, console)
 }

@@ -8,6 +8,7 @@
 use std::{
     fs::{self, File},
     io,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -19,6 +20,9 @@ use crate::{
     error::errno_of,
     signals::{self, AtOnce},
 };
+
+/// Mode of a file that is made: what was in memory is for its owner's eyes.
+pub(super) const MODE: u32 = 0o600;
 
 /// A name in a folder of somebody's that this program has given to a file.
 #[derive(Debug)]
@@ -82,7 +86,13 @@ impl Temporary {
     pub(super) fn beside(path: &Path) -> io::Result<(File, Self)> {
         let (file, name) = tempfile::Builder::new()
             .prefix(".resdump-")
-            .tempfile_in(folder::of(path))?
+            .make_in(folder::of(path), |name| {
+                File::options()
+                    .write(true)
+                    .create_new(true)
+                    .mode(MODE)
+                    .open(name)
+            })?
             .into_parts();
         let temporary = name.to_path_buf();
         let at_once = signals::at_once(move || {
@@ -97,6 +107,11 @@ impl Temporary {
         ))
     }
 
+    /// Room without a name, as long as it is open.
+    pub(super) fn without_name(path: &Path) -> io::Result<File> {
+        tempfile::tempfile_in(folder::of(path))
+    }
+
     /// What it is called until then.
     pub(super) fn path(&self) -> &Path {
         &self.path
@@ -104,7 +119,7 @@ impl Temporary {
 
     /// Gives it this name, in place of what has it.
     pub(super) fn replace(self, path: &Path) -> io::Result<()> {
-        self.path.persist(path).map_err(|error| error.error)
+        self.path.persist(path).map_err(|failed| failed.error)
     }
 
     /// Gives it this name; `EEXIST` if something has it.

@@ -19,10 +19,8 @@ use serde::Serialize;
 use crate::{
     advice::Doing,
     error::{Error, Result, errno_of},
-    exit_codes::ExitCode,
     signals::Stop,
-    size,
-    span::{Alignment, Plan, Span},
+    span::{Alignment, Span},
     sys,
 };
 
@@ -37,12 +35,14 @@ mod open;
 mod place;
 mod record;
 mod rights;
+mod room;
 mod storage;
 mod traits;
 
 pub use folder::sync_folder;
 pub use identity::Identity;
 pub use meanwhile::Holes;
+pub use named::refuse_inputs;
 pub use place::{Place, output as standard_output};
 pub use record::{Claim, Record, remove as remove_record};
 
@@ -122,6 +122,8 @@ pub struct Output {
     made: Option<Made>,
     way: Way,
     in_memory: bool,
+    /// Of a file: what it is in. It is open from the start: later there may be no descriptor left.
+    folder: Option<File>,
     /// If it is written as a whole: what it is called until then, and what has its name.
     whole: Option<(Temporary, File)>,
 }
@@ -217,22 +219,6 @@ impl Output {
         }
     }
 
-    /// Fails unless `bytes` from its start on fit on a device.
-    pub fn expect_room(&self, bytes: u64) -> Result<()> {
-        if self.kind != Kind::Block {
-            return Ok(());
-        }
-        match self.size()? {
-            size if size < bytes => Err(self.too_small(bytes, size)),
-            _ => Ok(()),
-        }
-    }
-
-    /// Bytes of a block device.
-    fn size(&self) -> Result<u64> {
-        sys::block::size(&self.file).map_err(|errno| self.failed("cannot inspect target", errno))
-    }
-
     /// All is written: makes it durable, and gives a file its name if it has not got it yet. Fails when
     /// somebody else has given the name to another file meanwhile.
     pub fn commit(mut self) -> Result<()> {
@@ -294,59 +280,6 @@ impl Output {
                 .is_ok_and(|metadata| metadata.len() == 0)
     }
 
-    /// Makes room for the first `room` bytes of `plan`; none is allocated in a `sparse` file. Of a regular file the bytes before `plan.seek` stay, the rest is
-    /// dropped, and the blocks are allocated, because direct writes that extend a file wait for
-    /// each other.
-    pub fn prepare(&self, plan: &Plan, room: u64, sparse: bool) -> Result<()> {
-        self.begin();
-        let length = room;
-        match self.kind {
-            Kind::Block if sparse => {
-                return Err(Error::new(
-                    ExitCode::Usage,
-                    "no holes",
-                    "--zero-skip",
-                    Errno::EINVAL,
-                    "a block device keeps what it had: leave it out",
-                ));
-            }
-            Kind::File if sparse => {
-                self.truncate(plan.seek)?;
-                self.truncate(plan.seek + length)?;
-            }
-            Kind::File if length == 0 => self.truncate(plan.seek)?,
-            Kind::Stream => {}
-            Kind::Block => {
-                let size = self.size()?;
-                let available = size.saturating_sub(plan.seek);
-                if available < length && !self.permit.partial {
-                    return Err(self.too_small(length, available));
-                }
-            }
-            Kind::File => {
-                self.truncate(plan.seek)?;
-                match sys::file::allocate(&self.file, plan.seek, length) {
-                    Ok(()) => {}
-                    Err(Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG) if self.permit.partial => {
-                        // What was allocated before space ran out.
-                        self.truncate(plan.seek)?;
-                    }
-                    Err(Errno::ENOSPC) => {
-                        self.truncate(plan.seek)?;
-                        let available = sys::file::available(&self.file).unwrap_or(0);
-                        return Err(self.too_small(length, available));
-                    }
-                    Err(errno @ (Errno::EOPNOTSUPP | Errno::ENOSYS)) => {
-                        log::info!("{}: no preallocation: {errno}", self.path.display());
-                        self.truncate(plan.seek + length)?;
-                    }
-                    Err(errno) => return Err(self.failed("cannot allocate", errno)),
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Writes what is too short for direct I/O, through the page cache. `position` is where direct
     /// writes have stopped.
     pub fn write_tail(&self, bytes: &[u8], position: u64) -> Result<(), Errno> {
@@ -381,11 +314,11 @@ impl Output {
 
     /// Makes the name of a file durable.
     pub fn sync_name(&self) -> Result<()> {
-        match self.kind {
-            Kind::Block | Kind::Stream => Ok(()),
-            Kind::File => {
-                sync_folder(&self.path).map_err(|error| self.not_synced(errno_of(&error)))
-            }
+        match &self.folder {
+            Some(folder) => folder
+                .sync_all()
+                .map_err(|error| self.not_synced(errno_of(&error))),
+            None => Ok(()),
         }
     }
 
@@ -408,19 +341,5 @@ impl Output {
 
     fn failed(&self, what: &'static str, errno: Errno) -> Error {
         Error::during(Doing::OpenTarget, what, self.path.display(), errno)
-    }
-
-    fn too_small(&self, needed: u64, available: u64) -> Error {
-        Error::new(
-            ExitCode::NoSpace,
-            "target too small",
-            self.path.display(),
-            Errno::ENOSPC,
-            format!(
-                "needs {}, has {available} bytes left: give a larger target or a smaller --length, \
-                 or --partial to write what fits",
-                size::display(needed)
-            ),
-        )
     }
 }

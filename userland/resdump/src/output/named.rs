@@ -171,7 +171,7 @@ fn is_for_nodes(folder: &Path) -> bool {
 }
 
 /// Refuses what is read, and what lies on the same bytes.
-pub(super) fn refuse_inputs(path: &Path, identity: &Identity, inputs: &[Identity]) -> Result<()> {
+pub fn refuse_inputs(path: &Path, identity: &Identity, inputs: &[Identity]) -> Result<()> {
     let Some(input) = inputs.iter().find(|input| input.overlaps(identity)) else {
         return Ok(());
     };

@@ -20,9 +20,9 @@ use nix::{
 };
 
 use super::{
-    Identity, Kind, Manner, Output, Permit, Request, Way, lock,
-    made::{Made, Temporary},
-    meanwhile, mounts,
+    Identity, Kind, Manner, Output, Permit, Request, Way, folder, lock,
+    made::{MODE, Made, Temporary},
+    mounts,
     named::{self, Found, Named},
     rights, traits,
 };
@@ -36,9 +36,6 @@ use crate::{
 };
 
 const WHAT: &str = "cannot open target";
-
-/// Mode of a file that is made: what was in memory is for root's eyes.
-const MODE: u32 = 0o600;
 
 /// Between two looks whether a pipe has a reader, and how long there may be none.
 const LOOK: Duration = Duration::from_millis(50);
@@ -74,9 +71,14 @@ pub(super) fn open(request: &Request<'_>, stop: Option<&Stop>) -> Result<Output>
         path.display(),
         made.is_some()
     );
+    let folder = match kind {
+        Kind::File => Some(File::open(folder::of(&found.real)).map_err(refused)?),
+        Kind::Block | Kind::Stream => None,
+    };
     let mut output = Output {
         path: path.into(),
         real: found.real,
+        folder,
         file,
         kind,
         alignment: Alignment::NONE,
@@ -86,7 +88,13 @@ pub(super) fn open(request: &Request<'_>, stop: Option<&Stop>) -> Result<Output>
         in_memory: false,
         whole: None,
     };
-    check(&output, request)?;
+    if let Err(error) = check(&output, request) {
+        if error.errno == Errno::EBUSY {
+            // Another run was quicker to take what this one has made: it is that one's now.
+            output.keep();
+        }
+        return Err(error);
+    }
     output.in_memory = match output.kind {
         Kind::File => traits::of(&output.file).in_memory,
         Kind::Block => output
@@ -189,9 +197,7 @@ fn check(output: &Output, request: &Request<'_>) -> Result<()> {
             format!("it has {} bytes: --force overwrites it", metadata.len()),
         ));
     }
-    lock::take(&output.file, path)?;
-    // Whoever had it before may have taken it away.
-    meanwhile::is_named(&output.file, path)
+    lock::take(&output.file, path)
 }
 
 /// Asks for direct I/O, and finds out what it demands. Where there is none, or where it is a copy all
@@ -235,6 +241,7 @@ pub(super) fn scratch(folder: &Path) -> Result<Output> {
     let mut output = Output {
         path: temporary.path().into(),
         real: temporary.path().into(),
+        folder: None,
         kind: Kind::File,
         alignment: Alignment::NONE,
         permit: Permit::default(),

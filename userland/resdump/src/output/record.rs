@@ -14,7 +14,7 @@ use std::{
 use nix::{errno::Errno, libc};
 
 use super::{
-    Identity, folder, lock,
+    Identity, lock,
     made::Temporary,
     meanwhile,
     named::{self, Named},
@@ -98,7 +98,14 @@ impl Record {
     /// the disk when this returns. There is room for another then, unless it is the `last`.
     pub fn store(&mut self, text: &[u8], last: bool) -> Result<()> {
         self.try_store(text, last)
-            .map_err(|error| Error::during(Doing::Manifest, WHAT, self.path.display(), &error))
+            .map_err(|error| match errno_of(&error) {
+                errno @ (Errno::EEXIST | Errno::ESTALE) => refused(
+                    &self.path,
+                    errno,
+                    "another file has got its name meanwhile: give another --manifest",
+                ),
+                _ => Error::during(Doing::Manifest, WHAT, self.path.display(), &error),
+            })
     }
 
     fn try_store(&mut self, text: &[u8], last: bool) -> io::Result<()> {
@@ -144,7 +151,7 @@ impl Record {
         if last {
             return Ok(None);
         }
-        let mut file = tempfile::tempfile_in(folder::of(&self.real))?;
+        let mut file = Temporary::without_name(&self.real)?;
         let bytes = [0; 4096];
         for _ in 0..ROOM / bytes.len() {
             file.write_all(&bytes)?;
@@ -226,7 +233,6 @@ fn take(claim: &Claim<'_>, real: &Path) -> Result<File> {
         ));
     }
     lock::take(&file, path)?;
-    meanwhile::is_named(&file, real)?;
     Ok(file)
 }
 

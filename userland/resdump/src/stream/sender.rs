@@ -98,8 +98,9 @@ impl<'a> Sender<'a> {
             }
         }
         let bytes = self.read(span)?;
+        (&mut &*self.out).write_all(&bytes)?;
         self.copied += span.length;
-        (&mut &*self.out).write_all(&bytes)
+        Ok(())
     }
 
     /// The bytes of `span`, compressed.

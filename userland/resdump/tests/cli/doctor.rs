@@ -39,3 +39,27 @@ fn doctor_leaves_an_existing_file_alone() {
     assert_eq!(output.status.code(), Some(10));
     assert_eq!(bench.out(), b"precious");
 }
+
+#[test]
+fn doctor_leaves_its_target_as_it_was() {
+    let bench = Bench::new(1 << 20);
+    let run = |target: &str, force: &[&str]| {
+        let line = [&["doctor", "./saved", "--target", target], force].concat();
+        bench.run(&line).status.code()
+    };
+    assert_eq!(
+        run("./new", &[]),
+        Some(0),
+        "a new file is as good as a folder"
+    );
+    assert!(!bench.path("new").exists());
+    fs::write(bench.path("empty"), "").unwrap();
+    assert_eq!(run("./empty", &[]), Some(0));
+    assert_eq!(fs::read(bench.path("empty")).unwrap(), b"");
+    for length in [8, 65_535, 65_536, 200_001] {
+        let before: Vec<u8> = (0..length).map(|n: u32| n as u8).collect();
+        fs::write(bench.path("file"), &before).unwrap();
+        assert_eq!(run("./file", &["--force"]), Some(0));
+        assert!(fs::read(bench.path("file")).unwrap() == before, "{length}");
+    }
+}

@@ -15,6 +15,7 @@ mod inputs;
 mod json;
 mod libraries;
 mod messages;
+mod outputs;
 mod packed;
 mod peers;
 mod rates;

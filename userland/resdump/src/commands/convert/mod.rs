@@ -184,6 +184,7 @@ fn finish(manifest: &mut Manifest, output: Output, record: Option<Record>) -> Re
             manifest::remove(&stale)?;
         }
     }
+    manifest.durable = Some(!output.is_in_memory());
     output.commit()?;
     manifest.store(&mut record, true)
 }

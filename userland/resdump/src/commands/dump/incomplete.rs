@@ -4,7 +4,7 @@
 
 use nix::errno::Errno;
 
-use super::{args::Args, layout::Layout};
+use super::{job::Job, layout::Layout};
 use crate::{
     advice::{self, Doing},
     engine::Moved,
@@ -34,7 +34,7 @@ pub(super) fn trusted(kept: u64, is_snapshot: bool) -> String {
 
 /// `kept`: if what was written cannot be made durable, the bytes that had been before.
 pub(super) fn incomplete(
-    args: &Args,
+    job: &Job,
     kind: Kind,
     moved: &Moved,
     layout: &Layout,
@@ -43,11 +43,11 @@ pub(super) fn incomplete(
     errno: Errno,
 ) -> Error {
     let (code, reason) = match errno {
-        Errno::ENXIO if args.strict => (
+        Errno::ENXIO if job.strict => (
             ExitCode::Strict,
             "memory without page structures must be copied: leave --strict out",
         ),
-        Errno::EINVAL if args.strict && moved.bytes == 0 => (
+        Errno::EINVAL if job.strict && moved.bytes == 0 => (
             ExitCode::Strict,
             "its address is not aligned for direct I/O, and must be copied: leave --strict out",
         ),
@@ -64,7 +64,7 @@ pub(super) fn incomplete(
             "{reason}; {done} of {whole} bytes were written and cannot be made durable: {}",
             trusted(kept, is_snapshot)
         );
-    } else if done > 0 && (is_snapshot || args.has_manifest(kind)) {
+    } else if done > 0 && (is_snapshot || job.has_manifest(kind)) {
         advice += ", ";
         advice += next(is_snapshot);
     } else if done > 0 {
@@ -79,13 +79,7 @@ pub(super) fn incomplete(
             }
         );
     }
-    Error::new(
-        code,
-        "dump incomplete",
-        args.target.display(),
-        errno,
-        advice,
-    )
+    Error::new(code, "dump incomplete", job.target.display(), errno, advice)
 }
 
 #[cfg(test)]
@@ -98,10 +92,10 @@ mod tests {
         span::{Plan, Span},
     };
 
-    fn args(line: &[&str]) -> Args {
+    fn job(line: &[&str]) -> Job {
         let line = ["resdump", "dump"].iter().chain(line);
         match Cli::try_parse_from(line).unwrap().command {
-            Command::Dump(args) => *args,
+            Command::Dump(args) => args.job().unwrap(),
             _ => unreachable!("it is a dump"),
         }
     }
@@ -133,7 +127,7 @@ mod tests {
             bytes,
             ..Moved::default()
         };
-        incomplete(&args(line), kind, &moved, &layout, kept, false, errno)
+        incomplete(&job(line), kind, &moved, &layout, kept, false, errno)
     }
 
     fn stopped(line: &[&str], kind: Kind, bytes: u64, errno: Errno) -> Error {

@@ -1,304 +1,111 @@
 // SPDX-License-Identifier: MIT
 
-//! A dump on its way: the bytes, their digest, what is durable, and whether it is what it should be.
+//! What a dump is to be: plain data that has been checked, whatever it was read from.
 
-use std::{io, path::Path};
+#![forbid(unsafe_code)]
 
-use nix::errno::Errno;
+use std::{borrow::Cow, path::PathBuf, time::Duration};
 
-use super::{
-    args::Args,
-    core,
-    incomplete::{incomplete, trusted},
-    layout::Layout,
-    no_digest,
-};
 use crate::{
-    advice::{self, Doing},
-    codec::digest::{Algorithm, Digest, Hasher},
-    codec::format::Format,
-    engine::{self, Engine, Moved, Piece, Sparse},
-    error::{Error, Result},
-    journal::Journal,
-    output::{Holes, Output},
-    progress::Progress,
-    readback::ReadBack,
-    report::{Clock, Report},
-    signals::Stop,
-    source::{Source, digest},
+    codec::{compression::Compression, digest::Algorithm, format::Format},
+    engine::{Name, Settings},
+    error::Result,
+    manifest,
+    output::{Kind, Output, Permit, Place},
     span::Span,
-    transfer,
 };
 
-/// A dump on its way.
-pub(super) struct Job<'a> {
-    pub(super) args: &'a Args,
-    pub(super) source: &'a dyn Source,
-    pub(super) target: &'a Output,
-    pub(super) layout: &'a Layout,
-    pub(super) stop: &'a Stop,
+/// A dump that is to be made.
+pub(in crate::commands) struct Job {
+    /// First byte, from the start of the source.
+    pub(super) offset: u64,
+    /// Bytes; all to the end of the source without.
+    pub(super) length: Option<u64>,
+
+    /// Where to, as it was named.
+    pub(super) target: PathBuf,
+    /// If that is a stream.
+    pub(super) place: Option<Place>,
+    /// What may happen to it.
+    pub(super) permit: Permit,
+    /// Where the first byte goes to.
+    pub(super) seek: u64,
+    /// What lies around the bytes.
+    pub(super) format: Format,
+    /// How they are compressed; raw and from the start then.
+    pub(super) compress: Option<Compression>,
+    /// Bytes of the file system that stay free.
+    pub(super) keep_free: u64,
+    /// Most bytes that are written.
+    pub(super) max_size: Option<u64>,
+    /// Whether zeros become holes.
+    pub(super) zero_skip: bool,
+
+    /// Longest silence of a receiver.
+    pub(super) timeout: Duration,
+
+    /// How the bytes move.
+    pub(in crate::commands) engine: Name,
+    pub(super) settings: Settings,
+    /// Whether none may be copied.
+    pub(in crate::commands) strict: bool,
+
+    /// What is computed of the bytes meanwhile.
+    pub(super) digest: Option<Algorithm>,
+    /// Whether they are read back.
+    pub(super) verify: bool,
+    /// Whether they are made durable.
+    pub(super) sync: bool,
+    /// Where it is written down what is known of them.
+    pub(super) manifest: Sidecar,
+    /// Between two checkpoints.
+    pub(super) period: Duration,
+
+    /// Whether to say nothing about it.
+    pub(super) quiet: bool,
 }
 
-impl Job<'_> {
-    /// Writes everything and makes it durable, the digest being computed meanwhile.
-    pub(super) fn run(
-        &self,
-        engine: &mut dyn Engine,
-        mut journal: Option<&mut Journal>,
-        show: bool,
-        report: &mut Report<'_>,
-    ) -> (Moved, Option<Digest>, Option<Error>) {
-        let abort = Stop::default();
-        let cancelled = || self.stop.requested() || abort.requested();
-        let work = || {
-            let clock = Clock::start();
-            let mut progress = Progress::new(self.layout.plan.span.length, show);
-            let moved = self.write(engine, &mut |bytes| {
-                progress.at(bytes);
-                if let Some(journal) = &mut journal {
-                    journal.at(|| self.checkpoint(bytes));
-                }
-            });
-            drop(progress);
-            let finished = self.finish(&moved, journal.as_deref());
-            report.moved(&moved, self.layout.done);
-            report.time(&clock, finished.sync_seconds);
-            report.synced = Some(finished.synced);
-            report.headers.clone_from(&finished.headers);
-            if finished.changed.is_some() {
-                report.distrust();
-            }
-            if report.bytes < self.layout.span.length {
-                abort.request();
-            }
-            let error = finished
-                .changed
-                .or(moved.error.map(|errno| {
-                    let kind = self.target.kind();
-                    incomplete(
-                        self.args,
-                        kind,
-                        &moved,
-                        self.layout,
-                        finished.kept,
-                        self.is_snapshot(),
-                        errno,
-                    )
-                }))
-                .or(finished.error)
-                .or_else(|| self.check_strict(&moved));
-            (moved, error)
-        };
-        let ((moved, error), digest) = digest::alongside(
-            self.source,
-            self.layout.span,
-            self.args.digest,
-            &cancelled,
-            work,
-        );
-        let (digest, unknown) = match digest {
-            Ok(None) if self.args.digest.is_some() => (None, Some(no_digest(self.args))),
-            Ok(digest) => (digest, None),
-            Err(failed) => (None, Some(failed)),
-        };
-        (moved, digest, error.or(unknown))
-    }
-
-    fn is_snapshot(&self) -> bool {
-        self.source.taken().is_some()
-    }
-
-    /// Body by the engine, tail through the page cache.
-    fn write(&self, engine: &mut dyn Engine, progress: &mut dyn FnMut(u64)) -> Moved {
-        let plan = &self.layout.plan;
-        let room = self.layout.room;
-        let mut moved = Moved::default();
-        let align = u64::from(self.target.alignment().offset);
-        let body = plan.body.min(room - room % align);
-        if body > 0 {
-            let piece = Piece {
-                offset: plan.span.offset,
-                length: body,
-                position: plan.seek,
-            };
-            let file = self.target.file();
-            moved = if self.args.zero_skip {
-                let mut sparse = Sparse::new(engine, self.source);
-                transfer::run(&mut sparse, file, piece, self.stop, progress)
-            } else {
-                transfer::run(engine, file, piece, self.stop, progress)
-            };
-        }
-        if moved.error.is_none() && room < plan.span.length {
-            moved.error = Some(Errno::ENOSPC);
-        }
-        let tail = plan.tail();
-        if moved.error.is_none() && tail > 0 {
-            // Less than one block.
-            let mut bytes = vec![0; tail as usize];
-            let written = self
-                .source
-                .read_at(&mut bytes, plan.span.offset + plan.body)
-                .map_err(|error| error.errno)
-                .and_then(|()| self.target.write_tail(&bytes, plan.seek + plan.body));
-            match written {
-                Ok(()) => {
-                    moved.bytes += tail;
-                    moved.copied += tail;
-                }
-                Err(errno) => moved.error = Some(errno),
-            }
-        }
-        // Whatever the kernel answers to a request then: that it is full, that it has no direct I/O.
-        if moved.error.is_some_and(|errno| errno != Errno::EINTR) && self.target.is_gone() {
-            moved.error = Some(Errno::ENODEV);
-        }
-        moved
-    }
-
-    /// Leaves exactly what was moved on the target, describes it, and makes it durable.
-    fn finish(&self, moved: &Moved, journal: Option<&Journal>) -> Finished {
-        let plan = &self.layout.plan;
-        let cut = if moved.bytes < plan.span.length {
-            self.target.truncate(plan.seek + moved.bytes)
-        } else {
-            Ok(())
-        };
-        let described = cut.and_then(|()| self.describe(moved));
-        let (described, headers) = match described {
-            Ok(headers) => (Ok(()), headers),
-            Err(error) => (Err(error), None),
-        };
-        let clock = Clock::start();
-        let synced = match journal.and_then(Journal::lost) {
-            Some(errno) => Err(self.target.not_synced(errno)),
-            None if self.args.no_sync => Ok(()),
-            None => self.target.sync(),
-        };
-        let sync_seconds = clock.seconds();
-        let kept = journal.map_or(0, Journal::durable);
-        // What a disk has lost is missing as well; nobody has cut it.
-        let changed = match &synced {
-            Ok(()) => self.check_data(moved.bytes).err(),
-            Err(_) => None,
-        };
-        Finished {
-            synced: !self.args.no_sync && synced.is_ok(),
-            sync_seconds,
-            headers,
-            kept: synced.is_err().then_some(kept),
-            error: described
-                .and(synced.map_err(|error| Error {
-                    advice: format!(
-                        "{}; {}",
-                        trusted(kept, self.is_snapshot()),
-                        advice::of(error.errno, Doing::Sync).1
-                    ),
-                    ..error
-                }))
-                .err(),
-            changed,
-        }
-    }
-
-    /// Makes `bytes` more than there were durable, and says how many there are: none that can be
-    /// trusted if somebody else has cut the file or taken it away.
-    fn checkpoint(&self, bytes: u64) -> io::Result<u64> {
-        self.target.file().sync_data()?;
-        Ok(match self.check_data(bytes) {
-            Ok(()) => self.layout.done + bytes,
-            Err(error) => {
-                log::warn!("{error}");
-                0
-            }
-        })
-    }
-
-    /// Whether `bytes` more than there were are where they have been put.
-    fn check_data(&self, bytes: u64) -> Result<()> {
-        let data = Span {
-            offset: self.layout.data_offset,
-            length: self.layout.done + bytes,
-        };
-        let is_zero = |offset, length| {
-            self.source
-                .is_zero(self.layout.span.offset + offset, length)
-        };
-        let holes = match self.args.zero_skip {
-            true => Holes::Anywhere,
-            false => Holes::ForZeros(&is_zero),
-        };
-        self.target.check_data(data, holes)
-    }
-
-    /// The headers of a format that has some: last, so that they never promise what is not there.
-    fn describe(&self, moved: &Moved) -> Result<Option<Digest>> {
-        let stored = self.layout.done + moved.bytes;
-        if self.args.format != Format::Elf || stored == 0 {
-            return Ok(None);
-        }
-        let layout = self.layout;
-        let at = layout.data_offset - self.args.seek;
-        let header = core::header(self.source, layout.span, stored, at)?;
-        self.target
-            .write_tail(&header, self.args.seek)
-            .map_err(|errno| {
-                Error::during(
-                    Doing::Write,
-                    "cannot write header",
-                    self.args.target.display(),
-                    errno,
-                )
-            })?;
-        let mut hasher = Hasher::new(Algorithm::Crc32c);
-        hasher.update(&header);
-        Ok(Some(hasher.finish()))
-    }
-
-    fn check_strict(&self, moved: &Moved) -> Option<Error> {
-        (self.args.strict && moved.copied > 0).then(|| {
-            engine::would_copy(
-                &self.args.target.to_string_lossy(),
-                "it is complete, but bytes have been copied",
-            )
-        })
-    }
-
-    /// `--verify`: what is on the target, against the digest or the region.
-    pub(super) fn verify(
-        &self,
-        moved: &Moved,
-        digest: Option<&Digest>,
-        report: &mut Report<'_>,
-    ) -> Result<()> {
-        let length = self.layout.done + moved.bytes;
-        if !self.args.verify || length == 0 {
-            return Ok(());
-        }
-        let path: &Path = &self.args.target;
-        let data = Span {
-            offset: self.layout.data_offset,
-            length,
-        };
-        let mut read_back = ReadBack::open(path, data, self.stop)?;
-        match digest {
-            Some(digest) if length == self.layout.span.length => read_back.expect_digest(digest)?,
-            _ => read_back.expect_bytes(self.source, self.layout.span.offset)?,
-        }
-        report.verified = true;
-        Ok(())
-    }
+/// Where the manifest of a dump is to be.
+pub(super) enum Sidecar {
+    None,
+    /// Next to a file; a device has none.
+    Beside,
+    At(PathBuf),
 }
 
-/// How a dump was brought to an end after the last byte.
-struct Finished {
-    synced: bool,
-    sync_seconds: f64,
-    /// If what was written cannot be made durable: the bytes of the dump that had been before.
-    kept: Option<u64>,
-    error: Option<Error>,
-    /// Of the headers, if there are any.
-    headers: Option<Digest>,
-    /// What somebody else did to the target meanwhile.
-    changed: Option<Error>,
+impl Job {
+    /// Whether there is a manifest, if the target is a `kind`.
+    pub(super) fn has_manifest(&self, kind: Kind) -> bool {
+        match &self.manifest {
+            Sidecar::None => false,
+            Sidecar::Beside => kind == Kind::File,
+            Sidecar::At(_) => true,
+        }
+    }
+
+    /// Where the manifest of `target` is to be, and whether a person has named it.
+    pub(super) fn manifest(&self, target: &Output) -> Option<(PathBuf, bool)> {
+        match &self.manifest {
+            Sidecar::At(path) => Some((path.clone(), true)),
+            _ if self.has_manifest(target.kind()) => {
+                Some((manifest::beside(target.lasting_path()), false))
+            }
+            _ => None,
+        }
+    }
+
+    /// The bytes of a source of `size` bytes that are meant.
+    pub(in crate::commands) fn span(&self, size: u64) -> Result<Span> {
+        Span::new(self.offset, self.length, size)
+    }
+
+    /// Whether it goes on with what an earlier one has left.
+    pub(in crate::commands) fn resumes(&self) -> bool {
+        self.permit.resume
+    }
+
+    /// The target's name, for messages.
+    pub(super) fn name(&self) -> Cow<'_, str> {
+        self.target.to_string_lossy()
+    }
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 
 use nix::errno::Errno;
 
-use super::{args::Args, core};
+use super::{core, job::Job};
 use crate::{
     advice::Doing,
     codec::digest::Digest,
@@ -45,7 +45,7 @@ pub(super) struct Layout {
 
 impl Layout {
     pub(super) fn new(
-        args: &Args,
+        job: &Job,
         source: &dyn Source,
         engine: &dyn Engine,
         span: Span,
@@ -55,13 +55,13 @@ impl Layout {
         if engine.any_address() {
             alignment.memory = 1;
         }
-        let data_offset = match args.format {
+        let data_offset = match job.format {
             Format::Elf => {
                 let align = alignment.offset.into();
-                args.seek
+                job.seek
                     .saturating_add(core::header_bytes(source, span, align)?)
             }
-            Format::Raw | Format::Lime => args.seek,
+            Format::Raw | Format::Lime => job.seek,
         };
         let mut layout = Self {
             span,
@@ -71,21 +71,21 @@ impl Layout {
             plan: plan(source, span, data_offset, alignment)?,
             room: span.length,
         };
-        if args.resume {
-            (layout.done, layout.digest) = resume_at(args, source, &layout, target)?;
+        if job.permit.resume {
+            (layout.done, layout.digest) = resume_at(job, source, &layout, target)?;
             let rest = Span {
                 offset: span.offset + layout.done,
                 length: span.length - layout.done,
             };
             layout.plan = plan(source, rest, data_offset + layout.done, alignment)?;
         }
-        layout.check_strict(args, target)?;
-        layout.room = layout.room(args, target)?;
+        layout.check_strict(job, target)?;
+        layout.room = layout.room(job, target)?;
         Ok(layout)
     }
 
-    fn check_strict(&self, args: &Args, target: &Output) -> Result<()> {
-        if args.strict && self.plan.tail() > 0 {
+    fn check_strict(&self, job: &Job, target: &Output) -> Result<()> {
+        if job.strict && self.plan.tail() > 0 {
             return Err(engine::would_copy(
                 &format!("--length {:#x}", self.span.length),
                 &format!(
@@ -99,12 +99,12 @@ impl Layout {
     }
 
     /// Holds the rest against `--keep-free` and `--max-size`.
-    fn room(&self, args: &Args, target: &Output) -> Result<u64> {
+    fn room(&self, job: &Job, target: &Output) -> Result<u64> {
         let wanted = self.plan.span.length;
         let mut room = wanted;
-        if let Some(most) = args.max_size {
-            room = room.min(most.saturating_sub(self.plan.seek - args.seek));
-            if room < wanted && !args.partial {
+        if let Some(most) = job.max_size {
+            room = room.min(most.saturating_sub(self.plan.seek - job.seek));
+            if room < wanted && !job.permit.partial {
                 return Err(no_room(
                     format_args!("--max-size {most}"),
                     Errno::EFBIG,
@@ -113,12 +113,12 @@ impl Layout {
                 ));
             }
         }
-        if args.keep_free > 0 {
-            let free = free_after(target, self.plan.seek, args.keep_free)?;
+        if job.keep_free > 0 {
+            let free = free_after(target, self.plan.seek, job.keep_free)?;
             room = room.min(free);
-            if free < wanted && !args.partial {
+            if free < wanted && !job.permit.partial {
                 return Err(no_room(
-                    format_args!("--keep-free {}", args.keep_free),
+                    format_args!("--keep-free {}", job.keep_free),
                     Errno::ENOSPC,
                     wanted,
                     free,
@@ -187,7 +187,7 @@ fn no_room(flag: std::fmt::Arguments<'_>, errno: Errno, wanted: u64, room: u64) 
 
 /// How many bytes of the dump are on the target and can be trusted, and the digest if that is all.
 fn resume_at(
-    args: &Args,
+    job: &Job,
     source: &dyn Source,
     layout: &Layout,
     target: &Output,
@@ -196,12 +196,12 @@ fn resume_at(
         Error::new(
             ExitCode::Target,
             "cannot resume",
-            args.target.display(),
+            job.target.display(),
             errno,
             advice,
         )
     };
-    let Some(path) = args.manifest(target) else {
+    let Some((path, _)) = job.manifest(target) else {
         return Err(cannot(
             Errno::ENOENT,
             "give --manifest: a block device has none by itself",
@@ -217,7 +217,7 @@ fn resume_at(
         ));
     };
     if manifest.origin != source.origin(layout.span)
-        || manifest.format != args.format
+        || manifest.format != job.format
         || manifest.data_offset != layout.data_offset
         || manifest.compression.is_some()
         || manifest.snapshot.is_some()
@@ -240,7 +240,7 @@ fn resume_at(
         offset: layout.data_offset + from,
         length: done - from,
     };
-    ReadBack::open(&args.target, piece, &Stop::default())?
+    ReadBack::open(&job.target, piece, &Stop::default())?
         .expect_bytes(source, layout.span.offset + from)?;
     log::info!(
         "{done} bytes are there, the last {} of them verified",

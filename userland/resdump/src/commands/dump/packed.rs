@@ -7,7 +7,11 @@ use std::io::{self, Write};
 
 use nix::errno::Errno;
 
-use super::{abandon, args::Args, begin, distrust_unless, no_digest, open, record};
+use super::{
+    job::Job,
+    known::{abandon, begin, distrust_unless, record},
+    no_digest, open,
+};
 use crate::{
     advice::{self, Doing},
     codec::compression::Compression,
@@ -28,14 +32,14 @@ use crate::{
 
 /// Runs it.
 pub(super) fn run(
-    args: &Args,
+    job: &Job,
     compression: Compression,
     source: &dyn Source,
     console: &Console,
 ) -> Result<ExitCode> {
-    let span = Span::new(args.offset, args.length, source.size())?;
+    let span = job.span(source.size())?;
     let stop = Stop::on_signals()?;
-    let mut target = open(args, Manner::Buffered, source)?;
+    let mut target = open(job, Manner::Buffered, source)?;
     if target.kind() == Kind::Block {
         return Err(Error::new(
             ExitCode::Usage,
@@ -45,10 +49,11 @@ pub(super) fn run(
             "nothing would say where the data ends: dump to a file",
         ));
     }
-    let journal = prepare(args, compression, source, span, &target)?;
-    let name = args.target.to_string_lossy();
+    let journal = prepare(job, compression, source, span, &target)?;
+    let name = job.name();
     let mut report = Report::of(source, span);
     report.target(&name, Kind::File, 0);
+    report.in_memory = target.is_in_memory();
     report.engine = Name::Read;
     report.engine_reason = "compressed".into();
     report.compression = Some(compression);
@@ -56,9 +61,9 @@ pub(super) fn run(
     let clock = Clock::start();
     let mut sender = Sender::new(source, target.file(), &stop)
         .map_err(|error| Error::during(Doing::OpenTarget, "cannot open target", &name, &error))?;
-    let mut progress = Progress::new(span.length, !args.quiet && !console.is_json());
+    let mut progress = Progress::new(span.length, !job.quiet && !console.is_json());
     let ((bytes, written), digest) =
-        digest::alongside(source, span, args.digest, &|| stop.requested(), || {
+        digest::alongside(source, span, job.digest, &|| stop.requested(), || {
             let written = write(&mut sender, span, compression, &mut progress, &stop);
             if written.1.is_err() {
                 stop.request();
@@ -67,7 +72,7 @@ pub(super) fn run(
         });
     drop(progress);
     let (digest, unknown) = match digest {
-        Ok(None) if args.digest.is_some() => (None, Some(no_digest(args))),
+        Ok(None) if job.digest.is_some() => (None, Some(no_digest(job))),
         Ok(digest) => (digest, None),
         Err(error) => (None, Some(error)),
     };
@@ -83,11 +88,12 @@ pub(super) fn run(
     // A frame that was not written as a whole is none.
     let cut = target.truncate(sender.stored);
     let sync = Clock::start();
-    let synced = cut.and_then(|()| match args.no_sync {
+    let synced = cut.and_then(|()| match !job.sync {
         true => Ok(()),
         false => target.sync(),
     });
-    report.synced = Some(synced.is_ok() && !args.no_sync);
+    report.synced = Some(synced.is_ok() && job.sync && !target.is_in_memory());
+    report.in_memory &= synced.is_ok();
     report.time(&clock, sync.seconds());
     report.digest = digest;
 
@@ -112,8 +118,8 @@ pub(super) fn run(
             .map(|error| incomplete(&name, bytes, span, durable, errno_of(&error))))
         .or(synced.err())
         .or(unknown);
-    if args.verify && error.is_none() {
-        let mut read_back = ReadBack::open_packed(&args.target, bytes, compression, &stop)?;
+    if job.verify && error.is_none() {
+        let mut read_back = ReadBack::open_packed(&job.target, bytes, compression, &stop)?;
         let verified = match &report.digest {
             Some(digest) => read_back.expect_digest(digest),
             None => read_back.expect_bytes(source, span.offset),
@@ -132,20 +138,20 @@ pub(super) fn run(
         let stored = journal.finish(|manifest| record(manifest, &report, error.as_ref()));
         error = error.or(stored.err());
     }
-    report.tell(args.quiet, console, error)
+    report.tell(job.quiet, console, error)
 }
 
 fn prepare(
-    args: &Args,
+    job: &Job,
     compression: Compression,
     source: &dyn Source,
     span: Span,
     target: &Output,
 ) -> Result<Option<Journal>> {
-    let mut manifest = source.manifest(span, args.format, 0);
+    let mut manifest = source.manifest(span, job.format, 0);
     manifest.compression = Some(compression);
     manifest.stored = Some(0);
-    let journal = begin(args, source, target, manifest)?;
+    let journal = begin(job, source, target, manifest)?;
     target.begin();
     target.truncate(0)?;
     Ok(journal)

@@ -2,10 +2,7 @@
 
 //! A dump to `resdump receive` on another machine: it ends as that says.
 
-use std::{
-    io::{self, Write},
-    time::Duration,
-};
+use std::io::{self, Write};
 
 use nix::errno::Errno;
 
@@ -39,12 +36,11 @@ pub(super) fn run(dump: &mut Dump<'_>, address: &Address, console: &Console) -> 
             errno.unwrap_or(Errno::EADDRNOTAVAIL),
         )
     };
-    let client =
-        Client::connect(address, Duration::from_secs(dump.args.timeout)).map_err(failed)?;
+    let client = Client::connect(address, dump.job.timeout).map_err(failed)?;
     let mut sender = Sender::new(dump.source, client.out(), &dump.stop).map_err(failed)?;
     dump.expect_direct(&sender)?;
 
-    let header = Header::of(dump.source, dump.span, dump.args.compress, dump.args.digest);
+    let header = Header::of(dump.source, dump.span, dump.job.compress, dump.job.digest);
     let start = client
         .begin(&header, &dump.stop)
         .map_err(|ended| failure(dump, 0, ended))?;

@@ -11,7 +11,7 @@ use std::{
 
 use nix::errno::Errno;
 
-use super::{args::Args, no_digest, remote};
+use super::{job::Job, no_digest, remote};
 use crate::{
     advice::{self, Doing},
     codec::digest::Digest,
@@ -19,7 +19,7 @@ use crate::{
     engine::{self, Moved, Name},
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
-    output::{self, Kind, Place},
+    output::{self, Identity, Kind, Place},
     progress::Progress,
     report::{Clock, Report},
     signals::{self, Stop},
@@ -33,7 +33,7 @@ use crate::{
 
 /// Runs it.
 pub(super) fn run(
-    args: &Args,
+    job: &Job,
     place: &Place,
     source: &dyn Source,
     console: &Console,
@@ -48,15 +48,15 @@ pub(super) fn run(
         ));
     }
     let aside = console.aside();
-    let name = args.target.to_string_lossy();
-    let span = Span::new(args.offset, args.length, source.size())?;
+    let name = job.name();
+    let span = job.span(source.size())?;
     let mut dump = Dump {
-        args,
+        job,
         source,
         span,
         name: &name,
         stop: Stop::on_signals()?,
-        show: !args.quiet && !console.is_json(),
+        show: !job.quiet && !console.is_json(),
         clock: Clock::start(),
     };
     match place {
@@ -70,7 +70,7 @@ pub(super) type Announce<'a> = &'a mut dyn FnMut(&File, Option<&[u8]>, u32) -> i
 
 /// A dump to a stream.
 pub(super) struct Dump<'a> {
-    pub(super) args: &'a Args,
+    pub(super) job: &'a Job,
     pub(super) source: &'a dyn Source,
     pub(super) span: Span,
     pub(super) name: &'a str,
@@ -85,6 +85,9 @@ impl Dump<'_> {
             Error::during(Doing::Print, "cannot write", "standard output", error)
         };
         let out = output::standard_output().map_err(|error| failed(&error))?;
+        if let Ok(identity) = Identity::of(&out) {
+            output::refuse_inputs(&self.job.target, &identity, &self.source.identities())?;
+        }
         let mut sender =
             Sender::new(self.source, &out, &self.stop).map_err(|error| failed(&error))?;
         self.expect_direct(&sender)?;
@@ -101,7 +104,7 @@ impl Dump<'_> {
 
     /// With `--strict` refuses a stream whose bytes would be copied.
     pub(super) fn expect_direct(&self, sender: &Sender<'_>) -> Result<()> {
-        match self.args.strict && sender.copies() {
+        match self.job.strict && sender.copies() {
             true => Err(engine::would_copy(
                 self.name,
                 "it is neither a pipe nor a connection: bytes would go through the page cache",
@@ -117,7 +120,7 @@ impl Dump<'_> {
         idle: &dyn Fn(),
         work: impl FnOnce() -> (T, io::Result<()>),
     ) -> ((T, io::Result<()>), Result<Option<Digest>>) {
-        let Some(algorithm) = self.args.digest else {
+        let Some(algorithm) = self.job.digest else {
             return (work(), Ok(None));
         };
         let abort = Stop::default();
@@ -145,7 +148,7 @@ impl Dump<'_> {
                 }
             };
             let digest = match digest {
-                Ok(None) if done.1.is_ok() => Err(no_digest(self.args)),
+                Ok(None) if done.1.is_ok() => Err(no_digest(self.job)),
                 digest => digest,
             };
             (done, digest)
@@ -173,7 +176,7 @@ impl Dump<'_> {
                     length,
                 };
                 let packed = self
-                    .args
+                    .job
                     .compress
                     .map(|compression| sender.pack(block, compression))
                     .transpose()?;
@@ -200,8 +203,8 @@ impl Dump<'_> {
             Name::Mmap
         };
         report.engine_reason = "stream".into();
-        report.compression = self.args.compress;
-        report.stored = self.args.compress.map(|_| sender.stored);
+        report.compression = self.job.compress;
+        report.stored = self.job.compress.map(|_| sender.stored);
         report
     }
 
@@ -217,13 +220,13 @@ impl Dump<'_> {
             Err(error) => (None, Some(error)),
         };
         report.digest = digest;
-        let copied = self.args.strict && report.copied > 0;
+        let copied = self.job.strict && report.copied > 0;
         let error = error.or(unknown).or_else(|| {
             copied.then(|| {
                 engine::would_copy(self.name, "it is complete, but bytes have been copied")
             })
         });
-        report.tell(self.args.quiet, console, error)
+        report.tell(self.job.quiet, console, error)
     }
 
     /// Why not all was sent.

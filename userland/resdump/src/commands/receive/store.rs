@@ -245,8 +245,10 @@ impl Store {
         };
         let (bytes, resumed) = (self.bytes, self.resumed);
         let digest = self.digest.clone();
+        let in_memory = self.target.is_in_memory();
         journal.finish(|manifest| {
             manifest.complete = error.is_none();
+            manifest.durable = Some(error.is_none() && !in_memory);
             manifest.bytes = bytes;
             manifest.copied = bytes.saturating_sub(resumed);
             manifest.digest = digest.filter(|_| error.is_none());

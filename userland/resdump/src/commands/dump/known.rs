@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+
+//! What is written down of a dump: that it has begun, and what it came to.
+
+use std::{fs, os::unix::fs::MetadataExt, path::Path};
+
+use super::job::Job;
+use crate::{
+    error::{Error, Result},
+    exit_codes::ExitCode,
+    journal::Journal,
+    manifest::{self, Manifest},
+    output::{Kind, Output},
+    report::Report,
+    source::Source,
+};
+
+/// Makes it known that the target is not complete: by `manifest`, where there is to be one, and by
+/// taking away another that lies beside the target and speaks of what was there before.
+pub(super) fn begin(
+    job: &Job,
+    source: &dyn Source,
+    target: &Output,
+    manifest: Manifest,
+) -> Result<Option<Journal>> {
+    let mut taken = source.identities();
+    taken.push(target.identity()?);
+    let record = job
+        .manifest(target)
+        .map(|(path, named)| manifest::claim(&path, &taken, named && job.permit.force))
+        .transpose()?;
+    let journal = record
+        .map(|record| Journal::begin(record, manifest, job.period))
+        .transpose()?;
+    if target.kind() == Kind::File {
+        for stale in [target.path(), target.real_path()].map(manifest::beside) {
+            let is_it = |journal: &Journal| same_file(journal.path(), &stale);
+            if !journal.as_ref().is_some_and(is_it) {
+                manifest::remove(&stale)?;
+            }
+        }
+        if journal.is_some() {
+            // What is durable so far is the name of the manifest, in another folder perhaps.
+            target.sync_name()?;
+        }
+    }
+    Ok(journal)
+}
+
+fn same_file(one: &Path, other: &Path) -> bool {
+    let identity = |path| fs::metadata(path).map(|it| (it.dev(), it.ino()));
+    matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+/// There is nothing on the target that a manifest could tell of.
+pub(super) fn abandon(journal: Option<Journal>) {
+    if let Some(journal) = journal {
+        journal.abandon();
+    }
+}
+
+/// What was read back and is not what it should be must not be gone on with; what was read back in
+/// part may be.
+pub(super) fn distrust_unless(verified: &Result<()>, report: &mut Report<'_>) {
+    match verified {
+        Ok(()) => {}
+        Err(error) if error.code == ExitCode::Interrupted => report.complete = false,
+        Err(_) => report.distrust(),
+    }
+}
+
+/// The last word on a dump.
+pub(super) fn record(manifest: &mut Manifest, report: &Report<'_>, error: Option<&Error>) {
+    // Memory has nothing to wait for, and keeps nothing.
+    let synced = report.synced == Some(true) || report.in_memory;
+    manifest.complete = report.complete && synced && report.source_error.is_none();
+    manifest.durable = Some(report.synced == Some(true));
+    // Without a sync that worked, what was known before is all that is known.
+    if synced {
+        manifest.bytes = report.bytes;
+    }
+    manifest.direct = report.direct;
+    manifest.copied = report.copied;
+    manifest.skipped = report.skipped;
+    manifest.stored = report.stored;
+    manifest.engine = report.engine.as_str().into();
+    manifest.engine_reason.clone_from(&report.engine_reason);
+    if report.digest.is_some() {
+        manifest.digest.clone_from(&report.digest);
+    }
+    if report.headers.is_some() {
+        manifest.headers.clone_from(&report.headers);
+    }
+    manifest.verified = report.verified;
+    manifest.error = error
+        .map(ToString::to_string)
+        .or_else(|| report.source_error.clone());
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::errno::Errno;
+
+    use super::*;
+    use crate::span::Span;
+
+    #[test]
+    fn what_was_read_back_and_differs_is_not_to_be_gone_on_with() {
+        let span = Span {
+            offset: 0,
+            length: 8192,
+        };
+        for (code, left) in [(ExitCode::Interrupted, 8192), (ExitCode::Mismatch, 0)] {
+            let mut report = Report::new("capture", None, span);
+            (report.bytes, report.complete) = (8192, true);
+            let error = Error::new(code, "read back", "out", Errno::EINTR, "");
+            distrust_unless(&Err(error), &mut report);
+            assert_eq!((report.bytes, report.complete), (left, false));
+        }
+    }
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+
+//! `resdump dump REGION TARGET` to a file or block device, the bytes as they are.
+
+use super::{job::Job, known, layout::Layout, open, run::Run};
+use crate::{
+    console::Console,
+    engine::{self, Engine},
+    error::Result,
+    exit_codes::ExitCode,
+    journal::Journal,
+    output::{Manner, Output},
+    report::Report,
+    signals::Stop,
+    source::Source,
+    span::Span,
+};
+
+/// Runs it.
+pub(super) fn run(job: &Job, source: &dyn Source, console: &Console) -> Result<ExitCode> {
+    let span = job.span(source.size())?;
+    let stop = Stop::on_signals()?;
+    let (mut engine, mut target) = ends(job, source, span)?;
+    let mut layout = Layout::new(job, source, &*engine, span, &target)?;
+    let mut journal = prepare(job, source, &mut layout, &target)?;
+
+    let name = job.name();
+    let mut report = Report::of(source, span);
+    report.target(&name, target.kind(), job.seek);
+    report.in_memory = target.is_in_memory();
+    let run = Run {
+        job,
+        source,
+        target: &target,
+        layout: &layout,
+        stop: &stop,
+    };
+    let show = !job.quiet && !console.is_json();
+    let (moved, digest, error) = run.run(&mut *engine, journal.as_mut(), show, &mut report);
+    report.engine(&*engine);
+
+    let verified = run.verify(&moved, digest.as_ref(), &mut report);
+    known::distrust_unless(&verified, &mut report);
+    let mut error = error.or(verified.err());
+    report.digest = digest;
+    if layout.done + moved.bytes > 0 {
+        target.keep();
+    }
+    if target.is_new() {
+        known::abandon(journal);
+    } else if let Some(journal) = journal {
+        report.manifest = Some(journal.path().display().to_string());
+        let stored = journal.finish(|manifest| known::record(manifest, &report, error.as_ref()));
+        error = error.or(stored.err());
+    }
+    report.tell(job.quiet, console, error)
+}
+
+/// The engine, and what it writes to.
+fn ends<'a>(
+    job: &Job,
+    source: &'a dyn Source,
+    span: Span,
+) -> Result<(Box<dyn Engine + 'a>, Output)> {
+    let engine = engine::open(job.engine, source, span, job.settings, job.strict)?;
+    if !engine.direct() {
+        return Ok((engine, open(job, Manner::Buffered, source)?));
+    }
+    let target = open(job, Manner::Direct, source)?;
+    let engine = match target.why_copied() {
+        None => engine,
+        Some(why) if job.strict => {
+            let advice = format!("{why}: give a file or a device on a disk");
+            return Err(engine::would_copy(&job.name(), &advice));
+        }
+        Some(why) => {
+            drop(engine);
+            engine::open_cached(job.engine, source, span, job.settings, why)?
+        }
+    };
+    Ok((engine, target))
+}
+
+/// Makes it known that the target is not complete, and makes room: `layout` has what there is then.
+fn prepare(
+    job: &Job,
+    source: &dyn Source,
+    layout: &mut Layout,
+    target: &Output,
+) -> Result<Option<Journal>> {
+    let mut manifest = source.manifest(layout.span, job.format, layout.data_offset);
+    manifest.seek = Some(job.seek);
+    manifest.bytes = layout.done;
+    manifest.resumed = layout.done;
+    manifest.digest.clone_from(&layout.digest);
+    let journal = known::begin(job, source, target, manifest)?;
+    match target.prepare(&layout.plan, layout.room, job.zero_skip) {
+        Ok(room) => {
+            layout.room = room;
+            Ok(journal)
+        }
+        Err(error) => {
+            if target.is_new() {
+                known::abandon(journal);
+            }
+            Err(error)
+        }
+    }
+}
