@@ -29,8 +29,8 @@ pub const IOC_INFO: u8 = 0x01;
 /// cache and is on the medium when the command returns. Both are counted in [`Transfer::copied`];
 /// [`TRANSFER_STRICT`] refuses them.
 ///
-/// A region that a device writes is first made the processors' ([`SYNC_FOR_CPU`]), unless
-/// [`TRANSFER_NO_SYNC`] says that the caller has done so.
+/// Of a region that a device writes, the processors first see what it has written, as by [`SYNC_FOR_CPU`]
+/// through a descriptor for reading, unless [`TRANSFER_NO_SYNC`] is set.
 ///
 /// The node must be open for reading (`EBADF`). The descriptor must be open for writing (`EBADF`) with
 /// `O_DIRECT` and without `O_APPEND` (`EINVAL`), and be a regular file or a block device (`ESPIPE`
@@ -49,10 +49,13 @@ pub const IOC_DUMP: u8 = 0x02;
 /// `_IOWR(IOC_TYPE, IOC_LOAD, Transfer)`: the way back, file descriptor to region.
 ///
 /// As [`IOC_DUMP`], with the descriptor open for reading, and the device node for writing
-/// (`EBADF`); the region must be writable (`EPERM`). `ENODATA`: the file ends before. Afterwards the
-/// range of a region that a device writes is the device's again, whatever was moved
-/// ([`SYNC_FOR_DEVICE`]). `ENODEV` when its driver was unbound meanwhile: nothing counts as moved then, for
-/// it may not have reached memory.
+/// (`EBADF`); the region must be writable (`EPERM`). `ENODATA`: the file ends before.
+///
+/// The range of a region that a device shares ([`IOC_SYNC`]) is the processors' meanwhile, and the device's
+/// afterwards, whatever was moved. `ENODEV` when its driver was unbound meanwhile: nothing counts as moved then,
+/// for it may not have reached memory. With [`TRANSFER_NO_SYNC`] its owner does not change. Where caches are not
+/// coherent: `EBUSY` for a range that the device owns and [`TRANSFER_NO_SYNC`], or another load of a part of
+/// the range; `ENOSPC` as for [`IOC_SYNC`].
 pub const IOC_LOAD: u8 = 0x03;
 
 /// `_IOW(IOC_TYPE, IOC_SNAPSHOT, Snapshot)`: start to fill a buffer of the caller from the region
@@ -72,14 +75,24 @@ pub const IOC_SNAPSHOT: u8 = 0x04;
 /// started on this file.
 pub const IOC_SNAPSHOT_STATUS: u8 = 0x05;
 
-/// `_IOW(IOC_TYPE, IOC_SYNC, RegionSync)`: hand a range over between device and processors, on a machine
-/// whose caches do not see what devices do ([`REGION_NONCOHERENT`]); elsewhere nothing needs to be
-/// done, nor is. For those who keep a mapping or map `/dev/mem`: all other commands, reads and new
-/// mappings do it themselves where the node says that a device writes the region.
+/// `_IOW(IOC_TYPE, IOC_SYNC, RegionSync)`: hand a range over between a device that shares the region (writes or
+/// reads it) and the processors, on a machine whose caches do not see what devices do
+/// ([`REGION_NONCOHERENT`]); elsewhere nothing needs to be done, nor is.
+///
+/// Each byte has one owner. When the driver is bound that is the device. A sync to the present owner is
+/// nothing. Handing over takes the right to write: a node that is open for writing. Through another descriptor,
+/// [`SYNC_FOR_CPU`] shows the processors what the device has written to what it owns, and the owner stays the
+/// same, so that the next one looks again. Dumps, reads, snapshots, registered buffers and new mappings that
+/// cannot be written to do that themselves; a new mapping that can be written to makes its range the
+/// processors'. The command is for programs that keep a mapping, or map `/dev/mem`.
+///
+/// Ranges are widened to whole cache lines. Nothing is changed in memory by looking.
 ///
 /// Errors: `EINVAL` for a direction other than those two; `ERANGE`, `EOVERFLOW` as for [`IOC_DUMP`];
-/// `EOPNOTSUPP` where no node says that a device writes the region; `ENODEV` when the driver was
-/// unbound meanwhile.
+/// `EOPNOTSUPP` where no node says that a device shares the region; for [`SYNC_FOR_DEVICE`] `EPERM` where the
+/// region is not writable, `EBADF` for a node that is not open for writing, and `EBUSY` while a part of the range
+/// is being loaded; `ENOSPC` when the owners of the region alternate too often for the module's memory; `ENODEV`
+/// when the driver was unbound meanwhile.
 pub const IOC_SYNC: u8 = 0x06;
 
 /// `_IOW(IOC_TYPE, IOC_REGISTER, RegisterBuffer)`, not for `ioctl` but as the operation of an
@@ -89,7 +102,7 @@ pub const IOC_SYNC: u8 = 0x06;
 /// pages, addresses counted from the begin of the range: nothing is mapped, pinned or copied. The
 /// buffer cannot be read into. It holds the node open until it is unregistered, or the ring ends.
 ///
-/// A region that a device writes is first made the processors' ([`SYNC_FOR_CPU`]).
+/// Of a region that a device writes, the processors first see what it has written, as for [`IOC_DUMP`].
 ///
 /// Errors: `ENXIO` where memory of the range has no `struct page`; `EBADF` for a node that is not open
 /// for reading; `EINVAL` for more than [`REGISTER_MAX`] bytes or an index beyond the ring's table,
@@ -101,10 +114,10 @@ pub const IOC_REGISTER: u8 = 0x07;
 pub const REGISTER_MAX: u32 = 1 << 30;
 
 /// [`RegionSync::direction`]: what the device wrote is what processors read from now on. What processors
-/// wrote and did not hand over may be lost.
+/// wrote to what the device owned is lost.
 pub const SYNC_FOR_CPU: u32 = 0;
 /// [`RegionSync::direction`]: what processors wrote is in memory from now on, and will not overwrite what
-/// the device writes.
+/// the device writes. Processors keep off until the next [`SYNC_FOR_CPU`].
 pub const SYNC_FOR_DEVICE: u32 = 1;
 
 /// Longest snapshot in bytes: what a caller can have pinned at a time through one open file.
@@ -131,11 +144,14 @@ pub const REGION_PAGES: u32 = 1 << 1;
 /// [`RegionInfo::flags`]: the node says that a device writes the region.
 pub const REGION_DEVICE_WRITES: u32 = 1 << 2;
 
-/// [`RegionInfo::flags`]: processors' caches do not see what that device does.
+/// [`RegionInfo::flags`]: a device writes or reads the region, and processors' caches do not see what it does.
 pub const REGION_NONCOHERENT: u32 = 1 << 3;
 
 /// [`RegionInfo::flags`]: some page frames of the region, but not all, have a `struct page`.
 pub const REGION_SOME_PAGES: u32 = 1 << 4;
+
+/// [`RegionInfo::flags`]: the node says that a device reads the region.
+pub const REGION_DEVICE_READS: u32 = 1 << 5;
 
 /// [`Transfer::flags`]: refuse instead of copying, with `ENXIO` where memory of the range has no
 /// `struct page` and `EINVAL` where its address, `file_offset` or `length` is not aligned as the

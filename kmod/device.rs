@@ -21,7 +21,7 @@ use crate::{
 /// is let go, and the label is free when its node is gone.
 pub(crate) struct Device {
     _node: Pin<KBox<CharDevice<OpenRegion>>>,
-    _bound: Bound,
+    bound: Bound,
     _label: Claim,
 }
 
@@ -36,9 +36,16 @@ impl Device {
         let device = CharDevice::register(name, node, region);
         Ok(Self {
             _node: KBox::try_pin_init(device, GFP_KERNEL)?,
-            _bound: bound,
+            bound,
             _label: claim,
         })
+    }
+}
+
+impl Device {
+    /// The driver is being unbound: nothing may be handed to the device any more.
+    pub(crate) fn unbind(&self) {
+        self.bound.0.unbind();
     }
 }
 

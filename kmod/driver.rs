@@ -11,8 +11,12 @@ use kernel::{
 };
 
 use crate::{
-    abstractions::reserved::Node,
+    abstractions::{
+        dma::Access,
+        reserved::Node, //
+    },
     device::Device,
+    refusal::Refusal,
     region::Region, //
 };
 
@@ -24,7 +28,7 @@ kernel::of_device_table!(
 
 /// A bound node: one character device for each region that it names.
 pub(crate) struct Driver {
-    _devices: KVec<Device>,
+    devices: KVec<Device>,
 }
 
 impl platform::Driver for Driver {
@@ -43,23 +47,33 @@ impl platform::Driver for Driver {
                 .is_some_and(|fwnode| fwnode.property_read_bool(name))
         };
         let writable = has(c"writable");
-        let writer = has(c"device-writes").then_some(dev);
+        let access = Access {
+            writes: has(c"device-writes"),
+            reads: has(c"device-reads"),
+        };
+        let sharer = (access.writes || access.reads).then_some((dev, access));
 
         let mut devices = KVec::new();
         let count = node
             .region_count()
             .inspect_err(|_| dev_err!(dev, "no usable memory-region property\n"))?;
         for index in 0..count {
-            let unusable = |error: &Error| {
-                dev_err!(dev, "memory-region {index}: not usable: {error:?}\n");
+            let refused = |refusal: &Refusal| {
+                dev_err!(dev, "memory-region {index}: {refusal}\n");
             };
-            let (base, size) = node.place(index).inspect_err(unusable)?;
+            let (base, size) = node.place(index).inspect_err(refused)?;
+            if node.reg_entries(index) > 1 {
+                dev_warn!(
+                    dev,
+                    "memory-region {index}: its reg has several entries, the kernel reserves the first only\n"
+                );
+            }
             let label = node.label(index).inspect_err(|error| {
                 dev_err!(dev, "memory-region {index}: no usable label: {error:?}\n")
             })?;
-            let region = Region::new(label, base, size, writable, writer)
-                .and_then(|region| Arc::pin_init(region, GFP_KERNEL))
-                .inspect_err(unusable)?;
+            let region = Region::new(label, base, size, writable, sharer)
+                .and_then(|region| Ok(Arc::pin_init(region, GFP_KERNEL)?))
+                .inspect_err(refused)?;
             let device = Device::register(region.clone())
                 .inspect_err(|error| dev_err!(dev, "{}: no device: {error:?}\n", region.label()))?;
             devices.push(device, GFP_KERNEL)?;
@@ -69,6 +83,13 @@ impl platform::Driver for Driver {
             let (first, last) = (memory.base(), memory.base() + (memory.size() - 1));
             dev_info!(dev, "{}: [mem {first:#x}-{last:#x}]\n", region.label());
         }
-        Ok(Self { _devices: devices })
+        Ok(Self { devices })
+    }
+
+    fn unbind<'bound>(_pdev: &'bound platform::Device<Core<'_>>, this: Pin<&Self>) {
+        // The nodes go when `this` is dropped, and that is after the device may be used for DMA.
+        for device in &this.devices {
+            device.unbind();
+        }
     }
 }

@@ -36,7 +36,6 @@ use crate::{
     abi,
     abstractions::{
         chardev::FileOperations,
-        dma::Owner,
         file::{
             opened_for_reading,
             opened_for_writing, //
@@ -182,7 +181,7 @@ fn read(
         let left = usize::try_from(memory.size() - offset).unwrap_or(usize::MAX);
         let bytes = PAGE_SIZE.min(left).min(iter.len());
         let buffer = buffer.get_mut(..bytes).ok_or(EINVAL)?;
-        region.hand_over(offset, bytes as u64, Owner::Cpu)?;
+        region.look(offset, bytes as u64)?;
         memory.copy_out(offset, buffer)?;
         let done = iter.copy_to_iter(buffer);
         copied += done;
@@ -228,6 +227,7 @@ fn ioctl(open: &OpenRegion, file: &LocalFile, command: u32, argument: usize) -> 
                 asked.region_offset,
                 asked.length,
                 asked.direction.try_into()?,
+                opened_for_writing(file),
             )
         }
         SNAPSHOT => {

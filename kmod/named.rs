@@ -12,6 +12,7 @@ use kernel::{
 use crate::{
     abstractions::reserved,
     device::Device,
+    refusal::Refusal,
     region::Region, //
 };
 
@@ -35,15 +36,15 @@ pub(crate) fn register() -> Result<KVec<Device>> {
         let name: &CStr = &name;
         match device(name, writable) {
             Ok(device) => devices.push(device, GFP_KERNEL)?,
-            Err(ENOENT) => pr_err!("reserve_mem: nothing is reserved under the name {name}\n"),
-            Err(error) => pr_err!("reserve_mem: {name}: not usable: {error:?}\n"),
+            Err(refusal) => pr_err!("reserve_mem: {name}: {refusal}\n"),
         }
     }
     Ok(devices)
 }
 
-fn device(name: &CStr, writable: bool) -> Result<Device> {
-    let (start, size) = reserved::by_name(name)?;
+fn device(name: &CStr, writable: bool) -> Result<Device, Refusal> {
+    let (start, size) = reserved::by_name(name)
+        .map_err(|error| Refusal::new(error, c"nothing is reserved under this name"))?;
     let label = CString::try_from(name)?;
     let region = Arc::pin_init(Region::new(label, start, size, writable, None)?, GFP_KERNEL)?;
     let device = Device::register(region)?;

@@ -61,6 +61,13 @@ pub fn frames(base: u64, size: u64, page_shift: u32) -> Option<(usize, usize)> {
     ))
 }
 
+/// Checks that the byte `offset` bytes behind `base`, or the end of all addresses, is at a multiple of `align`, a
+/// power of two.
+pub fn aligned_at(base: u64, offset: u64, align: u64) -> Result<(), RangeError> {
+    // Of a region that ends where addresses end, the end is at 0.
+    aligned(&[base.wrapping_add(offset)], align)
+}
+
 /// What bounds the size of a request, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -176,6 +183,13 @@ mod tests {
     fn alignment_looks_at_every_value() {
         assert_eq!(aligned(&[0, 512, 4096], 512), Ok(()));
         assert_eq!(aligned(&[0, 511, 4096], 512), Err(RangeError::Misaligned));
+    }
+
+    #[test]
+    fn the_end_of_all_addresses_is_aligned() {
+        assert_eq!(aligned_at(u64::MAX - 4095, 4096, 512), Ok(()));
+        let misaligned = aligned_at(u64::MAX - 4095, 4095, 512);
+        assert_eq!(misaligned, Err(RangeError::Misaligned));
     }
 
     #[test]

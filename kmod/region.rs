@@ -2,7 +2,9 @@
 
 //! A reserved region: where it is, what it is called, what may be done with it.
 //!
-//! Lock order: `Region::mapping` is taken last, and nothing is taken while it is held.
+//! Lock order: `Region::lent` is taken last, and nothing is taken while it is held.
+
+use core::ops::Range;
 
 use kernel::{
     device::{
@@ -20,13 +22,42 @@ use crate::{
     abi,
     abstractions::{
         dma::{
-            Mapping,
-            Owner, //
+            self,
+            Access,
+            Dma, //
         },
-        memory::Memory, //
+        memory::Memory,
+        task, //
     },
-    range, //
+    lent::Lent,
+    range,
+    refusal::Refusal, //
 };
+
+/// Who may touch the bytes from now on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// The processors.
+    Cpu,
+    /// The device.
+    Device,
+}
+
+impl TryFrom<u32> for Owner {
+    type Error = Error;
+
+    /// From `SYNC_FOR_*`.
+    fn try_from(direction: u32) -> Result<Self> {
+        match direction {
+            abi::SYNC_FOR_CPU => Ok(Self::Cpu),
+            abi::SYNC_FOR_DEVICE => Ok(Self::Device),
+            _ => Err(EINVAL),
+        }
+    }
+}
+
+/// Most bytes that change hands with the lock held: who waits for it, waits for that.
+const STEP: u64 = 16 << 20;
 
 /// A reserved region of physical memory. Its content is never touched by creating or dropping one.
 #[pin_data]
@@ -34,42 +65,49 @@ pub(crate) struct Region {
     label: CString,
     writable: bool,
     memory: Memory,
-    device_writes: bool,
+    access: Access,
     noncoherent: bool,
-    /// Of a region that a device writes, while the driver is bound.
+    /// Of a region that a device shares and whose caches are not coherent, while the driver is bound.
     #[pin]
-    mapping: Mutex<Option<Mapping>>,
+    lent: Mutex<Option<Lent<Dma>>>,
 }
 
 impl Region {
-    /// Describes the region of `size` bytes at physical address `base`, which `device` writes if
-    /// there is one.
+    /// Describes the region of `size` bytes at physical address `base`, which `device` shares, if there is
+    /// one, as is said with it.
     ///
-    /// Errors: `EINVAL` for a label that cannot be a file name; `EOPNOTSUPP` for a region that a
-    /// device writes, but that cannot be mapped for it; otherwise those of [`Memory::new`].
+    /// Refusals: `EINVAL` for a label that cannot be a file name; those of [`Memory::new`] and [`Dma::new`];
+    /// `ENOSPC` for a shared region whose memory has more gaps than can be kept.
     pub(crate) fn new(
         label: CString,
         base: u64,
         size: u64,
         writable: bool,
-        device: Option<&Device<Core<'_>>>,
-    ) -> Result<impl PinInit<Self, Error>> {
+        device: Option<(&Device<Core<'_>>, Access)>,
+    ) -> Result<impl PinInit<Self, Error>, Refusal> {
         if !label_is_usable(label.to_bytes()) {
-            return Err(EINVAL);
+            return Err(Refusal::new(
+                EINVAL,
+                c"its label is no plain file name of 1 to 63 characters",
+            ));
         }
-        let memory = Memory::new(base, size)?;
-        let mapping = match device {
-            Some(_) if !memory.frames().all_have_pages() => return Err(EOPNOTSUPP),
-            Some(device) => Some(Mapping::new(device, base, size, writable)?),
+        let sharer = device.filter(|(device, _)| !dma::is_coherent(device));
+        let memory = Memory::new(base, size, sharer.is_some())?;
+        let lent = match sharer {
+            Some((device, access)) => {
+                let dma = Dma::new(device, &memory, access, writable)?;
+                Some(Lent::new(dma).map_err(unmapped)?)
+            }
             None => None,
         };
+        let access = device.map(|(_, access)| access).unwrap_or_default();
         Ok(try_pin_init!(Self {
             label,
             writable,
             memory,
-            device_writes: mapping.is_some(),
-            noncoherent: mapping.as_ref().is_some_and(Mapping::noncoherent),
-            mapping <- new_mutex!(mapping),
+            access,
+            noncoherent: lent.is_some(),
+            lent <- new_mutex!(lent),
         }? Error))
     }
 
@@ -85,33 +123,88 @@ impl Region {
         &self.memory
     }
 
-    /// Makes `owner` the owner of `length` bytes from `offset` on: see [`abi::IOC_SYNC`], also for
-    /// the errors. May sleep.
-    pub(crate) fn sync(&self, offset: u64, length: u64, owner: Owner) -> Result {
+    /// Does what [`abi::IOC_SYNC`] says, also for the errors, for a descriptor that `may_write` or not. May sleep.
+    pub(crate) fn sync(&self, offset: u64, length: u64, owner: Owner, may_write: bool) -> Result {
         range::within(offset, length, self.memory.size())?;
-        if !self.device_writes {
+        if !(self.access.writes || self.access.reads) {
             return Err(EOPNOTSUPP);
         }
-        self.hand_over(offset, length, owner)
+        match owner {
+            Owner::Cpu if may_write => self.take(offset, length),
+            Owner::Cpu => self.look(offset, length),
+            Owner::Device if !self.writable => Err(EPERM),
+            Owner::Device if !may_write => Err(EBADF),
+            Owner::Device => self.in_steps(offset, length, |lent, range| lent.give(range)),
+        }
     }
 
-    /// As [`Self::sync`], of a range within the region, and nothing where nothing needs to be done.
-    pub(crate) fn hand_over(&self, offset: u64, length: u64, owner: Owner) -> Result {
-        if self.noncoherent {
-            let mapping = self.mapping.lock();
-            mapping.as_ref().ok_or(ENODEV)?.sync(offset, length, owner);
+    /// Processors see from now on what the device has written to `length` bytes from `offset` on, which are in
+    /// the region. The owner stays the same, and so does what is in memory.
+    ///
+    /// May sleep. Errors here and below: `ENODEV` when the driver is unbound, `EINTR` when the process is
+    /// killed, `EIO` when the range cannot be mapped for the device.
+    pub(crate) fn look(&self, offset: u64, length: u64) -> Result {
+        self.in_steps(offset, length, |lent, range| lent.look(range))
+    }
+
+    /// The range is the processors', who may write to it. `ENOSPC`: see [`abi::IOC_SYNC`].
+    pub(crate) fn take(&self, offset: u64, length: u64) -> Result {
+        self.in_steps(offset, length, |lent, range| lent.take(range))
+    }
+
+    /// A load into the range begins; unless `take`, its owner does not change. Errors: see [`abi::IOC_LOAD`].
+    pub(crate) fn begin_load(&self, offset: u64, length: u64, take: bool) -> Result {
+        self.with_lent(|lent| lent.begin_load(offset..offset + length, take))
+    }
+
+    /// That load has ended; with `give` its range is the device's.
+    pub(crate) fn end_load(&self, offset: u64, length: u64, give: bool) -> Result {
+        match self.with_lent(|lent| lent.end_load(offset..offset + length, give)) {
+            Err(ENODEV) if !give => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Nothing where nothing needs to be done.
+    fn with_lent(&self, change: impl FnOnce(&mut Lent<Dma>) -> Result) -> Result {
+        if !self.noncoherent {
+            return Ok(());
+        }
+        match &mut *self.lent.lock() {
+            Some(lent) => change(lent),
+            None => Err(ENODEV),
+        }
+    }
+
+    fn in_steps(
+        &self,
+        offset: u64,
+        length: u64,
+        mut change: impl FnMut(&mut Lent<Dma>, Range<u64>) -> Result,
+    ) -> Result {
+        if !self.noncoherent {
+            return Ok(());
+        }
+        let (mut at, end) = (offset, offset + length);
+        while at < end {
+            let next = end.min(at.saturating_add(STEP));
+            self.with_lent(|lent| change(lent, at..next))?;
+            at = next;
+            if at < end && task::is_being_killed() {
+                return Err(EINTR);
+            }
         }
         Ok(())
     }
 
-    /// Whether [`Self::hand_over`] does anything: it may take a lock then, and long.
-    pub(crate) fn hand_over_sleeps(&self) -> bool {
+    /// Whether looking does anything: it may take a lock then, and long.
+    pub(crate) fn look_sleeps(&self) -> bool {
         self.noncoherent
     }
 
-    /// The driver is unbound: the device is not ours any more.
+    /// The driver is being unbound: the device is not ours from now on. May be called again.
     pub(crate) fn unbind(&self) {
-        *self.mapping.lock() = None;
+        *self.lent.lock() = None;
     }
 
     /// The answer to [`abi::IOC_INFO`].
@@ -130,8 +223,11 @@ impl Region {
         } else if self.memory.frames().some_have_pages() {
             flags |= abi::REGION_SOME_PAGES;
         }
-        if self.device_writes {
+        if self.access.writes {
             flags |= abi::REGION_DEVICE_WRITES;
+        }
+        if self.access.reads {
+            flags |= abi::REGION_DEVICE_READS;
         }
         if self.noncoherent {
             flags |= abi::REGION_NONCOHERENT;
@@ -147,6 +243,10 @@ impl Region {
             reserved: [0; 4],
         }
     }
+}
+
+fn unmapped(error: Error) -> Refusal {
+    Refusal::new(error, c"it cannot be mapped for its device")
 }
 
 /// A label names a file below /dev/resmem.

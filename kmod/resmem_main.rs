@@ -36,10 +36,17 @@ mod job;
 #[forbid(unsafe_code)]
 mod labels;
 #[forbid(unsafe_code)]
+mod lent;
+#[cfg(CONFIG_KUNIT)]
+#[forbid(unsafe_code)]
+mod lent_tests;
+#[forbid(unsafe_code)]
 mod named;
 #[forbid(unsafe_code)]
 #[expect(unreachable_pub)] // shared with userland
 mod range;
+#[forbid(unsafe_code)]
+mod refusal;
 #[forbid(unsafe_code)]
 mod region;
 #[forbid(unsafe_code)]

@@ -25,7 +25,6 @@ use kernel::{
 use crate::{
     abi,
     abstractions::{
-        dma::Owner,
         eventfd::EventFd,
         pinned::PinnedBuffer,
         worker, //
@@ -120,8 +119,7 @@ impl Snapshot {
     }
 
     fn fill(&self, buffer: &PinnedBuffer) -> Result {
-        self.region
-            .hand_over(self.region_offset, buffer.len() as u64, Owner::Cpu)?;
+        self.region.look(self.region_offset, buffer.len() as u64)?;
         let mut at = 0;
         while at < buffer.len() {
             if self.job.is_cancelled() {

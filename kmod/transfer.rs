@@ -15,12 +15,9 @@ use kernel::{
 
 use crate::{
     abi,
-    abstractions::{
-        dma::Owner,
-        kiocb::{
-            Direction,
-            BOUNCE, //
-        }, //
+    abstractions::kiocb::{
+        Direction,
+        BOUNCE, //
     },
     inflight::{
         Flight,
@@ -55,7 +52,7 @@ pub(crate) struct Transfer<'a> {
     depth: usize,
     /// The region's addresses are aligned as the target wants them.
     aligned: bool,
-    /// The range changes hands between a device that writes it and the processors.
+    /// Caches are made to see what the device of the region wrote, and a load changes the owner of its range.
     sync: bool,
 }
 
@@ -110,8 +107,8 @@ impl<'a> Transfer<'a> {
         }
         let memory = region.memory();
         let edges = range::edges(asked.file_offset, asked.length, align.into());
-        let address = memory.base() + asked.region_offset + edges[0];
-        let aligned = range::aligned(&[address], target.memory_align().into());
+        let body = asked.region_offset + edges[0];
+        let aligned = range::aligned_at(memory.base(), body, target.memory_align().into());
         let (index, within) = memory.locate(asked.region_offset);
         let pages = memory.frames().pages_from(index) as u64 * PAGE_SIZE as u64;
         let all_pages = pages >= within as u64 + asked.length;
@@ -151,13 +148,17 @@ impl<'a> Transfer<'a> {
             copied: 0,
             error: None,
         };
-        if self.sync {
-            let taken = self
-                .region
-                .hand_over(self.region_offset, self.length, Owner::Cpu);
-            outcome.error = taken.err();
+        let loads = self.target.direction() == Direction::Load;
+        let (offset, length) = (self.region_offset, self.length);
+        let begun = match loads {
+            true => self.region.begin_load(offset, length, self.sync),
+            false if self.sync => self.region.look(offset, length),
+            false => Ok(()),
+        };
+        if let Err(error) = begun {
+            outcome.error = Some(error);
+            return outcome;
         }
-        let taken = self.sync && outcome.error.is_none();
         let mut ring = Ring {
             transfer: self,
             slots: KVec::new(),
@@ -169,12 +170,9 @@ impl<'a> Transfer<'a> {
                 outcome.pipeline(&mut ring, self.depth, end);
             }
         }
-        if taken && self.target.direction() == Direction::Load {
+        if loads {
             // All of it: what came behind an error has been copied as well.
-            let given = self
-                .region
-                .hand_over(self.region_offset, self.length, Owner::Device);
-            if let Err(error) = given {
+            if let Err(error) = self.region.end_load(offset, length, self.sync) {
                 // It may be in the caches only, with nobody left to write it back: nothing has arrived.
                 outcome = Outcome {
                     moved: 0,

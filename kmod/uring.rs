@@ -4,8 +4,8 @@
 //! pages. The pages are described to the ring once, instead of being mapped by the process and pinned
 //! for every write. See [`abi::IOC_REGISTER`].
 //!
-//! Called with the ring's lock held, or by a worker of the ring without it. The lock of the region's mapping
-//! (`hand_over`) is taken by the worker alone: a sync of much memory would stop the ring.
+//! Called with the ring's lock held, or by a worker of the ring without it. The lock of the region's owners
+//! (`look`) is taken by the worker alone: a sync of much memory would stop the ring.
 
 use kernel::{
     fs::LocalFile,
@@ -17,7 +17,6 @@ use crate::{
     abi,
     abstractions::{
         bvec::Span,
-        dma::Owner,
         file,
         uring::Command, //
     },
@@ -42,9 +41,9 @@ pub(crate) fn run(region: &Region, file: &LocalFile, command: &Command<'_>) -> R
     }
     range::within(offset, length, region.memory().size())?;
     let span = Span::new(region.memory(), offset, asked.length)?;
-    if region.hand_over_sleeps() && command.must_not_block() {
+    if region.look_sleeps() && command.must_not_block() {
         return Err(EAGAIN);
     }
-    region.hand_over(offset, length, Owner::Cpu)?;
+    region.look(offset, length)?;
     command.register(&span, asked.index)
 }

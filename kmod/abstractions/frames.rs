@@ -2,7 +2,10 @@
 
 //! The page frames of a reserved region, and which of them have a `struct page`.
 
-use core::ptr::NonNull;
+use core::{
+    ops::Range,
+    ptr::NonNull, //
+};
 
 use kernel::{
     alloc::flags::GFP_KERNEL,
@@ -15,13 +18,22 @@ use kernel::{
 };
 
 use super::ffi;
-use crate::range;
+use crate::{
+    range,
+    refusal::Refusal, //
+};
 
 /// Consecutive frames that have a `struct page`, by index.
 struct Run {
     start: usize,
     end: usize,
 }
+
+/// What is wrong with a frame that has a page which is not the region's for good.
+const IN_USE: Refusal = Refusal::new(
+    EBUSY,
+    c"the kernel uses a part of it as ordinary memory, or it is a device's own",
+);
 
 /// The frames that the bytes of a region lie in.
 ///
@@ -43,19 +55,23 @@ impl Frames {
     /// The frames that `size` bytes from physical address `base` lie in.
     ///
     /// A frame has no `struct page` when it is outside the kernel's memory map (`mem=` on the
-    /// command line, memory that the firmware does not report); one that the kernel has no mapping
-    /// of (`no-map` on arm64) counts as none: who copies from it would fault. May sleep. Errors:
-    /// `EINVAL` for a range that is empty or wraps, `EBUSY` for a frame that has a page which is not
-    /// reserved: it is the page allocator's.
-    pub(crate) fn new(base: u64, size: u64) -> Result<Self> {
-        let (first, count) = range::frames(base, size, PAGE_SHIFT as u32).ok_or(EINVAL)?;
+    /// command line, memory that the firmware does not report). One that the kernel does not reach by
+    /// its page (`no-map`, on machines that leave it out of the kernel's own mapping) counts as none:
+    /// what copies from such a page, a pipe, a debugger, a driver that bounces, would fault. That is
+    /// found out by reading a byte of each, once; what a device writes there meanwhile is not hurt.
+    ///
+    /// May sleep. Refusals: `EINVAL` for a range that is empty, wraps, or has frames whose numbers this
+    /// machine cannot say; `EBUSY` for a frame that has a page which is not the region's for good.
+    pub(crate) fn new(base: u64, size: u64) -> Result<Self, Refusal> {
+        let (first, count) = range::frames(base, size, PAGE_SHIFT as u32).ok_or(Refusal::new(
+            EINVAL,
+            c"its range is empty, wraps, or is beyond what this kernel can address",
+        ))?;
         let mut runs: KVec<Run> = KVec::new();
         let end = first.checked_add(count).ok_or(EINVAL)?;
         let mut next = first;
         loop {
-            // Not frame by frame: a region may be far larger than the memory map.
-            // SAFETY: Any range may be asked for.
-            let pfn = unsafe { ffi::resmem_first_frame_with_page(next, end) };
+            let pfn = first_with_page(next, end);
             if pfn >= end {
                 break;
             }
@@ -63,7 +79,11 @@ impl Frames {
             let index = pfn - first;
             // SAFETY: The frame has a page.
             if !unsafe { ffi::resmem_frame_is_reserved(pfn) } {
-                return Err(EBUSY);
+                return Err(IN_USE);
+            }
+            // SAFETY: The frame has a page, which is reserved memory: reading it has no effect.
+            if !unsafe { ffi::resmem_frame_is_reachable(pfn) } {
+                continue;
             }
             match runs.last_mut() {
                 Some(run) if run.end == index => run.end += 1,
@@ -79,6 +99,31 @@ impl Frames {
         // INVARIANT: The frames of the runs were just found to be reserved, and whoever passed in
         // the bounds of a reserved region owns them.
         Ok(Self { first, count, runs })
+    }
+
+    /// Whether none of `count` frames from `index` on, which are a hole, has got a page since: memory that
+    /// was added while the kernel runs is the kernel's.
+    pub(crate) fn is_still_hole(&self, index: usize, count: usize) -> bool {
+        let end = self.first + index + count;
+        let mut next = self.first + index;
+        loop {
+            let pfn = first_with_page(next, end);
+            if pfn >= end {
+                return true;
+            }
+            // One that was not reached has a page all along, and keeps it.
+            // SAFETY: The frame has a page.
+            if unsafe { !ffi::resmem_frame_is_reserved(pfn) || ffi::resmem_frame_is_reachable(pfn) }
+            {
+                return false;
+            }
+            next = pfn + 1;
+        }
+    }
+
+    /// The runs of frames that have a `struct page`, by index, in order; they do not touch.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        self.runs.iter().map(|run| run.start..run.end)
     }
 
     /// Whether every frame has a `struct page`.
@@ -116,5 +161,49 @@ impl Frames {
         // SAFETY: By the type invariants, the page is valid and is never freed; it is a single page
         // of order 0, as reserved pages are. `BorrowedPage` does not drop it.
         Ok(unsafe { BorrowedPage::from_raw(NonNull::new(page).ok_or(ENXIO)?) })
+    }
+}
+
+/// The first frame from `pfn` on and before `end` that has a page; `end` if there is none. Not frame by frame: a
+/// region may be far larger than the memory map.
+fn first_with_page(pfn: usize, end: usize) -> usize {
+    // SAFETY: Any range may be asked for.
+    unsafe { ffi::resmem_first_frame_with_page(pfn, end) }
+}
+
+#[kunit_tests(resmem_frames)]
+mod tests {
+    use kernel::page::PAGE_SIZE;
+
+    use super::*;
+
+    fn is_readable(address: usize) -> bool {
+        // SAFETY: Any address may be asked for.
+        unsafe { ffi::resmem_is_readable(core::ptr::without_provenance(address)) }
+    }
+
+    #[test]
+    fn memory_that_the_kernel_does_not_map_is_not_read() -> Result {
+        // Behind each area of vmalloc() there is a page without a mapping.
+        let area: VVec<u8> = VVec::from_elem(0, PAGE_SIZE, GFP_KERNEL)?;
+        let start = area.as_ptr().addr();
+        assert!(is_readable(start) && is_readable(start + PAGE_SIZE - 1));
+        assert!(!is_readable(start + PAGE_SIZE));
+        // Nor is a process's.
+        assert!(!is_readable(0));
+        Ok(())
+    }
+
+    #[test]
+    fn a_hole_that_has_got_pages_is_none_any_more() {
+        let hole = |first| Frames {
+            first,
+            count: 1,
+            runs: KVec::new(),
+        };
+        // INVARIANT: None of these claims a page.
+        let most = usize::MAX >> PAGE_SHIFT;
+        assert!(hole(most - 1).is_still_hole(0, 1));
+        assert!(!hole(first_with_page(0, most)).is_still_hole(0, 1));
     }
 }

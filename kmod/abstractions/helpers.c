@@ -6,10 +6,14 @@
 
 #include <linux/cred.h>
 #include <linux/fsnotify.h>
+#include <linux/highmem.h>
+#include <linux/io.h>
 #include <linux/net.h>
+#include <linux/property.h>
 #include <linux/ratelimit.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/user.h>
+#include <linux/uaccess.h>
 
 #if !defined(CONFIG_FLATMEM) && !defined(CONFIG_SPARSEMEM_VMEMMAP)
 #error "resmem walks struct page as one array per region; this memory model has none"
@@ -24,39 +28,43 @@ const char *resmem_reserve_mem_parameter(void)
 	return reserve_mem;
 }
 
-/* Whether the kernel itself reaches a page: pipes, ptrace and drivers that copy do so by its own mapping. */
-static bool frame_is_mapped(unsigned long pfn)
-{
-#ifdef CONFIG_ARM64
-	/* Here no-map memory has pages, and is left out of the linear mapping. */
-	return pfn_is_map_memory(pfn);
-#else
-	return true;
-#endif
-}
-
 unsigned long resmem_first_frame_with_page(unsigned long pfn, unsigned long end)
 {
 #ifdef CONFIG_SPARSEMEM
 	/* for_each_valid_pfn() is not for modules here. A section without pages is passed over as one. */
 	unsigned long limit = min(end, section_nr_to_pfn(NR_MEM_SECTIONS));
 
-	while (pfn < limit && !(pfn_valid(pfn) && frame_is_mapped(pfn)))
+	while (pfn < limit && !pfn_valid(pfn))
 		pfn = valid_section(__pfn_to_section(pfn)) ? pfn + 1 : SECTION_ALIGN_UP(pfn + 1);
 	return pfn < limit ? pfn : end;
 #else
 	unsigned long first;
 
 	for_each_valid_pfn(first, pfn, end)
-		if (frame_is_mapped(first))
-			return first;
+		return first;
 	return end;
 #endif
 }
 
 bool resmem_frame_is_reserved(unsigned long pfn)
 {
-	return PageReserved(pfn_to_page(pfn));
+	/* Pages of a device's own memory (pmem, a GPU) carry the flag as well, and can be taken away. */
+	return PageReserved(pfn_to_page(pfn)) && !is_zone_device_page(pfn_to_page(pfn));
+}
+
+bool resmem_is_readable(const void *address)
+{
+	u8 byte;
+
+	return !copy_from_kernel_nofault(&byte, address, sizeof(byte));
+}
+
+bool resmem_frame_is_reachable(unsigned long pfn)
+{
+	struct page *page = pfn_to_page(pfn);
+
+	/* High memory is mapped when it is used. */
+	return PageHighMem(page) || resmem_is_readable(page_address(page));
 }
 
 struct page *resmem_frame_to_page(unsigned long pfn)
@@ -94,13 +102,37 @@ void resmem_eventfd_put(void *context)
 	eventfd_ctx_put(context);
 }
 
-bool resmem_region_is_reusable(const struct device_node *np, unsigned int idx)
+u32 resmem_region_node_flags(const struct device_node *np, unsigned int idx)
 {
-	struct device_node *region = of_parse_phandle(np, "memory-region", idx);
-	bool reusable = of_property_read_bool(region, "reusable");
+	struct device_node *region __free(device_node) = of_parse_phandle(np, "memory-region", idx);
+	struct device_node *root __free(device_node) = of_find_node_by_path("/");
+	u32 flags = 0;
 
-	of_node_put(region);
-	return reusable;
+	if (!region)
+		return 0;
+	flags |= RESMEM_NODE_FOUND;
+	if (of_device_is_available(region))
+		flags |= RESMEM_NODE_AVAILABLE;
+	if (region->parent && region->parent->parent == root &&
+	    of_node_name_eq(region->parent, "reserved-memory"))
+		flags |= RESMEM_NODE_BELOW_RESERVED_MEMORY;
+	if (root && of_n_addr_cells(region) == of_n_addr_cells(root) &&
+	    of_n_size_cells(region) == of_n_size_cells(root))
+		flags |= RESMEM_NODE_CELLS_AS_ROOT;
+	if (of_property_read_bool(region, "reusable"))
+		flags |= RESMEM_NODE_REUSABLE;
+	return flags;
+}
+
+int resmem_region_reg_bytes(const struct device_node *np, unsigned int idx, unsigned int *entry)
+{
+	struct device_node *region __free(device_node) = of_parse_phandle(np, "memory-region", idx);
+	int length;
+
+	if (!region || !of_get_property(region, "reg", &length))
+		return -ENODATA;
+	*entry = sizeof(__be32) * (of_n_addr_cells(region) + of_n_size_cells(region));
+	return length;
 }
 
 int resmem_region_node_name(const struct device_node *np, unsigned int idx, char *buf, size_t len)
@@ -120,43 +152,72 @@ int resmem_region_label(const struct device_node *np, unsigned int idx, const ch
 	return of_property_read_string_index(np, "memory-region-names", idx, label);
 }
 
-static enum dma_data_direction resmem_dma_direction(bool writable)
+bool resmem_dma_is_coherent(const struct device *dev)
 {
-	return writable ? DMA_BIDIRECTIONAL : DMA_FROM_DEVICE;
+	return device_get_dma_attr(dev) == DEV_DMA_COHERENT;
 }
 
-int resmem_dma_map(struct device *dev, u64 start, size_t size, bool writable, u64 *address)
+int resmem_dma_prepare(struct device *dev)
 {
-	dma_addr_t mapped;
 	int ret = dma_set_mask_and_coherent(dev, DMA_BIT_MASK(64));
 
 	if (ret)
 		return ret;
-	mapped = dma_map_phys(dev, start, size, resmem_dma_direction(writable),
-			      DMA_ATTR_SKIP_CPU_SYNC);
+	/* Less than all: mappings may be copies of the memory (swiotlb). */
+	return dma_max_mapping_size(dev) == SIZE_MAX ? 0 : -ENOBUFS;
+}
+
+unsigned int resmem_dma_line(void)
+{
+	return dma_get_cache_alignment();
+}
+
+int resmem_dma_map(struct device *dev, u64 start, size_t size, u32 direction, u64 *address)
+{
+	dma_addr_t mapped = dma_map_phys(dev, start, size, direction, DMA_ATTR_SKIP_CPU_SYNC);
+
 	if (dma_mapping_error(dev, mapped))
-		return -ENOMEM;
+		return -EIO;
 	*address = mapped;
 	return 0;
 }
 
-void resmem_dma_unmap(struct device *dev, u64 address, size_t size, bool writable)
+void resmem_dma_unmap(struct device *dev, u64 address, size_t size, u32 direction)
 {
-	dma_unmap_phys(dev, address, size, resmem_dma_direction(writable),
-		       DMA_ATTR_SKIP_CPU_SYNC);
+	dma_unmap_phys(dev, address, size, direction, DMA_ATTR_SKIP_CPU_SYNC);
 }
 
-bool resmem_dma_need_sync(struct device *dev, u64 address)
+void resmem_dma_sync_for_cpu(struct device *dev, u64 address, size_t length)
 {
-	return dma_need_sync(dev, address);
+	/* Also of a mapping for both directions: what the device owns is not written back to. */
+	dma_sync_single_for_cpu(dev, address, length, DMA_FROM_DEVICE);
 }
 
-void resmem_dma_sync(struct device *dev, u64 address, size_t length, bool for_cpu, bool writable)
+void resmem_dma_sync_for_device(struct device *dev, u64 address, size_t length, u32 direction)
 {
-	if (for_cpu)
-		dma_sync_single_for_cpu(dev, address, length, resmem_dma_direction(writable));
-	else
-		dma_sync_single_for_device(dev, address, length, resmem_dma_direction(writable));
+	dma_sync_single_for_device(dev, address, length, direction);
+}
+
+void *resmem_map_uncached(u64 start, size_t length)
+{
+	return (__force void *)ioremap_wc(start, length);
+}
+
+void resmem_unmap_uncached(void *address)
+{
+	iounmap((void __iomem *)address);
+}
+
+void resmem_copy_from_uncached(void *to, const void *from, size_t length)
+{
+	memcpy_fromio(to, (const void __iomem *)from, length);
+}
+
+void resmem_copy_to_uncached(void *to, const void *from, size_t length)
+{
+	memcpy_toio((void __iomem *)to, from, length);
+	/* Before the device is told. */
+	wmb();
 }
 
 bool resmem_fatal_signal_pending(void)

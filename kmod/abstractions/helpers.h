@@ -19,12 +19,16 @@
 #include <linux/security.h>
 
 /*
- * The pages of a reserved region: which frame is the first that has one by which the kernel reaches it (end: none),
- * is it ours for good, and which?
+ * The page frames of a reserved region: which is the first from pfn on that has a page (end: none); is it the
+ * region's for good; does the kernel reach its bytes by that page, which is found out by reading one of them?
  */
 unsigned long resmem_first_frame_with_page(unsigned long pfn, unsigned long end);
 bool resmem_frame_is_reserved(unsigned long pfn);
+bool resmem_frame_is_reachable(unsigned long pfn);
 struct page *resmem_frame_to_page(unsigned long pfn);
+
+/* Whether a byte of the kernel's address space can be read. */
+bool resmem_is_readable(const void *address);
 
 /* Of a page in low memory. */
 void *resmem_page_address(const struct page *page);
@@ -44,18 +48,37 @@ void resmem_eventfd_signal(void *context);
 void resmem_eventfd_put(void *context);
 
 /* Entry idx of a device node's memory-region, as far as it is not exported under a name. */
-bool resmem_region_is_reusable(const struct device_node *np, unsigned int idx);
+#define RESMEM_NODE_FOUND			0x01
+#define RESMEM_NODE_AVAILABLE			0x02
+#define RESMEM_NODE_BELOW_RESERVED_MEMORY	0x04
+#define RESMEM_NODE_CELLS_AS_ROOT		0x08
+#define RESMEM_NODE_REUSABLE			0x10
+
+u32 resmem_region_node_flags(const struct device_node *np, unsigned int idx);
+int resmem_region_reg_bytes(const struct device_node *np, unsigned int idx, unsigned int *entry);
 int resmem_region_node_name(const struct device_node *np, unsigned int idx, char *buf, size_t len);
 int resmem_region_label(const struct device_node *np, unsigned int idx, const char **label);
 
 /* The module's parameter reserve_mem, or NULL. */
 const char *resmem_reserve_mem_parameter(void);
 
-/* A streaming mapping of a region that a device writes. */
-int resmem_dma_map(struct device *dev, u64 start, size_t size, bool writable, u64 *address);
-void resmem_dma_unmap(struct device *dev, u64 address, size_t size, bool writable);
-bool resmem_dma_need_sync(struct device *dev, u64 address);
-void resmem_dma_sync(struct device *dev, u64 address, size_t length, bool for_cpu, bool writable);
+/*
+ * Streaming mappings of a region that a device shares: is the device coherent; can a mapping be had that is the
+ * memory itself and no copy; map and unmap without touching caches, and what is done to caches.
+ */
+bool resmem_dma_is_coherent(const struct device *dev);
+int resmem_dma_prepare(struct device *dev);
+unsigned int resmem_dma_line(void);
+int resmem_dma_map(struct device *dev, u64 start, size_t size, u32 direction, u64 *address);
+void resmem_dma_unmap(struct device *dev, u64 address, size_t size, u32 direction);
+void resmem_dma_sync_for_cpu(struct device *dev, u64 address, size_t length);
+void resmem_dma_sync_for_device(struct device *dev, u64 address, size_t length, u32 direction);
+
+/* A mapping of memory that caches keep off from. */
+void *resmem_map_uncached(u64 start, size_t length);
+void resmem_unmap_uncached(void *address);
+void resmem_copy_from_uncached(void *to, const void *from, size_t length);
+void resmem_copy_to_uncached(void *to, const void *from, size_t length);
 
 bool resmem_fatal_signal_pending(void);
 
@@ -83,6 +106,9 @@ static const u32 RESMEM_IOCB_DSYNC = (__force u32)IOCB_DSYNC;
 static const u32 RESMEM_FMODE_READ = (__force u32)FMODE_READ;
 static const u32 RESMEM_FMODE_WRITE = (__force u32)FMODE_WRITE;
 static const u32 RESMEM_FMODE_LSEEK = (__force u32)FMODE_LSEEK;
+static const u32 RESMEM_DMA_BIDIRECTIONAL = DMA_BIDIRECTIONAL;
+static const u32 RESMEM_DMA_TO_DEVICE = DMA_TO_DEVICE;
+static const u32 RESMEM_DMA_FROM_DEVICE = DMA_FROM_DEVICE;
 static const u32 RESMEM_FMODE_CAN_ODIRECT = (__force u32)FMODE_CAN_ODIRECT;
 #endif
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Bytes of a region for a processor: through the page where there is one, else through a mapping made
-//! for the purpose. For small looks and for what direct I/O cannot carry.
+//! for the purpose, which caches keep off from where a device shares the memory and they are not coherent. For
+//! small looks and for what direct I/O cannot carry.
 
 use core::ptr::{
     self,
@@ -9,6 +10,7 @@ use core::ptr::{
 };
 
 use kernel::{
+    alloc::flags::GFP_KERNEL,
     bindings,
     ffi::c_void,
     page::{
@@ -18,14 +20,21 @@ use kernel::{
     prelude::*, //
 };
 
-use super::frames::Frames;
-use crate::range;
+use super::{
+    ffi,
+    frames::Frames, //
+};
+use crate::{
+    range,
+    refusal::Refusal, //
+};
 
 /// The memory of a reserved region. Offsets are relative to its first byte.
 pub(crate) struct Memory {
     base: u64,
     size: u64,
     frames: Frames,
+    uncached: bool,
 }
 
 /// Which way a processor copies, and the caller's bytes.
@@ -35,12 +44,17 @@ enum Copy {
 }
 
 impl Memory {
-    /// The `size` bytes from physical address `base`. Errors: see [`Frames::new`].
-    pub(crate) fn new(base: u64, size: u64) -> Result<Self> {
+    /// The `size` bytes from physical address `base`. With `uncached`, what has no page is reached past the
+    /// caches. Refusals: see [`Frames::new`]; `EINVAL` for more bytes than a file offset can say.
+    pub(crate) fn new(base: u64, size: u64, uncached: bool) -> Result<Self, Refusal> {
+        if i64::try_from(size).is_err() {
+            return Err(Refusal::new(EINVAL, c"it has more than 2^63 bytes"));
+        }
         Ok(Self {
             base,
             size,
             frames: Frames::new(base, size)?,
+            uncached,
         })
     }
 
@@ -58,6 +72,20 @@ impl Memory {
         &self.frames
     }
 
+    /// The parts, in bytes, whose frames have a page; in order, and apart.
+    pub(crate) fn with_pages(&self) -> Result<KVec<core::ops::Range<u64>>> {
+        let before = self.base % PAGE_SIZE as u64;
+        let byte = |frame: usize| {
+            let byte = (frame as u64 * PAGE_SIZE as u64).saturating_sub(before);
+            byte.min(self.size)
+        };
+        let mut parts = KVec::new();
+        for run in self.frames.runs() {
+            parts.push(byte(run.start)..byte(run.end), GFP_KERNEL)?;
+        }
+        Ok(parts)
+    }
+
     /// Index of the frame that byte `offset` lies in, and the offset within the frame.
     pub(crate) fn locate(&self, offset: u64) -> (usize, usize) {
         let from_first = offset + self.base % PAGE_SIZE as u64;
@@ -70,7 +98,7 @@ impl Memory {
     /// Copies from byte `offset` on into `bytes`.
     ///
     /// May sleep. `ERANGE` when the range leaves the region, `ENOMEM` when memory without a page
-    /// cannot be mapped.
+    /// cannot be mapped, `EBUSY` when it has become the kernel's own.
     pub(crate) fn copy_out(&self, offset: u64, bytes: &mut [u8]) -> Result {
         // SAFETY: A slice is valid for its length.
         unsafe { self.copy_out_raw(offset, bytes.as_mut_ptr(), bytes.len()) }
@@ -118,14 +146,14 @@ impl Memory {
                         Copy::In(from) => page.write_raw(from.add(done), within, piece)?,
                     }
                 } else {
-                    let window = Window::map(self.base + offset, piece)?;
+                    let frames = (within + piece).div_ceil(PAGE_SIZE);
+                    if !self.frames.is_still_hole(index, frames) {
+                        return Err(EBUSY);
+                    }
+                    let window = Window::map(self.base + offset, piece, self.uncached)?;
                     match copy {
-                        Copy::Out(to) => {
-                            ptr::copy_nonoverlapping(window.bytes(), to.add(done), piece)
-                        }
-                        Copy::In(from) => {
-                            ptr::copy_nonoverlapping(from.add(done), window.bytes(), piece)
-                        }
+                        Copy::Out(to) => window.copy_out(to.add(done), piece),
+                        Copy::In(from) => window.copy_in(from.add(done), piece),
                     }
                 }
             }
@@ -140,33 +168,68 @@ impl Memory {
 ///
 /// # Invariants
 ///
-/// `address` is what `memremap()` returned, and has not been unmapped.
+/// `address` is what `memremap()` returned, or `resmem_map_uncached()` if `uncached`, and has not been unmapped.
 struct Window {
     address: NonNull<c_void>,
+    uncached: bool,
 }
 
 impl Window {
-    /// Maps `length` bytes from physical address `start`, cached. May sleep.
-    fn map(start: u64, length: usize) -> Result<Self> {
-        let start = bindings::resource_size_t::try_from(start).map_err(|_| ERANGE)?;
-        // SAFETY: Any range may be asked for; it belongs to a part of a reserved region that has
-        // no page, so the kernel has no mapping of its own that this could contradict.
-        let address =
-            unsafe { bindings::memremap(start, length, bindings::MEMREMAP_WB as c_ulong) };
+    /// Maps `length` bytes from physical address `start`. May sleep.
+    fn map(start: u64, length: usize, uncached: bool) -> Result<Self> {
+        let address = if uncached {
+            // SAFETY: Any range may be asked for; it belongs to a part of a reserved region that has
+            // no page, so the kernel has no mapping of its own that this could contradict.
+            unsafe { ffi::resmem_map_uncached(start, length) }
+        } else {
+            let start = bindings::resource_size_t::try_from(start).map_err(|_| ERANGE)?;
+            // SAFETY: As above.
+            unsafe { bindings::memremap(start, length, bindings::MEMREMAP_WB as c_ulong) }
+        };
         // INVARIANT: It was just returned, unless there is none.
         Ok(Self {
             address: NonNull::new(address).ok_or(ENOMEM)?,
+            uncached,
         })
     }
 
-    fn bytes(&self) -> *mut u8 {
-        self.address.as_ptr().cast()
+    /// # Safety
+    ///
+    /// So many bytes are mapped, and `to` is valid for writes of them.
+    unsafe fn copy_out(&self, to: *mut u8, length: usize) {
+        let from = self.address.as_ptr();
+        // SAFETY: By our own requirements. Uncached memory is not for every instruction.
+        unsafe {
+            match self.uncached {
+                true => ffi::resmem_copy_from_uncached(to.cast(), from, length),
+                false => ptr::copy_nonoverlapping(from.cast(), to, length),
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// So many bytes are mapped, and `from` is valid for reads of them.
+    unsafe fn copy_in(&self, from: *const u8, length: usize) {
+        let to = self.address.as_ptr();
+        // SAFETY: As above.
+        unsafe {
+            match self.uncached {
+                true => ffi::resmem_copy_to_uncached(to, from.cast(), length),
+                false => ptr::copy_nonoverlapping(from, to.cast(), length),
+            }
+        }
     }
 }
 
 impl Drop for Window {
     fn drop(&mut self) {
         // SAFETY: By the type invariants, and nobody uses it any more.
-        unsafe { bindings::memunmap(self.address.as_ptr()) };
+        unsafe {
+            match self.uncached {
+                true => ffi::resmem_unmap_uncached(self.address.as_ptr()),
+                false => bindings::memunmap(self.address.as_ptr()),
+            }
+        };
     }
 }

@@ -2,7 +2,7 @@
 
 //! A region in the address space of a process.
 //!
-//! Lock order: called with the process's `mmap_lock` held; takes `Region::mapping`.
+//! Lock order: called with the process's `mmap_lock` held; takes `Region::lent`.
 
 use kernel::{
     bindings,
@@ -18,14 +18,17 @@ use kernel::{
     prelude::*, //
 };
 
-use super::dma::Owner;
 use crate::region::Region;
 
 /// Pages that are mapped with one call.
 const BATCH: usize = 512;
 
 /// Maps whole pages of the region, all of them at once, so that they can be pinned: the target of
-/// `O_DIRECT`, `vmsplice` and io_uring on the mapping.
+/// `O_DIRECT`, `vmsplice` and io_uring on the mapping. They are entered as pages, not as bare frames
+/// (`VM_PFNMAP`), which nothing can pin; so they count as the process's resident memory.
+///
+/// Of a region that a device shares, the range of a mapping that can be written to becomes the processors'; another
+/// one shows what the device has written so far.
 ///
 /// Errors: `EINVAL` for a mapping that leaves the region, or where the region does not begin with a
 /// page; `EACCES` for a writable mapping of a region that is not, or a private one that could become
@@ -49,8 +52,16 @@ pub(crate) fn map(region: &Region, vma: &VmaNew) -> Result {
     vma.set_dontdump();
 
     if count > 0 {
+        // Before anything changes hands.
+        if memory.frames().pages_from(first) < count {
+            return Err(ENXIO);
+        }
         let bytes = |pages: usize| pages as u64 * PAGE_SIZE as u64;
-        region.hand_over(bytes(first), bytes(count), Owner::Cpu)?;
+        if region.writable() && shared {
+            region.take(bytes(first), bytes(count))?;
+        } else {
+            region.look(bytes(first), bytes(count))?;
+        }
     }
     vma.set_mixedmap();
     let mut pages: KVec<*mut bindings::page> = KVec::with_capacity(BATCH.min(count), GFP_KERNEL)?;

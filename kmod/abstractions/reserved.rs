@@ -21,7 +21,10 @@ use kernel::{
 };
 
 use super::ffi;
-use crate::abi::LABEL_BYTES;
+use crate::{
+    abi::LABEL_BYTES,
+    refusal::Refusal, //
+};
 
 /// A device-tree node with a `memory-region`.
 ///
@@ -58,29 +61,59 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Physical address and size of the region that entry `index` of `memory-region` names; `EBUSY` for one
-    /// that the kernel lends to others (`reusable`).
+    /// Physical address and size of the region that entry `index` of `memory-region` names. Refusals say what is
+    /// wrong with its node.
     #[allow(
         clippy::useless_conversion,
         reason = "physical addresses have 32 bits on some machines"
     )]
-    pub(crate) fn place(&self, index: u32) -> Result<(u64, u64)> {
+    pub(crate) fn place(&self, index: u32) -> Result<(u64, u64), Refusal> {
+        // SAFETY: The node is valid by the type invariants.
+        let flags = unsafe { ffi::resmem_region_node_flags(self.node, index) };
+        if let Some(refusal) = refusal(flags) {
+            return Err(refusal);
+        }
+        let (bytes, entry) = self.reg(index);
+        if bytes == 0 || bytes % entry != 0 {
+            return Err(Refusal::new(
+                EINVAL,
+                c"its reg is not made of whole addresses and sizes",
+            ));
+        }
         let mut resource: bindings::resource = pin_init::zeroed();
         // SAFETY: The node is valid by the type invariants, `resource` is ours.
         to_result(unsafe {
             ffi::of_reserved_mem_region_to_resource(self.node, index, &mut resource)
+        })
+        .map_err(|error| {
+            Refusal::new(
+                error,
+                c"the kernel has not reserved it, and said why when it started",
+            )
         })?;
-        // SAFETY: The node is valid by the type invariants.
-        if unsafe { ffi::resmem_region_is_reusable(self.node, index) } {
-            // The kernel lends such memory to others.
-            return Err(EBUSY);
-        }
         let size = resource
             .end
             .checked_sub(resource.start)
             .and_then(|last| last.checked_add(1))
-            .ok_or(EINVAL)?;
+            .ok_or(Refusal::new(EINVAL, c"its range is all memory, or wraps"))?;
         Ok((resource.start.into(), size.into()))
+    }
+
+    /// Number of entries of the region's `reg`; 1 for a region without, which the kernel places.
+    pub(crate) fn reg_entries(&self, index: u32) -> u32 {
+        let (bytes, entry) = self.reg(index);
+        bytes / entry
+    }
+
+    /// Bytes of the region's `reg`, and of one entry, not 0.
+    fn reg(&self, index: u32) -> (u32, u32) {
+        let mut entry = 0;
+        // SAFETY: The node is valid by the type invariants, `entry` is ours.
+        let bytes = unsafe { ffi::resmem_region_reg_bytes(self.node, index, &mut entry) };
+        match u32::try_from(bytes) {
+            Ok(bytes) => (bytes, entry.max(1)),
+            Err(_) => (1, 1),
+        }
     }
 
     /// `memory-region-names` entry `index`; without that property the name of the region's own node.
@@ -108,6 +141,27 @@ impl<'a> Node<'a> {
         let name = CStr::from_bytes_until_nul(&name).map_err(|_| EINVAL)?;
         Ok(CString::try_from(name)?)
     }
+}
+
+/// What is wrong with a region's node, by its flags, if anything is.
+fn refusal(flags: u32) -> Option<Refusal> {
+    let is = |flag: u32| flags & flag != 0;
+    let (errno, cause) = match () {
+        () if !is(ffi::RESMEM_NODE_FOUND) => (ENODEV, c"there is no such node"),
+        () if !is(ffi::RESMEM_NODE_AVAILABLE) => (ENODEV, c"its node is disabled"),
+        () if !is(ffi::RESMEM_NODE_BELOW_RESERVED_MEMORY) => {
+            (EINVAL, c"its node is not below /reserved-memory")
+        }
+        () if !is(ffi::RESMEM_NODE_CELLS_AS_ROOT) => (
+            EINVAL,
+            c"/reserved-memory has other #address-cells or #size-cells than the root, so the kernel reserves nothing",
+        ),
+        () if is(ffi::RESMEM_NODE_REUSABLE) => {
+            (EBUSY, c"it is reusable: the kernel lends it to others")
+        }
+        () => return None,
+    };
+    Some(Refusal::new(errno, cause))
 }
 
 /// The module's parameter `reserve_mem`, if it was given.

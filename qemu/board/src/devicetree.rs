@@ -25,6 +25,8 @@ pub struct Region {
     pub no_map: bool,
     /// Whether the driver's node carries `device-writes`.
     pub device_writes: bool,
+    /// Whether the driver's node carries `device-reads`.
+    pub device_reads: bool,
     /// What `memory-region-names` says, if it is there.
     pub name: Option<String>,
 }
@@ -39,6 +41,7 @@ impl Region {
             writable: false,
             no_map: false,
             device_writes: false,
+            device_reads: false,
             name: None,
         }
     }
@@ -63,6 +66,12 @@ impl Region {
     /// The same, written by a device.
     pub fn device_writes(mut self) -> Self {
         self.device_writes = true;
+        self
+    }
+
+    /// The same, read by a device.
+    pub fn device_reads(mut self) -> Self {
+        self.device_reads = true;
         self
     }
 
@@ -157,10 +166,15 @@ pub fn overlay(regions: &[Region], cells: Cells) -> String {
         };
         let _ = writeln!(
             drivers,
-            "resmem-{index} {{ compatible = \"resdump,resmem\"; memory-region = <&r{index}>; {names} {} {} }};",
+            "resmem-{index} {{ compatible = \"resdump,resmem\"; memory-region = <&r{index}>; {names} {} {} {} }};",
             if region.writable { "writable;" } else { "" },
             if region.device_writes {
                 "device-writes;"
+            } else {
+                ""
+            },
+            if region.device_reads {
+                "device-reads;"
             } else {
                 ""
             }

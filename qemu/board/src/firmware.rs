@@ -11,7 +11,7 @@ const ALIGN: &str = "1M";
 
 /// Why the kernel cannot reserve a region of this kind by itself, if so.
 pub fn cannot_reserve(region: &Region) -> Option<&'static str> {
-    if region.device_writes || region.no_map {
+    if region.device_writes || region.device_reads || region.no_map {
         return Some("a device-tree node says so, and the firmware makes the tree");
     }
     // Memory blocks are reserved in cache lines, and never at an address that is asked for.

@@ -64,6 +64,8 @@ pub struct Machine<'a> {
     pub resets: bool,
     /// Whether QEMU may join neighbouring requests of the guest to one, which then fails as a whole.
     pub joins_requests: bool,
+    /// Whether its disks' driver uses the kernel's DMA interface, as one of real hardware does.
+    pub maps_dma: bool,
     /// Whether faults can be put into its disks while it runs: [`Guest::monitor`].
     pub monitor: bool,
     /// One guest instruction is one nanosecond of guest time, so that CPU time counts instructions.
@@ -89,6 +91,7 @@ impl<'a> Machine<'a> {
             tools: false,
             resets: false,
             joins_requests: true,
+            maps_dma: false,
             monitor: false,
             icount: false,
         }
@@ -258,8 +261,13 @@ impl<'a> Machine<'a> {
             ));
             arguments.push("-device".to_owned());
             arguments.push(format!(
-                "virtio-blk-pci,drive=disk{index},id=vd{index},request-merging={}",
-                if self.joins_requests { "on" } else { "off" }
+                "virtio-blk-pci,drive=disk{index},id=vd{index},request-merging={}{}",
+                if self.joins_requests { "on" } else { "off" },
+                // Of the machine's modern half alone.
+                match self.maps_dma {
+                    true => ",iommu_platform=on,disable-legacy=on",
+                    false => "",
+                }
             ));
         }
         for (file, offset) in &self.loads {

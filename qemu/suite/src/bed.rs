@@ -56,6 +56,11 @@ pub enum Bed {
     Failing,
     /// The product's kernel with a region of each sort between canaries.
     Fuzz,
+    /// The product's kernel, told to use half of the memory, with regions that a device shares, and disks whose
+    /// driver uses the kernel's DMA interface.
+    Dma,
+    /// The product's kernel, told to let no device at memory itself (`swiotlb=force`).
+    Bounce,
 }
 
 impl Bed {
@@ -76,6 +81,8 @@ impl Bed {
             Bed::Security => "security",
             Bed::Failing => "failing",
             Bed::Fuzz => "fuzz",
+            Bed::Dma => "dma",
+            Bed::Bounce => "bounce",
         }
     }
 
@@ -94,7 +101,8 @@ impl Bed {
     fn append(self) -> &'static str {
         match self {
             Bed::Kunit => "kunit.enable=1 kunit.autorun=1 kunit.filter_glob=resmem*",
-            Bed::Holes | Bed::Fuzz => "mem=256M",
+            Bed::Holes | Bed::Fuzz | Bed::Dma => "mem=256M",
+            Bed::Bounce => "swiotlb=force",
             Bed::Named => crate::named::COMMAND_LINE,
             _ => "",
         }
@@ -125,7 +133,12 @@ impl Bed {
             _ if self == Bed::Failing && !injects() => {
                 Some("needs a kernel that injects faults: make test-debug, test-twin".to_owned())
             }
-            _ if board.tree_source()? == TreeSource::Firmware => regions::missed(&regions),
+            _ if board.tree_source()? == TreeSource::Firmware => match self {
+                Bed::Dma | Bed::Bounce => {
+                    Some("only a device-tree node can say that a device shares a region".to_owned())
+                }
+                _ => regions::missed(&regions),
+            },
             _ => None,
         })
     }
@@ -211,6 +224,8 @@ impl Beds {
             Bed::Security,
             Bed::Failing,
             Bed::Fuzz,
+            Bed::Dma,
+            Bed::Bounce,
         ];
         Self {
             running: beds.map(|bed| (bed, Mutex::new(None))).into(),
@@ -283,6 +298,7 @@ fn start(bed: Bed) -> Result<Running> {
     let mut machine = Machine::new(&board, &image, &folder);
     machine.tools = true;
     machine.monitor = bed == Bed::Faults;
+    machine.maps_dma = bed == Bed::Dma;
     machine.append = bed.append().to_owned();
     machine.cpus = match bed {
         // Nothing races on one processor.

@@ -26,7 +26,9 @@ pub fn cases() -> Vec<Case> {
         case("a_range_changes_hands", |bed| {
             for direction in [0, 1] {
                 bed.says(
-                    &format!("sync {NODE} --region-offset 1 --length 4097 --direction {direction}"),
+                    &format!(
+                        "sync {NODE} --region-offset 1 --length 4097 --direction {direction} --node-write"
+                    ),
                     "ok",
                 )?;
             }

@@ -52,7 +52,10 @@ pub fn cases() -> Vec<Case> {
             each(bed, "register /dev/resmem/odd")
         }),
         case("handing_a_range_over", |bed| {
-            each(bed, "sync /dev/resmem/ring --length 0x10000 --direction 1")
+            each(
+                bed,
+                "sync /dev/resmem/ring --length 0x10000 --direction 1 --node-write",
+            )
         }),
         case("binding_the_driver", binding_the_driver),
     ]

@@ -39,6 +39,7 @@ mod regions;
 mod registered;
 mod rescue;
 mod security;
+mod shared;
 mod signals;
 mod snapshot;
 mod snapshots;
@@ -164,6 +165,7 @@ fn in_machines(board: &Board, beds: &Arc<Beds>) -> Result<Vec<Trial>> {
         registered::cases(),
         rescue::cases(),
         security::cases(),
+        shared::cases(),
         snapshot::cases(),
         snapshots::cases(),
         mapping::cases(),

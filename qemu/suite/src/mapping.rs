@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //! Mappings: what they may do, what they show, and what they refuse.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::bed::{Bed, Case, Running, same};
 
@@ -19,6 +19,19 @@ pub fn cases() -> Vec<Case> {
             splice(bed, "highscratch")
         }),
         case(low, "a_store_is_seen_by_a_dump", a_store_is_seen_by_a_dump),
+        case(low, "a_mapping_counts_as_memory_of_the_process", |bed| {
+            let resident = |bed: &mut Running, length: u64| -> Result<u64> {
+                let said = bed.probe(&format!(
+                    "map /dev/resmem/capture --length {length:#x} resident"
+                ))?;
+                let kib = said.strip_prefix("ok kib=").context(said.clone())?;
+                Ok(kib.parse()?)
+            };
+            // Which nothing else can be done about: see docs/engine.md.
+            let (one, many) = (resident(bed, 64 << 10)?, resident(bed, 16 << 20)?);
+            ensure!(many >= one + (15 << 10), "{one} KiB and {many} KiB");
+            Ok(())
+        }),
         case(low, "a_writable_mapping_of_a_read_only_region", |bed| {
             map(bed, "capture --prot rw", "EACCES")
         }),

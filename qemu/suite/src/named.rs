@@ -33,7 +33,7 @@ pub fn cases() -> Vec<Case> {
             Ok(())
         }),
         case("a_name_without_a_region_is_said", |bed| {
-            bed.check("dmesg | grep 'nothing is reserved under the name nosuch'")?;
+            bed.check("dmesg | grep 'reserve_mem: nosuch: nothing is reserved under this name'")?;
             bed.check("test ! -e /dev/resmem/nosuch -a ! -e /dev/resmem/a")?;
             Ok(())
         }),

@@ -58,7 +58,7 @@ const fn odd(name: &'static str, driver: &'static str, outcome: Outcome) -> Case
 const LONG: &str = "memory-region = <&region_plain>; memory-region-names = \"a234567890123456789012345678901234567890123456789012345678901234\";";
 
 /// The kernel is told of 256 MiB.
-const CASES: [Case; 24] = [
+const CASES: [Case; 26] = [
     case("plain", 0x0c00_0000, 0x10_0000, Ok(&["plain"])),
     case("overlapping", 0x0c08_0000, 0x10_0000, Ok(&["overlapping"])),
     case("within", 0x0c04_0000, 0x1000, Ok(&["within"])),
@@ -67,7 +67,9 @@ const CASES: [Case; 24] = [
         "zero",
         0x0c20_0000,
         0,
-        Err("memory-region 0: not usable: EINVAL"),
+        Err(
+            "memory-region 0: the kernel has not reserved it, and said why when it started: EINVAL",
+        ),
     ),
     case("unaligned", 0x0c30_0123, 0x1fff, Ok(&["unaligned"])),
     case("byte", 0x0c40_0fff, 1, Ok(&["byte"])),
@@ -80,19 +82,23 @@ const CASES: [Case; 24] = [
         "nowhere",
         1 << 52,
         0x1000,
-        Err("memory-region 0: not usable: EINVAL"),
+        Err(
+            "memory-region 0: its range is empty, wraps, or is beyond what this kernel can address: EINVAL",
+        ),
     ),
     case(
         "wrapping",
         0xffff_ffff_ffff_f000,
         0x2000,
-        Err("memory-region 0: not usable: EINVAL"),
+        Err("memory-region 0: its range is all memory, or wraps: EINVAL"),
     ),
     case(
         "last",
         0xffff_ffff_ffff_f000,
         0x1000,
-        Err("memory-region 0: not usable: EINVAL"),
+        Err(
+            "memory-region 0: its range is empty, wraps, or is beyond what this kernel can address: EINVAL",
+        ),
     ),
     Case {
         region: "reusable;",
@@ -100,7 +106,7 @@ const CASES: [Case; 24] = [
             "lent",
             0x0c50_0000,
             0x1000,
-            Err("memory-region 0: not usable: "),
+            Err("memory-region 0: it is reusable: the kernel lends it to others: EBUSY"),
         )
     },
     Case {
@@ -109,8 +115,21 @@ const CASES: [Case; 24] = [
             "disabled",
             0x0c60_0000,
             0x1000,
-            Err("memory-region 0: not usable: ENODEV"),
+            Err("memory-region 0: its node is disabled: ENODEV"),
         )
+    },
+    Case {
+        region: "reg = <0x0 0xc700000 0x0>;",
+        ..case(
+            "short",
+            0x0c70_0000,
+            0x1000,
+            Err("memory-region 0: its reg is not made of whole addresses and sizes: EINVAL"),
+        )
+    },
+    Case {
+        region: "reg = <0x0 0xc710000 0x0 0x1000 0x0 0xc720000 0x0 0x1000>;",
+        ..case("pair", 0x0c71_0000, 0x1000, Ok(&["pair"]))
     },
     odd(
         "nothing",
@@ -125,12 +144,12 @@ const CASES: [Case; 24] = [
     odd(
         "dangling",
         "memory-region = <0xdead>;",
-        Err("memory-region 0: not usable: ENODEV"),
+        Err("memory-region 0: there is no such node: ENODEV"),
     ),
     odd(
         "stranger",
         "memory-region = <&driver_0>;",
-        Err("memory-region 0: not usable: EINVAL"),
+        Err("memory-region 0: its node is not below /reserved-memory: EINVAL"),
     ),
     odd(
         "number",
@@ -142,7 +161,11 @@ const CASES: [Case; 24] = [
         "memory-region = <&region_within &region_byte>; memory-region-names = \"one\";",
         Err("memory-region 1: no usable label: ENODATA"),
     ),
-    odd("long", LONG, Err("memory-region 0: not usable: EINVAL")),
+    odd(
+        "long",
+        LONG,
+        Err("memory-region 0: its label is no plain file name of 1 to 63 characters: EINVAL"),
+    ),
     odd(
         "several",
         "memory-region = <&region_within &region_byte>; memory-region-names = \"first\", \"second\"; writable;",
@@ -195,9 +218,13 @@ pub fn whatever_a_device_tree_says_works_or_is_refused_with_a_word() -> Result<(
 fn add(nodes: &mut Nodes, name: &str, (base, size): (u64, u64), more: &str) {
     let [base_cells, size_cells] = [(CELLS.address, base), (CELLS.size, size)]
         .map(|(count, value)| Cells::number(count, value));
+    let reg = match more.contains("reg = ") {
+        true => String::new(),
+        false => format!("reg = <{base_cells} {size_cells}>;"),
+    };
     let _ = writeln!(
         nodes.memory,
-        "{}: {name}@{base:x} {{ reg = <{base_cells} {size_cells}>; {more} }};",
+        "{}: {name}@{base:x} {{ {reg} {more} }};",
         label(name)
     );
 }
@@ -262,7 +289,9 @@ fn at_random(rng: &mut fastrand::Rng, nodes: &mut Nodes, index: usize) {
         "writable;",
         "device-writes;",
         "writable; device-writes;",
-    ][rng.usize(..5)];
+        "writable; device-reads;",
+        "device-writes; device-reads; dma-noncoherent;",
+    ][rng.usize(..7)];
     driver_node(
         nodes,
         index,
@@ -304,6 +333,12 @@ fn judge(guest: &mut Guest) -> Result<()> {
             ),
         }
     }
+    ensure!(
+        log.contains(
+            "memory-region 0: its reg has several entries, the kernel reserves the first only"
+        ),
+        "of a second entry nothing is said"
+    );
     println!("{working} of {} nodes work", CASES.len() + RANDOM);
     // Those that work do: they are described, and their first byte can be read where there is memory.
     guest.check(

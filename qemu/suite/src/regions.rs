@@ -16,6 +16,7 @@ use crate::bed::Bed;
 use crate::faults;
 use crate::fuzz;
 use crate::security::{TAIL, TAIL_BASE, WHOLE};
+use crate::shared;
 
 /// Size of a region that is a number of pages, and no power of two.
 pub fn odd(page: u64) -> u64 {
@@ -65,6 +66,13 @@ pub fn of(bed: Bed, page: u64) -> Option<Vec<Region>> {
             Region::new("capture", 0x1000_0000, 16 << 20),
         ]),
         Bed::Fuzz => Some(fuzz::regions()),
+        Bed::Dma => Some(shared::regions()),
+        Bed::Bounce => Some(vec![
+            // As much as one of the kernel's own buffers has.
+            Region::new("ring", 0x0f80_0000, 128 << 10)
+                .writable()
+                .device_writes(),
+        ]),
         Bed::Faults => Some(vec![Region::new("capture", 0x1000_0000, faults::SIZE)]),
         Bed::Named => Some(Vec::new()),
         Bed::Lab | Bed::Kunit | Bed::Readme | Bed::Disk | Bed::Slow => None,

@@ -63,6 +63,9 @@ enum Call {
         direction: u32,
         #[arg(long, default_value_t = 0)]
         flags: u32,
+        /// Open the node for writing as well.
+        #[arg(long)]
+        node_write: bool,
     },
     /// The dump or the load command.
     Transfer(transfer::Transfer),
@@ -118,8 +121,10 @@ impl Call {
                 length,
                 direction,
                 flags,
+                node_write,
             } => sync(
                 node,
+                *node_write,
                 &resmem_abi::abi::RegionSync {
                     region_offset: *region_offset,
                     length: *length,
@@ -198,8 +203,8 @@ fn ioctl(node: &Path, command: u64) -> Result<String, Errno> {
     Errno::result(ret).map(|ret| ret.to_string())
 }
 
-fn sync(node: &Path, argument: &resmem_abi::abi::RegionSync) -> Result<String, Errno> {
-    let file = open(node, false)?;
+fn sync(node: &Path, write: bool, argument: &resmem_abi::abi::RegionSync) -> Result<String, Errno> {
+    let file = open(node, write)?;
     // SAFETY: The file is a node of the driver, the argument is valid.
     unsafe { resmem_abi::ioctl::sync(file.as_raw_fd(), argument) }.map(|_| String::new())
 }

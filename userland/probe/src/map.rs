@@ -45,6 +45,8 @@ enum Then {
         #[arg(value_parser = number)]
         byte: u64,
     },
+    /// Print how much memory the process has from files, in KiB.
+    Resident,
     /// Write all of it to a file with O_DIRECT.
     Direct { file: PathBuf },
     /// Move all of it into a pipe by reference, and print a checksum of what comes out.
@@ -115,6 +117,14 @@ impl Then {
                 // the test sees.
                 unsafe { address.cast::<u8>().as_ptr().write_volatile(*byte as u8) };
                 Ok(String::new())
+            }
+            Then::Resident => {
+                let status = std::fs::read_to_string("/proc/self/status").map_err(errno_of)?;
+                let line = status
+                    .lines()
+                    .find_map(|line| line.strip_prefix("RssFile:"));
+                let kib = line.and_then(|rest| rest.split_whitespace().next());
+                Ok(format!("kib={}", kib.ok_or(Errno::EINVAL)?))
             }
             Then::Direct { file } => {
                 let file = OpenOptions::new()

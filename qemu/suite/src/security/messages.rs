@@ -38,14 +38,14 @@ pub fn cases() -> Vec<Case> {
             let log = bed.check("dmesg | grep reserve_mem:")?;
             ensure!(
                 log.contains("reserve_mem: more than 16 names, the rest is left out")
-                    && log.contains("the name n15")
-                    && !log.contains("the name n16"),
+                    && log.contains("reserve_mem: n15: ")
+                    && !log.contains("reserve_mem: n16: "),
                 "{log}"
             );
             Ok(())
         }),
         named("a_name_is_not_taken_for_a_format", |bed| {
-            bed.check("dmesg | grep -F 'nothing is reserved under the name %p%s'")
+            bed.check("dmesg | grep -F 'reserve_mem: %p%s: nothing is reserved under this name'")
                 .map(drop)
         }),
     ]

@@ -175,7 +175,7 @@ fn refusals(load: bool) -> &'static [i32] {
         ],
         true => &[
             EINVAL, EBADF, ESPIPE, EOPNOTSUPP, ERANGE, EOVERFLOW, ENXIO, EFAULT, EINTR, EPERM,
-            ENODATA, ENOMEM,
+            ENODATA, ENOMEM, EBUSY, ENOSPC,
         ],
     }
 }
