@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::binding;
 use crate::board::Board;
-use crate::image::{Builder, check, module_lint};
+use crate::image::{Builder, check, module_lint, patches_lint};
 use crate::licensing;
 use crate::paths::Paths;
 use crate::step::{Step, output_of};
@@ -52,6 +52,7 @@ pub fn lint(paths: &Paths, tools: &Toolchain, board: &Board) -> Result<()> {
         flavour: "appliance",
     };
     module_lint(&builder)?;
+    patches_lint(&builder)?;
 
     let step = Step::start(&logs, "lint-shell", "shellcheck")?;
     let files = output_of(

@@ -14,6 +14,7 @@ mod kconfig;
 pub mod linux;
 pub mod manifest;
 mod module;
+mod patches;
 mod rootfs;
 
 use std::env;
@@ -30,6 +31,7 @@ use crate::toolchain::Toolchain;
 
 pub use manifest::Manifest;
 pub use module::lint as module_lint;
+pub use patches::lint as patches_lint;
 
 /// What an image builder needs to know.
 pub struct Builder<'a> {
