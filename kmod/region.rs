@@ -137,11 +137,20 @@ impl Region {
             base: self.memory.base(),
             size: self.memory.size(),
             page_size: PAGE_SIZE as u32,
-            reserved0: 0,
+            features: features(),
             label,
             reserved: [0; 4],
         }
     }
+}
+
+/// What this module can do on this kernel.
+fn features() -> u32 {
+    let register = match cfg!(CONFIG_IO_URING) {
+        true => abi::FEATURE_REGISTER,
+        false => 0,
+    };
+    abi::FEATURE_SNAPSHOT | abi::FEATURE_SYNC | register
 }
 
 /// A label names a file below /dev/resmem.

@@ -119,6 +119,7 @@ impl Builder<'_> {
         let [dumper, growdata] = cross::build(self, "userland", ["resdump", "growdata"])?;
         let assets = assets::build(self)?;
         let [probe] = cross::build(self, "qemu/probe", ["probe"])?;
+        let client = cross::client(self)?;
         let busybox = busybox::build(self)?;
         let parts = rootfs::Parts {
             kernel: &kernel,
@@ -127,6 +128,7 @@ impl Builder<'_> {
             growdata: &growdata,
             assets: &assets,
             probe: &probe,
+            client: &client,
             planted: planted.as_deref(),
             busybox: &busybox,
         };
@@ -138,6 +140,7 @@ impl Builder<'_> {
             .path(&growdata)?
             .path(&assets)?
             .path(&probe)?
+            .path(&client)?
             .path(&self.paths.root.join("qemu/probe/boot-clock.sh"))?
             .path(&busybox.program)?
             .path(&self.board.common.join("overlay"))?;
