@@ -107,7 +107,7 @@ impl Builder<'_> {
         let source = linux::source(self)?;
         let kernel = linux::build(self, &source, &bindgen)?;
         let module = module::build(self, &source, &kernel, &bindgen, "kmod", "resmem")?;
-        let planted = match self.board.instrument() {
+        let planted = match self.board.instrument() || self.flavour == "debug" {
             true => {
                 let folder = "qemu/planted";
                 Some(module::build(
