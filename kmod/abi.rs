@@ -3,22 +3,46 @@
 //! The user ABI of `/dev/resmem/<label>`.
 //!
 //! Plain `core` code, included by the kernel module and by the `resmem-abi` crate, so that there is
-//! one definition. Every field has a fixed width and natural alignment; there is no padding; all
-//! integers are in the byte order of the machine that runs the kernel. Command numbers are built by
-//! each side with its own `_IOC` macros (PowerPC encodes direction and size differently from x86)
-//! from [`IOC_TYPE`], the `IOC_*` number and the argument type.
+//! one definition; `resmem.h` is the same for C, and a test compares the two. Every field has a fixed
+//! width and a natural alignment that does not depend on the architecture (`__aligned_u64`), so that
+//! 32-bit programs on a 64-bit kernel need no conversion; there is no padding; all integers are in the
+//! byte order of the machine that runs the kernel. Command numbers are built by each side with its own
+//! `_IOC` macros (PowerPC encodes direction and size differently from x86) from [`IOC_TYPE`], the
+//! `IOC_*` number and the argument type.
 //!
-//! Rules that hold for every command: an unknown command is `ENOTTY`; a flag or a reserved field
-//! that is not zero is `EINVAL`, and nothing has happened.
+//! # Growth
+//!
+//! A structure grows at its end, and a command keeps its number: a command is known by direction, type
+//! and number, and the size in it says how large the caller's structure is.
+//!
+//! - Larger than the module's (a newer program): what the module does not know must be zero, else the
+//!   command fails with `E2BIG`; of an answer it is filled with zeroes.
+//! - Smaller (an older program): what it does not have counts as zero; of an answer it gets what it has
+//!   room for.
+//! - Smaller than in the first release (`*_SIZE_VER0`): `EINVAL`.
+//!
+//! That is the rule of the kernel's `copy_struct_from_user()`. A field that is zero means what the
+//! absence of the field meant. [`RegisterBuffer`], which is part of a queue entry, is of one size.
+//! Whether the module has an addition is told by [`RegionInfo::features`].
+//!
+//! # Errors of every command
+//!
+//! `ENOTTY`: not a command. `E2BIG` and `EINVAL` for a size: see above. `EFAULT`: the argument cannot be
+//! read, or an answer cannot be written to it. `EINVAL`: a flag that is not known, or a reserved field
+//! that is not zero. Nothing has happened in any of these cases, with the one exception that
+//! [`Transfer`] tells of. `ENOMEM`: out of memory.
 
-/// Revision of this ABI, reported in [`RegionInfo::abi`]. Grows with every addition.
-pub const ABI_REVISION: u32 = 3;
+/// Revision of this ABI, reported in [`RegionInfo::abi`]. Grows with every addition. For reports: what a
+/// module can do is told by [`RegionInfo::features`].
+pub const ABI_REVISION: u32 = 4;
 
-/// `_IOC` type of all commands.
+/// `_IOC` type of all commands. Of this type Linux 7.3 uses 00-2F and C0-E0
+/// (Documentation/userspace-api/ioctl/ioctl-number.rst); 40-5F is free, and these are from there.
 pub const IOC_TYPE: u8 = b'R';
 
 /// `_IOR(IOC_TYPE, IOC_INFO, RegionInfo)`: describe the region. Never sleeps on I/O.
-pub const IOC_INFO: u8 = 0x01;
+/// No errors of its own.
+pub const IOC_INFO: u8 = 0x40;
 
 /// `_IOWR(IOC_TYPE, IOC_DUMP, Transfer)`: write a range of the region to a file descriptor by
 /// direct I/O from the region's own pages. Blocks until nothing is in flight.
@@ -32,48 +56,53 @@ pub const IOC_INFO: u8 = 0x01;
 /// Of a region that a device writes, the processors first see what it has written, as by [`SYNC_FOR_CPU`]
 /// through a descriptor for reading, unless [`TRANSFER_NO_SYNC`] is set.
 ///
-/// The node must be open for reading (`EBADF`). The descriptor must be open for writing (`EBADF`) with
-/// `O_DIRECT` and without `O_APPEND` (`EINVAL`), and be a regular file or a block device (`ESPIPE`
-/// for what cannot seek, `EINVAL` for anything else, other character devices and `/dev/resmem/*`
-/// included). Its file system must either say what direct I/O on the file needs (ext4, XFS, F2FS, NFS; a
-/// block device does) or lie on a block device, FUSE excepted; else it is `EOPNOTSUPP`, for direct I/O there
-/// may copy, as on tmpfs, FUSE, btrfs, CIFS and 9p. A range that leaves the region
-/// is `ERANGE`, one that wraps 64 bits `EOVERFLOW`. `ENODEV`: a device writes the region, and its
-/// driver was unbound meanwhile.
+/// Errors before anything is moved: `EBADF` for a node that is not open for reading; `EINVAL` for a chunk
+/// or depth out of its bounds or an empty range; `EOVERFLOW` for a range of the region or of the target
+/// that wraps; `ERANGE` for one that leaves the region. For the descriptor: `EBADF` not open, or not for
+/// writing; `ESPIPE` cannot seek; `EINVAL` neither a regular file nor a block device (other character
+/// devices, `/dev/resmem/*` included), without `O_DIRECT`, with `O_APPEND`, or with direct I/O in blocks
+/// of more than 32 KiB. Its file system must either say what direct I/O on the file needs (ext4, XFS, F2FS,
+/// NFS; a block device does) or lie on a block device, FUSE excepted; else it is `EOPNOTSUPP`, for direct I/O
+/// there may copy, as on tmpfs, FUSE, btrfs, CIFS and 9p. What asking for its attributes fails with. With
+/// [`TRANSFER_STRICT`], `ENXIO` and `EINVAL` as described there. `ENODEV`: a device writes the region, and
+/// its driver was unbound meanwhile.
 ///
-/// A signal ends it early with `EINTR`. So does, without a signal, what stops the process otherwise: a tracer
-/// that attaches or interrupts it, the freezer of control groups of version 2. The rest can be asked for at
-/// once. A system that suspends freezes the process within the call, which continues afterwards.
-pub const IOC_DUMP: u8 = 0x02;
+/// Errors that stop it: those with which the target's file system or device answers a direct write, such
+/// as `ENOSPC`, `EDQUOT`, `EFBIG`, `EIO`, `EROFS`; `ENOMEM`; and `EINTR`: a signal is pending, or what stops the
+/// process otherwise ended the wait: a tracer that attaches or interrupts it, the freezer of control groups of
+/// version 2. Nothing is wrong with target or region: a program that was not told to stop asks for the rest
+/// again. A system that suspends freezes the process within the call, which continues afterwards.
+pub const IOC_DUMP: u8 = 0x41;
 
 /// `_IOWR(IOC_TYPE, IOC_LOAD, Transfer)`: the way back, file descriptor to region.
 ///
 /// As [`IOC_DUMP`], with the descriptor open for reading, and the device node for writing
-/// (`EBADF`); the region must be writable (`EPERM`). `ENODATA`: the file ends before.
+/// (`EBADF`); the region must be writable (`EPERM`, asked first). `ENODATA`: the file ends before.
 ///
 /// The range of a region that a device shares ([`IOC_SYNC`]) is the processors' meanwhile, and the device's
 /// afterwards, whatever was moved. `ENODEV` when its driver was unbound meanwhile: nothing counts as moved then,
 /// for it may not have reached memory. With [`TRANSFER_NO_SYNC`] its owner does not change. Where caches are not
 /// coherent: `EBUSY` for a range that the device owns and [`TRANSFER_NO_SYNC`], or another load of a part of
 /// the range; `ENOSPC` as for [`IOC_SYNC`].
-pub const IOC_LOAD: u8 = 0x03;
+pub const IOC_LOAD: u8 = 0x42;
 
 /// `_IOW(IOC_TYPE, IOC_SNAPSHOT, Snapshot)`: start to fill a buffer of the caller from the region
 /// and return at once; a kernel worker does the copying.
 ///
 /// The buffer's pages are pinned until it is done. Closing the file (or the end of the process)
 /// stops it. The end is told by [`IOC_SNAPSHOT_STATUS`], by `poll` (`POLLIN`, once a snapshot was
-/// started) and by the eventfd if there is one. Errors: `EBUSY` one is running on this file, or is being
-/// started; `EFAULT` the buffer is not all writable memory of the process; `ERANGE`, `EOVERFLOW`, `EINVAL` as
-/// for [`IOC_DUMP`]; `EINVAL` also for more than [`SNAPSHOT_MAX`] bytes, and for a buffer in reserved memory,
-/// such as a mapping of this region or another; `ENOMEM` for more than `RLIMIT_MEMLOCK` lets the user have
-/// pinned, without `CAP_IPC_LOCK`; `EBADF` no eventfd, or a node that is not open for reading; `ENODEV` as for
-/// [`IOC_DUMP`].
-pub const IOC_SNAPSHOT: u8 = 0x04;
+/// started) and by the eventfd if there is one. Errors: `EBADF` for a node that is not open for reading,
+/// or no eventfd; `EBUSY` one is running on this file, or is being started; `EFAULT` the buffer is not all
+/// writable memory of the process; `ERANGE`, `EOVERFLOW`, `EINVAL` as for [`IOC_DUMP`]; `EINVAL` also for more
+/// than [`SNAPSHOT_MAX`] bytes, and for a buffer in reserved memory, such as a mapping of this region or
+/// another; `ENOMEM` for more than `RLIMIT_MEMLOCK` lets the user have pinned, without `CAP_IPC_LOCK`; `EINTR`
+/// a signal came while the buffer was pinned; `ENODEV` as for [`IOC_DUMP`]. What stops it later is in
+/// [`SnapshotStatus::error`]: `ECANCELED`, or `ENODEV`.
+pub const IOC_SNAPSHOT: u8 = 0x43;
 
 /// `_IOR(IOC_TYPE, IOC_SNAPSHOT_STATUS, SnapshotStatus)`: what became of the last snapshot that was
-/// started on this file.
-pub const IOC_SNAPSHOT_STATUS: u8 = 0x05;
+/// started on this file. No errors of its own.
+pub const IOC_SNAPSHOT_STATUS: u8 = 0x44;
 
 /// `_IOW(IOC_TYPE, IOC_SYNC, RegionSync)`: hand a range over between a device that shares the region (writes or
 /// reads it) and the processors, on a machine whose caches do not see what devices do
@@ -93,7 +122,7 @@ pub const IOC_SNAPSHOT_STATUS: u8 = 0x05;
 /// region is not writable, `EBADF` for a node that is not open for writing, and `EBUSY` while a part of the range
 /// is being loaded; `ENOSPC` when the owners of the region alternate too often for the module's memory; `ENODEV`
 /// when the driver was unbound meanwhile.
-pub const IOC_SYNC: u8 = 0x06;
+pub const IOC_SYNC: u8 = 0x45;
 
 /// `_IOW(IOC_TYPE, IOC_REGISTER, RegisterBuffer)`, not for `ioctl` but as the operation of an
 /// `IORING_OP_URING_CMD` on the node, with a [`RegisterBuffer`] as the command's 16 bytes: makes a range
@@ -105,10 +134,11 @@ pub const IOC_SYNC: u8 = 0x06;
 /// Of a region that a device writes, the processors first see what it has written, as for [`IOC_DUMP`].
 ///
 /// Errors: `ENXIO` where memory of the range has no `struct page`; `EBADF` for a node that is not open
-/// for reading; `EINVAL` for more than [`REGISTER_MAX`] bytes or an index beyond the ring's table,
-/// `EBUSY` for an entry in use; `ERANGE`, `EOVERFLOW` as for [`IOC_DUMP`]; `EOPNOTSUPP` from a kernel
-/// without io_uring's kernel buffers or a module before revision 3; `ENOTTY` for another operation.
-pub const IOC_REGISTER: u8 = 0x07;
+/// for reading; `EINVAL` for more than [`REGISTER_MAX`] bytes, an empty range or an index beyond the
+/// ring's table; `EBUSY` for an entry in use; `ERANGE`, `EOVERFLOW`, `ENODEV` as for [`IOC_DUMP`];
+/// `EOPNOTSUPP` from a kernel without io_uring's kernel buffers (no [`FEATURE_REGISTER`]); `ENOTTY` for
+/// another operation, and for a structure of another size.
+pub const IOC_REGISTER: u8 = 0x46;
 
 /// Longest range of one [`IOC_REGISTER`] in bytes.
 pub const REGISTER_MAX: u32 = 1 << 30;
@@ -133,6 +163,24 @@ pub const SNAPSHOT_DONE: u32 = 2;
 
 /// Bytes of a label, the terminating NUL included.
 pub const LABEL_BYTES: usize = 64;
+
+/// [`RegionInfo::features`]: [`IOC_SNAPSHOT`] and [`IOC_SNAPSHOT_STATUS`].
+pub const FEATURE_SNAPSHOT: u32 = 1 << 0;
+/// [`RegionInfo::features`]: [`IOC_SYNC`] and [`TRANSFER_NO_SYNC`].
+pub const FEATURE_SYNC: u32 = 1 << 1;
+/// [`RegionInfo::features`]: [`IOC_REGISTER`], where the kernel has what it takes.
+pub const FEATURE_REGISTER: u32 = 1 << 2;
+
+/// Bytes of a [`RegionInfo`] in the first release.
+pub const INFO_SIZE_VER0: u32 = 128;
+/// Bytes of a [`Transfer`] in the first release.
+pub const TRANSFER_SIZE_VER0: u32 = 104;
+/// Bytes of a [`Snapshot`] in the first release.
+pub const SNAPSHOT_SIZE_VER0: u32 = 64;
+/// Bytes of a [`SnapshotStatus`] in the first release.
+pub const SNAPSHOT_STATUS_SIZE_VER0: u32 = 32;
+/// Bytes of a [`RegionSync`] in the first release.
+pub const SYNC_SIZE_VER0: u32 = 40;
 
 /// [`RegionInfo::flags`]: mappings and loads may write to the region.
 pub const REGION_WRITABLE: u32 = 1 << 0;
@@ -173,10 +221,10 @@ pub const DEPTH_MAX: u32 = 64;
 pub const DEPTH_DEFAULT: u32 = 4;
 
 /// Answer of [`IOC_INFO`].
-#[repr(C)]
+#[repr(C, align(8))]
 #[derive(Clone, Copy, Debug)]
 pub struct RegionInfo {
-    /// [`ABI_REVISION`] of the module.
+    /// [`ABI_REVISION`] of the module; not zero.
     pub abi: u32,
     /// `REGION_*`.
     pub flags: u32,
@@ -186,8 +234,8 @@ pub struct RegionInfo {
     pub size: u64,
     /// Size of a page in bytes: the granularity of mappings.
     pub page_size: u32,
-    /// Zero.
-    pub reserved0: u32,
+    /// `FEATURE_*`: what this module can do on this kernel.
+    pub features: u32,
     /// NUL-terminated label, the name of the device node below `/dev/resmem`.
     pub label: [u8; LABEL_BYTES],
     /// Zero.
@@ -196,9 +244,17 @@ pub struct RegionInfo {
 
 /// Argument and answer of [`IOC_DUMP`] and [`IOC_LOAD`].
 ///
-/// The command fails (-1 and `errno`) when nothing was moved; the answer is written back then too.
-/// Otherwise it returns 0, and `moved < length` with `error` says that and why it stopped early.
-#[repr(C)]
+/// The command fails (-1 and `errno`) when nothing was moved. Otherwise it returns 0, and
+/// `moved < length` with `error` says that and why it stopped early; `moved == length` with an error,
+/// that all was moved and what comes after it failed ([`IOC_LOAD`]).
+///
+/// The answer is written twice. First when the argument has been read, and before anything else is
+/// looked at: nothing moved, `error` is `EINPROGRESS`. An argument that cannot be written to is therefore
+/// refused with `EFAULT` and nothing has happened. Then at the end, also of a request that is refused:
+/// `error` is what the command fails with. Only a process that takes its memory away while the command
+/// runs (unmaps it, or makes it read-only) is told `EFAULT` after bytes have been moved; how many is not
+/// known then.
+#[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Transfer {
     /// In: the other end's file descriptor.
@@ -222,7 +278,8 @@ pub struct Transfer {
     pub direct: u64,
     /// Out: bytes of `moved` that went through a bounce buffer.
     pub copied: u64,
-    /// Out: positive errno of what stopped the transfer, 0 if it is complete.
+    /// Out: positive errno of what stopped the transfer, 0 if it is complete. Always one that the C
+    /// library knows.
     pub error: u32,
     /// In: zero.
     pub reserved0: u32,
@@ -231,7 +288,7 @@ pub struct Transfer {
 }
 
 /// Argument of [`IOC_SNAPSHOT`].
-#[repr(C)]
+#[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Snapshot {
     /// Address of the buffer in the calling process; any alignment.
@@ -249,7 +306,7 @@ pub struct Snapshot {
 }
 
 /// Answer of [`IOC_SNAPSHOT_STATUS`].
-#[repr(C)]
+#[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SnapshotStatus {
     /// Bytes that have been copied.
@@ -263,7 +320,7 @@ pub struct SnapshotStatus {
 }
 
 /// Argument of [`IOC_SYNC`].
-#[repr(C)]
+#[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RegionSync {
     /// First byte within the region.
@@ -279,7 +336,7 @@ pub struct RegionSync {
 }
 
 /// Argument of [`IOC_REGISTER`].
-#[repr(C)]
+#[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RegisterBuffer {
     /// First byte within the region.
@@ -297,6 +354,7 @@ const _: () = {
     assert!(offset_of!(RegionInfo, base) == 8);
     assert!(offset_of!(RegionInfo, size) == 16);
     assert!(offset_of!(RegionInfo, page_size) == 24);
+    assert!(offset_of!(RegionInfo, features) == 28);
     assert!(offset_of!(RegionInfo, label) == 32);
     assert!(offset_of!(RegionInfo, reserved) == 96);
 

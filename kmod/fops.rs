@@ -25,10 +25,6 @@ use kernel::{
         poll::PollTable,
         Arc,
         Mutex, //
-    },
-    uaccess::{
-        UserPtr,
-        UserSlice, //
     }, //
 };
 
@@ -45,6 +41,12 @@ use crate::{
         task,
         uring::Command, //
     },
+    argument::{
+        for_user,
+        unsized_command,
+        Argument, //
+    },
+    inflight::Outcome,
     region::Region,
     snapshot::Snapshot,
     transfer::Transfer,
@@ -52,14 +54,16 @@ use crate::{
     watchers::Watchers, //
 };
 
-const INFO: u32 = _IOR::<abi::RegionInfo>(abi::IOC_TYPE as u32, abi::IOC_INFO as u32);
-const DUMP: u32 = _IOWR::<abi::Transfer>(abi::IOC_TYPE as u32, abi::IOC_DUMP as u32);
-const LOAD: u32 = _IOWR::<abi::Transfer>(abi::IOC_TYPE as u32, abi::IOC_LOAD as u32);
-
-const SYNC: u32 = _IOW::<abi::RegionSync>(abi::IOC_TYPE as u32, abi::IOC_SYNC as u32);
-const SNAPSHOT: u32 = _IOW::<abi::Snapshot>(abi::IOC_TYPE as u32, abi::IOC_SNAPSHOT as u32);
-const SNAPSHOT_STATUS: u32 =
-    _IOR::<abi::SnapshotStatus>(abi::IOC_TYPE as u32, abi::IOC_SNAPSHOT_STATUS as u32);
+const TYPE: u32 = abi::IOC_TYPE as u32;
+const INFO: u32 = unsized_command(_IOR::<abi::RegionInfo>(TYPE, abi::IOC_INFO as u32));
+const DUMP: u32 = unsized_command(_IOWR::<abi::Transfer>(TYPE, abi::IOC_DUMP as u32));
+const LOAD: u32 = unsized_command(_IOWR::<abi::Transfer>(TYPE, abi::IOC_LOAD as u32));
+const SYNC: u32 = unsized_command(_IOW::<abi::RegionSync>(TYPE, abi::IOC_SYNC as u32));
+const SNAPSHOT: u32 = unsized_command(_IOW::<abi::Snapshot>(TYPE, abi::IOC_SNAPSHOT as u32));
+const SNAPSHOT_STATUS: u32 = unsized_command(_IOR::<abi::SnapshotStatus>(
+    TYPE,
+    abi::IOC_SNAPSHOT_STATUS as u32,
+));
 
 /// An open node.
 #[pin_data]
@@ -198,28 +202,25 @@ fn read(
 }
 
 /// `ENOTTY` for an unknown command; see [`abi`] for the known ones.
-fn ioctl(open: &OpenRegion, file: &LocalFile, command: u32, argument: usize) -> Result {
+fn ioctl(open: &OpenRegion, file: &LocalFile, command: u32, address: usize) -> Result {
     let region = &*open.region;
-    let argument = UserPtr::from_addr(argument);
-    match command {
-        INFO => UserSlice::new(argument, size_of::<abi::RegionInfo>())
-            .writer()
-            .write(&region.info()),
-        DUMP | SNAPSHOT if !opened_for_reading(file) => Err(EBADF),
-        DUMP => transfer(region, argument, Direction::Dump),
-        LOAD => {
-            if !region.writable() {
-                return Err(EPERM);
-            }
-            if !opened_for_writing(file) {
-                return Err(EBADF);
-            }
-            transfer(region, argument, Direction::Load)
-        }
+    let argument = |least| Argument::new(command, address, least);
+    match unsized_command(command) {
+        INFO => argument(abi::INFO_SIZE_VER0)?.write(&region.info()),
+        DUMP => transfer(
+            region,
+            argument(abi::TRANSFER_SIZE_VER0)?,
+            Direction::Dump,
+            file,
+        ),
+        LOAD => transfer(
+            region,
+            argument(abi::TRANSFER_SIZE_VER0)?,
+            Direction::Load,
+            file,
+        ),
         SYNC => {
-            let asked = UserSlice::new(argument, size_of::<abi::RegionSync>())
-                .reader()
-                .read::<abi::RegionSync>()?;
+            let asked: abi::RegionSync = argument(abi::SYNC_SIZE_VER0)?.read()?;
             if asked.flags != 0 || asked.reserved != [0; 2] {
                 return Err(EINVAL);
             }
@@ -231,21 +232,32 @@ fn ioctl(open: &OpenRegion, file: &LocalFile, command: u32, argument: usize) -> 
             )
         }
         SNAPSHOT => {
-            let mut reader = UserSlice::new(argument, size_of::<abi::Snapshot>()).reader();
-            start_snapshot(open, &reader.read()?)
+            if !opened_for_reading(file) {
+                return Err(EBADF);
+            }
+            start_snapshot(open, &argument(abi::SNAPSHOT_SIZE_VER0)?.read()?)
         }
         SNAPSHOT_STATUS => {
+            let argument = argument(abi::SNAPSHOT_STATUS_SIZE_VER0)?;
             let snapshot = open.state.lock().snapshot.clone();
             let none = abi::SnapshotStatus {
                 state: abi::SNAPSHOT_NONE,
                 ..Default::default()
             };
-            let status = snapshot.map_or(none, |snapshot| snapshot.status());
-            UserSlice::new(argument, size_of::<abi::SnapshotStatus>())
-                .writer()
-                .write(&status)
+            argument.write(&snapshot.map_or(none, |snapshot| snapshot.status()))
         }
         _ => Err(ENOTTY),
+    }
+}
+
+/// Whether an open node may be used to move bytes that way: see [`abi::IOC_DUMP`] and
+/// [`abi::IOC_LOAD`].
+fn allowed(region: &Region, direction: Direction, file: &LocalFile) -> Result {
+    match direction {
+        Direction::Dump if !opened_for_reading(file) => Err(EBADF),
+        Direction::Load if !region.writable() => Err(EPERM),
+        Direction::Load if !opened_for_writing(file) => Err(EBADF),
+        _ => Ok(()),
     }
 }
 
@@ -278,11 +290,15 @@ fn start_snapshot(open: &OpenRegion, asked: &abi::Snapshot) -> Result {
     Ok(())
 }
 
-fn transfer(region: &Region, argument: UserPtr, direction: Direction) -> Result {
-    let (mut reader, mut writer) =
-        UserSlice::new(argument, size_of::<abi::Transfer>()).reader_writer();
-    let mut answer = reader.read::<abi::Transfer>()?;
-    let outcome = Transfer::new(region, &answer, direction)?.run();
+fn transfer(region: &Region, argument: Argument, direction: Direction, file: &LocalFile) -> Result {
+    let mut answer: abi::Transfer = argument.read()?;
+    // Better now than when everything has been moved.
+    report(&mut answer, &refused(EINPROGRESS));
+    argument.write(&answer)?;
+
+    let checked =
+        allowed(region, direction, file).and_then(|()| Transfer::new(region, &answer, direction));
+    let outcome = checked.map_or_else(refused, |transfer| transfer.run());
     if outcome.error.is_some() && task::is_being_killed() && task::may_log() {
         // The process will not read the answer.
         let (label, moved) = (region.label(), outcome.moved);
@@ -292,15 +308,29 @@ fn transfer(region: &Region, argument: UserPtr, direction: Direction) -> Result 
         );
     }
 
+    report(&mut answer, &outcome);
+    argument.write(&answer)?;
+    match outcome.error {
+        Some(error) if outcome.moved == 0 => Err(for_user(error)),
+        _ => Ok(()),
+    }
+}
+
+/// The outcome of a transfer that has not begun.
+fn refused(error: Error) -> Outcome<Error> {
+    Outcome {
+        moved: 0,
+        copied: 0,
+        error: Some(error),
+    }
+}
+
+/// Fills in what an answer says of `outcome`.
+fn report(answer: &mut abi::Transfer, outcome: &Outcome<Error>) {
     answer.moved = outcome.moved;
     answer.direct = outcome.moved - outcome.copied;
     answer.copied = outcome.copied;
     answer.error = outcome
         .error
-        .map_or(0, |error| error.to_errno().unsigned_abs());
-    writer.write(&answer)?;
-    match outcome.error {
-        Some(error) if outcome.moved == 0 => Err(error),
-        _ => Ok(()),
-    }
+        .map_or(0, |error| for_user(error).to_errno().unsigned_abs());
 }

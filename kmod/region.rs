@@ -238,7 +238,7 @@ impl Region {
             base: self.memory.base(),
             size: self.memory.size(),
             page_size: PAGE_SIZE as u32,
-            reserved0: 0,
+            features: features(),
             label,
             reserved: [0; 4],
         }
@@ -247,6 +247,15 @@ impl Region {
 
 fn unmapped(error: Error) -> Refusal {
     Refusal::new(error, c"it cannot be mapped for its device")
+}
+
+/// What this module can do on this kernel.
+fn features() -> u32 {
+    let register = match cfg!(CONFIG_IO_URING) {
+        true => abi::FEATURE_REGISTER,
+        false => 0,
+    };
+    abi::FEATURE_SNAPSHOT | abi::FEATURE_SYNC | register
 }
 
 /// A label names a file below /dev/resmem.

@@ -24,6 +24,8 @@ mod abi;
 #[allow(unsafe_code)]
 mod abstractions;
 #[forbid(unsafe_code)]
+mod argument;
+#[forbid(unsafe_code)]
 mod device;
 #[forbid(unsafe_code)]
 mod driver;

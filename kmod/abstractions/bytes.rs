@@ -23,3 +23,7 @@ unsafe impl AsBytes for abi::Transfer {}
 unsafe impl AsBytes for abi::RegionInfo {}
 // SAFETY: As above.
 unsafe impl AsBytes for abi::SnapshotStatus {}
+// SAFETY: As above.
+unsafe impl AsBytes for abi::Snapshot {}
+// SAFETY: As above.
+unsafe impl AsBytes for abi::RegionSync {}

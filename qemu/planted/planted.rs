@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A bug on purpose, of the kind that the kernel's sanitizer looks for: if loading this module is not
-//! reported, neither would be a bug of `resmem`. Only the twin has it.
+//! A bug on purpose, of the kind that the kernel's detectors look for: if loading this module is not
+//! reported, neither would be a bug of `resmem`. The twin's images have it, and those of debug kernels.
 
 use kernel::prelude::*;
 
 #[cfg(CONFIG_KASAN)]
 use out_of_bounds::plant;
+#[cfg(all(CONFIG_SLUB_DEBUG_ON, not(CONFIG_KFENCE)))]
+use poisoned::plant;
 #[cfg(CONFIG_KCSAN)]
 use race::plant;
+#[cfg(CONFIG_KFENCE)]
+use use_after_free::plant;
 
 struct Planted;
 
@@ -45,6 +49,84 @@ mod out_of_bounds {
         // SAFETY: There is no argument, that is the point: nothing is valid behind the last byte.
         let behind = unsafe { bytes.as_ptr().add(black_box(SIZE)).read() };
         pr_info!("read {behind}\n");
+        Ok(())
+    }
+}
+
+#[cfg(CONFIG_KFENCE)]
+mod use_after_free {
+    use core::hint::black_box;
+
+    use kernel::{
+        alloc::flags::GFP_KERNEL,
+        page::PAGE_SIZE,
+        prelude::*,
+        time::{
+            delay::fsleep,
+            Delta, //
+        }, //
+    };
+
+    const SIZE: usize = 60;
+
+    /// Bytes of the pool with the default number of objects.
+    const POOL: usize = 256 * 2 * PAGE_SIZE;
+
+    /// Milliseconds, of which each has an allocation: one in some tens of them is guarded.
+    const TIMES: u32 = 10_000;
+
+    extern "C" {
+        /// Begin of the memory that guarded objects are in.
+        static __kfence_pool: *const u8;
+    }
+
+    /// Reads a guarded object that has been freed.
+    #[inline(never)]
+    pub(super) fn plant() -> Result {
+        for _ in 0..TIMES {
+            let bytes = KVec::from_elem(0u8, SIZE, GFP_KERNEL)?;
+            let freed = bytes.as_ptr();
+            drop(bytes);
+            // SAFETY: Set at boot.
+            let pool = unsafe { __kfence_pool };
+            if freed.addr().wrapping_sub(pool.addr()) < POOL {
+                // SAFETY: There is no argument, that is the point: nothing is valid after the drop.
+                let byte = unsafe { black_box(freed).read_volatile() };
+                pr_info!("read {byte}\n");
+                return Ok(());
+            }
+            fsleep(Delta::from_millis(1));
+        }
+        Err(ETIMEDOUT)
+    }
+}
+
+#[cfg(all(CONFIG_SLUB_DEBUG_ON, not(CONFIG_KFENCE)))]
+mod poisoned {
+    use core::hint::black_box;
+
+    use kernel::{
+        alloc::flags::GFP_KERNEL,
+        prelude::*, //
+    };
+
+    const SIZE: usize = 60;
+
+    /// Objects that are allocated afterwards, so that the one that was written to is among them.
+    const OBJECTS: usize = 4096;
+
+    /// Writes to an object that has been freed, and has the allocator look at it.
+    #[inline(never)]
+    pub(super) fn plant() -> Result {
+        let mut bytes = KVec::from_elem(0u8, SIZE, GFP_KERNEL)?;
+        let freed = bytes.as_mut_ptr();
+        drop(bytes);
+        // SAFETY: There is no argument, that is the point: nothing is valid after the drop.
+        unsafe { black_box(freed).add(SIZE / 2).write_volatile(0) };
+        let mut objects = KVec::with_capacity(OBJECTS, GFP_KERNEL)?;
+        for _ in 0..OBJECTS {
+            objects.push(KVec::from_elem(0u8, SIZE, GFP_KERNEL)?, GFP_KERNEL)?;
+        }
         Ok(())
     }
 }

@@ -23,7 +23,7 @@ RESDUMP_CARGO_BUILD_OPTS = --no-default-features
 define RESDUMP_MAKE_SITE
 	mkdir -p $(RESDUMP_SITE)
 	cd $(BOARD_CONFIG_TOP) && rsync -a --delete --delete-excluded --relative \
-		--exclude=/userland/target --exclude=/LICENSES/GPL* \
+		--exclude=/userland/target --exclude=/LICENSES/GPL* --exclude=/LICENSES/Linux* \
 		userland kmod/abi.rs kmod/range.rs LICENSES $(RESDUMP_SITE)/
 endef
 RESDUMP_PRE_RSYNC_HOOKS += RESDUMP_MAKE_SITE

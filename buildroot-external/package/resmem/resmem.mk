@@ -7,8 +7,9 @@
 RESMEM_VERSION = 0.1.0
 RESMEM_SITE = $(BUILD_DIR)/resmem-site
 RESMEM_SITE_METHOD = local
-RESMEM_LICENSE = GPL-2.0, GPL-2.0 or MIT (abi.rs, range.rs)
-RESMEM_LICENSE_FILES = LICENSES/GPL-2.0.txt LICENSES/MIT.txt
+RESMEM_LICENSE = GPL-2.0, GPL-2.0 or MIT (abi.rs, range.rs), GPL-2.0 with Linux-syscall-note or MIT (resmem.h)
+RESMEM_LICENSE_FILES = LICENSES/GPL-2.0.txt LICENSES/Linux-syscall-note.txt LICENSES/MIT.txt
+RESMEM_INSTALL_STAGING = YES
 RESMEM_MODULE_SUBDIRS = kmod
 
 # What of the checkout belongs to the package, without what a build left in it:
@@ -22,6 +23,11 @@ define RESMEM_MAKE_SITE
 endef
 RESMEM_PRE_RSYNC_HOOKS += RESMEM_MAKE_SITE
 RESMEM_PRE_LEGAL_INFO_HOOKS += RESMEM_MAKE_SITE
+
+# The ABI for programs in C.
+define RESMEM_INSTALL_STAGING_CMDS
+	$(INSTALL) -D -m 0644 $(@D)/kmod/resmem.h $(STAGING_DIR)/usr/include/linux/resmem.h
+endef
 
 $(eval $(kernel-module))
 $(eval $(generic-package))

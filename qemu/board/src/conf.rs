@@ -198,8 +198,13 @@ impl Board {
     pub fn kconfig(&self, flavour: &str) -> Result<Vec<PathBuf>> {
         let fragments = self.common.join("linux/fragments");
         let names = self.get("LINUX_FRAGMENTS")?.split_whitespace();
+        let debug = match flavour {
+            "debug" => self.find("LINUX_DEBUG_FRAGMENTS").unwrap_or_default(),
+            _ => "",
+        };
         let mut files: Vec<PathBuf> = names
             .chain([flavour])
+            .chain(debug.split_whitespace())
             .map(|name| fragments.join(format!("{name}.config")))
             .collect();
         files.push(self.file("linux.config")?);

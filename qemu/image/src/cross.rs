@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 //! Programs for the guest, cross-built as static programs.
 
+use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::Result;
 
 use crate::builder::Builder;
-use host::step::{Key, Step, unless_built};
+use host::step::{Key, Step, output_of, unless_built};
 
 /// The workspace of the programs, in the checkout.
 const WORKSPACE: &str = "userland";
@@ -70,4 +72,41 @@ pub fn build<const N: usize>(builder: &Builder<'_>, programs: [&str; N]) -> Resu
         Ok(())
     })?;
     Ok(programs.map(|program| built.join(program)))
+}
+
+/// Compiles the test program in C, which knows the module by its header alone, and returns its path.
+pub fn client(builder: &Builder<'_>) -> Result<PathBuf> {
+    let compiler = format!("{}gcc", builder.board.get("CROSS_COMPILE")?);
+    let root = &builder.paths.root;
+    let (source, header) = (root.join("qemu/suite/c/dump.c"), root.join("kmod/resmem.h"));
+    let folder = builder
+        .paths
+        .out
+        .join("target/client")
+        .join(&builder.board.name);
+    let program = folder.join("resmem-dump");
+    let key = Key::new("client 1")
+        .path(&source)?
+        .path(&header)?
+        .text(&output_of(Command::new(&compiler).arg("--version"))?)
+        .finish();
+    unless_built(&folder, &key, || {
+        let step = Step::start(&builder.logs(), "client", "compile the test program in C")?;
+        // As an SDK has it.
+        let include = folder.join("include");
+        fs::create_dir_all(include.join("linux"))?;
+        fs::copy(&header, include.join("linux/resmem.h"))?;
+        step.run(
+            Command::new(&compiler)
+                .args(["-std=c11", "-O2", "-static", "-Wall", "-Wextra", "-Werror"])
+                .arg("-I")
+                .arg(&include)
+                .arg("-o")
+                .arg(&program)
+                .arg(&source),
+        )?;
+        step.done();
+        Ok(())
+    })?;
+    Ok(program)
 }

@@ -19,6 +19,7 @@ mod kconfig;
 pub mod linux;
 pub mod manifest;
 mod module;
+mod patches;
 pub mod quick;
 mod rootfs;
 pub mod sbom;
@@ -27,3 +28,4 @@ pub mod update;
 
 pub use builder::Builder;
 pub use module::lint as module_lint;
+pub use patches::lint as patches_lint;

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::builder::Builder;
 use crate::inputs::Inputs;
@@ -130,9 +130,10 @@ fn unpack_package(
     Ok(name.to_string_lossy().into_owned())
 }
 
-/// Applies the patches that the tree does not hold already.
-fn patch(step: &Step, tree: &Path, patches: &Path) -> Result<()> {
-    let mut files: Vec<PathBuf> = fs::read_dir(patches)?
+/// The patches in a folder, in the order in which they apply.
+pub(super) fn patches_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .with_context(|| format!("cannot read {}", folder.display()))?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| {
             path.extension()
@@ -140,7 +141,12 @@ fn patch(step: &Step, tree: &Path, patches: &Path) -> Result<()> {
         })
         .collect();
     files.sort();
-    for file in files {
+    Ok(files)
+}
+
+/// Applies the patches that the tree does not hold already.
+fn patch(step: &Step, tree: &Path, patches: &Path) -> Result<()> {
+    for file in patches_in(patches)? {
         let patch = |arguments: &[&str]| {
             let mut command = Command::new("patch");
             command

@@ -36,7 +36,7 @@ pub fn build(builder: &Builder<'_>) -> Result<Image> {
     let source = linux::source(builder)?;
     let kernel = linux::build(builder, &source, &bindgen)?;
     let module = module::build(builder, &source, &kernel, &bindgen, "kmod", "resmem")?;
-    let planted = match builder.board.instrument() {
+    let planted = match builder.board.instrument() || builder.flavour == "debug" {
         true => {
             let folder = "qemu/planted";
             Some(module::build(
@@ -48,6 +48,7 @@ pub fn build(builder: &Builder<'_>) -> Result<Image> {
     let [dumper, growdata] = cross::build(builder, ["resdump", "growdata"])?;
     let assets = assets::build(builder)?;
     let [probe] = cross::build(builder, ["probe"])?;
+    let client = cross::client(builder)?;
     let busybox = busybox::build(builder)?;
     let parts = rootfs::Parts {
         kernel: &kernel,
@@ -56,6 +57,7 @@ pub fn build(builder: &Builder<'_>) -> Result<Image> {
         growdata: &growdata,
         assets: &assets,
         probe: &probe,
+        client: &client,
         planted: planted.as_deref(),
         busybox: &busybox,
     };
@@ -67,6 +69,7 @@ pub fn build(builder: &Builder<'_>) -> Result<Image> {
         .path(&growdata)?
         .path(&assets)?
         .path(&probe)?
+        .path(&client)?
         .path(&builder.paths.root.join("userland/probe/boot-clock.sh"))?
         .path(&busybox.program)?
         .path(&builder.board.common.join("overlay"))?;

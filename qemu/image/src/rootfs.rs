@@ -24,6 +24,7 @@ pub struct Parts<'a> {
     pub growdata: &'a Path,
     pub assets: &'a Path,
     pub probe: &'a Path,
+    pub client: &'a Path,
     /// A module with a bug, for those who look for bugs.
     pub planted: Option<&'a Path>,
     pub busybox: &'a Busybox,
@@ -71,10 +72,11 @@ pub fn assemble(builder: &Builder<'_>, folder: &Path, parts: &Parts<'_>) -> Resu
     let root = content(builder, parts, &dependencies)?;
     write_cpio(&step, parts.kernel, folder, "rootfs", &root)?;
     write_squashfs(&step, folder, &root)?;
-    let probe = Entry::File(parts.probe.to_path_buf(), 0o755);
+    let program = |path: &Path| Entry::File(path.to_path_buf(), 0o755);
     let clock = builder.paths.root.join("userland/probe/boot-clock.sh");
     let mut tools = vec![
-        ("/usr/bin/probe".to_owned(), probe),
+        ("/usr/bin/probe".to_owned(), program(parts.probe)),
+        ("/usr/bin/resmem-dump".to_owned(), program(parts.client)),
         (
             "/usr/bin/boot-clock.sh".to_owned(),
             Entry::File(clock, 0o644),

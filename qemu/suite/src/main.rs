@@ -6,6 +6,7 @@
 //! to complain about. As many machines are busy as there are processors ([`crate::lanes`]). When
 //! all tests have run, the machines are powered off.
 
+mod abi;
 mod autodump;
 mod bed;
 mod broken;
@@ -150,6 +151,7 @@ fn suite(mut arguments: Arguments) -> Result<ExitCode> {
 /// The tests of a board that QEMU plays.
 fn in_machines(board: &Board, beds: &Arc<Beds>) -> Result<Vec<Trial>> {
     let cases = [
+        abi::cases(),
         disk::cases(),
         holes::cases(),
         coherency::cases(),

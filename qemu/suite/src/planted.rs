@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! The instrument itself: a bug that was planted is reported, and the suite would fail for it.
+//! The detectors themselves: a bug that was planted is reported, and the suite would fail for it.
 
 use std::fs;
 
@@ -14,9 +14,9 @@ use machine::instruments::TAINT_OUT_OF_TREE;
 
 use crate::bed;
 
-/// What each sanitizer is given to find: its option, what it must say, and the function in which it
-/// must see that, as Rust's symbols spell it.
-const SANITIZERS: [(&str, &str, &str); 2] = [
+/// What each detector is given to find: its option, what it must say, and the function that it must name,
+/// as Rust's symbols spell it. The first that a kernel has counts.
+const DETECTORS: [(&str, &str, &str); 4] = [
     (
         "CONFIG_KASAN=y",
         "BUG: KASAN: slab-out-of-bounds in ",
@@ -27,11 +27,22 @@ const SANITIZERS: [(&str, &str, &str); 2] = [
         "BUG: KCSAN: data-race in ",
         "7planted4raceNt",
     ),
+    (
+        "CONFIG_KFENCE=y",
+        "BUG: KFENCE: use-after-free read in ",
+        "7planted14use_after_free5plant",
+    ),
+    (
+        "CONFIG_SLUB_DEBUG_ON=y",
+        "Poison overwritten",
+        "7planted8poisoned5plant",
+    ),
 ];
 
-/// The test, where there is an instrument.
+/// The test, where the kernel has a detector: on the twin, and on the quick image's debug kernel.
 pub fn trials(board: &Board) -> Vec<Trial> {
-    if !board.instrument() {
+    let debug = bed::instead().as_deref() == Some("debug");
+    if !board.instrument() && !debug {
         return Vec::new();
     }
     let test = || a_planted_bug_is_reported().map_err(crate::failed);
@@ -45,10 +56,10 @@ fn a_planted_bug_is_reported() -> Result<()> {
     let image = bed::image(&paths, &board, "kasan")?;
     let folder = paths.fresh_out("suite/planted")?;
     let config = fs::read_to_string(image.file("linux.config"))?;
-    let (_, says, place) = SANITIZERS
+    let (_, says, place) = DETECTORS
         .into_iter()
         .find(|(option, _, _)| config.lines().any(|line| line == *option))
-        .context("a kernel without a sanitizer")?;
+        .context("a kernel without a detector")?;
     let mut machine = Machine::new(&board, &image, &folder);
     machine.tools = true;
     machine.cpus = board.number("QEMU_CPUS_MAX")?;

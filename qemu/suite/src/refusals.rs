@@ -229,8 +229,15 @@ fn an_unprivileged_user(bed: &mut Running) -> Result<()> {
 }
 
 fn an_unknown_ioctl(bed: &mut Running) -> Result<()> {
-    // Neighbours of our own, another type, and the terminal's.
-    for command in ["0x205200", "0xc0685204", "0x40805202", "0x5401"] {
+    // Neighbours of our own, another direction, another type, the terminal's, and random.h's, which were ours.
+    for command in [
+        "0x205247",
+        "0xc068523f",
+        "0x40805241",
+        "0xc0685341",
+        "0x5401",
+        "0xc0685202",
+    ] {
         bed.says(&format!("ioctl {NODE} {command}"), "ENOTTY")?;
     }
     Ok(())

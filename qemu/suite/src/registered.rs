@@ -73,7 +73,7 @@ pub fn cases() -> Vec<Case> {
             |bed| register(bed, "scratch --write-only", "EBADF"),
         ),
         case(low, "an_unknown_operation_on_a_ring", |bed| {
-            register(bed, "odd --operation 0x5207", "ENOTTY")
+            register(bed, "odd --operation 0x5246", "ENOTTY")
         }),
         case(
             Bed::Holes,

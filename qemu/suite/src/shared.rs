@@ -3,7 +3,7 @@
 //! changes nothing. Where caches are coherent there are no owners, and all of it works.
 
 use anyhow::{Context, Result, ensure};
-use harness::devicetree::Region;
+use board::devicetree::Region;
 
 use crate::bed::{Bed, Case, Running, same};
 
@@ -201,7 +201,7 @@ fn a_load_is_not_mapped_twice(bed: &mut Running) -> Result<()> {
     bed.dump("ring /dev/vda --engine kernel")?;
     let load = format!("transfer load {RING} /dev/vda --node-write --mode rd --length {SIZE}");
     bed.says(&load, &moved(SIZE))?;
-    bed.guest.check_health(harness::guest::TAINT_OUT_OF_TREE)?;
+    bed.guest.check_health(machine::instruments::TAINT_OUT_OF_TREE)?;
     bed.dump("ring /dev/vda --engine kernel --seek 1M")?;
     bed.same_on(&bed.raw.clone(), SIZE, "ring")
 }

@@ -10,10 +10,29 @@ use board::Board;
 use host::paths::Paths;
 use host::step::{Step, output_of};
 use image::toolchain::Toolchain;
-use image::{Builder, binding, check, module_lint};
+use image::{Builder, binding, check, module_lint, patches_lint};
 
 /// What cargo builds each by itself.
 const WORKSPACES: [&str; 3] = ["qemu", "userland", "userland/fuzz"];
+
+/// The ABI's header for C says the same as its Rust file, to each compiler that is here.
+fn header(paths: &Paths, tools: &Toolchain) -> Result<()> {
+    let step = Step::start(
+        &paths.out.join("log"),
+        "lint-header",
+        "the ABI in C and in Rust",
+    )?;
+    step.run(
+        tools
+            .command(tools.tool("cargo"))
+            .args(["test", "--quiet", "--locked"])
+            .args(["--package", "resmem-abi", "--test", "header"])
+            .current_dir(paths.root.join("userland"))
+            .env("CARGO_TARGET_DIR", paths.out.join("target/userland")),
+    )?;
+    step.done();
+    Ok(())
+}
 
 /// Runs all checks; the first that fails ends it.
 pub fn lint(paths: &Paths, tools: &Toolchain, board: &Board) -> Result<()> {
@@ -51,6 +70,8 @@ pub fn lint(paths: &Paths, tools: &Toolchain, board: &Board) -> Result<()> {
         flavour: "appliance",
     };
     module_lint(&builder)?;
+    header(paths, tools)?;
+    patches_lint(&builder)?;
 
     let step = Step::start(&logs, "lint-shell", "shellcheck")?;
     let files = output_of(

@@ -28,6 +28,17 @@ use crate::abi::{
 pub const REGISTER: u32 =
     nix::request_code_write!(IOC_TYPE, IOC_REGISTER, size_of::<RegisterBuffer>()) as u32;
 
+/// The number of `command` for a structure of `size` bytes, as a program of another time knows it.
+#[allow(
+    clippy::unnecessary_cast,
+    reason = "request numbers have the width of a C long"
+)]
+pub const fn resized(command: u32, size: usize) -> u32 {
+    use nix::sys::ioctl::{SIZEMASK, SIZESHIFT};
+    let mask = SIZEMASK as u32;
+    command & !(mask << SIZESHIFT) | (size as u32 & mask) << SIZESHIFT
+}
+
 /// The 16 bytes that are a [`RegisterBuffer`] in memory.
 pub fn argument(buffer: RegisterBuffer) -> [u8; 16] {
     let mut bytes = [0; 16];
@@ -96,14 +107,15 @@ mod tests {
         let info = nix::request_code_read!(IOC_TYPE, IOC_INFO, size_of::<RegionInfo>());
         let dump = nix::request_code_readwrite!(IOC_TYPE, IOC_DUMP, size_of::<Transfer>());
         let load = nix::request_code_readwrite!(IOC_TYPE, IOC_LOAD, size_of::<Transfer>());
-        assert_eq!(info as u64, read | 0x0080_5201);
+        assert_eq!(info as u64, read | 0x0080_5240);
         let snapshot = nix::request_code_write!(IOC_TYPE, IOC_SNAPSHOT, size_of::<Snapshot>());
         let write: u64 = if powerpc { 0x8000_0000 } else { 0x4000_0000 };
-        assert_eq!(snapshot as u64, write | 0x0040_5204);
+        assert_eq!(snapshot as u64, write | 0x0040_5243);
         let sync = nix::request_code_write!(IOC_TYPE, IOC_SYNC, size_of::<RegionSync>());
-        assert_eq!(sync as u64, write | 0x0028_5206);
-        assert_eq!(u64::from(REGISTER), write | 0x0010_5207);
-        assert_eq!(dump as u64, 0xc068_5202);
-        assert_eq!(load as u64, 0xc068_5203);
+        assert_eq!(sync as u64, write | 0x0028_5245);
+        assert_eq!(u64::from(REGISTER), write | 0x0010_5246);
+        assert_eq!(dump as u64, 0xc068_5241);
+        assert_eq!(load as u64, 0xc068_5242);
+        assert_eq!(resized(dump as u32, 0x100), 0xc100_5241);
     }
 }

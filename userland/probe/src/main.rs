@@ -2,6 +2,7 @@
 //! Makes one raw call on a `/dev/resmem` node and prints how it ended, `ok` or an errno name first.
 //! What `resdump` refuses before it asks the kernel, this asks.
 
+mod argument;
 mod clock;
 mod confined;
 mod failing;
@@ -67,6 +68,8 @@ enum Call {
         #[arg(long)]
         node_write: bool,
     },
+    /// A command with an argument of another size, or in memory that cannot be written to.
+    Argument(argument::Argument),
     /// The dump or the load command.
     Transfer(transfer::Transfer),
     /// Status of a snapshot that was never started.
@@ -133,6 +136,7 @@ impl Call {
                     ..Default::default()
                 },
             ),
+            Call::Argument(call) => call.run(),
             Call::Transfer(call) => call.run(),
             Call::Clock => clock::run(),
             Call::Fuzz(call) => call.run(),
@@ -221,13 +225,14 @@ fn info(node: &Path) -> Result<String, Errno> {
         .next()
         .unwrap_or_default();
     Ok(format!(
-        "abi={} flags={:#x} base={:#x} size={:#x} page={} label={} zero={}",
+        "abi={} features={:#x} flags={:#x} base={:#x} size={:#x} page={} label={} zero={}",
         info.abi,
+        info.features,
         info.flags,
         info.base,
         info.size,
         info.page_size,
         String::from_utf8_lossy(label),
-        info.reserved0 == 0 && info.reserved == [0; 4]
+        info.reserved == [0; 4]
     ))
 }

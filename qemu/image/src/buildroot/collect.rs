@@ -67,11 +67,17 @@ fn tools(buildroot: &Buildroot<'_>, image: &Image) -> Result<()> {
         flavour: buildroot.flavour,
     };
     let [probe] = cross::build(&builder, ["probe"])?;
+    let client = cross::client(&builder)?;
     let clock = buildroot.paths.root.join("userland/probe/boot-clock.sh");
     let tree = tempfile::tempdir()?;
     let programs = tree.path().join("usr/bin");
     fs::create_dir_all(&programs)?;
-    for (from, name) in [(probe, "probe"), (clock, "boot-clock.sh")] {
+    let files = [
+        (probe, "probe"),
+        (client, "resmem-dump"),
+        (clock, "boot-clock.sh"),
+    ];
+    for (from, name) in &files {
         fs::copy(from, programs.join(name))?;
     }
     let step = Step::start(&buildroot.logs(), "tools", "pack the tests' own tools")?;
@@ -84,10 +90,8 @@ fn tools(buildroot: &Buildroot<'_>, image: &Image) -> Result<()> {
         .spawn()
         .context("cannot run cpio")?;
     if let Some(mut input) = cpio.stdin.take() {
-        std::io::Write::write_all(
-            &mut input,
-            b"usr\nusr/bin\nusr/bin/probe\nusr/bin/boot-clock.sh\n",
-        )?;
+        let names = files.map(|(_, name)| format!("usr/bin/{name}\n")).concat();
+        std::io::Write::write_all(&mut input, format!("usr\nusr/bin\n{names}").as_bytes())?;
     }
     let status = cpio.wait()?;
     if !status.success() {

@@ -25,7 +25,13 @@ pub fn all(paths: &Paths, tools: &Toolchain, target: &str) -> Result<Vec<Compone
         .manifest_path(paths.root.join("userland/Cargo.toml"))
         // As `image::cross` builds them.
         .other_options(
-            ["--locked", "--no-default-features", "--filter-platform", target].map(str::to_owned),
+            [
+                "--locked",
+                "--no-default-features",
+                "--filter-platform",
+                target,
+            ]
+            .map(str::to_owned),
         )
         .exec()?;
     let linked = linked(&metadata)?;

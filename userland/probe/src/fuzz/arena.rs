@@ -15,6 +15,13 @@ pub const FIXED: usize = 1 << 20;
 /// What is in memory that nothing was written to. A region may hold it.
 pub const MARK: u8 = 0x5a;
 
+/// How an argument's size differs from the module's, in three bits of what it is drawn as.
+pub const LARGER: u64 = 5;
+/// The same, with something that is not zero behind what the module knows.
+pub const TAIL: u64 = 6;
+/// It is smaller than the first release knew it.
+pub const SMALLER: u64 = 7;
+
 const GAP: usize = 64 << 10;
 const PAGES: usize = 64 << 10;
 
@@ -34,8 +41,22 @@ pub struct Place {
     pub address: usize,
     /// So many bytes from there on can be written to; 0 when that is not known.
     pub room: usize,
+    /// Bytes that an argument says that it has.
+    pub size: usize,
     /// For signatures.
     pub sort: u64,
+}
+
+impl Place {
+    /// What the ABI says of an argument of this size, whatever is in it, if its structure has `known` bytes
+    /// and a command reads it.
+    pub fn refusal(&self, known: usize) -> Option<i32> {
+        match self.size {
+            size if size < known => Some(libc::EINVAL),
+            _ if self.room >= self.size && self.sort >> 4 == TAIL => Some(libc::E2BIG),
+            _ => None,
+        }
+    }
 }
 
 impl Arena {
@@ -102,17 +123,30 @@ impl Arena {
         Place {
             address,
             room,
+            size: 0,
             sort: (argument & 31).min(7),
         }
     }
 
-    /// Memory for an argument of `size` bytes, with `content` in it as far as it is ours.
+    /// Memory for an argument of the ABI, with `content` in it as far as it is ours. It may say that it is
+    /// larger, with zeroes behind what the module knows or with something else, or smaller.
     pub fn argument(&self, argument: u64, content: &[u8]) -> Place {
-        let (size, delta) = (content.len(), (argument >> 8) as usize);
+        let (known, delta) = (content.len(), (argument >> 8) as usize);
+        let resize = argument >> 5 & 7;
+        let size = match resize {
+            LARGER | TAIL => known + 1 + delta % 128,
+            SMALLER => known - 1 - delta % known,
+            _ => known,
+        };
+        let mut content = content.to_vec();
+        content.resize(size, 0);
+        if resize == TAIL {
+            content[known + delta % (size - known)] = 1;
+        }
         let end = self.argument + PAGES;
         let (address, room) = match argument & 31 {
             0 => (end - size, size),
-            1 => (end - size + 1 + delta % size, size - 1 - delta % size),
+            1 if size > 0 => (end - size + 1 + delta % size, size - 1 - delta % size),
             2 => (self.read_only, 0),
             3 => (end + delta % GAP, 0),
             4 => (delta % 4096, 0),
@@ -127,7 +161,8 @@ impl Arena {
         Place {
             address,
             room,
-            sort: (argument & 31).min(8),
+            size,
+            sort: (argument & 31).min(8) | resize.max(LARGER - 1) << 4,
         }
     }
 

@@ -3,7 +3,7 @@
 //! several threads and processes at once. Each answer is judged: see `calls`. docs/reliability.md tells the rest.
 
 mod arena;
-mod calls;
+pub mod calls;
 mod freezer;
 mod held;
 mod maps;

@@ -3,6 +3,7 @@
 
 use fastrand::Rng;
 
+use super::arena::{LARGER, SMALLER};
 use super::calls::region::commands;
 
 /// What an argument means.
@@ -118,7 +119,12 @@ impl Class {
                 let list = commands(rng.u32(..));
                 u64::from(*choose(rng, &list))
             }
-            Class::Data | Class::Argument | Class::Place => address(rng, page),
+            Class::Data | Class::Place => address(rng, page),
+            // Of another size, one in four.
+            Class::Argument if rng.u8(..4) == 0 => {
+                address(rng, page) | rng.u64(LARGER..=SMALLER) << 5
+            }
+            Class::Argument => address(rng, page),
             Class::Any => match rng.u8(..4) {
                 0 => rng.u64(..256),
                 1 => 1 << rng.u8(..64),

@@ -6,7 +6,7 @@
 use std::{fs::File, io};
 
 use nix::errno::Errno;
-use resmem_abi::abi::{CHUNK_MAX, REGISTER_MAX};
+use resmem_abi::abi::{CHUNK_MAX, FEATURE_REGISTER, REGISTER_MAX};
 
 use super::{Piece, Settings, pipeline::Queue};
 use crate::{source::Source, span::Span, sys::ring::Ring};
@@ -27,6 +27,10 @@ impl Registered {
     pub(super) fn new(source: &dyn Source, span: Span, settings: Settings) -> Option<Self> {
         let node = source.region()?.node();
         if settings.mapped {
+            return None;
+        }
+        if node.info().features & FEATURE_REGISTER == 0 {
+            log::info!("engine mmap: the kernel has no buffers of io_uring for the module to fill");
             return None;
         }
         let ring = || -> io::Result<Ring> {

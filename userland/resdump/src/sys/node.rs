@@ -58,7 +58,7 @@ impl Node {
             base: 0,
             size: 0,
             page_size: 0,
-            reserved0: 0,
+            features: 0,
             label: [0; _],
             reserved: [0; _],
         };

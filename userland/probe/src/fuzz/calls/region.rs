@@ -3,13 +3,13 @@
 
 use resmem_abi::RegionInfo;
 use resmem_abi::abi::{self, RegionSync, Snapshot, SnapshotStatus, Transfer};
+use resmem_abi::ioctl::resized;
 
-use crate::fuzz::arena::bytes_mut;
 use crate::fuzz::op::{Args, Outcome, Ran};
 use crate::fuzz::sys;
 use crate::fuzz::thread::Thread;
 
-use super::{bytes_of, number};
+use super::{answered, bytes_of, number};
 
 /// The numbers of all commands.
 fn all() -> [u32; 6] {
@@ -55,7 +55,7 @@ pub fn commands(random: u32) -> [u32; 32] {
         GENERIC[random as usize % 12],
         0x1272,
         0x5401,
-        0x5201,
+        0x5240,
         random & 0xffff,
     ]);
     list
@@ -64,7 +64,11 @@ pub fn commands(random: u32) -> [u32; 32] {
 pub fn mangled(thread: &mut Thread<'_>, args: &Args) -> Ran {
     let node = thread.nodes.get(args[0]);
     let mut command = args[1] as u32;
-    if all().contains(&command) {
+    // With another size it is still one of ours, and its argument would be anything.
+    if all()
+        .iter()
+        .any(|known| resized(*known, 0) == resized(command, 0))
+    {
         command ^= 0x80;
     }
     // The group of commands that change how a file of /dev may be used.
@@ -92,20 +96,18 @@ pub fn info(thread: &mut Thread<'_>, args: &Args) -> Ran {
     let place = thread
         .arena
         .argument(args[1], &[0x5a; size_of::<RegionInfo>()]);
-    let called = sys::ioctl(node.fd, number!(r IOC_INFO RegionInfo), place.address);
-    if called.is_ok() {
-        let expected = &thread.setting.regions[node.region].info;
-        if place.room < size_of::<RegionInfo>()
-            || bytes_mut(place.address, place.room) != bytes_of(expected)
-        {
-            return Err("a wrong description".to_owned());
-        }
-    } else if node
+    let number = resized(number!(r IOC_INFO RegionInfo), place.size);
+    let called = sys::ioctl(node.fd, number, place.address);
+    let usable = node
         .own
         .as_ref()
-        .is_some_and(|file| file.readable || file.writable)
-        && place.room >= size_of::<RegionInfo>()
-    {
+        .is_some_and(|file| file.readable || file.writable);
+    if called.is_ok() {
+        let expected = &thread.setting.regions[node.region].info;
+        if !answered(&place, bytes_of(expected)) {
+            return Err("a wrong description".to_owned());
+        }
+    } else if usable && place.size >= size_of::<RegionInfo>() && place.room >= place.size {
         return Err(format!("no description: {called:?}"));
     }
     let state = node.region as u64 | place.sort << 4 | u64::from(node.own.is_some()) << 8;
@@ -122,22 +124,31 @@ pub fn sync(thread: &mut Thread<'_>, args: &Args) -> Ran {
         reserved: [0, args[5]],
     };
     let place = thread.arena.argument(args[6], bytes_of(&asked));
-    let called = sys::ioctl(node.fd, number!(w IOC_SYNC RegionSync), place.address);
+    let number = resized(number!(w IOC_SYNC RegionSync), place.size);
+    let called = sys::ioctl(node.fd, number, place.address);
     let usable = node
         .own
         .as_ref()
         .is_some_and(|file| file.readable || file.writable);
-    if usable && place.room >= size_of::<RegionSync>() {
-        let writable = node.own.as_ref().is_some_and(|file| file.writable);
-        let expected = sync_of(&thread.setting.regions[node.region].info, &asked, writable);
-        // What another loads meanwhile cannot be handed over; nor can what is in too many pieces.
-        let noncoherent =
-            thread.setting.regions[node.region].info.flags & abi::REGION_NONCOHERENT != 0;
-        let busy =
-            noncoherent && expected.is_ok() && matches!(called, Err(libc::EBUSY | libc::ENOSPC));
-        if called.map(|_| ()) != expected && !busy {
-            return Err(format!("{called:?} instead of {expected:?}"));
+    let writable = node.own.as_ref().is_some_and(|file| file.writable);
+    let info = &thread.setting.regions[node.region].info;
+    let expected = match place.refusal(size_of::<RegionSync>()) {
+        Some(errno) => Some(Err(errno)),
+        None if place.room >= place.size => {
+            Some(sync_of(info, &asked, writable))
         }
+        None => None,
+    };
+    // What another loads meanwhile cannot be handed over; nor can what is in too many pieces.
+    let noncoherent = info.flags & abi::REGION_NONCOHERENT != 0;
+    let busy = noncoherent
+        && expected == Some(Ok(()))
+        && matches!(called, Err(libc::EBUSY | libc::ENOSPC));
+    if let (true, Some(expected)) = (usable, expected)
+        && called.map(|_| ()) != expected
+        && !busy
+    {
+        return Err(format!("{called:?} instead of {expected:?}"));
     }
     let state = node.region as u64
         | place.sort << 4

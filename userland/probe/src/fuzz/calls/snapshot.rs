@@ -2,6 +2,7 @@
 //! Snapshots.
 
 use resmem_abi::abi::{self, Snapshot, SnapshotStatus};
+use resmem_abi::ioctl::resized;
 
 use crate::fuzz::arena::{MARK, Place, SNAPSHOT, SNAPSHOTS, bytes_mut};
 use crate::fuzz::nodes::{Node, OpenFile, Pending};
@@ -9,7 +10,7 @@ use crate::fuzz::op::{Args, Outcome, Ran};
 use crate::fuzz::sys;
 use crate::fuzz::thread::Thread;
 
-use super::{bytes_of, number, value_of};
+use super::{answered, bytes_of, number, value_of};
 
 /// Bytes around a buffer that must stay as they are.
 const MARGIN: usize = 4096;
@@ -48,8 +49,12 @@ pub fn start(thread: &mut Thread<'_>, args: &Args) -> Ran {
             bytes_mut(from + start, end - start).fill(MARK);
         }
     }
-    let called = sys::ioctl(node.fd, number!(w IOC_SNAPSHOT Snapshot), argument.address);
+    let number = resized(number!(w IOC_SNAPSHOT Snapshot), argument.size);
+    let called = sys::ioctl(node.fd, number, argument.address);
     if called.is_ok() {
+        if argument.refusal(size_of::<Snapshot>()).is_some() {
+            return Err(format!("{} bytes were taken", argument.size));
+        }
         let size = thread.setting.regions[node.region].info.size;
         let within = asked
             .region_offset
@@ -97,6 +102,7 @@ fn buffer(thread: &mut Thread<'_>, node: &Node, argument: u64) -> (Place, bool) 
                     Place {
                         address: map.address,
                         room: 0,
+                        size: 0,
                         sort: MAPPING,
                     },
                     false,
@@ -113,6 +119,7 @@ fn buffer(thread: &mut Thread<'_>, node: &Node, argument: u64) -> (Place, bool) 
     let place = Place {
         address: thread.arena.snapshot(part) + at,
         room: SNAPSHOT - at,
+        size: 0,
         sort: (argument & 31).min(9),
     };
     (place, node.own.is_some())
@@ -123,17 +130,17 @@ pub fn status(thread: &mut Thread<'_>, args: &Args) -> Ran {
     let place = thread
         .arena
         .argument(args[1], &[0x5a; size_of::<SnapshotStatus>()]);
-    let called = sys::ioctl(
-        node.fd,
-        number!(r IOC_SNAPSHOT_STATUS SnapshotStatus),
-        place.address,
-    );
+    let number = resized(number!(r IOC_SNAPSHOT_STATUS SnapshotStatus), place.size);
+    let called = sys::ioctl(node.fd, number, place.address);
     let mut how = 0;
     if called.is_ok() {
-        if place.room < size_of::<SnapshotStatus>() {
+        if place.room < place.size || place.size < size_of::<SnapshotStatus>() {
             return Err("an answer went where nothing can be written".to_owned());
         }
-        let told = value_of(bytes_mut(place.address, place.room));
+        let told: SnapshotStatus = value_of(bytes_mut(place.address, place.room));
+        if !answered(&place, bytes_of(&told)) {
+            return Err("what is behind an answer is not zero".to_owned());
+        }
         judge(thread, &node, &told)?;
         how = u64::from(told.state);
     }

@@ -3,6 +3,7 @@
 
 use resmem_abi::Transfer;
 use resmem_abi::abi;
+use resmem_abi::ioctl::resized;
 
 use crate::fuzz::arena::bytes_mut;
 use crate::fuzz::nodes::Node;
@@ -78,16 +79,34 @@ fn run(thread: &mut Thread<'_>, args: &Args, load: bool) -> Ran {
         true => number!(rw IOC_LOAD Transfer),
         false => number!(rw IOC_DUMP Transfer),
     };
-    let called = sys::ioctl(node.fd, command, place.address);
+    let called = sys::ioctl(node.fd, resized(command, place.size), place.address);
+    let usable = node
+        .own
+        .as_ref()
+        .is_some_and(|file| file.readable || file.writable);
+    let refusal = place.refusal(SIZE);
     let mut how = 0;
-    if place.room >= SIZE {
-        let told = value_of(bytes_mut(place.address, SIZE));
+    if refusal.is_none() && place.room >= place.size {
+        let told: Transfer = value_of(bytes_mut(place.address, SIZE));
+        if let (true, Err(errno)) = (usable, &called)
+            && results(&told) != [0, 0, 0, *errno as u64]
+        {
+            return Err(format!("errno {errno} is not in the answer: {told:?}"));
+        }
         how = judge(thread, &node, &target, &asked, &told, &called, load)?;
     } else if called.is_ok() {
         return Err("an argument that is not all there was taken".to_owned());
+    } else if let (true, Some(errno)) = (usable, refusal)
+        && called != Err(errno)
+    {
+        return Err(format!("{called:?} for {} bytes", place.size));
     }
     let state = node.region as u64 | target.sort << 4 | place.sort << 12 | how << 16;
     Ok(Outcome::of(&called, state).racy(node.common || how & 1 != 0))
+}
+
+fn results(told: &Transfer) -> [u64; 4] {
+    [told.moved, told.direct, told.copied, u64::from(told.error)]
 }
 
 /// Judges an answer; what it returns is for signatures, bit 0 for what stopped short.
@@ -110,7 +129,7 @@ fn judge(
     if bytes_of(&input) != bytes_of(told) {
         return Err("what was asked has changed".to_owned());
     }
-    let results = [told.moved, told.direct, told.copied, u64::from(told.error)];
+    let results = results(told);
     if let Err(errno) = called {
         let untouched = results == [BEFORE, BEFORE, BEFORE, BEFORE & 0xffff_ffff];
         if !untouched && results != [0, 0, 0, *errno as u64] {

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: ((GPL-2.0 WITH Linux-syscall-note) OR MIT) */
+/*
+ * The user ABI of /dev/resmem/<label>, for C.
+ *
+ * The same as kmod/abi.rs, name by name, which a test compares with it; what
+ * each command does, and with which errors it fails, is told there and in
+ * docs/abi.md. Structures grow at their end: a command is known by direction,
+ * type and number, and the size in it is that of the caller's structure.
+ * Zero the whole structure first: what is not set, or not known yet, is zero.
+ */
+#ifndef _UAPI_LINUX_RESMEM_H
+#define _UAPI_LINUX_RESMEM_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/* For reports: what a module can do is told by resmem_region_info.features. */
+#define RESMEM_ABI_REVISION	4
+
+/* Bytes of a label, the terminating NUL included. */
+#define RESMEM_LABEL_BYTES	64
+
+/* resmem_region_info.features: what the module can do on this kernel. */
+#define RESMEM_FEATURE_SNAPSHOT	(1U << 0)	/* SNAPSHOT, SNAPSHOT_STATUS */
+#define RESMEM_FEATURE_SYNC	(1U << 1)	/* SYNC, TRANSFER_NO_SYNC */
+#define RESMEM_FEATURE_REGISTER	(1U << 2)	/* REGISTER */
+
+/* resmem_region_info.flags */
+#define RESMEM_REGION_WRITABLE		(1U << 0)	/* may be written to */
+#define RESMEM_REGION_PAGES		(1U << 1)	/* each frame has a struct page */
+#define RESMEM_REGION_DEVICE_WRITES	(1U << 2)	/* a device writes it */
+#define RESMEM_REGION_NONCOHERENT	(1U << 3)	/* caches do not see that */
+#define RESMEM_REGION_SOME_PAGES	(1U << 4)	/* some frames, not all */
+
+/* Answer of RESMEM_IOC_INFO. */
+struct resmem_region_info {
+	__u32		abi;		/* RESMEM_ABI_REVISION, not 0 */
+	__u32		flags;		/* RESMEM_REGION_* */
+	__aligned_u64	base;		/* physical address */
+	__aligned_u64	size;		/* bytes */
+	__u32		page_size;	/* bytes, granularity of mappings */
+	__u32		features;	/* RESMEM_FEATURE_* */
+	__u8		label[RESMEM_LABEL_BYTES];
+	__aligned_u64	reserved[4];	/* 0 */
+};
+
+/* resmem_transfer.flags */
+#define RESMEM_TRANSFER_STRICT	(1U << 0)	/* refuse instead of copying */
+#define RESMEM_TRANSFER_NO_SYNC	(1U << 1)	/* the caller has done SYNC */
+
+/* resmem_transfer.chunk (bytes) and .depth (requests) */
+#define RESMEM_CHUNK_MIN	(64U << 10)
+#define RESMEM_CHUNK_MAX	(64U << 20)
+#define RESMEM_CHUNK_DEFAULT	(4U << 20)
+#define RESMEM_DEPTH_MAX	64
+#define RESMEM_DEPTH_DEFAULT	4
+
+/*
+ * Argument and answer of RESMEM_IOC_DUMP and RESMEM_IOC_LOAD. The command
+ * fails when nothing was moved; otherwise moved < length and error say that
+ * and why it stopped early. The answer is written in both cases.
+ */
+struct resmem_transfer {
+	__s32		fd;		/* in: the file, open with O_DIRECT */
+	__u32		flags;		/* in: RESMEM_TRANSFER_* */
+	__aligned_u64	region_offset;	/* in: bytes */
+	__aligned_u64	length;		/* in: bytes, not 0 */
+	__aligned_u64	file_offset;	/* in: bytes */
+	__u32		chunk;		/* in: bytes a request, 0: default */
+	__u32		depth;		/* in: requests in flight, 0: default */
+	__aligned_u64	moved;		/* out: bytes of the contiguous prefix */
+	__aligned_u64	direct;		/* out: of these, by DMA */
+	__aligned_u64	copied;		/* out: of these, by a processor */
+	__u32		error;		/* out: positive errno, or 0 */
+	__u32		reserved0;	/* 0 */
+	__aligned_u64	reserved[4];	/* 0 */
+};
+
+/* Longest snapshot in bytes. */
+#define RESMEM_SNAPSHOT_MAX	(64ULL << 20)
+
+/* Argument of RESMEM_IOC_SNAPSHOT. */
+struct resmem_snapshot {
+	__aligned_u64	address;	/* of the buffer */
+	__aligned_u64	length;		/* bytes, not 0 */
+	__aligned_u64	region_offset;	/* bytes */
+	__s32		eventfd;	/* told of the end, or -1 */
+	__u32		flags;		/* 0 */
+	__aligned_u64	reserved[4];	/* 0 */
+};
+
+/* resmem_snapshot_status.state */
+#define RESMEM_SNAPSHOT_NONE	0
+#define RESMEM_SNAPSHOT_RUNNING	1
+#define RESMEM_SNAPSHOT_DONE	2
+
+/* Answer of RESMEM_IOC_SNAPSHOT_STATUS. */
+struct resmem_snapshot_status {
+	__aligned_u64	copied;		/* bytes */
+	__u32		state;		/* RESMEM_SNAPSHOT_* */
+	__u32		error;		/* positive errno, or 0 */
+	__aligned_u64	reserved[2];	/* 0 */
+};
+
+/* resmem_region_sync.direction */
+#define RESMEM_SYNC_FOR_CPU	0	/* see what the device wrote */
+#define RESMEM_SYNC_FOR_DEVICE	1	/* let the device write again */
+
+/* Argument of RESMEM_IOC_SYNC. */
+struct resmem_region_sync {
+	__aligned_u64	region_offset;	/* bytes */
+	__aligned_u64	length;		/* bytes, not 0 */
+	__u32		direction;	/* RESMEM_SYNC_FOR_* */
+	__u32		flags;		/* 0 */
+	__aligned_u64	reserved[2];	/* 0 */
+};
+
+/* Longest range of one RESMEM_IOC_REGISTER in bytes. */
+#define RESMEM_REGISTER_MAX	(1U << 30)
+
+/* Argument of RESMEM_IOC_REGISTER, the 16 bytes of an entry; does not grow. */
+struct resmem_register_buffer {
+	__aligned_u64	region_offset;	/* bytes */
+	__u32		length;		/* bytes, not 0 */
+	__u32		index;		/* in the ring's table of buffers */
+};
+
+/* Bytes of the structures in the first release: smaller ones are refused. */
+#define RESMEM_INFO_SIZE_VER0			128
+#define RESMEM_TRANSFER_SIZE_VER0		104
+#define RESMEM_SNAPSHOT_SIZE_VER0		64
+#define RESMEM_SNAPSHOT_STATUS_SIZE_VER0	32
+#define RESMEM_SYNC_SIZE_VER0			40
+
+/* 'R' 40-5F is free in Linux 7.3 (ioctl-number.rst). */
+#define RESMEM_IOC_TYPE	'R'
+
+#define RESMEM_IOC_INFO	\
+	_IOR(RESMEM_IOC_TYPE, 0x40, struct resmem_region_info)
+#define RESMEM_IOC_DUMP	\
+	_IOWR(RESMEM_IOC_TYPE, 0x41, struct resmem_transfer)
+#define RESMEM_IOC_LOAD	\
+	_IOWR(RESMEM_IOC_TYPE, 0x42, struct resmem_transfer)
+#define RESMEM_IOC_SNAPSHOT	\
+	_IOW(RESMEM_IOC_TYPE, 0x43, struct resmem_snapshot)
+#define RESMEM_IOC_SNAPSHOT_STATUS	\
+	_IOR(RESMEM_IOC_TYPE, 0x44, struct resmem_snapshot_status)
+#define RESMEM_IOC_SYNC	\
+	_IOW(RESMEM_IOC_TYPE, 0x45, struct resmem_region_sync)
+/* Not for ioctl(): the operation of an IORING_OP_URING_CMD on the node. */
+#define RESMEM_IOC_REGISTER	\
+	_IOW(RESMEM_IOC_TYPE, 0x46, struct resmem_register_buffer)
+
+#endif /* _UAPI_LINUX_RESMEM_H */

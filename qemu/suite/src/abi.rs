@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+//! The edges of the ABI: arguments of programs that are older or newer than the module, answers of requests
+//! that are refused, and a program in C.
+
+use anyhow::{Result, ensure};
+
+use crate::bed::{Bed, Case, Running, same};
+
+const NODE: &str = "/dev/resmem/capture";
+/// What an answer says when nothing was moved, up to the error.
+const NOTHING: &str = "moved=0x0 direct=0x0 copied=0x0";
+
+pub fn cases() -> Vec<Case> {
+    let case = |name, run| Case {
+        bed: Bed::Low,
+        name,
+        run,
+    };
+    vec![
+        case(
+            "a_larger_argument_with_a_tail_of_zeroes_is_taken",
+            a_larger_argument_with_a_tail_of_zeroes_is_taken,
+        ),
+        case(
+            "a_larger_argument_with_something_in_its_tail_is_refused",
+            a_larger_argument_with_something_in_its_tail_is_refused,
+        ),
+        case(
+            "an_argument_smaller_than_in_the_first_release_is_refused",
+            an_argument_smaller_than_in_the_first_release_is_refused,
+        ),
+        case(
+            "an_answer_into_a_larger_structure_is_filled_with_zeroes",
+            an_answer_into_a_larger_structure_is_filled_with_zeroes,
+        ),
+        case(
+            "an_argument_that_cannot_be_written_is_refused_before_anything_is_moved",
+            an_argument_that_cannot_be_written_is_refused_before_anything_is_moved,
+        ),
+        case(
+            "a_refused_request_has_its_answer",
+            a_refused_request_has_its_answer,
+        ),
+        case(
+            "a_program_in_c_dumps_a_region",
+            a_program_in_c_dumps_a_region,
+        ),
+    ]
+}
+
+/// A dump that must not touch the target, and what must come of it.
+fn dump(bed: &mut Running, arguments: &str, expected: &str) -> Result<()> {
+    let before = bed.raw.read(0, 1 << 20)?;
+    bed.says(&format!("argument dump {NODE} {arguments}"), expected)?;
+    same(&bed.raw.read(0, 1 << 20)?, &before)
+}
+
+fn a_larger_argument_with_a_tail_of_zeroes_is_taken(bed: &mut Running) -> Result<()> {
+    for size in [112, 4000] {
+        bed.raw.write(0, &[0; 0x1_0000])?;
+        bed.says(
+            &format!("argument dump {NODE} --size {size}"),
+            "ok moved=0x10000 direct=0x10000 copied=0x0 error=none rest=zero",
+        )?;
+        let written = bed.raw.read(0, 0x1_0000)?;
+        same(&written, &bed.expected("capture")?[..0x1_0000])?;
+    }
+    Ok(())
+}
+
+fn a_larger_argument_with_something_in_its_tail_is_refused(bed: &mut Running) -> Result<()> {
+    dump(
+        bed,
+        "--size 112 --tail",
+        "E2BIG moved=0x1234 direct=0x1234 copied=0x1234 error=UnknownErrno rest=other",
+    )?;
+    for command in ["sync", "snapshot"] {
+        let call = format!("argument {command} {NODE} --size 4000 --tail");
+        bed.says(&call, "E2BIG rest=other")?;
+    }
+    Ok(())
+}
+
+fn an_argument_smaller_than_in_the_first_release_is_refused(bed: &mut Running) -> Result<()> {
+    for (command, size) in [
+        ("info", 127),
+        ("dump", 103),
+        ("load", 103),
+        ("snapshot", 63),
+        ("status", 31),
+        ("sync", 39),
+    ] {
+        let node = if command == "load" {
+            "/dev/resmem/scratch"
+        } else {
+            NODE
+        };
+        for size in [0, 1, size] {
+            let said = bed.probe(&format!("argument {command} {node} --size {size}"))?;
+            ensure!(said.starts_with("EINVAL "), "{command} {size}: {said}");
+        }
+    }
+    Ok(())
+}
+
+fn an_answer_into_a_larger_structure_is_filled_with_zeroes(bed: &mut Running) -> Result<()> {
+    bed.says(
+        &format!("argument info {NODE} --size 4000"),
+        "ok abi=4 rest=zero",
+    )?;
+    bed.says(
+        &format!("argument status {NODE} --size 33"),
+        "ok state=0 rest=zero",
+    )
+}
+
+fn an_argument_that_cannot_be_written_is_refused_before_anything_is_moved(
+    bed: &mut Running,
+) -> Result<()> {
+    let before = "moved=0x1234 direct=0x1234 copied=0x1234 error=UnknownErrno";
+    dump(bed, "--read-only", &format!("EFAULT {before} rest=none"))
+}
+
+fn a_refused_request_has_its_answer(bed: &mut Running) -> Result<()> {
+    dump(
+        bed,
+        "--region-offset 0x10000000000",
+        &format!("ERANGE {NOTHING} error=ERANGE rest=none"),
+    )?;
+    bed.says(
+        "argument dump /dev/resmem/scratch --write-only",
+        &format!("EBADF {NOTHING} error=EBADF rest=none"),
+    )
+}
+
+fn a_program_in_c_dumps_a_region(bed: &mut Running) -> Result<()> {
+    let expected = bed.expected("capture")?.to_vec();
+    let size = expected.len();
+    bed.mounted(|bed| {
+        let said = bed.check(&format!("resmem-dump {NODE} /mnt/c"))?;
+        ensure!(
+            said.trim() == format!("capture: {size} bytes, {size} direct, 0 copied"),
+            "{said}"
+        );
+        let output = bed.run(&format!("cmp {NODE} /mnt/c"))?;
+        ensure!(output.status == 0, "{output:?}");
+        let output = bed.run("resmem-dump /dev/null /mnt/d")?;
+        ensure!(
+            output.status == 1 && output.text.contains("/dev/null: "),
+            "{output:?}"
+        );
+        Ok(())
+    })
+}
