@@ -67,7 +67,7 @@ fn bad_sector(bed: &mut Running, dump: Dump, request: u64) -> Result<()> {
             dump,
             &output,
             8,
-            "dump incomplete: TARGET: EIO (5): see the kernel log; ",
+            "dump incomplete: TARGET: EIO (5): see the kernel log, the medium may be bad; ",
         )?;
         let told = prefix(&output.text)?;
         // Two are in flight; the driver or QEMU may have joined them into one, which fails then.

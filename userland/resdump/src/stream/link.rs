@@ -12,7 +12,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicUsize, Ordering},
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
     thread,
@@ -60,7 +60,7 @@ pub struct Line {
     left: Receiver<()>,
     to: OwnedFd,
     lines: Receiver<Heard>,
-    bytes: Arc<AtomicU64>,
+    bytes: Arc<AtomicUsize>,
     warned: bool,
     /// The terminal, and how it was.
     before: Option<(Arc<OwnedFd>, Termios, AtOnce)>,
@@ -109,7 +109,7 @@ impl Line {
         // A terminal would echo, and wait for lines.
         let before = make_raw(&from, local)?;
         let (sender, lines) = channel();
-        let bytes = Arc::new(AtomicU64::new(0));
+        let bytes = Arc::new(AtomicUsize::new(0));
         let (out, queue) = channel();
         let (leaving, left) = channel();
         let file = File::from(to.try_clone()?);
@@ -133,11 +133,11 @@ impl Line {
 
 /// Cuts what comes into lines. A carriage return ends one as well: some lines make one of a new line.
 /// Frames are ASCII without control characters, so what flow control and parity have added is left out.
-fn read(mut from: File, lines: &Sender<Heard>, count: &AtomicU64) {
+fn read(mut from: File, lines: &Sender<Heard>, count: &AtomicUsize) {
     let mut buffer = [0; 4096];
     let (mut line, mut high) = (Vec::new(), false);
     while let Ok(length @ 1..) = from.read(&mut buffer) {
-        count.fetch_add(length as u64, Ordering::Relaxed);
+        count.fetch_add(length, Ordering::Relaxed);
         for byte in &buffer[..length] {
             high |= *byte > 0x7f;
             match byte & 0x7f {
@@ -194,7 +194,7 @@ impl Link for Line {
     }
 
     fn heard(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
+        self.bytes.load(Ordering::Relaxed) as u64
     }
 }
 

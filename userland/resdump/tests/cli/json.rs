@@ -185,3 +185,40 @@ fn what_cannot_be_printed_is_an_error() {
         assert_eq!(stderr(&output).lines().count(), lines, "{line}: {output:?}");
     }
 }
+
+#[test]
+fn both_ends_of_a_stream_have_the_documented_fields() {
+    use crate::peers::{Receiver, send};
+    let bench = Bench::new(100_000);
+    let receiver = Receiver::start(&bench, &["--json"]);
+    let sent = send(&bench, &receiver, &["--digest", "crc32c", "--json"]);
+    let (_, received, _) = receiver.end();
+    let sent: Value = serde_json::from_slice(&sent.stdout).unwrap();
+    let received: Value = serde_json::from_str(&received).unwrap();
+    assert_eq!(
+        (&sent["bytes"], &sent["complete"]),
+        (&100_000.into(), &true.into())
+    );
+    for (command, json) in [("dump", sent), ("receive", received)] {
+        let mut found = BTreeSet::new();
+        names(&json, &mut found);
+        assert_eq!(found, documented(command));
+    }
+}
+
+#[test]
+fn a_sender_over_a_line_claims_what_was_stored_and_no_more() {
+    let bench = Bench::new(100_000);
+    // Its input ends: nobody has answered.
+    let output = bench.run(&["send", "./saved", "--json"]);
+    assert_eq!(output.status.code(), Some(8));
+    let said = stderr(&output);
+    let json: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&json["bytes"], &json["complete"]),
+        (&0.into(), &false.into())
+    );
+    let mut found = BTreeSet::new();
+    names(&json, &mut found);
+    assert_eq!(found, documented("send"));
+}

@@ -48,8 +48,16 @@ fn transfer(
     receive: &[&str],
     hurt: impl Fn(usize, &mut Vec<u8>) + Send + 'static,
 ) -> (Option<i32>, Option<i32>) {
+    let receiver = start(bench, &[&["receive", "-", "./out"], receive].concat());
+    transfer_to(bench, receiver, hurt)
+}
+
+fn transfer_to(
+    bench: &Bench,
+    mut receiver: Child,
+    hurt: impl Fn(usize, &mut Vec<u8>) + Send + 'static,
+) -> (Option<i32>, Option<i32>) {
     let mut sender = start(bench, &["send", "./saved"]);
-    let mut receiver = start(bench, &[&["receive", "-", "./out"], receive].concat());
     let there = wire(
         sender.stdout.take().unwrap(),
         receiver.stdin.take().unwrap(),
@@ -131,4 +139,76 @@ fn what_is_overwritten_is_not_taken_for_the_old_dump() {
     let (sent, received) = transfer(&bench, &["--force"], |_, _| {});
     assert_eq!((sent, received), (Some(8), Some(6)));
     assert_eq!(bench.out(), b"an old dump");
+}
+
+/// A file system that is full in the middle is played by a limit.
+#[test]
+fn a_full_disk_at_the_receiver_is_the_senders_status() {
+    let bench = Bench::new(300_000);
+    let receive = format!(
+        "ulimit -f 200; exec {} receive - ./out",
+        env!("CARGO_BIN_EXE_resdump")
+    );
+    let receiver = std::process::Command::new("sh")
+        .args(["-c", &receive])
+        .current_dir(bench.folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let statuses = transfer_to(&bench, receiver, |_, _| {});
+    assert_eq!(statuses, (Some(7), Some(7)));
+    let manifest = bench.manifest();
+    assert_eq!(manifest["complete"], false);
+    assert_eq!(manifest["bytes"], bench.out().len());
+}
+
+#[test]
+fn a_digest_that_differs_is_the_senders_status() {
+    let bench = Bench::new(100_000);
+    assert_eq!(transfer(&bench, &[], |_, _| {}), (Some(0), Some(0)));
+    let mut manifest = bench.manifest();
+    manifest["complete"] = false.into();
+    manifest["bytes"] = 40_960.into();
+    fs::write(bench.path("out.json"), manifest.to_string()).unwrap();
+    let mut out = bench.out();
+    out[7] ^= 1;
+    fs::write(bench.path("out"), out).unwrap();
+    let statuses = transfer(&bench, &["--resume"], |_, _| {});
+    assert_eq!(statuses, (Some(12), Some(12)));
+    assert_eq!(
+        bench.manifest()["bytes"],
+        0,
+        "nothing of it is gone on with"
+    );
+}
+
+#[test]
+fn a_manifest_that_says_more_than_the_file_holds_is_refused() {
+    let bench = Bench::new(100_000);
+    assert_eq!(transfer(&bench, &[], |_, _| {}), (Some(0), Some(0)));
+    let mut manifest = bench.manifest();
+    manifest["complete"] = false.into();
+    manifest["bytes"] = 40_960.into();
+    fs::write(bench.path("out.json"), manifest.to_string()).unwrap();
+    fs::write(bench.path("out"), &bench.bytes[..1000]).unwrap();
+    let statuses = transfer(&bench, &["--resume"], |_, _| {});
+    assert_eq!(statuses, (Some(8), Some(12)));
+    assert_eq!(bench.out(), &bench.bytes[..1000]);
+}
+
+#[test]
+fn parity_and_line_ends_that_were_changed_do_no_harm() {
+    let bench = Bench::new(100_000);
+    let statuses = transfer(&bench, &[], |number, line| match number % 3 {
+        0 => line.iter_mut().for_each(|byte| *byte |= 0x80),
+        1 => {
+            let last = line.len() - 1;
+            line[last] = b'\r';
+        }
+        _ => line.splice(0..0, *b"\x11\0").for_each(drop),
+    });
+    assert_eq!(statuses, (Some(0), Some(0)));
+    assert_eq!(bench.out(), bench.bytes);
 }
