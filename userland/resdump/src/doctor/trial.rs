@@ -73,6 +73,7 @@ fn open(place: &Path, force: bool, source: Option<&dyn Source>) -> Result<(Outpu
         inputs: &source.map_or_else(Vec::new, Source::identities),
     };
     let target = Output::open(&request, None)?;
+    target.take_part(0, BYTES)?;
     let before = Before::of(&target)?;
     Ok((target, before))
 }

@@ -15,11 +15,11 @@ use super::meanwhile;
 use crate::{
     error::{Error, Result},
     exit_codes::ExitCode,
+    sys,
 };
 
 /// Takes the open `file`, whose name is `path`. Two that write to one file would overwrite each other: the
-/// second is refused, whatever was permitted. Of a device the kernel does that, and where it is told not
-/// to, two may write to different places.
+/// second is refused, whatever was permitted.
 pub(super) fn take(file: &File, path: &Path) -> Result<()> {
     match file.try_lock() {
         // The run that had it may have put another in its place, or taken it away.
@@ -30,6 +30,19 @@ pub(super) fn take(file: &File, path: &Path) -> Result<()> {
             log::info!("{}: no lock: {error}", path.display());
             Ok(())
         }
+    }
+}
+
+/// Takes part of a device. The kernel refuses a second that opens it without force; with force two may write
+/// to different places of it, and not to the same.
+pub(super) fn take_part(device: &File, path: &Path, offset: u64, length: u64) -> Result<()> {
+    match sys::file::lock_range(device, offset, length) {
+        Err(Errno::EAGAIN | Errno::EACCES) => Err(in_use(path)),
+        Err(errno) => {
+            log::info!("{}: no lock: {errno}", path.display());
+            Ok(())
+        }
+        Ok(()) => Ok(()),
     }
 }
 

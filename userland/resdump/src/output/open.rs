@@ -259,7 +259,7 @@ pub(super) fn scratch(folder: &Path) -> Result<Output> {
 /// regular file is written to.
 fn whole(output: &mut Output) -> Result<()> {
     if output.kind != Kind::File {
-        return Ok(());
+        return output.take_part(0, 0);
     }
     let failed =
         |error: io::Error| Error::during(Doing::OpenTarget, WHAT, output.path.display(), &error);

@@ -6,7 +6,7 @@
 
 use nix::errno::Errno;
 
-use super::{Kind, Output};
+use super::{Kind, Output, lock};
 use crate::{
     error::{Error, Result},
     exit_codes::ExitCode,
@@ -27,6 +27,15 @@ impl Output {
         match self.size()? {
             size if size < bytes => Err(self.too_small(bytes, size, "give a larger target")),
             _ => Ok(()),
+        }
+    }
+
+    /// Takes `length` bytes from `offset` of a device, all to its end if that is 0: another run that writes
+    /// there is refused, also where both were forced to open it.
+    pub fn take_part(&self, offset: u64, length: u64) -> Result<()> {
+        match self.kind {
+            Kind::Block => lock::take_part(&self.file, &self.path, offset, length),
+            Kind::File | Kind::Stream => Ok(()),
         }
     }
 

@@ -44,7 +44,7 @@ pub enum Ended {
     NoAnswer,
     /// It speaks another version.
     Version(u32),
-    /// Nobody said.
+    /// It broke, for this reason.
     Broken(Errno),
 }
 

@@ -31,7 +31,7 @@ use nix::{
 use super::frame::Frame;
 use crate::signals::{self, AtOnce};
 
-/// Longest line that is looked at: more is not a frame, but somebody else's.
+/// Longest line that is looked at: more is not a frame.
 const LINE_MAX: usize = 64 << 10;
 
 /// For the last words to leave.

@@ -54,7 +54,7 @@ pub struct Caller {
 
 /// What a server has to look after.
 pub enum Event<T> {
-    /// Somebody wants to send.
+    /// A sender has said what comes.
     Caller(Box<Caller>),
     /// Work came to its end.
     Done(T),

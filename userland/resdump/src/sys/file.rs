@@ -89,6 +89,21 @@ pub fn available(file: &File) -> Result<u64> {
         .saturating_mul(u64::from(stat.f_frsize as u32)))
 }
 
+/// Takes `length` bytes from `offset` of `file`, all to its end if that is 0, for this open file until it is
+/// closed. `EAGAIN` when another has taken one of them. The file must be open for writing.
+pub fn lock_range(file: &File, offset: u64, length: u64) -> Result<()> {
+    // SAFETY: The structure holds integers only; zero is a value of each.
+    let mut lock: libc::flock64 = unsafe { std::mem::zeroed() };
+    lock.l_type = libc::F_WRLCK as _;
+    lock.l_whence = libc::SEEK_SET as _;
+    lock.l_start = i64::try_from(offset).map_err(|_| Errno::EFBIG)?;
+    lock.l_len = i64::try_from(length).map_err(|_| Errno::EFBIG)?;
+    // SAFETY: The descriptor is open, `lock` is what the command takes also on 32-bit machines: offsets
+    // of 64 bits, and no process.
+    Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) })
+        .map(drop)
+}
+
 /// The magic number of the file system of `file`, as in linux/magic.h.
 pub fn file_system(file: &File) -> Result<u32> {
     let mut stat = MaybeUninit::<libc::statfs64>::zeroed();
@@ -99,4 +114,22 @@ pub fn file_system(file: &File) -> Result<u32> {
     // Magic numbers have 32 bits; the type that holds them differs between machines.
     #[allow(clippy::unnecessary_cast, reason = "it depends on the machine")]
     Ok(stat.f_type as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_ranges_of_a_file_have_two_owners() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let open = || File::options().write(true).open(file.path()).unwrap();
+        let (one, two) = (open(), open());
+        lock_range(&one, 4 << 30, 4096).unwrap();
+        lock_range(&two, (4 << 30) + 4096, 4096).unwrap();
+        assert_eq!(lock_range(&two, 0, 0), Err(Errno::EAGAIN));
+        assert_eq!(lock_range(&two, (4 << 30) + 4095, 1), Err(Errno::EAGAIN));
+        drop(one);
+        lock_range(&two, 0, 0).unwrap();
+    }
 }

@@ -131,6 +131,7 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
         inputs: &source.identities(),
     };
     let direct = Output::open(&request, None)?;
+    direct.take_part(0, 0)?;
     let measured = prepare(args, source, &direct, &stop).and_then(|bench| {
         let mut report = Report::new(args, source, &bench);
         rounds(args, &bench, &mut report, console)?;

@@ -22,6 +22,8 @@ pub(super) fn run(job: &Job, source: &dyn Source, console: &Console) -> Result<E
     let stop = Stop::on_signals()?;
     let (mut engine, mut target) = ends(job, source, span)?;
     let mut layout = Layout::new(job, source, &*engine, span, &target)?;
+    let end = layout.data_offset.saturating_add(span.length);
+    target.take_part(job.seek, end - job.seek)?;
     let mut journal = prepare(job, source, &mut layout, &target)?;
 
     let name = job.name();

@@ -266,7 +266,7 @@ impl Receiver<'_> {
         self.acknowledge(session)
     }
 
-    /// Lets the sink check and store, and says meanwhile that somebody is here.
+    /// Lets the sink check and store, and meanwhile gives signs of life.
     fn end(&mut self, trailer: &Trailer, sink: &mut dyn Sink) -> Result<Verdict, End> {
         let session = self.session;
         Ok(thread::scope(|scope| {

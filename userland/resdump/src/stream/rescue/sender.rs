@@ -130,7 +130,7 @@ struct Sent {
     at: u64,
     when: Instant,
     bytes: u64,
-    /// For the second time or more: which of them has arrived nobody knows.
+    /// For the second time or more: which of them has arrived is not known.
     again: bool,
 }
 

@@ -126,6 +126,40 @@ fn a_disk_is_written_to_and_stays_a_disk() {
 }
 
 #[test]
+fn two_write_to_one_disk_at_different_places_only() {
+    if !is_root() {
+        return;
+    }
+    let bench = Bench::new(64 << 10);
+    fs::write(bench.path("image"), vec![0; 1 << 20]).unwrap();
+    let Some(device) = Loop::new(&bench.path("image"), &[]) else {
+        return;
+    };
+    // As another run does.
+    let line = ["dump", "./saved", &device.0, "--force", "--seek"];
+    let held = fs::File::options().write(true).open(&device.0).unwrap();
+    resdump::sys::file::lock_range(&held, 128 << 10, 64 << 10).unwrap();
+    for (seek, status) in [("0", 0), ("64K", 0), ("96K", 6), ("128K", 6), ("192K", 0)] {
+        let output = bench.run(&[&line[..], &[seek]].concat());
+        assert_eq!(
+            output.status.code(),
+            Some(status),
+            "{seek}: {}",
+            stderr(&output)
+        );
+    }
+    for line in [
+        &["convert", "./saved", &device.0, "--to", "raw", "--force"][..],
+        &[
+            "bench", &device.0, "--region", "./saved", "--force", "--quiet",
+        ],
+    ] {
+        assert_eq!(refused(&bench, line), 6, "{line:?}");
+    }
+    drop(held);
+}
+
+#[test]
 fn a_file_and_the_disk_under_it_are_not_source_and_target() {
     if !is_root() {
         return;
