@@ -76,14 +76,6 @@ pub fn cases() -> Vec<Case> {
                 bed.says(&format!("{limited} --length 0x10000"), said)
             })
         }),
-        case(
-            Bed::Slow,
-            "a_poll_does_not_wait_for_a_snapshot_that_is_being_started",
-            |bed| {
-                bed.check("sync; echo 3 > /proc/sys/vm/drop_caches")?;
-                bed.says("polled /dev/resmem/capture /dev/vda", "ok ready=0 state=0")
-            },
-        ),
         case(low, "a_snapshot_with_an_unknown_flag", |bed| {
             refused(bed, "--flags 1", "EINVAL")
         }),

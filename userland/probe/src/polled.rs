@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //! A poll of a node while a snapshot is being started there, into memory that takes its time to come: a private
-//! mapping of a file, each page of which is read from a disk first.
+//! mapping of a file, each page of which is read from a disk first, which stands still.
 
 use std::fs::{self, OpenOptions};
 use std::os::fd::{AsFd, AsRawFd};
@@ -31,7 +31,8 @@ pub struct Polled {
 }
 
 impl Polled {
-    /// Says what the status of the snapshot is right after the poll: 0, none, while it is being started.
+    /// Says at once what the status of the snapshot is right after the poll, 0, none, while it is being started;
+    /// returns when it was.
     pub fn run(&self) -> Result<String, Errno> {
         let node = open(&self.node, false)?;
         let file = OpenOptions::new()
@@ -76,8 +77,9 @@ impl Polled {
             let mut status = SnapshotStatus::default();
             // SAFETY: The node is one of the driver's, `status` is valid.
             unsafe { resmem_abi::ioctl::snapshot_status(node.as_raw_fd(), &mut status) }?;
+            println!("polled ready={ready} state={}", status.state);
             starter.join().map_err(|_| Errno::ESRCH)??;
-            Ok(format!("ready={ready} state={}", status.state))
+            Ok(String::new())
         })
     }
 }

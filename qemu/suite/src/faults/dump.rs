@@ -22,7 +22,7 @@ const SLOW: u64 = 1 << 20;
 /// What the disk has taken then, at least.
 const MIDDLE: u64 = 1 << 20;
 /// Bytes per second of a disk that stands still.
-const STALLED: u64 = 1;
+pub const STALLED: u64 = 1;
 
 /// Where a dump goes to.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -5,11 +5,12 @@
 //! |---|---|
 //! | another process has the region mapped | the dump is complete, the mapping stays |
 //! | the process that dumps is killed, its parent has the same descriptor | the descriptor works |
+//! | a process polls while another starts a snapshot into memory that a disk which stands still must fill first | it does not wait |
 //! | the process that started a snapshot ends, its parent has the same descriptor | nothing stays pinned once that is closed |
 
 use anyhow::{Result, ensure};
 
-use super::dump::{Dump, SIZE, Target};
+use super::dump::{Dump, SIZE, STALLED, Target};
 use super::{alone, each};
 use crate::bed::{Cell, Running};
 use crate::snapshot::leaves_nothing_pinned;
@@ -28,6 +29,10 @@ pub fn cells() -> Vec<Cell> {
         alone(
             "a_descriptor_outlives_the_process_that_takes_a_snapshot_with_it",
             outlives_a_snapshot,
+        ),
+        alone(
+            "a_poll_does_not_wait_for_a_snapshot_that_is_being_started",
+            polls_while_one_starts,
         ),
     ]
     .into_iter()
@@ -91,4 +96,20 @@ fn outlives_a_snapshot(bed: &mut Running) -> Result<()> {
         ))
         .map(drop)
     })
+}
+
+fn polls_while_one_starts(bed: &mut Running) -> Result<()> {
+    let disk = Target::Disk.disk();
+    bed.check("sync; echo 3 > /proc/sys/vm/drop_caches; rm -f /tmp/said")?;
+    bed.guest.monitor()?.throttle(disk, STALLED)?;
+    let polled = bed.check(&format!(
+        "probe polled /dev/resmem/capture /dev/vda --length {SIZE} > /tmp/said & poller=$!; \
+         until grep polled /tmp/said; do :; done"
+    ));
+    bed.guest.monitor()?.throttle(disk, 0)?;
+    let polled = polled?;
+    ensure!(polled.contains("polled ready=0 state=0"), "{polled}");
+    let said = bed.check("wait $poller; cat /tmp/said; rm /tmp/said")?;
+    ensure!(said.contains("\nok") || said.starts_with("ok"), "{said}");
+    Ok(())
 }
