@@ -17,7 +17,7 @@ export PATH := /usr/bin:$(PATH)
 CACHE := $(or $(RESDUMP_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/resdump)
 CARGO = CARGO_TARGET_DIR=$(CURDIR)/out/target/$(1) cargo
 # The readers of dumps under libFuzzer, with its options. What it finds is kept below out/fuzz.
-READERS := saved manifest frame receive stream
+READERS := saved manifest frame receive stream convert verify
 FUZZ_READERS = cd userland/fuzz && for reader in $(READERS); do mkdir -p $(CURDIR)/out/fuzz/$$reader && \
 	$(call CARGO,userland/fuzz) run --quiet --release --locked --bin $$reader -- $(1) \
 	-artifact_prefix=$(CURDIR)/out/fuzz/$$reader- $(CURDIR)/out/fuzz/$$reader corpus/$$reader || exit 1; done
