@@ -29,7 +29,7 @@ export RESDUMP_IMAGES := $(CURDIR)/out/buildroot/$(BOARD)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-boards test-debug test-twin soak fuzz fuzz-readers bench cuts console image sbom \
+.PHONY: help setup run test test-boards test-debug test-twin soak fuzz fuzz-readers readers bench cuts console image sbom \
 	quick-image reproducible check-board flash lint clean
 
 help: ## what can be made
@@ -94,6 +94,13 @@ fuzz: export RESDUMP_FUZZ_OPERATIONS := $(FUZZ_OPS)
 fuzz: setup ## FUZZ_OPS calls at random on the nodes, on the debug kernel
 	@$(if $(SANITIZER),qemu/setup.sh twin)
 	@$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --test suite -- fuzz::
+
+readers: setup ## dumps read by readelf, gdb, pyelftools, drgn, volatility3, zstd and lz4
+	@qemu/setup.sh readers
+	@python3 -m venv $(CACHE)/readers && $(CACHE)/readers/bin/pip install --quiet --disable-pip-version-check \
+		--only-binary :all: --require-hashes -r userland/resdump/tests/readers/requirements.txt
+	@RESDUMP_PYTHON=$(CACHE)/readers/bin/python RESDUMP_READERS=all $(call CARGO,userland) test --quiet --locked \
+		--manifest-path userland/Cargo.toml -p resdump --test readers
 
 fuzz-readers: setup ## the readers of dumps on random input, FUZZ_SECONDS each
 	@$(call FUZZ_READERS,-max_total_time=$(FUZZ_SECONDS) -print_final_stats=1)
