@@ -39,7 +39,7 @@ export PATH := /usr/bin:$(PATH)
 CACHE := $(or $(RESDUMP_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/resdump)
 CARGO = CARGO_TARGET_DIR=$(CURDIR)/out/target/$(1) cargo
 # The readers of dumps under libFuzzer, with its options. What it finds is kept below out/fuzz.
-READERS := saved manifest frame receive stream
+READERS := saved manifest frame receive stream convert verify
 FUZZ_READERS = cd userland/fuzz && for reader in $(READERS); do mkdir -p $(CURDIR)/out/fuzz/$$reader && \
 	$(call CARGO,userland/fuzz) run --quiet --release --locked --bin $$reader -- $(1) \
 	-artifact_prefix=$(CURDIR)/out/fuzz/$$reader- $(CURDIR)/out/fuzz/$$reader corpus/$$reader || exit 1; done
@@ -60,7 +60,7 @@ QUICK = true
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-boards test-debug test-twin soak fuzz fuzz-readers bench cuts console image sbom \
+.PHONY: help setup run test test-boards test-debug test-twin soak fuzz fuzz-readers readers bench cuts console image sbom \
 	quick-image reproducible check-board flash update-inputs fresh nightly list-boards list-boards-json lint clean
 
 help: ## what can be made
@@ -120,6 +120,13 @@ fuzz: export RESDUMP_FUZZ_OPERATIONS := $(FUZZ_OPS)
 fuzz: setup ## FUZZ_OPS calls at random on the nodes, on the debug kernel
 	@$(if $(SANITIZER),qemu/setup.sh twin)
 	@$(SUITE)
+
+readers: setup ## dumps read by readelf, gdb, pyelftools, drgn, volatility3, zstd and lz4
+	@qemu/setup.sh readers
+	@python3 -m venv $(CACHE)/readers && $(CACHE)/readers/bin/pip install --quiet --disable-pip-version-check \
+		--only-binary :all: --require-hashes -r userland/resdump/tests/readers/requirements.txt
+	@RESDUMP_PYTHON=$(CACHE)/readers/bin/python RESDUMP_READERS=all $(call CARGO,userland) test --quiet --locked \
+		--manifest-path userland/Cargo.toml -p resdump --test readers
 
 fuzz-readers: setup ## the readers of dumps on random input, FUZZ_SECONDS each
 	@$(call FUZZ_READERS,-max_total_time=$(FUZZ_SECONDS) -print_final_stats=1)

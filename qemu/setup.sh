@@ -4,6 +4,7 @@
 #
 #   setup.sh          for everything but the twin
 #   setup.sh twin     for the twin too
+#   setup.sh readers  for the programs that read dumps too
 set -eu
 
 # A Rust toolchain of the distribution's, newer than what Linux asks for, and its library source;
@@ -30,6 +31,14 @@ if [ "${1:-}" = twin ]; then
 qemu-system-arm clang-19 lld-19 llvm-19 gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 "
     tools="$tools qemu-system-aarch64 clang-19 ld.lld-19 llvm-objcopy-19 aarch64-linux-gnu-gcc"
+fi
+
+# The programs that dumps are read with; the others come from PyPI (make readers).
+if [ "${1:-}" = readers ]; then
+    packages="$packages
+binutils gdb-multiarch zstd lz4
+"
+    tools="$tools readelf gdb-multiarch zstd lz4"
 fi
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then

@@ -39,6 +39,8 @@ pub struct Console {
     json: bool,
     /// Standard output is for something else.
     aside: bool,
+    /// Nothing is printed.
+    silent: bool,
     /// Whether the one object of this run is printed; of all clones.
     printed: Arc<AtomicBool>,
 }
@@ -62,6 +64,7 @@ impl Console {
             command: command.map(str::to_owned),
             json,
             aside: false,
+            silent: false,
             printed: Arc::default(),
         }
     }
@@ -79,6 +82,14 @@ impl Console {
     pub fn another(&self) -> Self {
         Self {
             printed: Arc::default(),
+            ..self.clone()
+        }
+    }
+
+    /// The same, and nothing is printed: for a caller that wants the status only.
+    pub fn silent(&self) -> Self {
+        Self {
+            silent: true,
             ..self.clone()
         }
     }
@@ -109,7 +120,9 @@ impl Console {
 
     /// Lets `write` print to standard output. A reader that has gone away is not an error.
     pub fn text(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
-        let stream: Box<dyn Write> = if self.aside {
+        let stream: Box<dyn Write> = if self.silent {
+            Box::new(io::sink())
+        } else if self.aside {
             Box::new(io::stderr().lock())
         } else {
             standard::output().map_err(|error| not_printed(&error))?;
@@ -134,7 +147,7 @@ impl Console {
     /// Reports what went wrong on standard error only; the status to exit with.
     pub fn complain(&self, error: &Error) -> ExitCode {
         let in_object = self.json && self.aside && self.printed.load(Ordering::Relaxed);
-        if !in_object {
+        if !in_object && !self.silent {
             say(error);
         }
         logging::to_system(log::Level::Error, &error.to_string());

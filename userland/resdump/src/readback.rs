@@ -61,13 +61,17 @@ enum Reader {
 impl ReadBack {
     /// Opens `data` of the file or device `path`, to be read until `stop`.
     pub fn open(path: &Path, data: Span, stop: &Stop) -> Result<Self> {
+        Self::open_runs(path, vec![data], stop)
+    }
+
+    /// As [`ReadBack::open`], several runs of bytes one after the other.
+    pub fn open_runs(path: &Path, runs: Vec<Span>, stop: &Stop) -> Result<Self> {
         let plain = || OpenOptions::new().read(true).open(path);
-        let file = if data.offset.is_multiple_of(ALIGN) {
-            direct(path).or_else(|_| plain())
-        } else {
-            plain()
+        let file = match runs.iter().all(|run| run.offset.is_multiple_of(ALIGN)) {
+            true => direct(path).or_else(|_| plain()),
+            false => plain(),
         };
-        Self::plain(path, file, vec![data], stop)
+        Self::plain(path, file, runs, stop)
     }
 
     /// Opens the file `path`, which holds `length` bytes, compressed, and nothing else.

@@ -19,7 +19,9 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 #[command(
-    mut_arg("region", |arg| arg.help("Label, or node below /dev/resmem").index(1)),
+    override_usage = "resdump snapshot [OPTIONS] <REGION> <TARGET>",
+    mut_arg("region", |arg| arg.help("Label, or node below /dev/resmem").index(1).num_args(1).action(clap::ArgAction::Set)),
+    mut_arg("all", |arg| arg.hide(true)),
     mut_arg("target", |arg| arg.index(2)),
     mut_arg("no_manifest", |arg| arg.help("No manifest")),
     mut_arg("engine", |arg| arg.hide(true)),
@@ -57,7 +59,17 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
             ));
         }
     }
-    let region = Region::open(args.dump.region())?;
+    let names = args.dump.regions();
+    let [name] = &names[..] else {
+        return Err(Error::new(
+            ExitCode::Usage,
+            "not for a snapshot",
+            "several regions",
+            Errno::EINVAL,
+            "take one of each",
+        ));
+    };
+    let region = Region::open(&name.to_string_lossy())?;
     let span = job.span(region.size())?;
     let stop = Stop::on_signals()?;
     let held = Held::snapshot(&region, span, &stop)?;

@@ -45,7 +45,11 @@ struct Verdict<'a> {
 
 /// Runs `verify`.
 pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
-    let stop = Stop::on_signals()?;
+    run_until(args, console, &Stop::on_signals()?)
+}
+
+/// Runs `verify`, until `stop`.
+pub fn run_until(args: &Args, console: &Console, stop: &Stop) -> Result<ExitCode> {
     let how = How {
         manifest: args.manifest.clone(),
         ..How::default()
@@ -59,7 +63,7 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
         digest: manifest.and_then(|it| it.digest.as_ref()),
         checked: Vec::new(),
     };
-    let error = check(args, &saved, &mut verdict, &stop).err();
+    let error = check(args, &saved, &mut verdict, stop).err();
     if console.is_json() {
         console.object(&verdict, error.as_ref())?;
     } else if error.is_none() {

@@ -35,6 +35,7 @@ mod medium;
 mod place;
 mod region;
 mod saved;
+mod several;
 
 pub use examine::machine_of;
 pub use held::Held;
@@ -42,6 +43,7 @@ pub use medium::Medium;
 pub use place::{Pair, Place};
 pub use region::{DIRECTORY, Region, labels, none_found};
 pub use saved::{Fault, How, Saved};
+pub use several::Several;
 
 /// Bytes looked at a time.
 const BLOCK: u64 = 1 << 20;

@@ -24,6 +24,7 @@ mod recipes;
 mod remote;
 mod room;
 mod serial;
+mod several;
 mod show;
 mod strangers;
 mod streams;

@@ -151,6 +151,8 @@ fn every_error() {
         "dump ./two ./out",
         "dump ./saved ./out --format elf",
         "dump ./lime ./out --format elf",
+        "dump ./lime ./next ./lime ./out",
+        "dump ./lime ./next ./out --resume",
         "dump ./saved ./precious",
         "dump ./saved .",
         "dump ./saved /dev/null",

@@ -88,7 +88,11 @@ struct Converted<'a> {
 
 /// Runs `convert`.
 pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
-    let stop = Stop::on_signals()?;
+    run_until(args, console, &Stop::on_signals()?)
+}
+
+/// Runs `convert`, until `stop`.
+pub fn run_until(args: &Args, console: &Console, stop: &Stop) -> Result<ExitCode> {
     if args.inputs.len() > 1 && args.input.manifest.is_some() {
         return Err(usage(
             "--manifest",
@@ -98,7 +102,7 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let inputs: Vec<Input> = args
         .inputs
         .iter()
-        .map(|path| Input::open(path, &args.input.how(), &stop))
+        .map(|path| Input::open(path, &args.input.how(), stop))
         .collect::<Result<_>>()?;
     let mut plan = Plan::new(args, &inputs)?;
     let taken: Vec<Identity> = inputs
@@ -114,10 +118,10 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
         },
         inputs: &taken,
     };
-    let output = Output::open(&request, Some(&stop))?;
+    let output = Output::open(&request, Some(stop))?;
     let record = claim(&plan, &output, taken)?;
     output.expect_room(plan.length())?;
-    write(&inputs, &mut plan, &output, &stop)?;
+    write(&inputs, &mut plan, &output, stop)?;
     finish(&mut plan.manifest, output, record)?;
     let manifest = &plan.manifest;
     let converted = Converted {

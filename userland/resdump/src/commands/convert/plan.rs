@@ -110,13 +110,18 @@ fn parts(args: &Args, inputs: &[Input]) -> Result<Vec<Part>> {
                 format!("{} bytes from there on leave 64 bits", range.length),
             ));
         }
-        if range.base.is_none() && (args.to != Format::Raw || parts.len() > inputs.len().max(1)) {
+        if range.base.is_none() && (args.to != Format::Raw || inputs.len() > 1) {
             return Err(Error::new(
                 ExitCode::Usage,
                 "no physical address",
                 "--base",
                 Errno::EINVAL,
                 match args.inputs.len() {
+                    1 if parts.len() > 1 => {
+                        "the input does not tell where its ranges were, and one is for one range: only \
+                         --to raw takes it"
+                            .into()
+                    }
                     1 => "the input does not tell: give --base ADDRESS".into(),
                     _ => format!(
                         "{} does not tell: convert it alone first, with --base",

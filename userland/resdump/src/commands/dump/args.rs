@@ -2,7 +2,7 @@
 
 //! Arguments of `dump`.
 
-use std::{path::PathBuf, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
@@ -22,16 +22,23 @@ use crate::{
     exit_codes::ExitCode,
     output::{Permit, Place},
     size,
+    source::{DIRECTORY, labels},
 };
 
 /// Arguments of `dump`.
 #[derive(Debug, clap::Args)]
+#[command(allow_missing_positional = true)]
 pub struct Args {
-    /// Label, node below /dev/resmem, or a saved file
-    region: String,
+    /// Label, node below /dev/resmem, or a saved file; several into one ELF core
+    #[arg(num_args = 0.., required_unless_present = "all")]
+    region: Vec<OsString>,
 
     /// File (made if there is none), block device, '-' or tcp:HOST:PORT
     target: PathBuf,
+
+    /// All regions, into one ELF core
+    #[arg(long, conflicts_with = "region")]
+    all: bool,
 
     /// How the bytes move
     #[arg(long, value_enum, default_value = "auto")]
@@ -145,9 +152,46 @@ fn format_named(name: String) -> Format {
 }
 
 impl Args {
-    /// The region that is named.
-    pub(in crate::commands) fn region(&self) -> &str {
-        &self.region
+    /// The regions that are named.
+    pub(in crate::commands) fn regions(&self) -> Vec<OsString> {
+        match self.all {
+            true => labels(DIRECTORY.as_ref())
+                .into_iter()
+                .map(|label| label.into())
+                .collect(),
+            false => self.region.clone(),
+        }
+    }
+
+    /// Whether that is all there are.
+    pub(super) fn takes_all(&self) -> bool {
+        self.all
+    }
+
+    /// Refuses what is for one region only.
+    pub(super) fn check_several(&self) -> Result<()> {
+        let flags = [
+            (self.offset > 0, "--offset"),
+            (self.length.is_some(), "--length"),
+            (self.seek > 0, "--seek"),
+            (self.resume, "--resume"),
+            (self.compress.is_some(), "--compress"),
+            (self.partial, "--partial"),
+            (self.keep_free > 0, "--keep-free"),
+            (self.max_size.is_some(), "--max-size"),
+            (self.zero_skip, "--zero-skip"),
+            (!matches!(Place::of(&self.target), Ok(None)), "TARGET"),
+        ];
+        match flags.iter().find(|(given, _)| *given) {
+            Some((_, flag)) => Err(Error::new(
+                ExitCode::Usage,
+                "not for several regions",
+                flag,
+                Errno::EINVAL,
+                "dump them one by one to files or devices, 'resdump convert' puts them together",
+            )),
+            None => Ok(()),
+        }
     }
 
     /// How that is read.

@@ -13,7 +13,7 @@ use crate::{
     error::{Error, Result},
     exit_codes::ExitCode,
     output::{Manner, Output, Request},
-    source::{self, Source},
+    source::{self, Several, Source},
 };
 
 mod args;
@@ -26,6 +26,7 @@ mod packed;
 mod plain;
 mod remote;
 mod run;
+mod several;
 mod stream;
 
 pub use args::Args;
@@ -34,8 +35,20 @@ use job::Job;
 /// Runs `dump`.
 pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let job = args.job()?;
-    let source = source::open_one(args.region(), &args.take().how())?;
-    dump(&job, &*source, console)
+    let how = args.take().how();
+    let names = args.regions();
+    if let ([one], false) = (&names[..], args.takes_all()) {
+        return dump(&job, &*source::open_one(one, &how)?, console);
+    }
+    args.check_several()?;
+    let sources = names
+        .iter()
+        .map(|name| source::open_one(name, &how))
+        .collect::<Result<Vec<_>>>()?;
+    if sources.is_empty() {
+        return Err(source::none_found());
+    }
+    several::run(&job, &Several::new(sources)?, console)
 }
 
 /// Dumps `source`.

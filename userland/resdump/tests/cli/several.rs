@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+
+//! Several regions into one file.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::bench::{Bench, stderr};
+
+/// Saved files of a board's in place of regions: each with its address and its length.
+fn scene(regions: &[(&str, u64, usize)]) -> Bench {
+    let bench = Bench::new(64 << 10);
+    bench.describe();
+    let text = fs::read_to_string(bench.path("saved.json")).unwrap();
+    for (name, base, length) in regions {
+        let mut manifest: Value = serde_json::from_str(&text).unwrap();
+        manifest["region"] = (*name).into();
+        manifest["base"] = (*base).into();
+        for field in ["length", "bytes"] {
+            manifest[field] = (*length).into();
+        }
+        fs::write(bench.path(name), &bench.bytes[..*length]).unwrap();
+        fs::write(bench.path(&format!("{name}.json")), manifest.to_string()).unwrap();
+    }
+    bench
+}
+
+const REGIONS: [(&str, u64, usize); 3] = [
+    ("b", 0x3000_0000, 8192),
+    ("a", 0x1000_0000, 5000),
+    ("c", 0x7000_0000, 64 << 10),
+];
+
+#[test]
+fn each_region_is_a_segment_with_its_address() {
+    for options in [
+        &[][..],
+        &["--digest", "crc32c", "--verify"],
+        &["--engine", "read", "--verify"],
+    ] {
+        let bench = scene(&REGIONS);
+        let line = ["dump", "./b", "./a", "./c", "./out", "--json"];
+        let output = bench.run(&[&line[..], options].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["bytes"], 8192 + 5000 + (64 << 10));
+        assert_eq!(report["verified"], options.contains(&"--verify"));
+        let shown = bench.run(&["show", "./out", "--ranges", "--json"]);
+        let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
+        let bases: Vec<u64> = shown["ranges"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|range| range["base"].as_u64().unwrap())
+            .collect();
+        assert_eq!(bases, [0x1000_0000, 0x3000_0000, 0x7000_0000]);
+        assert_eq!(bench.run(&["verify", "./out"]).status.code(), Some(0));
+        for (name, ..) in REGIONS {
+            let file = format!("./{name}");
+            let output = bench.run(&["verify", "./out", "--against", &file]);
+            assert!(output.status.success(), "{}", stderr(&output));
+        }
+        let manifest = bench.manifest();
+        assert_eq!(manifest["ranges"][1]["region"], "./b");
+        assert_eq!(manifest["schema"], 2);
+        let output = bench.run(&["convert", "./out", "./lime", "--to", "lime"]);
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn what_several_regions_cannot_have_is_refused_and_nothing_is_made() {
+    let mut regions = REGIONS.to_vec();
+    regions.push(("over", 0x3000_1000, 4096));
+    let bench = scene(&regions);
+    for (line, status) in [
+        ("./b ./over ./out", 5),
+        ("./b ./b ./out", 5),
+        ("./b ./none ./out", 3),
+        ("./a ./b ./out --offset 4096", 2),
+        ("./a ./b ./out --length 4096", 2),
+        ("./a ./b ./out --seek 4096", 2),
+        ("./a ./b ./out --compress lz4", 2),
+        ("./a ./b ./out --resume", 2),
+        ("./a ./b ./out --partial", 2),
+        ("./a ./b ./out --zero-skip", 2),
+        ("./a ./b -", 2),
+        ("./a ./b ./a --force", 6),
+        ("--all ./out", 3),
+    ] {
+        let args: Vec<&str> = ["dump"].into_iter().chain(line.split(' ')).collect();
+        let output = bench.run(&args);
+        assert_eq!(
+            output.status.code(),
+            Some(status),
+            "{line}: {}",
+            stderr(&output)
+        );
+        assert!(
+            !bench.path("out").exists() && !bench.path("out.json").exists(),
+            "{line}"
+        );
+    }
+    let output = bench.run(&["dump", "./out"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+}
+
+#[test]
+fn an_unknown_address_or_another_machine_is_refused() {
+    let bench = scene(&REGIONS);
+    fs::remove_file(bench.path("b.json")).unwrap();
+    let output = bench.run(&["dump", "./a", "./b", "./out"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    let text = fs::read_to_string(bench.path("a.json")).unwrap();
+    fs::write(bench.path("a.json"), text.replace("\"ppc\"", "\"x86_64\"")).unwrap();
+    let output = bench.run(&["dump", "./a", "./c", "./out"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+}
