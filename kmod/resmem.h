@@ -31,6 +31,7 @@
 #define RESMEM_REGION_DEVICE_WRITES	(1U << 2)	/* a device writes it */
 #define RESMEM_REGION_NONCOHERENT	(1U << 3)	/* caches do not see that */
 #define RESMEM_REGION_SOME_PAGES	(1U << 4)	/* some frames, not all */
+#define RESMEM_REGION_DEVICE_READS	(1U << 5)	/* a device reads it */
 
 /* Answer of RESMEM_IOC_INFO. */
 struct resmem_region_info {
