@@ -33,6 +33,14 @@ pub(crate) struct Receiver {
     all: String,
 }
 
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        // Nothing to do about an error: it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 impl Receiver {
     /// On a port of its own choice, into `./out`.
     pub(crate) fn start(bench: &Bench, args: &[&str]) -> Self {
@@ -110,7 +118,7 @@ impl Receiver {
             self.all += &line;
             self.all.push('\n');
         }
-        (status, out, self.all)
+        (status, out, std::mem::take(&mut self.all))
     }
 }
 
