@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn what_the_kernel_keeps_to_itself_does_not_leave_it() {
-        let seen = |errno| for_user(Error::from_errno(-errno)).to_errno();
+        let seen = |errno: i32| for_user(Error::from_errno(-errno)).to_errno();
         assert_eq!(seen(512), EINTR.to_errno());
         assert_eq!(seen(514), EINTR.to_errno());
         assert_eq!(seen(516), EINTR.to_errno());

@@ -201,7 +201,8 @@ fn a_load_is_not_mapped_twice(bed: &mut Running) -> Result<()> {
     bed.dump("ring /dev/vda --engine kernel")?;
     let load = format!("transfer load {RING} /dev/vda --node-write --mode rd --length {SIZE}");
     bed.says(&load, &moved(SIZE))?;
-    bed.guest.check_health(machine::instruments::TAINT_OUT_OF_TREE)?;
+    bed.guest
+        .check_health(machine::instruments::TAINT_OUT_OF_TREE)?;
     bed.dump("ring /dev/vda --engine kernel --seek 1M")?;
     bed.same_on(&bed.raw.clone(), SIZE, "ring")
 }

@@ -31,7 +31,9 @@ fuzz_target!(|input: &[u8]| {
     fs::write(&beside, text).expect("room for a manifest");
     if let Ok(Some(mut manifest)) = Manifest::load(&beside) {
         let mut record = manifest::claim(&beside, &[], true).expect("it is ours");
-        manifest.store(&mut record, true).expect("room for a manifest");
+        manifest
+            .store(&mut record, true)
+            .expect("room for a manifest");
         let again = Manifest::load(&beside).expect("it was just written");
         assert_eq!(again, Some(manifest));
     }

@@ -134,9 +134,7 @@ pub fn sync(thread: &mut Thread<'_>, args: &Args) -> Ran {
     let info = &thread.setting.regions[node.region].info;
     let expected = match place.refusal(size_of::<RegionSync>()) {
         Some(errno) => Some(Err(errno)),
-        None if place.room >= place.size => {
-            Some(sync_of(info, &asked, writable))
-        }
+        None if place.room >= place.size => Some(sync_of(info, &asked, writable)),
         None => None,
     };
     // What another loads meanwhile cannot be handed over; nor can what is in too many pieces.
