@@ -122,7 +122,7 @@ pub fn cases() -> Vec<Case> {
             resdump_says_what_failed_and_what_to_do,
         ),
     ];
-    if instead().as_deref() == Some("debug") {
+    if instead() == Some("debug") {
         // The kernel that has FUSE.
         cases.push(case(
             "a_file_that_a_process_serves_from_a_disk",

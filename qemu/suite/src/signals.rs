@@ -37,7 +37,7 @@ pub fn cases() -> Vec<Case> {
             a_dump_that_was_stopped_and_continued_says_so,
         ),
     ];
-    if instead().as_deref() == Some("debug") {
+    if instead() == Some("debug") {
         // The kernel that has this freezer.
         cases.push(case(
             "a_dump_that_was_frozen_goes_on",
