@@ -287,6 +287,11 @@ fn special(errno: Errno, doing: Doing, root: bool) -> Option<Row> {
             Some(Permission),
             "run as root, or be a member of the group of the device (dialout)",
         ),
+        // When it was opened, it could be written to.
+        (Write | Sync | Transfer, Errno::EROFS) => (
+            None,
+            "its file system has become read-only, as after an error of its own: check it, and mount it again",
+        ),
         (Print, Errno::EBADF) => (
             None,
             "standard output is closed: give it a file, or /dev/null",
@@ -535,6 +540,15 @@ mod tests {
             assert_ne!(*one, unknown);
             assert!(!advice[..index].contains(one), "{one}");
         }
+    }
+
+    #[test]
+    fn a_file_system_that_becomes_read_only_meanwhile_is_an_error_of_the_medium() {
+        for doing in [Doing::Write, Doing::Sync, Doing::Transfer] {
+            assert_eq!(look_up(Errno::EROFS, doing, true).0, ExitCode::Io);
+        }
+        let (status, _) = look_up(Errno::EROFS, Doing::OpenTarget, true);
+        assert_eq!(status, ExitCode::Target);
     }
 
     #[test]
