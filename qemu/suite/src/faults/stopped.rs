@@ -3,9 +3,12 @@
 //!
 //! | signal | outcome |
 //! |---|---|
-//! | SIGINT, SIGTERM | status 9; the prefix that is told is on the target and durable |
+//! | SIGHUP, SIGTERM | status 9; the prefix that is told is on the target and durable |
 //! | SIGKILL | the manifest says incomplete |
 //! | SIGSTOP, SIGCONT | it is complete |
+//!
+//! SIGINT is in `cut.rs`, typed on the console: a shell that starts a job in the background of a script lets it
+//! ignore that signal, and an inherited ignore stays.
 //!
 //! After the first three it goes on with `--resume`. What a call of the module answers to a signal is
 //! in `signals.rs`.
@@ -20,8 +23,8 @@ use crate::bed::{Cell, Running};
 pub fn cells() -> Vec<Cell> {
     let disk = [Target::Disk];
     [
-        each(&disk, "sigint_to_a_dump_to", |bed, dump| {
-            asked(bed, dump, "INT")
+        each(&disk, "sighup_to_a_dump_to", |bed, dump| {
+            asked(bed, dump, "HUP")
         }),
         each(&disk, "sigterm_to_a_dump_to", |bed, dump| {
             asked(bed, dump, "TERM")
