@@ -22,6 +22,7 @@ fi
 
 # The mirror that this machine's apt uses for its own release.
 codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+# shellcheck disable=SC2016 # apt's own variables
 mirror=$(apt-get indextargets --format '$(SITE) $(RELEASE)' 'Identifier: Packages' |
     awk -v release="$codename" '$2 == release { print $1; exit }')
 [ -n "$mirror" ] || { echo "fresh: apt names no mirror for $codename: run apt-get update" >&2; exit 1; }
