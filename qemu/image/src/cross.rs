@@ -24,7 +24,7 @@ pub fn build<const N: usize>(builder: &Builder<'_>, programs: [&str; N]) -> Resu
     let root = &builder.paths.root;
     let workspace = root.join(WORKSPACE);
     let built = folder.join(target).join("release");
-    let mut key = Key::new("cross 5")
+    let mut key = Key::new("cross 6")
         .text(&programs.join(" "))
         .text(target)
         .path(&workspace.join("Cargo.toml"))?
@@ -61,9 +61,10 @@ pub fn build<const N: usize>(builder: &Builder<'_>, programs: [&str; N]) -> Resu
                 .env("RUSTC_BOOTSTRAP", "1")
                 // The io-uring crate names 64-bit machines only, and works on this one too: see
                 // docs/dependencies.md.
+                // Without the places of panics in the sources, for size.
                 .env(
                     "RUSTFLAGS",
-                    "-Ctarget-feature=+crt-static --cfg=io_uring_skip_arch_check",
+                    "-Ctarget-feature=+crt-static --cfg=io_uring_skip_arch_check -Zlocation-detail=none",
                 )
                 .env("CARGO_TARGET_DIR", &folder)
                 .env(variable, linker),

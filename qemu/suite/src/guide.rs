@@ -61,6 +61,9 @@ pub fn the_guide_makes_a_board() -> Result<()> {
     let scratch = tempfile::tempdir()?;
     let root = scratch.path();
     shell(&format!("cp -a {}/board .", paths.root.display()), root)?;
+    let inputs = paths.root.join("qemu/image/inputs.toml");
+    fs::create_dir_all(root.join("qemu/image"))?;
+    fs::copy(&inputs, root.join("qemu/image/inputs.toml"))?;
     let guide = fs::read_to_string(paths.root.join("docs/boards.md"))?;
     let steps = steps(&guide)?;
     let (mut files, mut checks) = (0, 0);
