@@ -61,9 +61,11 @@ pub fn the_guide_makes_a_board() -> Result<()> {
     let scratch = tempfile::tempdir()?;
     let root = scratch.path();
     shell(&format!("cp -a {}/board .", paths.root.display()), root)?;
-    let inputs = paths.root.join("qemu/image/inputs.toml");
+    // What the checks take from elsewhere.
     fs::create_dir_all(root.join("qemu/image"))?;
-    fs::copy(&inputs, root.join("qemu/image/inputs.toml"))?;
+    for name in ["qemu/image/inputs.toml", "qemu/image/requirements.txt"] {
+        fs::copy(paths.root.join(name), root.join(name))?;
+    }
     let guide = fs::read_to_string(paths.root.join("docs/boards.md"))?;
     let steps = steps(&guide)?;
     let (mut files, mut checks) = (0, 0);
