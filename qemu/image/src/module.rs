@@ -137,7 +137,7 @@ mod tests {
     fn judge(disassembly: &str) -> Result<(), String> {
         let script = concat!(
             env!("CARGO_MANIFEST_DIR"),
-            "/../kmod/abstractions/leave.awk"
+            "/../../kmod/abstractions/leave.awk"
         );
         let mut awk = Command::new("awk")
             .args(["-f", script])
