@@ -132,8 +132,19 @@ impl Record {
             },
             None => temporary.name(&self.real)?,
         }
-        self.held = Some(file);
+        let replaced = self.held.replace(file).is_some();
         self.stored = true;
+        let settled = self.settle(first, last);
+        if settled.is_err() && first && !replaced {
+            // The caller ends with an error: what was not there before is not left.
+            let _ = fs::remove_file(&self.real);
+            (self.held, self.stored) = (None, false);
+        }
+        settled
+    }
+
+    /// Makes the name durable, and holds room for the next.
+    fn settle(&mut self, first: bool, last: bool) -> io::Result<()> {
         sync_folder(&self.real)?;
         if self.room.is_none() {
             match self.hold_room(last) {
