@@ -70,7 +70,7 @@ help: ## what can be made
 	@echo "  BOARDS=         for test-boards: only these"
 	@echo "  IMAGE=$(IMAGE)   for run, test, bench, console: quick, or buildroot (after make image)"
 	@echo "  FLAVOUR=$(FLAVOUR)  for image: appliance, lab or debug"
-	@echo "  BUILDROOT_DIR=  a Buildroot tree instead of the pinned release (docs/buildroot.md)"
+	@echo "  BUILDROOT_DIR=  a Buildroot tree instead of the pinned release (docs/how-to/buildroot.md)"
 	@echo "  TEST=           only suite tests whose names contain this"
 	@echo "  SANITIZER=      for test-twin: kasan or kcsan alone; for fuzz: on the twin"
 	@echo "  CUTS=$(CUTS) CUTS_SEED=  for cuts: how many; the seed that repeats their plan"

@@ -4,7 +4,7 @@
  *
  * The same as kmod/abi.rs, name by name, which a test compares with it; what
  * each command does, and with which errors it fails, is told there and in
- * docs/abi.md. Structures grow at their end: a command is known by direction,
+ * docs/reference/abi.md. Structures grow at their end: a command is known by direction,
  * type and number, and the size in it is that of the caller's structure.
  * Zero the whole structure first: what is not set, or not known yet, is zero.
  */

@@ -2,7 +2,7 @@
 
 //! `resmem`: reserved physical memory as character devices, and to disk by direct I/O.
 //!
-//! The user ABI is [`abi`]; how a transfer works is told in `docs/engine.md`.
+//! The user ABI is [`abi`]; how a transfer works is told in `docs/explanation/engine.md`.
 
 //!
 //! Unsafe code is in [`abstractions`] alone; a file that is added beside it gets none either, unless it says so.

@@ -61,7 +61,7 @@ define RESDUMP_PERMISSIONS
 endef
 
 # The io-uring crate names 64-bit machines only, and works on this one too: see
-# docs/dependencies.md. Where it was built is no part of the program. How it is
+# docs/reference/dependencies.md. Where it was built is no part of the program. How it is
 # optimised is said by its Cargo.toml, and not by Buildroot.
 RESDUMP_CARGO_ENV = \
 	CARGO_TARGET_$(call UPPERCASE,$(RUSTC_TARGET_NAME))_RUSTFLAGS="--cfg=io_uring_skip_arch_check --remap-path-prefix=$(@D)=resdump" \

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //! What the environment may say to the tests and tools: read once, each value checked.
 //!
-//! `make` sets these from its own variables; docs/testing.md has the table.
+//! `make` sets these from its own variables; docs/reference/testing.md has the table.
 
 use std::env;
 use std::path::PathBuf;

@@ -60,7 +60,7 @@ pub fn build<const N: usize>(builder: &Builder<'_>, programs: [&str; N]) -> Resu
                 .env("CARGO_PROFILE_RELEASE_TRIM_PATHS", "all")
                 .env("RUSTC_BOOTSTRAP", "1")
                 // The io-uring crate names 64-bit machines only, and works on this one too: see
-                // docs/dependencies.md.
+                // docs/reference/dependencies.md.
                 // Without the places of panics in the sources, for size.
                 .env(
                     "RUSTFLAGS",

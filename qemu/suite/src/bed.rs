@@ -39,7 +39,7 @@ pub enum Bed {
     Readme,
     /// The disk image on a larger disk, started by the board's boot loader where QEMU has it.
     Disk,
-    /// The same with a small region beside it that may be written to, for docs/resdump.md.
+    /// The same with a small region beside it that may be written to, for docs/reference/resdump.md.
     Docs,
     /// The product's kernel, told to use half of the memory; regions beyond that, across its end,
     /// without a mapping, and with ragged bounds.

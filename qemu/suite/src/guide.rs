@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! docs/boards.md, "Port to your board in an hour": its files and commands, word for word, on a copy
+//! docs/reference/boards.md, "Port to your board in an hour": its files and commands, word for word, on a copy
 //! of the boards.
 
 use std::fs;
@@ -66,7 +66,7 @@ pub fn the_guide_makes_a_board() -> Result<()> {
     for name in ["qemu/image/inputs.toml", "qemu/image/requirements.txt"] {
         fs::copy(paths.root.join(name), root.join(name))?;
     }
-    let guide = fs::read_to_string(paths.root.join("docs/boards.md"))?;
+    let guide = fs::read_to_string(paths.root.join("docs/reference/boards.md"))?;
     let steps = steps(&guide)?;
     let (mut files, mut checks) = (0, 0);
     for step in steps {

@@ -27,7 +27,7 @@ pub fn cases() -> Vec<Case> {
                 let kib = said.strip_prefix("ok kib=").context(said.clone())?;
                 Ok(kib.parse()?)
             };
-            // Which nothing else can be done about: see docs/engine.md.
+            // Which nothing else can be done about: see docs/explanation/engine.md.
             let (one, many) = (resident(bed, 64 << 10)?, resident(bed, 16 << 20)?);
             ensure!(many >= one + (15 << 10), "{one} KiB and {many} KiB");
             Ok(())

@@ -27,7 +27,7 @@ pub fn cases() -> Vec<Case> {
         Case {
             bed: Bed::Docs,
             name: "the_transcripts_are_what_the_guest_says",
-            run: |bed| transcripts(bed, "docs/resdump.md", 20),
+            run: |bed| transcripts(bed, "docs/reference/resdump.md", 20),
         },
     ]
 }

@@ -2,7 +2,7 @@
 
 //! The one function that the program needs of the C library's libm: the progress bar's estimate of the
 //! time left calls it. With it here, a program that is linked against shared libraries needs no libm.so,
-//! an eighth of the image's root file system (docs/dependencies.md). It is in the program and not in the
+//! an eighth of the image's root file system (docs/reference/dependencies.md). It is in the program and not in the
 //! library: what links that keeps its own.
 
 #![allow(unsafe_code, reason = "a symbol of the C library's")]

@@ -127,7 +127,7 @@ fn require(sites: &[&str]) -> Result<()> {
     bail!(
         "Buildroot's download sites cannot be reached from here. Tried, for {PATIENCE} s:\n  {}\n\
          Either bring the downloads: BUILDROOT_DIR=<tree of Buildroot {RELEASE}>, and\n  \
-         BR2_DL_DIR=<folder with the downloads> or BR2_PRIMARY_SITE=<mirror> (docs/buildroot.md);\n\
+         BR2_DL_DIR=<folder with the downloads> or BR2_PRIMARY_SITE=<mirror> (docs/how-to/buildroot.md);\n\
          or build the same image from distribution packages: make quick-image",
         silent.join("\n  ")
     )

@@ -16,7 +16,7 @@ use super::throttled::Throttled;
 use super::throughput::{Rate, Rates, best};
 use board::Image;
 
-/// The content of `report.json`; `schema` grows with every change. `docs/benchmark.md` tells what
+/// The content of `report.json`; `schema` grows with every change. `docs/reference/benchmark.md` tells what
 /// each field means.
 #[derive(Debug, Serialize)]
 pub struct Report {

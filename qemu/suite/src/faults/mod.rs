@@ -2,7 +2,7 @@
 //! Faults while a dump runs: each fault with each engine is a test with a stated outcome.
 //!
 //! After each the prefix that was told is on the target, byte for byte, and the dump can be gone on
-//! with. docs/reliability.md has the table.
+//! with. docs/explanation/reliability.md has the table.
 
 mod crowd;
 mod dump;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //! `probe fuzz`: everything that a user can do with the nodes, with arguments at random and about every bound, by
-//! several threads and processes at once. Each answer is judged: see `calls`. docs/reliability.md tells the rest.
+//! several threads and processes at once. Each answer is judged: see `calls`. docs/explanation/reliability.md tells the rest.
 
 mod arena;
 pub mod calls;

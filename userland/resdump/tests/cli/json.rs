@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-//! The JSON objects are what docs/resdump.md says they are.
+//! The JSON objects are what docs/reference/resdump.md says they are.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -10,7 +10,7 @@ use crate::bench::{Bench, stderr};
 
 /// What the table of the document names for a command.
 fn documented(command: &str) -> BTreeSet<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/resdump.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/resdump.md");
     let text = fs::read_to_string(path).unwrap();
     let (_, table) = text.split_once("## JSON\n").unwrap();
     let row = table
@@ -87,7 +87,7 @@ fn an_error_has_the_documented_fields() {
     let output = bench.run(&["show", "./none", "--json"]);
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();
     let names: Vec<&String> = json["error"].as_object().unwrap().keys().collect();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/resdump.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/resdump.md");
     let text = fs::read_to_string(path).unwrap();
     for name in names {
         assert!(text.contains(&format!("`{name}`")), "{name}");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-//! The commands of docs/recipes.md, word for word. A recipe whose tool is missing is left out by name; with
+//! The commands of docs/how-to/recipes.md, word for word. A recipe whose tool is missing is left out by name; with
 //! `RESDUMP_RECIPES=all` that is a failure.
 
 use std::{
@@ -19,7 +19,7 @@ use crate::bench::Bench;
 
 /// The blocks of commands of a section.
 fn blocks(heading: &str) -> Vec<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/recipes.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/how-to/recipes.md");
     let text = fs::read_to_string(path).unwrap();
     let (_, rest) = text.split_once(&format!("\n## {heading}\n")).unwrap();
     let section = rest.split("\n## ").next().unwrap();

@@ -316,7 +316,7 @@ fn volatility_elf(scene: &Scene) -> Result<(), Failed> {
     scene.agrees("volatility-elf", "board")
 }
 
-/// When this fails, docs/resdump.md says too little of Volatility.
+/// When this fails, docs/reference/resdump.md says too little of Volatility.
 fn volatility_refuses(scene: &Scene) -> Result<(), Failed> {
     for class in ["32", "64"] {
         scene.resdump(&format!(
