@@ -166,7 +166,9 @@ fn mirror() -> Result<String> {
         .lines()
         .find_map(|line| line.strip_prefix("VERSION_CODENAME="))
     else {
-        bail!("not a Debian machine: give an unpacked kernel tree with LINUX_SRC= (docs/reference/image.md)");
+        bail!(
+            "not a Debian machine: give an unpacked kernel tree with LINUX_SRC= (docs/reference/image.md)"
+        );
     };
     let targets = output_of(Command::new("apt-get").args([
         "indextargets",
