@@ -13,6 +13,7 @@ use crate::{
     console::Console,
     error::Result,
     exit_codes::{self, ExitCode},
+    late::Late,
 };
 
 const EXAMPLES: &str = "\
@@ -56,31 +57,31 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// List the regions: label, physical address, size, access, engines
-    List(list::Args),
+    List(Late<list::Args>),
     /// Show bytes of a region as hexadecimal and ASCII
-    Show(show::Args),
+    Show(Late<show::Args>),
     /// Write a region to a file or block device
-    Dump(Box<dump::Args>),
+    Dump(Late<dump::Args>),
     /// Copy a live region to memory at once, then write it
-    Snapshot(Box<snapshot::Args>),
+    Snapshot(Late<snapshot::Args>),
     /// Read a file or block device into a writable region
-    Load(load::Args),
+    Load(Late<load::Args>),
     /// Check a saved file against its manifest, or against a region
-    Verify(verify::Args),
+    Verify(Late<verify::Args>),
     /// List where two dumps, or a dump and a region, differ
-    Diff(diff::Args),
+    Diff(Late<diff::Args>),
     /// List where bytes or text are in a region or a saved file
-    Find(find::Args),
+    Find(Late<find::Args>),
     /// Turn a saved file into another format: raw, elf, lime
-    Convert(convert::Args),
+    Convert(Late<convert::Args>),
     /// Send a region over the console, when there is nothing else
-    Send(send::Args),
+    Send(Late<send::Args>),
     /// Take a dump that comes over a connection or a serial line
-    Receive(receive::Args),
+    Receive(Late<receive::Args>),
     /// Try each way from memory to a target, and say what is in the way
-    Doctor(doctor::Args),
+    Doctor(Late<doctor::Args>),
     /// Measure the ways from memory to a target, side by side
-    Bench(bench::Args),
+    Bench(Late<bench::Args>),
 }
 
 impl Cli {

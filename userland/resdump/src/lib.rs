@@ -24,6 +24,7 @@ pub mod error;
 pub mod exit_codes;
 pub mod hexdump;
 pub mod journal;
+pub mod late;
 pub mod logging;
 pub mod manifest;
 pub mod output;
