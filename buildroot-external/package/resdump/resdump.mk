@@ -73,7 +73,7 @@ RESDUMP_CARGO_ENV = \
 define RESDUMP_BUILD_ASSETS
 	cd $(@D) && $(HOST_MAKE_ENV) $(HOST_PKG_CARGO_ENV) cargo run \
 		--offline --locked --manifest-path userland/Cargo.toml \
-		--package resdump --example assets -- $(@D)/assets
+		--no-default-features --package resdump --example assets -- $(@D)/assets
 	find $(@D)/assets/man -type f ! -name '*.gz' -exec gzip -9nf {} +
 endef
 RESDUMP_POST_BUILD_HOOKS += RESDUMP_BUILD_ASSETS

@@ -15,7 +15,7 @@ use host::step::{Key, Step, unless_built};
 pub fn build(builder: &Builder<'_>) -> Result<PathBuf> {
     let folder = builder.paths.out.join("target/assets");
     let root = &builder.paths.root;
-    let key = Key::new("assets 2")
+    let key = Key::new("assets 3")
         .path(&root.join("userland"))?
         .path(&root.join("kmod/abi.rs"))?
         .path(&root.join("kmod/range.rs"))?
@@ -32,7 +32,9 @@ pub fn build(builder: &Builder<'_>) -> Result<PathBuf> {
             builder
                 .tools
                 .command(builder.tools.tool("cargo"))
-                .args(["run", "--locked", "--package", "resdump"])
+                // The commands of the program that `cross` builds.
+                .args(["run", "--locked", "--no-default-features"])
+                .args(["--package", "resdump"])
                 .arg("--manifest-path")
                 .arg(root.join("userland/Cargo.toml"))
                 .args(["--example", "assets", "--"])

@@ -71,7 +71,7 @@ fn play(guest: &mut Guest, target: &Disk, expected: &[u8]) -> Result<()> {
         "resdump: no such region: nosuch: ENOENT (2): there is: recorder",
         "autodump: resdump.auto=recorder: write resdump.auto=REGION:TARGET",
         // The folder was not there; what is in memory is said to be.
-        "autodump: recorder to /tmp/box/recorder-1.raw",
+        "resdump: target: /tmp/box/recorder-1.raw",
         ", in memory, not durable",
     ] {
         ensure!(said.contains(line), "no {line:?} in {said}");

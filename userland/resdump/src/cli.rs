@@ -6,6 +6,8 @@
 
 use clap::{Parser, Subcommand};
 
+#[cfg(feature = "assets")]
+use crate::commands::{completions, man};
 use crate::{
     commands::{
         bench, convert, diff, doctor, dump, find, list, load, receive, send, show, snapshot, verify,
@@ -26,13 +28,25 @@ Examples:
   resdump snapshot capture /mnt/now.raw       as it is at one moment
   resdump doctor                              why something does not work";
 
+#[cfg(feature = "assets")]
+const FURTHER: &str = "\
+Further commands:
+  completions SHELL    print completions for bash, fish, zsh, elvish, powershell
+  man [COMMAND]        print a man page; 'resdump man | man -l -' shows it
+  man --dir FOLDER     write all man pages";
+
+#[cfg(not(feature = "assets"))]
+const FURTHER: &str = "\
+Built for a board: without the commands completions and man, and without the
+  reference library of zstd. A build for a host has them.";
+
 /// Write reserved physical memory to disk with direct I/O and no copy.
 #[derive(Debug, Parser)]
 #[command(
     name = "resdump",
     version,
     term_width = 80,
-    after_long_help = format!("{EXAMPLES}\n\n{}", exit_codes::HELP),
+    after_long_help = format!("{EXAMPLES}\n\n{FURTHER}\n\n{}", exit_codes::HELP),
     disable_help_subcommand = true
 )]
 pub struct Cli {
@@ -45,7 +59,14 @@ pub struct Cli {
     pub json: bool,
 
     /// Errors, warnings and the final line also to the system's log
-    #[arg(long, global = true, display_order = 902, hide_short_help = true)]
+    // Of an option that the short help does not have a man page takes the long text.
+    #[arg(
+        long,
+        global = true,
+        display_order = 902,
+        hide_short_help = true,
+        long_help = "Errors, warnings and the final line also to the system's log"
+    )]
     pub syslog: bool,
 
     /// What to do.
@@ -82,6 +103,14 @@ pub enum Command {
     Doctor(Late<doctor::Args>),
     /// Measure the ways from memory to a target, side by side
     Bench(Late<bench::Args>),
+    /// Print completions for a shell
+    #[cfg(feature = "assets")]
+    #[command(hide = true)]
+    Completions(Late<completions::Args>),
+    /// Print a man page, or write all of them
+    #[cfg(feature = "assets")]
+    #[command(hide = true)]
+    Man(Late<man::Args>),
 }
 
 impl Cli {
@@ -124,6 +153,10 @@ impl Command {
             Self::Load(args) => load::run(args, console),
             Self::Snapshot(args) => snapshot::run(args, console),
             Self::Bench(args) => bench::run(args, console),
+            #[cfg(feature = "assets")]
+            Self::Completions(args) => completions::run(args, console),
+            #[cfg(feature = "assets")]
+            Self::Man(args) => man::run(args, console),
         }
     }
 
@@ -143,6 +176,10 @@ impl Command {
             Self::Doctor(_) => "doctor",
             Self::Snapshot(_) => "snapshot",
             Self::Bench(_) => "bench",
+            #[cfg(feature = "assets")]
+            Self::Completions(_) => "completions",
+            #[cfg(feature = "assets")]
+            Self::Man(_) => "man",
         }
     }
 }

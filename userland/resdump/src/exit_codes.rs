@@ -40,6 +40,26 @@ pub enum ExitCode {
     Incomplete = 13,
 }
 
+impl ExitCode {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::Ok,
+        Self::Other,
+        Self::Usage,
+        Self::NoRegion,
+        Self::Permission,
+        Self::Range,
+        Self::Target,
+        Self::NoSpace,
+        Self::Io,
+        Self::Interrupted,
+        Self::Engine,
+        Self::Strict,
+        Self::Mismatch,
+        Self::Incomplete,
+    ];
+}
+
 /// The table that `--help` shows.
 pub const HELP: &str = "\
 Exit status: 0 done, 1 other error, 2 usage, 3 no such region or no module,
@@ -59,7 +79,9 @@ mod tests {
 
     #[test]
     fn help_names_every_code() {
-        for code in 0..=ExitCode::Incomplete as u8 {
+        for (number, code) in ExitCode::ALL.into_iter().enumerate() {
+            let code = code as u8;
+            assert_eq!(usize::from(code), number);
             assert!(
                 HELP.contains(&format!(" {code} ")),
                 "exit status {code} is not in the help"

@@ -14,6 +14,8 @@
 
 pub mod address;
 pub mod advice;
+#[cfg(feature = "assets")]
+pub mod assets;
 pub mod cli;
 pub mod codec;
 pub mod commands;
@@ -38,6 +40,7 @@ pub mod span;
 pub mod stream;
 pub mod sys;
 pub mod system;
+pub mod template;
 pub mod text;
 pub mod transfer;
 pub mod usage;

@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 
 pub mod bench;
+#[cfg(feature = "assets")]
+pub mod completions;
 pub mod convert;
 pub mod diff;
 pub mod doctor;
@@ -13,6 +15,8 @@ pub mod find;
 pub mod input;
 pub mod list;
 pub mod load;
+#[cfg(feature = "assets")]
+pub mod man;
 pub mod receive;
 pub mod send;
 pub mod show;

@@ -69,7 +69,7 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
             "take one of each",
         ));
     };
-    let region = Region::open(&name.to_string_lossy())?;
+    let region = Region::open(name)?;
     let span = job.span(region.size())?;
     let stop = Stop::on_signals()?;
     let held = Held::snapshot(&region, span, &stop)?;
@@ -80,5 +80,5 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
         span.length,
         held.name()
     );
-    dump::dump(&job, &held, console)
+    dump::dump(job, &held, console)
 }

@@ -4,9 +4,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+#[cfg(feature = "host")]
+mod arguments;
+#[cfg(feature = "host")]
+mod assets;
 mod bench;
 mod compare;
 mod doctor;
+#[cfg(feature = "host")]
+mod documents;
 mod dump;
 mod durable;
 mod engines;
@@ -15,6 +21,7 @@ mod inputs;
 mod json;
 mod libraries;
 mod messages;
+mod names;
 mod outputs;
 mod packed;
 mod peers;

@@ -178,6 +178,9 @@ fn every_error() {
         "dump ./saved ./half --resume",
         "dump ./saved ./half --resume --offset 4096",
         "dump ./saved - --verify",
+        "dump ./saved ./%x",
+        "dump ./saved ./a%n --resume",
+        "man bogus",
         "dump ./saved tcp:127.0.0.1:1",
         "snapshot ./saved ./out",
         "snapshot no-such-region ./out",
@@ -243,6 +246,7 @@ const NOT_SHOWN: &[&str] = &[
     // A kernel or a disk that fails in the middle.
     "cannot allocate",
     "cannot handle",
+    "cannot make",
     "cannot inspect",
     "cannot inspect target",
     "cannot read",

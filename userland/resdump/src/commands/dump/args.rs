@@ -23,6 +23,7 @@ use crate::{
     output::{Permit, Place},
     size,
     source::{DIRECTORY, labels},
+    template,
 };
 
 /// Arguments of `dump`.
@@ -33,7 +34,7 @@ pub struct Args {
     #[arg(num_args = 0.., required_unless_present = "all")]
     region: Vec<OsString>,
 
-    /// File (made if there is none), block device, '-' or tcp:HOST:PORT
+    /// File (made if there is none; %label, %n, %Y ... are filled in), block device, '-' or tcp:HOST:PORT
     target: PathBuf,
 
     /// All regions, into one ELF core
@@ -155,10 +156,7 @@ impl Args {
     /// The regions that are named.
     pub(in crate::commands) fn regions(&self) -> Vec<OsString> {
         match self.all {
-            true => labels(DIRECTORY.as_ref())
-                .into_iter()
-                .map(|label| label.into())
-                .collect(),
+            true => labels(DIRECTORY.as_ref()),
             false => self.region.clone(),
         }
     }
@@ -247,6 +245,15 @@ impl Args {
 
     /// Refuses what does not go together.
     fn check(&self, stream: bool) -> Result<()> {
+        if self.resume && !stream && template::is_numbered(&self.target) {
+            return Err(Error::new(
+                ExitCode::Usage,
+                "not with a number",
+                "--resume",
+                Errno::EINVAL,
+                "%n is a new name each time: give the name of the dump itself",
+            ));
+        }
         let (what, errno, advice) = match (stream, self.compress.is_some()) {
             (true, _) => (
                 "not for a stream",

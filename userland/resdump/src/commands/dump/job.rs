@@ -4,15 +4,18 @@
 
 #![forbid(unsafe_code)]
 
-use std::{borrow::Cow, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use crate::{
     codec::{compression::Compression, digest::Algorithm, format::Format},
+    console,
     engine::{Name, Settings},
     error::Result,
     manifest,
     output::{Kind, Output, Permit, Place},
     span::Span,
+    template::{self, Values},
+    text,
 };
 
 /// A dump that is to be made.
@@ -74,6 +77,17 @@ pub(super) enum Sidecar {
 }
 
 impl Job {
+    /// Gives the target the name that it stands for, if it is a template, for a dump of `label`.
+    pub(super) fn fill(&mut self, label: &str) -> Result<()> {
+        if self.place.is_none() && template::is_template(&self.target) {
+            self.target = template::fill(&self.target, &Values::now(label))?;
+            if !self.quiet {
+                console::say(format_args!("target: {}", text::name(&self.target)));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether there is a manifest, if the target is a `kind`.
     pub(super) fn has_manifest(&self, kind: Kind) -> bool {
         match &self.manifest {
@@ -105,7 +119,7 @@ impl Job {
     }
 
     /// The target's name, for messages.
-    pub(super) fn name(&self) -> Cow<'_, str> {
-        self.target.to_string_lossy()
+    pub(super) fn name(&self) -> String {
+        text::name(&self.target)
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     exit_codes::ExitCode,
     output::{Manner, Output, Request},
     source::{self, Several, Source},
+    text,
 };
 
 mod args;
@@ -34,11 +35,11 @@ use job::Job;
 
 /// Runs `dump`.
 pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
-    let job = args.job()?;
+    let mut job = args.job()?;
     let how = args.take().how();
     let names = args.regions();
     if let ([one], false) = (&names[..], args.takes_all()) {
-        return dump(&job, &*source::open_one(one, &how)?, console);
+        return dump(job, &*source::open_one(one, &how)?, console);
     }
     args.check_several()?;
     let sources = names
@@ -48,11 +49,15 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     if sources.is_empty() {
         return Err(source::none_found());
     }
-    several::run(&job, &Several::new(sources)?, console)
+    let source = Several::new(sources)?;
+    job.fill(&source.name().replace(", ", "+"))?;
+    several::run(&job, &source, console)
 }
 
 /// Dumps `source`.
-pub(super) fn dump(job: &Job, source: &dyn Source, console: &Console) -> Result<ExitCode> {
+pub(super) fn dump(mut job: Job, source: &dyn Source, console: &Console) -> Result<ExitCode> {
+    job.fill(source.name())?;
+    let job = &job;
     match (&job.place, job.compress) {
         (Some(place), _) => stream::run(job, place, source, console),
         (None, Some(compression)) => packed::run(job, compression, source, console),
@@ -76,7 +81,7 @@ fn no_digest(job: &Job) -> Error {
     Error::new(
         ExitCode::Interrupted,
         "no digest",
-        job.target.display(),
+        text::name(&job.target),
         Errno::EINTR,
         "stopped by a signal; all bytes are on the target",
     )

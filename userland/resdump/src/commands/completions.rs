@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+
+//! `resdump completions`: what a shell needs to complete the command line.
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use crate::{assets, cli::Cli, console::Console, error::Result, exit_codes::ExitCode};
+
+/// Arguments of `completions`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The shell
+    shell: Shell,
+}
+
+/// Runs `completions`.
+pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
+    let text = assets::completions(Cli::command(), args.shell);
+    if console.is_json() {
+        let object = serde_json::json!({
+            "shell": args.shell.to_string(),
+            "text": String::from_utf8_lossy(&text),
+        });
+        console.object(&object, None)?;
+    } else {
+        console.text(|out| out.write_all(&text))?;
+    }
+    Ok(ExitCode::Ok)
+}
