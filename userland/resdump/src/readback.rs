@@ -6,7 +6,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, BufReader},
+    io::{self, BufReader, Seek},
     os::{
         fd::AsRawFd,
         unix::fs::{FileExt, OpenOptionsExt},
@@ -26,9 +26,11 @@ use crate::{
     codec::unpack::Unpacker,
     error::{Error, Result},
     exit_codes::ExitCode,
+    progress::Progress,
     signals::Stop,
     source::{Pair, Saved, Source},
     span::Span,
+    text,
 };
 
 /// Bytes read at a time.
@@ -41,6 +43,7 @@ const ALIGN: u64 = 4096;
 pub struct ReadBack {
     path: PathBuf,
     reader: Reader,
+    progress: Progress,
     stop: Stop,
 }
 
@@ -54,6 +57,8 @@ enum Reader {
     /// Frames, one after the other; how many bytes are in them, if that is known.
     Packed {
         from: Unpacker<BufReader<File>>,
+        /// The same open file, whose position says how far it has been read.
+        file: File,
         length: Option<u64>,
     },
 }
@@ -131,7 +136,7 @@ impl ReadBack {
 
     fn plain(path: &Path, file: io::Result<File>, runs: Vec<Span>, stop: &Stop) -> Result<Self> {
         let failed = |error: io::Error| {
-            Error::during(Doing::Read, "cannot read back", path.display(), &error)
+            Error::during(Doing::Read, "cannot read back", text::name(path), &error)
         };
         Ok(Self {
             path: path.into(),
@@ -140,6 +145,7 @@ impl ReadBack {
                 buffer: MmapMut::map_anon(BLOCK).map_err(failed)?,
                 runs,
             },
+            progress: Progress::new(0, false),
             stop: stop.clone(),
         })
     }
@@ -151,17 +157,33 @@ impl ReadBack {
         compression: Compression,
         stop: &Stop,
     ) -> Result<Self> {
-        let file = file.map_err(|error| {
-            Error::during(Doing::Read, "cannot read back", path.display(), &error)
-        })?;
+        let failed = |error: io::Error| {
+            Error::during(Doing::Read, "cannot read back", text::name(path), &error)
+        };
+        let file = file.map_err(failed)?;
+        let again = file.try_clone().map_err(failed)?;
         Ok(Self {
             path: path.into(),
             reader: Reader::Packed {
-                from: Unpacker::new(BufReader::new(file), compression),
+                from: Unpacker::new(BufReader::new(again), compression),
+                file,
                 length,
             },
+            progress: Progress::new(0, false),
             stop: stop.clone(),
         })
+    }
+
+    /// The same; how far it is is shown if that is `wanted`.
+    pub fn shown(self, wanted: bool) -> Self {
+        let total = match &self.reader {
+            Reader::Plain { runs, .. } => total(runs),
+            Reader::Packed { file, .. } => file.metadata().map_or(0, |it| it.len()),
+        };
+        Self {
+            progress: Progress::new(total, wanted),
+            ..self
+        }
     }
 
     /// Bytes that there are; `None` for a compressed file that nothing says it of.
@@ -175,7 +197,7 @@ impl ReadBack {
     /// Gives all bytes to `take`, with their offset from the first; it says whether to go on. A piece
     /// does not go beyond the end of a run.
     pub fn read(&mut self, take: &mut dyn FnMut(u64, &[u8]) -> Result<bool>) -> Result<()> {
-        let (path, stop) = (&self.path, &self.stop);
+        let (path, stop, progress) = (&self.path, &self.stop, &mut self.progress);
         match &mut self.reader {
             Reader::Plain { file, buffer, runs } => {
                 let mut before = 0;
@@ -191,12 +213,13 @@ impl ReadBack {
                             return Ok(());
                         }
                         done += bytes.len() as u64;
+                        progress.at(before + done);
                     }
                     before += run.length;
                 }
                 Ok(())
             }
-            Reader::Packed { from, length } => {
+            Reader::Packed { from, file, length } => {
                 let mut buffer = vec![0; BLOCK];
                 let mut done = 0;
                 loop {
@@ -222,6 +245,7 @@ impl ReadBack {
                         return Ok(());
                     }
                     done += read as u64;
+                    progress.at(file.stream_position().unwrap_or(0));
                 }
             }
         }
@@ -353,7 +377,7 @@ fn check(stop: &Stop, path: &Path, done: u64, length: u64) -> Result<()> {
     Err(Error::new(
         ExitCode::Interrupted,
         "read back in part",
-        path.display(),
+        text::name(path),
         Errno::EINTR,
         format!("stopped by a signal; {done} of {length} bytes"),
     ))
@@ -362,7 +386,7 @@ fn check(stop: &Stop, path: &Path, done: u64, length: u64) -> Result<()> {
 fn failed(path: &Path, error: io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::InvalidData => mismatch(path, "it cannot be unpacked".into()),
-        _ => Error::during(Doing::Read, "cannot read back", path.display(), &error),
+        _ => Error::during(Doing::Read, "cannot read back", text::name(path), &error),
     }
 }
 
@@ -370,7 +394,7 @@ fn ended(path: &Path, done: u64, length: u64) -> Error {
     Error::new(
         ExitCode::Incomplete,
         "file is too short",
-        path.display(),
+        text::name(path),
         Errno::ENODATA,
         format!("it ends after {done} of {length} bytes"),
     )
@@ -386,7 +410,7 @@ pub(crate) fn mismatch(path: &Path, advice: String) -> Error {
     Error::new(
         ExitCode::Mismatch,
         "dump differs",
-        path.display(),
+        text::name(path),
         Errno::EBADMSG,
         advice,
     )

@@ -31,6 +31,10 @@ pub struct Args {
     /// Compare with this region, or saved file, where both have the same memory
     #[arg(long, value_name = "REGION")]
     against: Option<OsString>,
+
+    /// No progress, no final line
+    #[arg(short, long)]
+    quiet: bool,
 }
 
 /// What was checked.
@@ -63,10 +67,11 @@ pub fn run_until(args: &Args, console: &Console, stop: &Stop) -> Result<ExitCode
         digest: manifest.and_then(|it| it.digest.as_ref()),
         checked: Vec::new(),
     };
-    let error = check(args, &saved, &mut verdict, stop).err();
+    let show = !args.quiet && !console.is_json();
+    let error = check(args, &saved, &mut verdict, show, stop).err();
     if console.is_json() {
         console.object(&verdict, error.as_ref())?;
-    } else if error.is_none() {
+    } else if error.is_none() && !args.quiet {
         console.text(|out| {
             let checked = verdict.checked.join(", ");
             writeln!(out, "{} bytes, verified by: {checked}", verdict.bytes)
@@ -75,7 +80,13 @@ pub fn run_until(args: &Args, console: &Console, stop: &Stop) -> Result<ExitCode
     Ok(error.map_or(ExitCode::Ok, |error| console.complain(&error)))
 }
 
-fn check(args: &Args, saved: &Saved, verdict: &mut Verdict<'_>, stop: &Stop) -> Result<()> {
+fn check(
+    args: &Args,
+    saved: &Saved,
+    verdict: &mut Verdict<'_>,
+    show: bool,
+    stop: &Stop,
+) -> Result<()> {
     if let Some(fault) = saved.fault() {
         return Err(Error {
             code: match fault.differs {
@@ -116,22 +127,26 @@ fn check(args: &Args, saved: &Saved, verdict: &mut Verdict<'_>, stop: &Stop) -> 
         verdict.checked.push("headers");
     }
     if let Some(digest) = manifest.and_then(|manifest| manifest.digest.as_ref()) {
-        ReadBack::of(saved, stop)?.expect_digest(digest)?;
+        ReadBack::of(saved, stop)?
+            .shown(show)
+            .expect_digest(digest)?;
         verdict.checked.push("digest");
     } else if manifest.is_some() && saved.compression().is_some() {
-        ReadBack::of(saved, stop)?.read(&mut |_, _| Ok(true))?;
+        ReadBack::of(saved, stop)?
+            .shown(show)
+            .read(&mut |_, _| Ok(true))?;
         verdict.checked.push("check sums of the frames");
     }
     if let Some(name) = &args.against {
         let other = source::open_any(name, &TakeArgs::default().how())?;
-        verdict.bytes = compare(saved, &*other, stop)?;
+        verdict.bytes = compare(saved, &*other, show, stop)?;
         verdict.checked.push("bytes");
     }
     Ok(())
 }
 
 /// Compares all that both have; one of them has to have all of the other. How many bytes that was.
-fn compare(saved: &Saved, other: &dyn Source, stop: &Stop) -> Result<u64> {
+fn compare(saved: &Saved, other: &dyn Source, show: bool, stop: &Stop) -> Result<u64> {
     if saved.compression().is_some() && saved.manifest().is_none() {
         saved.refuse_packed()?;
     }
@@ -145,10 +160,12 @@ fn compare(saved: &Saved, other: &dyn Source, stop: &Stop) -> Result<u64> {
         return Err(source::not_comparable(saved, other, why));
     }
     let mut first = None;
-    ReadBack::of(saved, stop)?.differences(other, &pairs, &mut |at, _| {
-        first = Some(at);
-        Ok(false)
-    })?;
+    ReadBack::of(saved, stop)?
+        .shown(show)
+        .differences(other, &pairs, &mut |at, _| {
+            first = Some(at);
+            Ok(false)
+        })?;
     let Some(at) = first else {
         return Ok(common);
     };

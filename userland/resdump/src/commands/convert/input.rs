@@ -25,11 +25,11 @@ pub(super) struct Input {
 }
 
 impl Input {
-    pub(super) fn open(path: &Path, how: &How, stop: &Stop) -> Result<Self> {
+    pub(super) fn open(path: &Path, how: &How, show: bool, stop: &Stop) -> Result<Self> {
         let saved = Saved::open(path, how)?;
         let mut ranges = saved.ranges().to_vec();
         if saved.compression().is_some() && saved.manifest().is_none() {
-            let length = unpacked(&saved, stop)?;
+            let length = unpacked(&saved, show, stop)?;
             (ranges[0].length, ranges[0].stored) = (length, length);
         }
         Ok(Self { saved, ranges })
@@ -43,16 +43,18 @@ impl Input {
 }
 
 /// How many bytes are in a compressed file that nothing says it of, which have to be memory as it was.
-fn unpacked(saved: &Saved, stop: &Stop) -> Result<u64> {
+fn unpacked(saved: &Saved, show: bool, stop: &Stop) -> Result<u64> {
     let mut head = Vec::new();
     let mut length = 0;
-    ReadBack::of(saved, stop)?.read(&mut |at, bytes| {
-        if at == 0 {
-            head.extend(&bytes[..bytes.len().min(HEAD)]);
-        }
-        length = at + bytes.len() as u64;
-        Ok(true)
-    })?;
+    ReadBack::of(saved, stop)?
+        .shown(show)
+        .read(&mut |at, bytes| {
+            if at == 0 {
+                head.extend(&bytes[..bytes.len().min(HEAD)]);
+            }
+            length = at + bytes.len() as u64;
+            Ok(true)
+        })?;
     let name = match format::detect(&&head[..], length) {
         Ok(Found::Plain(contents)) if contents.format == format::Format::Raw => return Ok(length),
         Ok(Found::Plain(contents)) => contents.format.as_str(),

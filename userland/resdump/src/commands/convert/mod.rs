@@ -24,10 +24,12 @@ use crate::{
     exit_codes::ExitCode,
     manifest::{self, Manifest},
     output::{Identity, Kind, Manner, Output, Permit, Record, Request},
+    progress::Progress,
     readback::{self, ReadBack},
     signals::Stop,
     size,
     source::{Saved, Source},
+    text,
 };
 
 mod input;
@@ -72,6 +74,10 @@ pub struct Args {
     /// Overwrite the output
     #[arg(long)]
     force: bool,
+
+    /// No progress, no final line
+    #[arg(short, long)]
+    quiet: bool,
 }
 
 #[derive(Serialize)]
@@ -99,10 +105,11 @@ pub fn run_until(args: &Args, console: &Console, stop: &Stop) -> Result<ExitCode
             "it is of one file: leave it out, for FILE.json of each",
         ));
     }
+    let show = !args.quiet && !console.is_json();
     let inputs: Vec<Input> = args
         .inputs
         .iter()
-        .map(|path| Input::open(path, &args.input.how(), stop))
+        .map(|path| Input::open(path, &args.input.how(), show, stop))
         .collect::<Result<_>>()?;
     let mut plan = Plan::new(args, &inputs)?;
     let taken: Vec<Identity> = inputs
@@ -121,12 +128,12 @@ pub fn run_until(args: &Args, console: &Console, stop: &Stop) -> Result<ExitCode
     let output = Output::open(&request, Some(stop))?;
     let record = claim(&plan, &output, taken)?;
     output.expect_room(plan.length())?;
-    write(&inputs, &mut plan, &output, stop)?;
+    write(&inputs, &mut plan, &output, show, stop)?;
     finish(&mut plan.manifest, output, record)?;
     let manifest = &plan.manifest;
     let converted = Converted {
-        input: &args.inputs[0].to_string_lossy(),
-        output: &args.output.to_string_lossy(),
+        input: &text::name(&args.inputs[0]),
+        output: &text::name(&args.output),
         from: inputs[0].saved.format(),
         to: args.to,
         base: plan.parts[0].range.base,
@@ -136,7 +143,7 @@ pub fn run_until(args: &Args, console: &Console, stop: &Stop) -> Result<ExitCode
     };
     if console.is_json() {
         console.object(&converted, None)?;
-    } else {
+    } else if !args.quiet {
         console.text(|out| {
             if !manifest.complete {
                 write!(out, "INCOMPLETE, of {} bytes: ", manifest.origin.length)?;
@@ -194,12 +201,18 @@ fn finish(manifest: &mut Manifest, output: Output, record: Option<Record>) -> Re
 }
 
 /// Headers and bytes; the digest is checked if the input's manifest has one.
-fn write(inputs: &[Input], plan: &mut Plan, output: &Output, stop: &Stop) -> Result<()> {
+fn write(
+    inputs: &[Input],
+    plan: &mut Plan,
+    output: &Output,
+    show: bool,
+    stop: &Stop,
+) -> Result<()> {
     let failed = |error: io::Error| {
         Error::during(
             Doing::Write,
             "cannot write",
-            output.path().display(),
+            text::name(output.path()),
             &error,
         )
     };
@@ -209,11 +222,13 @@ fn write(inputs: &[Input], plan: &mut Plan, output: &Output, stop: &Stop) -> Res
         .as_ref()
         .map(|digest| Hasher::new(digest.algorithm));
     let mut headers = Hasher::new(Algorithm::Crc32c);
+    let mut progress = Progress::new(plan.length(), show);
     for part in &plan.parts {
         out.write_all(&part.before).map_err(failed)?;
         headers.update(&part.before);
         let saved: &Saved = &inputs[part.input].saved;
-        ReadBack::part(saved, &[part.range], stop)?.read(&mut |_, bytes| {
+        ReadBack::part(saved, &[part.range], stop)?.read(&mut |at, bytes| {
+            progress.at(part.at + at);
             if let Some(hasher) = &mut hasher {
                 hasher.update(bytes);
             }

@@ -17,6 +17,7 @@ use crate::{
     exit_codes::ExitCode,
     manifest::{Manifest, Part as Told},
     source::Source,
+    text,
 };
 
 /// A range of an input, and what comes before it in the output.
@@ -279,7 +280,7 @@ fn elf_header(
         Error::new(
             ExitCode::Range,
             "no room in ELF headers",
-            args.output.display(),
+            text::name(&args.output),
             Errno::EOVERFLOW,
             error.to_string(),
         )

@@ -11,6 +11,7 @@ use crate::{
     error::Error,
     exit_codes::ExitCode,
     output::Kind,
+    text,
 };
 
 /// How to go on with a dump that has a manifest. What a snapshot held is gone.
@@ -79,7 +80,13 @@ pub(super) fn incomplete(
             }
         );
     }
-    Error::new(code, "dump incomplete", job.target.display(), errno, advice)
+    Error::new(
+        code,
+        "dump incomplete",
+        text::name(&job.target),
+        errno,
+        advice,
+    )
 }
 
 #[cfg(test)]

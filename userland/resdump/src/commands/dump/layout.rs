@@ -21,7 +21,7 @@ use crate::{
     size,
     source::{Region, Source},
     span::{Alignment, Plan, Span},
-    sys,
+    sys, text,
 };
 
 /// Most bytes of the end of an interrupted dump that are compared before it is gone on with.
@@ -196,7 +196,7 @@ fn resume_at(
         Error::new(
             ExitCode::Target,
             "cannot resume",
-            job.target.display(),
+            text::name(&job.target),
             errno,
             advice,
         )

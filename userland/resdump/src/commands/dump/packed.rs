@@ -28,6 +28,7 @@ use crate::{
     source::{Source, digest},
     span::Span,
     stream::sender::{BLOCK, Sender},
+    text,
 };
 
 /// Runs it.
@@ -58,10 +59,11 @@ pub(super) fn run(
     report.engine_reason = "compressed".into();
     report.compression = Some(compression);
 
+    let show = !job.quiet && !console.is_json();
     let clock = Clock::start();
     let mut sender = Sender::new(source, target.file(), &stop)
         .map_err(|error| Error::during(Doing::OpenTarget, "cannot open target", &name, &error))?;
-    let mut progress = Progress::new(span.length, !job.quiet && !console.is_json());
+    let mut progress = Progress::new(span.length, show);
     let ((bytes, written), digest) =
         digest::alongside(source, span, job.digest, &|| stop.requested(), || {
             let written = write(&mut sender, span, compression, &mut progress, &stop);
@@ -119,7 +121,8 @@ pub(super) fn run(
         .or(synced.err())
         .or(unknown);
     if job.verify && error.is_none() {
-        let mut read_back = ReadBack::open_packed(&job.target, bytes, compression, &stop)?;
+        let mut read_back =
+            ReadBack::open_packed(&job.target, bytes, compression, &stop)?.shown(show);
         let verified = match &report.digest {
             Some(digest) => read_back.expect_digest(digest),
             None => read_back.expect_bytes(source, span.offset),
@@ -134,7 +137,7 @@ pub(super) fn run(
     if target.is_new() {
         abandon(journal);
     } else if let Some(journal) = journal {
-        report.manifest = Some(journal.path().display().to_string());
+        report.manifest = Some(text::name(journal.path()));
         let stored = journal.finish(|manifest| record(manifest, &report, error.as_ref()));
         error = error.or(stored.err());
     }

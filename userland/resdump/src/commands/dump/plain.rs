@@ -14,6 +14,7 @@ use crate::{
     signals::Stop,
     source::Source,
     span::Span,
+    text,
 };
 
 /// Runs it.
@@ -41,7 +42,7 @@ pub(super) fn run(job: &Job, source: &dyn Source, console: &Console) -> Result<E
     let (moved, digest, error) = run.run(&mut *engine, journal.as_mut(), show, &mut report);
     report.engine(&*engine);
 
-    let verified = run.verify(&moved, digest.as_ref(), &mut report);
+    let verified = run.verify(&moved, digest.as_ref(), show, &mut report);
     known::distrust_unless(&verified, &mut report);
     let mut error = error.or(verified.err());
     report.digest = digest;
@@ -51,7 +52,7 @@ pub(super) fn run(job: &Job, source: &dyn Source, console: &Console) -> Result<E
     if target.is_new() {
         known::abandon(journal);
     } else if let Some(journal) = journal {
-        report.manifest = Some(journal.path().display().to_string());
+        report.manifest = Some(text::name(journal.path()));
         let stored = journal.finish(|manifest| known::record(manifest, &report, error.as_ref()));
         error = error.or(stored.err());
     }

@@ -29,7 +29,7 @@ use crate::{
     signals::Stop,
     source::{Source, digest},
     span::Span,
-    transfer,
+    text, transfer,
 };
 
 /// What is written at least when a target is nearly full.
@@ -269,7 +269,7 @@ impl Run<'_> {
                 Error::during(
                     Doing::Write,
                     "cannot write header",
-                    self.job.target.display(),
+                    text::name(&self.job.target),
                     errno,
                 )
             })?;
@@ -292,6 +292,7 @@ impl Run<'_> {
         &self,
         moved: &Moved,
         digest: Option<&Digest>,
+        show: bool,
         report: &mut Report<'_>,
     ) -> Result<()> {
         let length = self.layout.done + moved.bytes;
@@ -303,7 +304,7 @@ impl Run<'_> {
             offset: self.layout.data_offset,
             length,
         };
-        let mut read_back = ReadBack::open(path, data, self.stop)?;
+        let mut read_back = ReadBack::open(path, data, self.stop)?.shown(show);
         match digest {
             Some(digest) if length == self.layout.span.length => read_back.expect_digest(digest)?,
             _ => read_back.expect_bytes(self.source, self.layout.span.offset)?,

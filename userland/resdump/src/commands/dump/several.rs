@@ -30,7 +30,7 @@ use crate::{
     signals::Stop,
     source::{Extent, Several, Source, digest},
     span::{Alignment, Plan, Span},
-    transfer,
+    text, transfer,
 };
 
 /// A region of the dump.
@@ -115,7 +115,7 @@ pub(super) fn run(job: &Job, source: &Several, console: &Console) -> Result<Exit
     report.engine(&*ranges[0].engine);
     report.digest = sums;
     if job.verify && error.is_none() {
-        let verified = verify(job, source, &ranges, report.digest.as_ref(), &stop);
+        let verified = verify(job, source, &ranges, report.digest.as_ref(), show, &stop);
         report.verified = verified.is_ok();
         known::distrust_unless(&verified, &mut report);
         error = verified.err();
@@ -126,7 +126,7 @@ pub(super) fn run(job: &Job, source: &Several, console: &Console) -> Result<Exit
     if target.is_new() {
         known::abandon(journal);
     } else if let Some(journal) = journal {
-        report.manifest = Some(journal.path().display().to_string());
+        report.manifest = Some(text::name(journal.path()));
         let stored = journal.finish(|manifest| known::record(manifest, &report, error.as_ref()));
         error = error.or(stored.err());
     }
@@ -359,7 +359,7 @@ fn describe(
         .collect();
     let header = core::header_of(source, segments, manifest.note())?;
     let failed = |errno| {
-        let name = target.path().display();
+        let name = text::name(target.path());
         Error::during(Doing::Write, "cannot write header", name, errno)
     };
     target
@@ -398,6 +398,7 @@ fn verify(
     source: &Several,
     ranges: &[Range<'_>],
     digest: Option<&Digest>,
+    show: bool,
     stop: &Stop,
 ) -> Result<()> {
     let runs = ranges
@@ -407,7 +408,7 @@ fn verify(
             length: range.extent.length,
         })
         .collect();
-    let mut read_back = ReadBack::open_runs(&job.target, runs, stop)?;
+    let mut read_back = ReadBack::open_runs(&job.target, runs, stop)?.shown(show);
     match digest {
         Some(digest) => read_back.expect_digest(digest),
         None => read_back.expect_bytes(source, 0),
