@@ -21,6 +21,7 @@ use crate::{
     output::{self, Claim, Identity, Record},
     span::Span,
     system::{Moment, System, Taken},
+    text,
 };
 
 mod read;
@@ -218,7 +219,7 @@ impl Manifest {
             Error::during(
                 Doing::Manifest,
                 "cannot write manifest",
-                record.path().display(),
+                text::name(record.path()),
                 &error.into(),
             )
         })?;

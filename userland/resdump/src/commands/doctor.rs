@@ -10,7 +10,7 @@
 //! auto takes: kernel
 //! ```
 
-use std::{io::Write, path::PathBuf};
+use std::{ffi::OsString, io::Write, path::PathBuf};
 
 use nix::errno::Errno;
 use serde::Serialize;
@@ -22,14 +22,14 @@ use crate::{
     error::{Error, Result},
     exit_codes::ExitCode,
     signals::Stop,
-    source,
+    source, text,
 };
 
 /// Arguments of `doctor`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Region to try with [default: the first that there is]
-    region: Option<String>,
+    region: Option<OsString>,
 
     /// Folder for a scratch file, a file to make, or (--force) a device
     #[arg(long, value_name = "PATH", default_value = ".")]
@@ -58,7 +58,10 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let source = name.as_deref().and_then(|name| match source::open(name) {
         Ok(source) => Some(source),
         Err(error) => {
-            checks.push(Finding::failed(format!("region {name}"), &error));
+            checks.push(Finding::failed(
+                format!("region {}", text::name(name)),
+                &error,
+            ));
             None
         }
     });
@@ -72,7 +75,7 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
         (None, _) => Some(Error::new(
             ExitCode::NoRegion,
             "nothing to dump",
-            name.as_deref().unwrap_or(source::DIRECTORY),
+            text::name(name.as_deref().unwrap_or(source::DIRECTORY.as_ref())),
             Errno::ENODEV,
             "see the checks marked NO",
         )),

@@ -3,6 +3,7 @@
 //! `resdump load`: a file or block device into a writable region, by the kernel engine.
 
 use std::{
+    ffi::OsString,
     fs::{File, OpenOptions},
     os::{fd::AsRawFd, unix::fs::OpenOptionsExt},
     path::{Path, PathBuf},
@@ -37,7 +38,7 @@ pub struct Args {
     file: PathBuf,
 
     /// Label, or node below /dev/resmem
-    region: String,
+    region: OsString,
 
     /// First byte, from the start of the region: 4096, 0x1000, 4K
     #[arg(long, value_name = "BYTES", default_value = "0", value_parser = size::parse)]

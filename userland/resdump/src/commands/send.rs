@@ -2,7 +2,7 @@
 
 //! `resdump send`: a region over the console itself, when there is no disk and no network.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use nix::errno::Errno;
 use serde::Serialize;
@@ -23,13 +23,14 @@ use crate::{
         messages::{Header, Trailer, Verdict},
         rescue::{self, BLOCK, Broken, Patience},
     },
+    text,
 };
 
 /// Arguments of `send`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Label, node below /dev/resmem, or a saved file
-    region: String,
+    region: OsString,
 
     /// Serial device [default: this terminal]
     #[arg(long, value_name = "PATH")]
@@ -81,7 +82,7 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let stop = Stop::on_signals()?;
     let name = args.line.as_ref().map_or_else(
         || "standard input and output".into(),
-        |path| path.display().to_string(),
+        |path| text::name(path),
     );
     let line = match &args.line {
         Some(path) => Line::open(path),

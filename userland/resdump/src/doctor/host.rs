@@ -10,6 +10,7 @@ use super::Finding;
 use crate::{
     source::{self, DIRECTORY, Region},
     sys::ring::Ring,
+    text,
 };
 
 /// Number of `CAP_SYS_RAWIO`, in linux/capability.h.
@@ -103,10 +104,16 @@ fn regions() -> Finding {
     for label in &labels {
         match Region::open(label) {
             Ok(region) => abi = region.abi(),
-            Err(error) => return Finding::failed(format!("region {label}"), &error),
+            Err(error) => return Finding::failed(format!("region {}", text::name(label)), &error),
         }
     }
-    Finding::good("regions", format!("{}; ABI {abi}", labels.join(", ")))
+    Finding::good(
+        "regions",
+        format!(
+            "{}; ABI {abi}",
+            labels.iter().map(text::name).collect::<Vec<_>>().join(", ")
+        ),
+    )
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use crate::{
     source::{Region, Source},
     span::Span,
     sys::mapping::Mapping,
+    text,
 };
 
 /// Bytes of a trial: a multiple of every alignment in use.
@@ -36,7 +37,7 @@ pub fn findings(
     force: bool,
     source: Option<&dyn Source>,
 ) -> (Vec<Finding>, Option<Name>) {
-    let name = format!("target {}", place.display());
+    let name = format!("target {}", text::name(place));
     let (target, before) = match open(place, force, source) {
         Ok(opened) => opened,
         Err(error) => return (vec![Finding::failed(name, &error)], None),
@@ -97,7 +98,7 @@ impl Before {
             Ok((bytes, file.metadata()?.len()))
         });
         let (bytes, length) = read
-            .map_err(|error| Error::during(Doing::Read, "cannot read", path.display(), &error))?;
+            .map_err(|error| Error::during(Doing::Read, "cannot read", text::name(path), &error))?;
         Ok(Self { bytes, length })
     }
 
@@ -111,7 +112,7 @@ impl Before {
         let file = target.buffered()?;
         file.write_all_at(&self.bytes, 0)
             .and_then(|()| file.sync_all())
-            .map_err(|error| Error::during(Doing::Write, "cannot write", path.display(), &error))
+            .map_err(|error| Error::during(Doing::Write, "cannot write", text::name(path), &error))
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
     codec::format::Format,
     error::{Error, Result},
     exit_codes::ExitCode,
+    text,
 };
 
 /// Most bytes of a manifest: a hundred for each of as many ranges as a file may have.
@@ -33,7 +34,7 @@ impl Manifest {
                 return Err(Error::during(
                     Doing::OpenSource,
                     "cannot read manifest",
-                    path.display(),
+                    text::name(path),
                     &error,
                 ));
             }
@@ -131,7 +132,7 @@ fn invalid(path: &Path, advice: String) -> Error {
     Error::new(
         ExitCode::Incomplete,
         "not a manifest",
-        path.display(),
+        text::name(path),
         Errno::EBADMSG,
         advice,
     )

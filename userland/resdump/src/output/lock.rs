@@ -15,7 +15,7 @@ use super::meanwhile;
 use crate::{
     error::{Error, Result},
     exit_codes::ExitCode,
-    sys,
+    sys, text,
 };
 
 /// Takes the open `file`, whose name is `path`. Two that write to one file would overwrite each other: the
@@ -27,7 +27,7 @@ pub(super) fn take(file: &File, path: &Path) -> Result<()> {
         Err(TryLockError::WouldBlock) => Err(in_use(path)),
         // Some network file systems have no locks.
         Err(TryLockError::Error(error)) => {
-            log::info!("{}: no lock: {error}", path.display());
+            log::info!("{}: no lock: {error}", text::name(path));
             Ok(())
         }
     }
@@ -39,7 +39,7 @@ pub(super) fn take_part(device: &File, path: &Path, offset: u64, length: u64) ->
     match sys::file::lock_range(device, offset, length) {
         Err(Errno::EAGAIN | Errno::EACCES) => Err(in_use(path)),
         Err(errno) => {
-            log::info!("{}: no lock: {errno}", path.display());
+            log::info!("{}: no lock: {errno}", text::name(path));
             Ok(())
         }
         Ok(()) => Ok(()),
@@ -50,7 +50,7 @@ fn in_use(path: &Path) -> Error {
     Error::new(
         ExitCode::Target,
         "target is in use",
-        path.display(),
+        text::name(path),
         Errno::EBUSY,
         "another dump writes to it: wait for its end, or take another target",
     )

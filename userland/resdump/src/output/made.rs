@@ -19,6 +19,7 @@ use super::{Identity, folder};
 use crate::{
     error::errno_of,
     signals::{self, AtOnce},
+    text,
 };
 
 /// Mode of a file that is made: what was in memory is for its owner's eyes.
@@ -66,9 +67,9 @@ impl Drop for Made {
 /// Takes the file away if that is still its name.
 fn remove(path: &Path, identity: &Identity) {
     if Identity::named(path).is_ok_and(|named| named.is(identity)) {
-        log::debug!("removing {}", path.display());
+        log::debug!("removing {}", text::name(path));
         if let Err(error) = fs::remove_file(path) {
-            log::warn!("{}: {error}", path.display());
+            log::warn!("{}: {error}", text::name(path));
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
     span::Span,
-    sys,
+    sys, text,
 };
 
 /// Which parts of a file may be holes after it was written.
@@ -33,7 +33,7 @@ pub(super) fn is_named(file: &File, path: &Path) -> Result<()> {
         Error::during(
             Doing::OpenTarget,
             "cannot inspect target",
-            path.display(),
+            text::name(path),
             &error,
         )
     };
@@ -62,7 +62,7 @@ pub(super) fn check(file: &File, path: &Path, data: Span, holes: Holes<'_>) -> R
             Error::during(
                 Doing::OpenTarget,
                 "cannot inspect target",
-                path.display(),
+                text::name(path),
                 &error,
             )
         })?
@@ -95,7 +95,7 @@ fn changed(path: &Path, errno: Errno, what: &str) -> Error {
     Error::new(
         ExitCode::Mismatch,
         "target was changed meanwhile",
-        path.display(),
+        text::name(path),
         errno,
         format!("{what}: start again with --force"),
     )

@@ -21,7 +21,7 @@ use crate::{
     error::{Error, Result, errno_of},
     signals::Stop,
     span::{Alignment, Span},
-    sys,
+    sys, text,
 };
 
 mod folder;
@@ -149,7 +149,7 @@ impl Output {
             Error::during(
                 Doing::OpenTarget,
                 "cannot open target",
-                self.path.display(),
+                text::name(&self.path),
                 &error,
             )
         };
@@ -324,7 +324,7 @@ impl Output {
 
     /// What was written cannot be made durable.
     pub fn not_synced(&self, errno: Errno) -> Error {
-        let error = Error::during(Doing::Sync, "cannot sync", self.path.display(), errno);
+        let error = Error::during(Doing::Sync, "cannot sync", text::name(&self.path), errno);
         Error {
             advice: format!("do not trust what is on the target; {}", error.advice),
             ..error
@@ -340,6 +340,6 @@ impl Output {
     }
 
     fn failed(&self, what: &'static str, errno: Errno) -> Error {
-        Error::during(Doing::OpenTarget, what, self.path.display(), errno)
+        Error::during(Doing::OpenTarget, what, text::name(&self.path), errno)
     }
 }

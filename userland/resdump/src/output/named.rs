@@ -16,6 +16,7 @@ use crate::{
     advice::Doing,
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
+    text,
 };
 
 /// Where the module's device nodes are, as the kernel names them.
@@ -49,7 +50,8 @@ pub(super) struct Found {
 /// Looks at what `path` names, links being followed. `what` names the failure. A link that leads to
 /// nothing is refused: what it stands for is not known.
 pub(super) fn find(what: &'static str, path: &Path) -> Result<Found> {
-    let failed = |error: io::Error| Error::during(Doing::OpenTarget, what, path.display(), &error);
+    let failed =
+        |error: io::Error| Error::during(Doing::OpenTarget, what, text::name(path), &error);
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if errno_of(&error) == Errno::ENOENT => return nothing(what, path),
@@ -112,9 +114,9 @@ fn device(metadata: &fs::Metadata) -> Named {
 
 fn nothing(what: &'static str, path: &Path) -> Result<Found> {
     let refused =
-        |errno, advice: String| Error::new(ExitCode::Target, what, path.display(), errno, advice);
+        |errno, advice: String| Error::new(ExitCode::Target, what, text::name(path), errno, advice);
     if let Ok(to) = fs::read_link(path) {
-        let to = to.display();
+        let to = text::name(to);
         return Err(refused(
             Errno::ENOENT,
             format!(
@@ -130,7 +132,7 @@ fn nothing(what: &'static str, path: &Path) -> Result<Found> {
     }
     let folder = super::folder::of(path);
     let real = fs::canonicalize(folder)
-        .map_err(|error| Error::during(Doing::OpenTarget, what, path.display(), &error))?;
+        .map_err(|error| Error::during(Doing::OpenTarget, what, text::name(path), &error))?;
     Ok(Found {
         named: Named::Nothing,
         real: real.join(path.file_name().unwrap_or_default()),
@@ -146,11 +148,11 @@ pub(super) fn refuse_among_nodes(what: &'static str, path: &Path, real: &Path) -
     Err(Error::new(
         ExitCode::Target,
         what,
-        path.display(),
+        text::name(path),
         Errno::ENOENT,
         format!(
             "there is no such device, and a file in {} would be in memory: check the name",
-            folder.display()
+            text::name(folder)
         ),
     ))
 }
@@ -182,7 +184,7 @@ pub fn refuse_inputs(path: &Path, identity: &Identity, inputs: &[Identity]) -> R
     Err(Error::new(
         ExitCode::Target,
         "target is the source",
-        path.display(),
+        text::name(path),
         Errno::EINVAL,
         advice,
     ))

@@ -32,7 +32,7 @@ use crate::{
     exit_codes::ExitCode,
     signals::Stop,
     span::Alignment,
-    sys,
+    sys, text,
 };
 
 const WHAT: &str = "cannot open target";
@@ -68,7 +68,7 @@ pub(super) fn open(request: &Request<'_>, stop: Option<&Stop>) -> Result<Output>
         .map_err(refused)?;
     log::debug!(
         "opened {} ({kind:?}, new: {})",
-        path.display(),
+        text::name(path),
         made.is_some()
     );
     let folder = match kind {
@@ -127,7 +127,7 @@ fn kind(path: &Path, found: &Found, request: &Request<'_>) -> Result<Kind> {
     Err(Error::new(
         ExitCode::Target,
         "target is of the wrong type",
-        path.display(),
+        text::name(path),
         errno,
         format!("it is {what}: give a file or a block device"),
     ))
@@ -171,7 +171,7 @@ fn check(output: &Output, request: &Request<'_>) -> Result<()> {
         Error::during(
             Doing::OpenTarget,
             "cannot inspect target",
-            path.display(),
+            text::name(path),
             &error,
         )
     };
@@ -192,7 +192,7 @@ fn check(output: &Output, request: &Request<'_>) -> Result<()> {
         return Err(Error::new(
             ExitCode::Target,
             "target exists",
-            path.display(),
+            text::name(path),
             Errno::EEXIST,
             format!("it has {} bytes: --force overwrites it", metadata.len()),
         ));
@@ -225,11 +225,11 @@ fn ask_direct(output: &Output) -> Result<Alignment, &'static str> {
     let flags = fcntl(&output.file, FcntlArg::F_GETFL).map_err(|_| NONE)?;
     let flags = OFlag::from_bits_retain(flags);
     set(flags | OFlag::O_DIRECT).map_err(|errno| {
-        log::info!("{}: no direct I/O: {errno}", output.path.display());
+        log::info!("{}: no direct I/O: {errno}", text::name(&output.path));
         NONE
     })?;
     alignment(&output.file, output.kind).map_err(|errno| {
-        log::info!("{}: no direct I/O: {errno}", output.path.display());
+        log::info!("{}: no direct I/O: {errno}", text::name(&output.path));
         let _ = set(flags);
         NONE
     })
@@ -262,7 +262,7 @@ fn whole(output: &mut Output) -> Result<()> {
         return output.take_part(0, 0);
     }
     let failed =
-        |error: io::Error| Error::during(Doing::OpenTarget, WHAT, output.path.display(), &error);
+        |error: io::Error| Error::during(Doing::OpenTarget, WHAT, text::name(&output.path), &error);
     let (file, temporary) = Temporary::beside(&output.real).map_err(failed)?;
     rights::copy(&output.file, &file, &output.path)?;
     if let Some(made) = &mut output.made {
@@ -286,7 +286,7 @@ fn refused(path: &Path, kind: Kind, errno: Errno) -> Error {
         return Error::new(
             ExitCode::Target,
             "target is in use",
-            path.display(),
+            text::name(path),
             errno,
             advice,
         );
@@ -295,12 +295,12 @@ fn refused(path: &Path, kind: Kind, errno: Errno) -> Error {
         return Error::new(
             ExitCode::Target,
             WHAT,
-            path.display(),
+            text::name(path),
             errno,
             "nothing reads from it: start its reader first",
         );
     }
-    Error::during(Doing::OpenTarget, WHAT, path.display(), errno)
+    Error::during(Doing::OpenTarget, WHAT, text::name(path), errno)
 }
 
 /// What direct I/O demands: what the kernel says of the file, else a device's logical block, else a

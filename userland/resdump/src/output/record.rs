@@ -24,6 +24,7 @@ use crate::{
     advice::Doing,
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
+    text,
 };
 
 const WHAT: &str = "cannot write manifest";
@@ -104,7 +105,7 @@ impl Record {
                     errno,
                     "another file has got its name meanwhile: give another --manifest",
                 ),
-                _ => Error::during(Doing::Manifest, WHAT, self.path.display(), &error),
+                _ => Error::during(Doing::Manifest, WHAT, text::name(&self.path), &error),
             })
     }
 
@@ -151,7 +152,7 @@ impl Record {
                 Ok(room) => self.room = room,
                 Err(error) if first => return Err(error),
                 Err(error) => {
-                    log::warn!("{}: no room for the next: {error}", self.path.display());
+                    log::warn!("{}: no room for the next: {error}", text::name(&self.path));
                 }
             }
         }
@@ -196,7 +197,7 @@ pub fn remove(path: &Path, is_record: fn(&[u8]) -> bool) -> Result<()> {
     match is_record(&read(&file).map_err(failed)?) {
         true => forget(path, &real),
         false => {
-            log::info!("{}: it is not a manifest, and stays", path.display());
+            log::info!("{}: it is not a manifest, and stays", text::name(path));
             Ok(())
         }
     }
@@ -212,7 +213,7 @@ fn failed_to_remove(path: &Path, errno: Errno) -> Error {
     Error::during(
         Doing::Manifest,
         "cannot remove manifest",
-        path.display(),
+        text::name(path),
         errno,
     )
 }
@@ -220,7 +221,7 @@ fn failed_to_remove(path: &Path, errno: Errno) -> Error {
 /// Takes a file that is there, if it may be overwritten.
 fn take(claim: &Claim<'_>, real: &Path) -> Result<File> {
     let path = claim.path;
-    let failed = |error: io::Error| Error::during(Doing::Manifest, WHAT, path.display(), &error);
+    let failed = |error: io::Error| Error::during(Doing::Manifest, WHAT, text::name(path), &error);
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK)
@@ -258,7 +259,7 @@ fn read(file: &File) -> io::Result<Vec<u8>> {
 }
 
 fn refused(path: &Path, errno: Errno, advice: &str) -> Error {
-    Error::new(ExitCode::Target, REFUSED, path.display(), errno, advice)
+    Error::new(ExitCode::Target, REFUSED, text::name(path), errno, advice)
 }
 
 fn too_long(error: Error, path: &Path) -> Error {

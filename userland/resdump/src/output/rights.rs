@@ -20,6 +20,7 @@ use nix::errno::Errno;
 use crate::{
     advice::Doing,
     error::{Error, Result, errno_of},
+    text,
 };
 
 /// The mode that a file that was there gets.
@@ -39,14 +40,14 @@ pub(super) fn tighten(file: &File, path: &Path) {
         if mode != wanted {
             log::warn!(
                 "{}: its mode was {mode:03o} and is {wanted:03o} now: it holds what was in memory",
-                path.display()
+                text::name(path)
             );
             file.set_permissions(Permissions::from_mode(wanted))?;
         }
         Ok(())
     });
     if let Err(error) = tightened {
-        log::warn!("{}: its mode stays: {error}", path.display());
+        log::warn!("{}: its mode stays: {error}", text::name(path));
     }
 }
 
@@ -56,7 +57,7 @@ pub(super) fn copy(old: &File, new: &File, path: &Path) -> Result<()> {
         Error::during(
             Doing::OpenTarget,
             "cannot open target",
-            path.display(),
+            text::name(path),
             &error,
         )
     };
@@ -78,7 +79,7 @@ pub(super) fn copy(old: &File, new: &File, path: &Path) -> Result<()> {
     if now.mode() & 0o7777 != wanted
         && let Err(error) = new.set_permissions(Permissions::from_mode(wanted))
     {
-        log::warn!("{}: its mode is not kept: {error}", path.display());
+        log::warn!("{}: its mode is not kept: {error}", text::name(path));
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::{
     exit_codes::ExitCode,
     size,
     span::Plan,
-    sys,
+    sys, text,
 };
 
 /// What to do about too little of it, where less may be written.
@@ -87,7 +87,7 @@ impl Output {
                         return Err(self.too_small(length, available, LESS));
                     }
                     Err(errno @ (Errno::EOPNOTSUPP | Errno::ENOSYS)) => {
-                        log::info!("{}: no preallocation: {errno}", self.path.display());
+                        log::info!("{}: no preallocation: {errno}", text::name(&self.path));
                         self.truncate(plan.seek + length)?;
                     }
                     Err(errno) => {
@@ -121,7 +121,7 @@ impl Output {
         Error::new(
             ExitCode::NoSpace,
             "target too small",
-            self.path.display(),
+            text::name(&self.path),
             Errno::ENOSPC,
             format!(
                 "needs {}, has {available} bytes left: {advice}",

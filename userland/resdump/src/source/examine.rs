@@ -21,6 +21,7 @@ use crate::{
     exit_codes::ExitCode,
     manifest::{self, Manifest},
     system::System,
+    text,
 };
 
 /// Looks at all of it but the bytes of memory. Faults are kept, not returned, where something can be
@@ -41,7 +42,7 @@ pub(super) fn examine(path: &Path, how: &How) -> Result<Saved> {
     });
     let mut saved = Saved {
         path: path.into(),
-        name: path.display().to_string(),
+        name: text::name(path),
         file,
         medium,
         size,
@@ -365,7 +366,7 @@ fn find_manifest(places: &[PathBuf], must: bool) -> Result<Option<Manifest>> {
         [place] if must => Err(Error::during(
             Doing::OpenSource,
             "cannot read manifest",
-            place.display(),
+            text::name(place),
             Errno::ENOENT,
         )),
         _ => Ok(None),

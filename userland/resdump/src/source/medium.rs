@@ -17,7 +17,7 @@ use crate::{
     codec::format::ReadAt,
     error::{Error, Result},
     exit_codes::ExitCode,
-    sys,
+    sys, text,
 };
 
 /// What kind of file it is.
@@ -49,7 +49,7 @@ impl ReadAt for File {
 /// Opens `path` for reading: the file, what it is, its size in bytes.
 pub(super) fn open(path: &Path) -> Result<(File, Medium, u64)> {
     let failed = |error: io::Error| {
-        let mut error = Error::during(Doing::OpenSource, "cannot open", path.display(), &error);
+        let mut error = Error::during(Doing::OpenSource, "cannot open", text::name(path), &error);
         if error.code == ExitCode::Other {
             error.code = ExitCode::NoRegion;
         }
@@ -73,17 +73,17 @@ pub(super) fn open(path: &Path) -> Result<(File, Medium, u64)> {
     let size = match medium {
         Medium::File => metadata.len(),
         Medium::Block => sys::block::size(&file).map_err(|errno| {
-            Error::during(Doing::OpenSource, "cannot inspect", path.display(), errno)
+            Error::during(Doing::OpenSource, "cannot inspect", text::name(path), errno)
         })?,
     };
     if size == 0 {
         let inside = ReadAt::read_at(&file, &mut [0], 0)
-            .map_err(|error| Error::during(Doing::Read, "cannot read", path.display(), &error))?;
+            .map_err(|error| Error::during(Doing::Read, "cannot read", text::name(path), &error))?;
         return Err(match inside {
             0 => Error::new(
                 ExitCode::Incomplete,
                 "nothing in it",
-                path.display(),
+                text::name(path),
                 Errno::ENODATA,
                 "it has 0 bytes",
             ),
@@ -119,7 +119,7 @@ fn wrong_type(path: &Path, what: &str, errno: Errno) -> Error {
     Error::new(
         ExitCode::NoRegion,
         "input is of the wrong type",
-        path.display(),
+        text::name(path),
         errno,
         format!("it is {what}: {advice}"),
     )

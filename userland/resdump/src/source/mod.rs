@@ -26,6 +26,7 @@ use crate::{
     output::Identity,
     span::Span,
     system::{System, Taken},
+    text,
 };
 
 pub mod digest;
@@ -216,15 +217,17 @@ pub fn open_any(name: impl AsRef<OsStr>, how: &How) -> Result<Box<dyn Source>> {
         }
     }
     // Whatever else is wrong, opening it tells.
-    let label = name.to_string_lossy();
-    Region::open(&label)
+    Region::open(name)
         .map(|region| Box::new(region) as _)
         .map_err(|error| {
             let looks_like_a_file = !is_file && !path.exists() && Path::new(name).exists();
             match looks_like_a_file {
                 true => Error {
                     what: "no such region",
-                    advice: format!("a label has no slash, and a file has one: give ./{label}"),
+                    advice: format!(
+                        "a label has no slash, and a file has one: give ./{}",
+                        text::name(name)
+                    ),
                     ..error
                 },
                 false => error,
@@ -260,16 +263,17 @@ fn node_path(name: &OsStr) -> PathBuf {
 }
 
 /// Tells why a region could not be opened.
-fn open_error(name: &str, error: &io::Error) -> Error {
+fn open_error(name: &OsStr, error: &io::Error) -> Error {
+    let shown = text::name(name);
     match errno_of(error) {
         Errno::ENOENT | Errno::ENOTDIR | Errno::ENXIO | Errno::ENODEV => region::absent(name),
         Errno::ENOTTY | Errno::EINVAL => Error::new(
             ExitCode::NoRegion,
             "not a region",
-            name,
+            shown,
             Errno::ENOTTY,
             "'resdump list' shows the regions there are",
         ),
-        errno => Error::during(Doing::OpenRegion, "cannot open region", name, errno),
+        errno => Error::during(Doing::OpenRegion, "cannot open region", shown, errno),
     }
 }

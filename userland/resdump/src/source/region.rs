@@ -2,7 +2,13 @@
 
 //! A live region below `/dev/resmem`.
 
-use std::{fs, fs::File, path::Path};
+use std::{
+    ffi::{OsStr, OsString},
+    fs,
+    fs::File,
+    os::unix::ffi::OsStrExt,
+    path::Path,
+};
 
 use nix::errno::Errno;
 use resmem_abi::abi::{REGION_NONCOHERENT, REGION_PAGES, REGION_WRITABLE};
@@ -13,6 +19,7 @@ use crate::{
     exit_codes::ExitCode,
     span::Span,
     sys::node::{Direction, Node},
+    text,
 };
 
 /// Where the module puts its device nodes.
@@ -30,17 +37,17 @@ pub struct Region {
 
 impl Region {
     /// Opens a region for reading, by label or by path.
-    pub fn open(name: &str) -> Result<Self> {
-        Self::open_for(name, Direction::Dump)
+    pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
+        Self::open_for(name.as_ref(), Direction::Dump)
     }
 
     /// Opens a region for writing as well. `EROFS` when the module does not allow that.
-    pub fn open_writable(name: &str) -> Result<Self> {
+    pub fn open_writable(name: &OsStr) -> Result<Self> {
         if !Self::open(name)?.writable() {
             return Err(Error::new(
                 ExitCode::Permission,
                 "region is read-only",
-                name,
+                text::name(name),
                 Errno::EROFS,
                 "mark its node 'writable' in the device tree",
             ));
@@ -48,12 +55,12 @@ impl Region {
         Self::open_for(name, Direction::Load)
     }
 
-    fn open_for(name: &str, direction: Direction) -> Result<Self> {
-        let node = Node::open(&node_path(name.as_ref()), direction)
-            .map_err(|error| open_error(name, &error))?;
+    fn open_for(name: &OsStr, direction: Direction) -> Result<Self> {
+        let node =
+            Node::open(&node_path(name), direction).map_err(|error| open_error(name, &error))?;
         let label = &node.info().label;
         let end = label.iter().position(|&byte| byte == 0);
-        let label = String::from_utf8_lossy(&label[..end.unwrap_or(label.len())]).into_owned();
+        let label = text::name(OsStr::from_bytes(&label[..end.unwrap_or(label.len())]));
         Ok(Self { label, node })
     }
 
@@ -117,20 +124,23 @@ impl Source for Region {
 }
 
 /// The names in `directory`, sorted; empty where there is no such directory.
-pub fn labels(directory: &Path) -> Vec<String> {
-    let mut labels: Vec<String> = fs::read_dir(directory)
+pub fn labels(directory: &Path) -> Vec<OsString> {
+    let mut labels: Vec<OsString> = fs::read_dir(directory)
         .into_iter()
         .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter_map(|entry| Some(entry.ok()?.file_name()))
         .collect();
     labels.sort();
     labels
 }
 
 /// Why there is no region called `name`.
-pub(super) fn absent(name: &str) -> Error {
-    let labels = labels(Path::new(DIRECTORY));
-    explain_absence(name, &labels, Path::new(MODULE).exists())
+pub(super) fn absent(name: &OsStr) -> Error {
+    let labels: Vec<String> = labels(Path::new(DIRECTORY))
+        .iter()
+        .map(text::name)
+        .collect();
+    explain_absence(&text::name(name), &labels, Path::new(MODULE).exists())
 }
 
 fn explain_absence(name: &str, labels: &[String], module_loaded: bool) -> Error {
@@ -156,7 +166,7 @@ fn explain_absence(name: &str, labels: &[String], module_loaded: bool) -> Error 
 
 /// What `list` says when it found nothing.
 pub fn none_found() -> Error {
-    absent(DIRECTORY)
+    absent(DIRECTORY.as_ref())
 }
 
 #[cfg(test)]

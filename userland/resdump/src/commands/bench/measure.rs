@@ -24,7 +24,7 @@ use crate::{
     signals::Stop,
     source::{Held, Source},
     span::Span,
-    transfer,
+    text, transfer,
 };
 
 /// What is measured with.
@@ -101,8 +101,14 @@ impl Bench<'_> {
             // What the page cache keeps would have to be dropped by the next way.
             let _ = posix_fadvise(target, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
         }
-        let failed =
-            |errno| Error::during(Doing::Transfer, "cannot write", self.path.display(), errno);
+        let failed = |errno| {
+            Error::during(
+                Doing::Transfer,
+                "cannot write",
+                text::name(&self.path),
+                errno,
+            )
+        };
         match moved.error {
             None => {}
             Some(errno @ (Errno::EFAULT | Errno::ENOTTY | Errno::ENODEV)) => {

@@ -9,7 +9,10 @@
 //! kernel / anon: 1.1 x
 //! ```
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use nix::errno::Errno;
 use resmem_abi::abi::DEPTH_MAX;
@@ -25,6 +28,7 @@ use crate::{
     size,
     source::{self, Held, Source},
     span::{Plan, Span},
+    text,
 };
 
 mod measure;
@@ -41,7 +45,7 @@ pub struct Args {
 
     /// Label, node below /dev/resmem, or a saved file [default: the first region]
     #[arg(long, value_name = "REGION")]
-    region: Option<String>,
+    region: Option<OsString>,
 
     /// Bytes that are written each time, or as many as there are
     #[arg(long, value_name = "BYTES", default_value = "64M", value_parser = size::parse)]
@@ -212,7 +216,7 @@ fn interrupted(target: &Path) -> Error {
     Error::new(
         ExitCode::Interrupted,
         "benchmark interrupted",
-        target.display(),
+        text::name(target),
         Errno::EINTR,
         "stopped by a signal; fewer --rounds or a smaller --length take less time",
     )

@@ -20,6 +20,7 @@ use crate::{
     size,
     source::Source,
     span::Span,
+    text,
 };
 
 /// The JSON object.
@@ -111,7 +112,7 @@ impl Report {
             region: source.name().into(),
             base: source.base(),
             length: bench.span.length,
-            target: args.target.display().to_string(),
+            target: text::name(&args.target),
             target_kind: bench.direct.kind(),
             rounds: args.rounds,
             ways: Vec::new(),

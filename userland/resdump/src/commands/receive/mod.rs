@@ -2,7 +2,7 @@
 
 //! `resdump receive`: the other end of `resdump dump REGION tcp:HOST:PORT` and of `resdump send`.
 
-use std::{path::PathBuf, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use nix::errno::Errno;
 use serde::Serialize;
@@ -34,7 +34,7 @@ const WAIT: Duration = Duration::from_secs(600);
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// tcp:[ADDRESS:]PORT (0: any), a serial device, or '-' for this terminal
-    from: String,
+    from: OsString,
 
     /// File to make, its manifest beside it; a folder with --keep-listening
     file: PathBuf,
@@ -76,7 +76,7 @@ pub struct Args {
 /// What is to be done.
 struct Job {
     /// As it was named.
-    from: String,
+    from: OsString,
     target: Target,
     policy: Policy,
     /// For a sender.
@@ -109,7 +109,7 @@ impl Job {
                 return Err(Error::new(
                     ExitCode::Usage,
                     "not a folder",
-                    args.file.display(),
+                    text::name(&args.file),
                     Errno::ENOTDIR,
                     "--keep-listening makes files in a folder: give one that exists",
                 ));
@@ -135,6 +135,11 @@ impl Job {
         })
     }
 
+    /// Where from, for messages.
+    fn name(&self) -> String {
+        text::name(&self.from)
+    }
+
     /// Whether to show how far it is: of several at once nothing.
     fn shows(&self, console: &Console) -> bool {
         !self.quiet && !console.is_json() && self.keep.is_none()
@@ -150,7 +155,10 @@ impl Args {
 
 /// Runs `receive`.
 pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
-    let address = Address::to_listen(&args.from)?;
+    let address = match args.from.to_str() {
+        Some(text) => Address::to_listen(text)?,
+        None => None,
+    };
     let job = Job::of(args)?;
     match address {
         Some(address) => tcp::run(&job, &address, console),

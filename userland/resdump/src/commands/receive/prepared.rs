@@ -21,7 +21,7 @@ use crate::{
     size,
     span::Span,
     stream::messages::{Check, Header},
-    sys,
+    sys, text,
 };
 
 use super::store::Store;
@@ -80,7 +80,7 @@ impl Prepared {
                 return Err(Error::new(
                     ExitCode::Target,
                     "target exists",
-                    path.display(),
+                    text::name(path),
                     Errno::EEXIST,
                     "it has no manifest, so nothing says what it holds: --force overwrites it",
                 ));
@@ -111,7 +111,7 @@ impl Prepared {
                 return Err(Error::new(
                     ExitCode::Mismatch,
                     "not the same dump",
-                    self.path.display(),
+                    text::name(&self.path),
                     Errno::ESTALE,
                     "another region or range is sent: receive it into another file, or with --force",
                 ));
@@ -164,7 +164,7 @@ impl Prepared {
             return Err(Error::new(
                 ExitCode::Io,
                 "not a dump",
-                self.path.display(),
+                text::name(&self.path),
                 Errno::EPROTO,
                 "the sender's range is beyond all memory: send again",
             ));
@@ -173,7 +173,7 @@ impl Prepared {
             Some(most) if origin.length > most => Err(Error::new(
                 ExitCode::NoSpace,
                 "too large",
-                self.path.display(),
+                text::name(&self.path),
                 Errno::EFBIG,
                 format!(
                     "{} are sent, --max-size allows {most}",
@@ -227,7 +227,7 @@ fn expect_there(path: &Path, target: &Output, before: &Manifest) -> Result<()> {
         Err(Error::new(
             ExitCode::Mismatch,
             "cannot resume",
-            path.display(),
+            text::name(path),
             Errno::ESTALE,
             advice,
         ))
@@ -254,7 +254,7 @@ fn room(target: &Output, path: &Path, length: u64) -> Result<()> {
         Error::new(
             ExitCode::NoSpace,
             "target too small",
-            path.display(),
+            text::name(path),
             Errno::ENOSPC,
             format!(
                 "needs {}, has {available} bytes left: make room, or receive into another file system",
@@ -267,7 +267,7 @@ fn room(target: &Output, path: &Path, length: u64) -> Result<()> {
             Error::during(
                 Doing::OpenTarget,
                 "cannot inspect target",
-                path.display(),
+                text::name(path),
                 errno,
             )
         })?;
@@ -289,7 +289,7 @@ fn room(target: &Output, path: &Path, length: u64) -> Result<()> {
             Err(too_small(available))
         }
         Err(errno) => {
-            log::info!("{}: no room reserved: {errno}", path.display());
+            log::info!("{}: no room reserved: {errno}", text::name(path));
             Ok(())
         }
     }

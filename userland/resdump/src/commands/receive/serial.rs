@@ -36,11 +36,11 @@ pub(super) fn run(job: &Job, console: &Console) -> Result<ExitCode> {
         Target::File(path) => Some(Prepared::open(path, &job.policy)?),
         Target::Folder(_) => None,
     };
-    let line = match job.from.as_str() {
-        "-" => Line::standard(),
-        path => Line::open(Path::new(path)),
+    let line = match job.from == "-" {
+        true => Line::standard(),
+        false => Line::open(Path::new(&job.from)),
     };
-    let mut line = line.map_err(|error| cannot_open(&job.from, errno_of(&error)))?;
+    let mut line = line.map_err(|error| cannot_open(&job.name(), errno_of(&error)))?;
     let patience = Patience {
         give_up: job.silence,
         ..Patience::default()
@@ -104,7 +104,7 @@ fn nothing(job: &Job, broken: Broken) -> Error {
     Error::new(
         code,
         "nothing received",
-        &job.from,
+        job.name(),
         errno,
         format!("{reason}; nothing is here"),
     )
@@ -262,7 +262,7 @@ fn no_dump(job: &Job, what: &str) -> Error {
     Error::new(
         ExitCode::Incomplete,
         "not a dump",
-        &job.from,
+        job.name(),
         Errno::EPROTO,
         format!("{what}: start 'resdump send' and this again"),
     )

@@ -23,6 +23,7 @@ use crate::{
     signals::Stop,
     span::Span,
     stream::messages::{Check, Trailer},
+    text,
 };
 
 /// The file, while something comes.
@@ -62,7 +63,7 @@ impl Store {
         bytes: u64,
     ) -> Self {
         Self {
-            name: path.display().to_string(),
+            name: text::name(path),
             path: path.into(),
             target,
             journal,
@@ -207,10 +208,7 @@ impl Store {
             _ => durable,
         };
         self.bytes = bytes;
-        let manifest = self
-            .journal
-            .as_ref()
-            .map(|it| it.path().display().to_string());
+        let manifest = self.journal.as_ref().map(|it| text::name(it.path()));
         if let Err(failed) = self.record(error.as_ref()) {
             error = Some(error.unwrap_or(failed));
         }

@@ -47,7 +47,7 @@ pub(super) fn run(job: &Job, address: &Address, console: &Console) -> Result<Exi
         Error::during(
             Doing::Listen,
             "cannot listen",
-            &job.from,
+            job.name(),
             errno.unwrap_or(Errno::EADDRNOTAVAIL),
         )
     };
@@ -224,7 +224,7 @@ fn busy(job: &Job) -> Error {
     Error::new(
         ExitCode::Target,
         "receiver is busy",
-        &job.from,
+        job.name(),
         Errno::EBUSY,
         "another dump comes there: wait for its end, or listen at another port",
     )
@@ -242,5 +242,5 @@ fn nothing_came(job: &Job, taken: u64, errno: Errno) -> Error {
         Some(_) => format!("{reason}; {taken} dumps are here"),
         None => format!("{reason}; nothing is here"),
     };
-    Error::new(code, "nothing received", &job.from, errno, advice)
+    Error::new(code, "nothing received", job.name(), errno, advice)
 }
