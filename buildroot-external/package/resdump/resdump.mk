@@ -62,9 +62,9 @@ endef
 
 # The io-uring crate names 64-bit machines only, and works on this one too: see
 # docs/reference/dependencies.md. Where it was built is no part of the program. How it is
-# optimised is said by its Cargo.toml, and not by Buildroot.
+# optimised is said by its Cargo.toml, and not by Buildroot. A panic does not unwind.
 RESDUMP_CARGO_ENV = \
-	CARGO_TARGET_$(call UPPERCASE,$(RUSTC_TARGET_NAME))_RUSTFLAGS="--cfg=io_uring_skip_arch_check --remap-path-prefix=$(@D)=resdump" \
+	CARGO_TARGET_$(call UPPERCASE,$(RUSTC_TARGET_NAME))_RUSTFLAGS="--cfg=io_uring_skip_arch_check -Cforce-unwind-tables=no --remap-path-prefix=$(@D)=resdump" \
 	env -u CARGO_PROFILE_RELEASE_LTO -u CARGO_PROFILE_RELEASE_CODEGEN_UNITS \
 	-u CARGO_PROFILE_RELEASE_OPT_LEVEL
 
@@ -74,7 +74,6 @@ define RESDUMP_BUILD_ASSETS
 	cd $(@D) && $(HOST_MAKE_ENV) $(HOST_PKG_CARGO_ENV) cargo run \
 		--offline --locked --manifest-path userland/Cargo.toml \
 		--no-default-features --package resdump --example assets -- $(@D)/assets
-	find $(@D)/assets/man -type f ! -name '*.gz' -exec gzip -9nf {} +
 endef
 RESDUMP_POST_BUILD_HOOKS += RESDUMP_BUILD_ASSETS
 

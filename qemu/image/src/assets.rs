@@ -3,10 +3,8 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 
 use anyhow::Result;
-use walkdir::WalkDir;
 
 use crate::builder::Builder;
 use host::step::{Key, Step, unless_built};
@@ -15,7 +13,7 @@ use host::step::{Key, Step, unless_built};
 pub fn build(builder: &Builder<'_>) -> Result<PathBuf> {
     let folder = builder.paths.out.join("target/assets");
     let root = &builder.paths.root;
-    let key = Key::new("assets 3")
+    let key = Key::new("assets 4")
         .path(&root.join("userland"))?
         .path(&root.join("kmod/abi.rs"))?
         .path(&root.join("kmod/range.rs"))?
@@ -25,7 +23,7 @@ pub fn build(builder: &Builder<'_>) -> Result<PathBuf> {
         let step = Step::start(&builder.logs(), "assets", "man pages and completions")?;
         let share = folder.join("share");
         if share.exists() {
-            // What an earlier version made, and its compressed pages.
+            // What an earlier version made.
             fs::remove_dir_all(&share)?;
         }
         step.run(
@@ -44,16 +42,6 @@ pub fn build(builder: &Builder<'_>) -> Result<PathBuf> {
                     builder.paths.out.join("target/userland"),
                 ),
         )?;
-        for entry in WalkDir::new(share.join("man")) {
-            let entry = entry?;
-            if entry.file_type().is_file() {
-                step.run(
-                    Command::new("gzip")
-                        .args(["-9", "-n", "-f"])
-                        .arg(entry.path()),
-                )?;
-            }
-        }
         step.done();
         Ok(())
     })?;

@@ -24,7 +24,7 @@ pub fn build<const N: usize>(builder: &Builder<'_>, programs: [&str; N]) -> Resu
     let root = &builder.paths.root;
     let workspace = root.join(WORKSPACE);
     let built = folder.join(target).join("release");
-    let mut key = Key::new("cross 6")
+    let mut key = Key::new("cross 7")
         .text(&programs.join(" "))
         .text(target)
         .path(&workspace.join("Cargo.toml"))?
@@ -60,11 +60,13 @@ pub fn build<const N: usize>(builder: &Builder<'_>, programs: [&str; N]) -> Resu
                 .env("CARGO_PROFILE_RELEASE_TRIM_PATHS", "all")
                 .env("RUSTC_BOOTSTRAP", "1")
                 // The io-uring crate names 64-bit machines only, and works on this one too: see
-                // docs/reference/dependencies.md.
-                // Without the places of panics in the sources, for size.
+                // docs/reference/dependencies.md. For size: without the places of panics in the
+                // sources; without tables for unwinding, which a panic does not do here; and
+                // without position-independent code, which a static program has no use for.
                 .env(
                     "RUSTFLAGS",
-                    "-Ctarget-feature=+crt-static --cfg=io_uring_skip_arch_check -Zlocation-detail=none",
+                    "-Ctarget-feature=+crt-static -Crelocation-model=static -Cforce-unwind-tables=no \
+                     -Zlocation-detail=none --cfg=io_uring_skip_arch_check",
                 )
                 .env("CARGO_TARGET_DIR", &folder)
                 .env(variable, linker),
