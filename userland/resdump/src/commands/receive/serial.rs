@@ -55,9 +55,13 @@ pub(super) fn run(job: &Job, console: &Console) -> Result<ExitCode> {
             progress: None,
             show: job.shows(console),
             stop: &stop,
+            left: Vec::new(),
             ended: None,
         };
         rescue::receive(&mut line, &mut storing, patience, &stop);
+        for stored in &storing.left {
+            Received::of(stored).tell(job, &console.another(), stored.error.as_ref())?;
+        }
         let ended = storing.ended.unwrap_or(Ended::Nothing(Broken::Gone));
         let Some(keep) = job.keep else {
             // The terminal is as it was before something is said there.
@@ -155,6 +159,8 @@ struct Storing<'a> {
     progress: Option<Progress>,
     show: bool,
     stop: &'a Stop,
+    /// Of senders that ended before, and were followed by that of another dump.
+    left: Vec<Stored>,
     ended: Option<Ended>,
 }
 
@@ -178,12 +184,18 @@ impl Sink for Storing<'_> {
             return Err(no_dump(self.job, "its length is not that of its blocks"));
         }
         self.compression = header.compression;
-        // The sender was started again: what is here stays.
-        if let Some(store) = &mut self.store {
-            if store.origin() != origin {
+        let is_other = |store: &mut Store| store.origin() != origin;
+        if let Some(store) = self.store.take_if(is_other) {
+            if self.job.keep.is_none() {
+                self.store = Some(store);
                 return Err(no_dump(self.job, "another region or range is sent now"));
             }
-        } else {
+            let (code, errno, reason) = reason(Broken::Gone);
+            let error = store.incomplete(code, errno, &reason);
+            self.left.push(store.finish(Some(error)));
+        }
+        // A sender that was started again resumes.
+        if self.store.is_none() {
             // It is read back in the end.
             let header = Header {
                 digest: None,
