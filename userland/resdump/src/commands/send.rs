@@ -80,10 +80,10 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let source = &*source;
     let span = Span::new(args.offset, args.length, source.size())?;
     let stop = Stop::on_signals()?;
-    let name = args.line.as_ref().map_or_else(
-        || "standard input and output".into(),
-        |path| text::name(path),
-    );
+    let name = args
+        .line
+        .as_ref()
+        .map_or_else(|| "standard input and output".into(), text::name);
     let line = match &args.line {
         Some(path) => Line::open(path),
         None => Line::standard(),

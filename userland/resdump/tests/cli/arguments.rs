@@ -84,7 +84,9 @@ enum Word {
 
 /// The options of `name`: their names, and whether they take a value, with those that it may have.
 fn words(name: &str) -> BoxedStrategy<Word> {
-    let definition = Cli::command();
+    let mut definition = Cli::command();
+    // Options of commands are defined when they are needed.
+    definition.build();
     let found = definition.find_subcommand(name).unwrap();
     let all = found.get_arguments().filter_map(|argument| {
         let long = format!("--{}", argument.get_long()?);

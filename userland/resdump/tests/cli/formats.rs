@@ -70,6 +70,70 @@ fn converting_to_lime_and_back_is_identical() {
 }
 
 #[test]
+fn a_dump_as_lime_is_that_of_convert() {
+    let bench = Bench::new(10_000);
+    let (status, error) = bench.dump(&["--format", "lime"]);
+    assert_eq!(
+        (status, error["error"]["kind"].as_str()),
+        (2, Some("usage"))
+    );
+    bench.describe();
+    for options in [
+        &[][..],
+        &["--verify", "--digest", "sha256"],
+        &["--engine", "read"],
+        &["--offset", "4096", "--length", "4097"],
+    ] {
+        let (status, report) = bench.dump(&[&["--format", "lime", "--force"], options].concat());
+        assert_eq!(status, 0, "{report}");
+        assert_eq!(
+            (&report["direct"], &report["copied"]),
+            (&0.into(), &report["bytes"])
+        );
+        let out = bench.out();
+        let line = ["convert", "./out", "./other", "--to", "lime", "--force"];
+        assert!(bench.run(&line).status.success(), "{options:?}");
+        assert_eq!(out, fs::read(bench.path("other")).unwrap());
+        assert!(bench.run(&["verify", "./out"]).status.success());
+    }
+    assert_eq!(
+        bench.dump(&["--format", "lime", "--force", "--strict"]).0,
+        11
+    );
+    assert_eq!(
+        bench
+            .dump(&["--format", "lime", "--force", "--engine", "kernel"])
+            .0,
+        6
+    );
+}
+
+#[test]
+fn an_interrupted_lime_dump_is_resumed() {
+    let bench = Bench::new(1 << 20);
+    bench.describe();
+    let whole = bench.dump(&["--format", "lime"]);
+    assert_eq!(whole.0, 0, "{}", whole.1);
+    let expected = bench.out();
+    // As the last checkpoint left it: no header yet.
+    let mut half = expected[..32 + (512 << 10)].to_vec();
+    half[..32].fill(0);
+    fs::write(bench.path("out"), half).unwrap();
+    let mut manifest = bench.manifest();
+    manifest["complete"] = false.into();
+    manifest["bytes"] = (512 << 10).into();
+    fs::write(bench.path("out.json"), manifest.to_string()).unwrap();
+    assert_eq!(bench.run(&["verify", "./out"]).status.code(), Some(13));
+    let (status, report) = bench.dump(&["--format", "lime", "--resume"]);
+    assert_eq!(
+        (status, &report["resumed"]),
+        (0, &(512 << 10).into()),
+        "{report}"
+    );
+    assert_eq!(bench.out(), expected);
+}
+
+#[test]
 fn converting_over_a_dump_leaves_none_of_its_manifest() {
     let bench = Bench::new(8192);
     bench.dump(&[]);

@@ -70,6 +70,26 @@ fn each_region_is_a_segment_with_its_address() {
 }
 
 #[test]
+fn a_lime_file_of_several_regions_is_that_of_convert() {
+    let bench = scene(&REGIONS);
+    let line = ["dump", "./b", "./a", "./c", "./out", "--format", "lime"];
+    let output = bench.run(&[&line[..], &["--digest", "crc32c", "--verify", "--json"]].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["direct"], 0);
+    assert_eq!(report["copied"], 8192 + 5000 + (64 << 10));
+    let line = ["convert", "./a", "./b", "./c", "./other", "--to", "lime"];
+    assert!(bench.run(&line).status.success());
+    assert_eq!(bench.out(), fs::read(bench.path("other")).unwrap());
+    assert_eq!(bench.run(&["verify", "./out"]).status.code(), Some(0));
+    assert_eq!(bench.manifest()["format"], "lime");
+    let mut out = bench.out();
+    out[5000 + 40] ^= 1;
+    fs::write(bench.path("out"), &out).unwrap();
+    assert_eq!(bench.run(&["verify", "./out"]).status.code(), Some(12));
+}
+
+#[test]
 fn what_several_regions_cannot_have_is_refused_and_nothing_is_made() {
     let mut regions = REGIONS.to_vec();
     regions.push(("over", 0x3000_1000, 4096));
@@ -84,6 +104,8 @@ fn what_several_regions_cannot_have_is_refused_and_nothing_is_made() {
         ("./a ./b ./out --compress lz4", 2),
         ("./a ./b ./out --resume", 2),
         ("./a ./b ./out --partial", 2),
+        ("./a ./b ./out --format raw", 2),
+        ("./a ./b ./out --format lime --strict", 11),
         ("./a ./b ./out --zero-skip", 2),
         ("./a ./b -", 2),
         ("./a ./b ./a --force", 6),

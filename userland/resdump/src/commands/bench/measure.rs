@@ -105,7 +105,7 @@ impl Bench<'_> {
             Error::during(
                 Doing::Transfer,
                 "cannot write",
-                text::name(&self.path),
+                text::name(self.path),
                 errno,
             )
         };

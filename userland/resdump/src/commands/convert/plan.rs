@@ -5,7 +5,7 @@
 use nix::errno::Errno;
 use object::Endianness;
 
-use super::{Args, Input, manifest_of, usage};
+use super::{super::dump::lime_header, Args, Input, manifest_of, usage};
 use crate::{
     codec::format::{
         Format, Range,
@@ -27,7 +27,7 @@ pub(super) struct Part {
     pub(super) range: Range,
     pub(super) before: Vec<u8>,
     /// Where it is in the output.
-    at: u64,
+    pub(super) at: u64,
 }
 
 /// All of the output.
@@ -54,7 +54,7 @@ impl Plan {
             Format::Lime => {
                 lay_out(&mut parts, lime::HEADER, lime::HEADER, 1);
                 for part in &mut parts {
-                    part.before = lime_header(&part.range)?;
+                    part.before = lime_header(part.range.base.unwrap_or(0), part.range.stored)?;
                 }
             }
             Format::Elf => {
@@ -231,19 +231,6 @@ fn lay_out(parts: &mut [Part], first: u64, between: u64, align: u64) {
         part.at = at;
         at = (at + part.range.stored).next_multiple_of(align) + between;
     }
-}
-
-fn lime_header(range: &Range) -> Result<Vec<u8>> {
-    let base = range.base.unwrap_or(0);
-    lime::header(base, range.stored).ok_or_else(|| {
-        Error::new(
-            ExitCode::Range,
-            "no such range",
-            format_args!("--base {base:#x}"),
-            Errno::ERANGE,
-            "LiME has no range that is empty or leaves 64 bits",
-        )
-    })
 }
 
 fn elf_header(

@@ -4,8 +4,6 @@
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use clap::builder::PossibleValuesParser;
-use clap::builder::TypedValueParser;
 use nix::errno::Errno;
 use resmem_abi::abi::{CHUNK_DEFAULT, DEPTH_DEFAULT, DEPTH_MAX};
 
@@ -30,14 +28,14 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(allow_missing_positional = true)]
 pub struct Args {
-    /// Label, node below /dev/resmem, or a saved file; several into one ELF core
+    /// Label, node below /dev/resmem, or a saved file; several into one ELF or LiME file
     #[arg(num_args = 0.., required_unless_present = "all")]
     region: Vec<OsString>,
 
     /// File (made if there is none; %label, %n, %Y ... are filled in), block device, '-' or tcp:HOST:PORT
     target: PathBuf,
 
-    /// All regions, into one ELF core
+    /// All regions, into one ELF or LiME file
     #[arg(long, conflicts_with = "region")]
     all: bool,
 
@@ -73,10 +71,9 @@ pub struct Args {
     #[arg(long)]
     mapped: bool,
 
-    /// Layout of the target: raw, or elf (a core file)
-    #[arg(long, value_name = "FORMAT", default_value = "raw", hide_default_value = true, hide_possible_values = true,
-          value_parser = PossibleValuesParser::new(["raw", "elf"]).map(format_named))]
-    format: Format,
+    /// Layout of the target: raw, elf (a core file), lime [default: raw; elf of several regions]
+    #[arg(long, value_enum, value_name = "FORMAT", hide_possible_values = true)]
+    format: Option<Format>,
 
     /// Compress: it costs the CPU all that direct I/O saves
     #[arg(long, value_enum, value_name = "METHOD")]
@@ -145,13 +142,6 @@ pub struct Args {
     quiet: bool,
 }
 
-fn format_named(name: String) -> Format {
-    match name.as_str() {
-        "elf" => Format::Elf,
-        _ => Format::Raw,
-    }
-}
-
 impl Args {
     /// The regions that are named.
     pub(in crate::commands) fn regions(&self) -> Vec<OsString> {
@@ -161,9 +151,9 @@ impl Args {
         }
     }
 
-    /// Whether that is all there are.
-    pub(super) fn takes_all(&self) -> bool {
-        self.all
+    /// Whether they become ranges of one file.
+    pub(super) fn is_several(&self) -> bool {
+        self.all || self.region.len() > 1
     }
 
     /// Refuses what is for one region only.
@@ -171,6 +161,7 @@ impl Args {
         let flags = [
             (self.offset > 0, "--offset"),
             (self.length.is_some(), "--length"),
+            (self.format == Some(Format::Raw), "--format raw"),
             (self.seek > 0, "--seek"),
             (self.resume, "--resume"),
             (self.compress.is_some(), "--compress"),
@@ -224,7 +215,10 @@ impl Args {
             },
             strict: self.strict,
             seek: self.seek,
-            format: self.format,
+            format: self.format.unwrap_or(match self.is_several() {
+                true => Format::Elf,
+                false => Format::Raw,
+            }),
             compress: self.compress,
             digest: self.digest,
             verify: self.verify,
@@ -273,7 +267,10 @@ impl Args {
             (self.zero_skip, "--zero-skip"),
             (self.seek > 0, "--seek"),
             (self.manifest.is_some() && stream, "--manifest"),
-            (self.format != Format::Raw, "--format"),
+            (
+                self.format.unwrap_or(Format::Raw) != Format::Raw,
+                "--format",
+            ),
             (self.strict && self.compress.is_some(), "--strict"),
             (self.partial, "--partial"),
             (self.keep_free > 0, "--keep-free"),

@@ -108,6 +108,12 @@ impl Job {
         }
     }
 
+    /// Why its format lets no byte go by direct I/O, if that is so.
+    pub(super) fn why_copied(&self) -> Option<&'static str> {
+        let is_lime = self.format == Format::Lime;
+        is_lime.then_some("LiME's headers of 32 bytes leave no block aligned")
+    }
+
     /// The bytes of a source of `size` bytes that are meant.
     pub(in crate::commands) fn span(&self, size: u64) -> Result<Span> {
         Span::new(self.offset, self.length, size)

@@ -6,11 +6,11 @@ use std::os::unix::fs::MetadataExt;
 
 use nix::errno::Errno;
 
-use super::{core, job::Job};
+use super::{headers, job::Job};
 use crate::{
     advice::Doing,
     codec::digest::Digest,
-    codec::format::{Format, elf},
+    codec::format::elf,
     engine::{self, Engine},
     error::{Error, Result},
     exit_codes::ExitCode,
@@ -55,14 +55,10 @@ impl Layout {
         if engine.any_address() {
             alignment.memory = 1;
         }
-        let data_offset = match job.format {
-            Format::Elf => {
-                let align = alignment.offset.into();
-                job.seek
-                    .saturating_add(core::header_bytes(source, span, align)?)
-            }
-            Format::Raw | Format::Lime => job.seek,
-        };
+        let align = alignment.offset.into();
+        let data_offset = job
+            .seek
+            .saturating_add(headers::bytes(source, span, job.format, align)?);
         let mut layout = Self {
             span,
             data_offset,

@@ -18,7 +18,7 @@ use crate::{
 };
 
 mod args;
-mod core;
+mod headers;
 mod incomplete;
 mod job;
 mod known;
@@ -31,6 +31,7 @@ mod several;
 mod stream;
 
 pub use args::Args;
+pub(in crate::commands) use headers::lime as lime_header;
 use job::Job;
 
 /// Runs `dump`.
@@ -38,7 +39,7 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let mut job = args.job()?;
     let how = args.take().how();
     let names = args.regions();
-    if let ([one], false) = (&names[..], args.takes_all()) {
+    if let ([one], false) = (&names[..], args.is_several()) {
         return dump(job, &*source::open_one(one, &how)?, console);
     }
     args.check_several()?;

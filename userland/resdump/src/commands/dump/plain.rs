@@ -65,6 +65,13 @@ fn ends<'a>(
     source: &'a dyn Source,
     span: Span,
 ) -> Result<(Box<dyn Engine + 'a>, Output)> {
+    if let Some(why) = job.why_copied() {
+        if job.strict {
+            return Err(engine::would_copy("--format lime", why));
+        }
+        let engine = engine::open_cached(job.engine, source, span, job.settings, why)?;
+        return Ok((engine, open(job, Manner::Buffered, source)?));
+    }
     let engine = engine::open(job.engine, source, span, job.settings, job.strict)?;
     if !engine.direct() {
         return Ok((engine, open(job, Manner::Buffered, source)?));

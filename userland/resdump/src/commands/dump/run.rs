@@ -7,7 +7,7 @@ use std::{io, path::Path};
 use nix::errno::Errno;
 
 use super::{
-    core,
+    headers,
     incomplete::{incomplete, trusted},
     job::Job,
     layout::Layout,
@@ -257,12 +257,13 @@ impl Run<'_> {
     /// The headers of a format that has some: last, so that they never promise what is not there.
     fn describe(&self, moved: &Moved) -> Result<Option<Digest>> {
         let stored = self.layout.done + moved.bytes;
-        if self.job.format != Format::Elf || stored == 0 {
+        let format = self.job.format;
+        if format == Format::Raw || stored == 0 {
             return Ok(None);
         }
         let layout = self.layout;
         let at = layout.data_offset - self.job.seek;
-        let header = core::header(self.source, layout.span, stored, at)?;
+        let header = headers::of(self.source, layout.span, format, stored, at)?;
         self.target
             .write_tail(&header, self.job.seek)
             .map_err(|errno| {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 
-//! `resdump dump REGION... TARGET` and `resdump dump --all TARGET`: several regions into one ELF core, a
-//! segment each, by direct I/O as one alone.
+//! `resdump dump REGION... TARGET` and `resdump dump --all TARGET`: several regions into one ELF core,
+//! a segment each, by direct I/O as one alone; or into one LiME file, a range each.
 
 use std::os::unix::fs::FileExt;
 
 use nix::errno::Errno;
 
-use super::{core, job::Job, known, no_digest, open};
+use super::{headers, job::Job, known, no_digest, open};
 use crate::{
     advice::{self, Doing},
     codec::{
@@ -15,6 +15,7 @@ use crate::{
         format::{
             Format,
             elf::{self, Segment},
+            lime,
         },
     },
     console::Console,
@@ -55,15 +56,23 @@ pub(super) fn run(job: &Job, source: &Several, console: &Console) -> Result<Exit
         .parts()
         .map(|(source, extent)| engine(source, extent.length))
         .collect::<Result<Vec<_>>>()?;
-    let manner = match engines.iter().all(|engine| engine.direct()) {
+    let is_direct = job.format == Format::Elf && engines.iter().all(|engine| engine.direct());
+    let manner = match is_direct {
         true => Manner::Direct,
         false => Manner::Buffered,
     };
     let mut target = open(job, manner, source)?;
-    if let (Some(why), Manner::Direct) = (target.why_copied(), manner) {
+    let why = match is_direct {
+        true => target.why_copied(),
+        false => job.why_copied(),
+    };
+    if let Some(why) = why {
         if job.strict {
-            let advice = format!("{why}: give a file or a device on a disk");
-            return Err(engine::would_copy(&job.name(), &advice));
+            let way_out = match is_direct {
+                true => ": give a file or a device on a disk",
+                false => "",
+            };
+            return Err(engine::would_copy(&job.name(), &format!("{why}{way_out}")));
         }
         engines = source
             .parts()
@@ -85,7 +94,7 @@ pub(super) fn run(job: &Job, source: &Several, console: &Console) -> Result<Exit
         let advice = "its last bytes are less than a block of the target";
         return Err(engine::would_copy(subject, advice));
     }
-    let mut manifest = source.manifest(whole, Format::Elf, ranges[0].plan.seek);
+    let mut manifest = source.manifest(whole, job.format, ranges[0].plan.seek);
     manifest.seek = Some(0);
     manifest.set_ranges(ranges.iter().map(told).collect());
     let mut journal = known::begin(job, source, &target, manifest.clone())?;
@@ -140,9 +149,15 @@ fn lay_out<'a>(
     engines: Vec<Box<dyn Engine + 'a>>,
     alignment: Alignment,
 ) -> Result<Vec<Range<'a>>> {
-    let align = elf::DATA_OFFSET.max(alignment.offset.into());
     let extents = source.extents();
-    let mut at = core::header_bytes_of(source, &extents, align)?;
+    // A core has all headers at its start, a LiME file one before each range.
+    let (align, mut at, between) = match job.format {
+        Format::Lime => (1, lime::HEADER, lime::HEADER),
+        Format::Elf | Format::Raw => {
+            let align = elf::DATA_OFFSET.max(alignment.offset.into());
+            (align, headers::header_bytes_of(source, &extents, align)?, 0)
+        }
+    };
     let mut ranges = Vec::new();
     for ((source, extent), engine) in source.parts().zip(engines) {
         let mut alignment = alignment;
@@ -155,7 +170,7 @@ fn lay_out<'a>(
         };
         let base = source.region().and_then(Source::base).unwrap_or(0);
         let plan = Plan::new(span, at, base, alignment)?;
-        at = (at + extent.length).next_multiple_of(align);
+        at = (at + extent.length).next_multiple_of(align) + between;
         ranges.push(Range {
             source,
             engine,
@@ -213,7 +228,7 @@ fn write(
         let mut progress = Progress::new(whole.length, show);
         let moved = bytes(ranges, target, journal, stop, &mut progress);
         drop(progress);
-        let described = describe(source, ranges, target, manifest, moved.bytes);
+        let described = describe(job, source, ranges, target, manifest, moved.bytes);
         let sync = Clock::start();
         let lost = journal.as_ref().and_then(Journal::lost);
         let synced = match lost {
@@ -330,8 +345,9 @@ fn there(range: &Range<'_>, done: u64) -> u64 {
         .min(range.extent.length)
 }
 
-/// The headers: last, so that they never promise what is not there.
+/// The headers: last, so that they never promise what is not there. A check sum of all that is no memory.
 fn describe(
+    job: &Job,
     source: &Several,
     ranges: &[Range<'_>],
     target: &Output,
@@ -347,6 +363,48 @@ fn describe(
         return Ok(None);
     };
     target.truncate(end)?;
+    let mut hasher = Hasher::new(Algorithm::Crc32c);
+    let mut at = 0;
+    for (place, header) in headers_of(job, source, ranges, manifest, done)? {
+        target
+            .buffered()?
+            .write_all_at(&header, place)
+            .map_err(|error| {
+                let name = text::name(target.path());
+                Error::during(Doing::Write, "cannot write header", name, &error)
+            })?;
+        hasher.update(&header);
+        at = place + header.len() as u64;
+    }
+    if job.format == Format::Elf {
+        // What is between the ranges was allocated, and never written.
+        for range in ranges {
+            hasher.update(&vec![0; (range.plan.seek - at) as usize]);
+            at = range.plan.seek + range.extent.length;
+        }
+    }
+    Ok(Some(hasher.finish()))
+}
+
+/// Each header, and where it goes to.
+fn headers_of(
+    job: &Job,
+    source: &Several,
+    ranges: &[Range<'_>],
+    manifest: &Manifest,
+    done: u64,
+) -> Result<Vec<(u64, Vec<u8>)>> {
+    if job.format == Format::Lime {
+        return ranges
+            .iter()
+            .filter(|range| there(range, done) > 0)
+            .map(|range| {
+                let base = range.extent.base.unwrap_or(0);
+                let header = headers::lime(base, there(range, done))?;
+                Ok((range.plan.seek - lime::HEADER, header))
+            })
+            .collect();
+    }
     let segments = ranges
         .iter()
         .map(|range| Segment {
@@ -357,24 +415,8 @@ fn describe(
             stored: there(range, done),
         })
         .collect();
-    let header = core::header_of(source, segments, manifest.note())?;
-    let failed = |errno| {
-        let name = text::name(target.path());
-        Error::during(Doing::Write, "cannot write header", name, errno)
-    };
-    target
-        .buffered()?
-        .write_all_at(&header, 0)
-        .map_err(|error| failed(errno_of(&error)))?;
-    // What is between the ranges was allocated, and never written.
-    let mut hasher = Hasher::new(Algorithm::Crc32c);
-    hasher.update(&header);
-    let mut at = header.len() as u64;
-    for range in ranges {
-        hasher.update(&vec![0; (range.plan.seek - at) as usize]);
-        at = range.plan.seek + range.extent.length;
-    }
-    Ok(Some(hasher.finish()))
+    let header = headers::header_of(source, segments, manifest.note())?;
+    Ok(vec![(0, header)])
 }
 
 /// Whether what was moved is where it has been put.

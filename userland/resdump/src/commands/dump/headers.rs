@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-//! The headers of a dump that is an ELF core.
+//! The headers of a dump that is an ELF core or a LiME file.
 
 use nix::errno::Errno;
 
@@ -8,6 +8,7 @@ use crate::{
     codec::format::{
         Format,
         elf::{self, Core, NoFit, Segment},
+        lime,
         machine::{Class, Machine},
     },
     error::{Error, Result},
@@ -20,29 +21,78 @@ use crate::{
 /// Bytes that the note may grow by until it is written: its times.
 const SLACK: usize = 64;
 
+fn unknown(what: &'static str, source: &dyn Source, format: Format, how: &str) -> Error {
+    let format = format.as_str();
+    Error::new(
+        ExitCode::Usage,
+        what,
+        source.name(),
+        Errno::EINVAL,
+        format!("nothing tells it: 'resdump convert FILE NEW --to {format}' takes {how}"),
+    )
+}
+
+/// Where in memory the first byte of `source` is, which `format` has to say.
+fn base_of(source: &dyn Source, format: Format) -> Result<u64> {
+    source
+        .base()
+        .ok_or_else(|| unknown("no physical address", source, format, "--base ADDRESS"))
+}
+
 /// What has to be known of memory for a core.
 fn known(source: &dyn Source) -> Result<(Machine, u64)> {
-    let unknown = |what: &'static str, how: &str| {
-        Error::new(
-            ExitCode::Usage,
-            what,
-            source.name(),
-            Errno::EINVAL,
-            format!("nothing tells it: 'resdump convert FILE NEW --to elf' takes {how}"),
-        )
-    };
-    let base = source
-        .base()
-        .ok_or_else(|| unknown("no physical address", "--base ADDRESS"))?;
+    let base = base_of(source, Format::Elf)?;
     let machine = source
         .machine()
-        .ok_or_else(|| unknown("unknown machine", "--machine MACHINE"))?;
+        .ok_or_else(|| unknown("unknown machine", source, Format::Elf, "--machine MACHINE"))?;
     Ok((machine, base))
+}
+
+/// Bytes of the headers of a dump of `span` of `source`. Those of a core are a multiple of `align`. Fails
+/// where the format has to say what is not known.
+pub(super) fn bytes(source: &dyn Source, span: Span, format: Format, align: u64) -> Result<u64> {
+    match format {
+        Format::Raw => Ok(0),
+        Format::Lime => base_of(source, format).map(|_| lime::HEADER),
+        Format::Elf => header_bytes(source, span, align),
+    }
+}
+
+/// The headers of a dump of `span` of `source`, of which the first `stored` bytes are in the file: all
+/// that comes before the first of them, `at` bytes. Nothing for a raw file.
+pub(super) fn of(
+    source: &dyn Source,
+    span: Span,
+    format: Format,
+    stored: u64,
+    at: u64,
+) -> Result<Vec<u8>> {
+    match format {
+        Format::Raw => Ok(Vec::new()),
+        Format::Lime => {
+            let base = base_of(source, format)?;
+            lime(base.saturating_add(span.offset), stored)
+        }
+        Format::Elf => header(source, span, stored, at),
+    }
+}
+
+/// LiME's header of `length` bytes of memory from `base` on.
+pub(in crate::commands) fn lime(base: u64, length: u64) -> Result<Vec<u8>> {
+    lime::header(base, length).ok_or_else(|| {
+        Error::new(
+            ExitCode::Range,
+            "no such range",
+            format_args!("--base {base:#x}"),
+            Errno::ERANGE,
+            "LiME has no range that is empty or leaves 64 bits",
+        )
+    })
 }
 
 /// Bytes of the headers of a core of `span` of `source`: a multiple of `align`. Fails where address or
 /// machine are not known.
-pub(super) fn header_bytes(source: &dyn Source, span: Span, align: u64) -> Result<u64> {
+fn header_bytes(source: &dyn Source, span: Span, align: u64) -> Result<u64> {
     let note = source.manifest(span, Format::Elf, 0).note();
     header_room(source, 1, note.len(), align)
 }
@@ -79,7 +129,7 @@ fn header_room(source: &dyn Source, ranges: usize, note: usize, align: u64) -> R
 
 /// The headers of a core of `span` of `source`, of which the first `stored` bytes are in the file: all
 /// that comes before the first of them, `at` bytes.
-pub(super) fn header(source: &dyn Source, span: Span, stored: u64, at: u64) -> Result<Vec<u8>> {
+fn header(source: &dyn Source, span: Span, stored: u64, at: u64) -> Result<Vec<u8>> {
     let (_, base) = known(source)?;
     let physical = base.saturating_add(span.offset);
     let segment = Segment {
