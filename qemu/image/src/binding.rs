@@ -7,13 +7,20 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::inputs;
+use crate::python;
 use board::Board;
 use board::devicetree;
 use host::paths::Paths;
-use host::step::{Key, Step, output_of, unless_built};
+use host::step::{Step, output_of};
 
 const SCHEMA: &str = "resdump,resmem.yaml";
+
+/// The files of continuous integration, and the schemas that `check-jsonschema` has for them.
+const CI: [(&str, &str); 3] = [
+    ("vendor.github-workflows", ".github/workflows/ci.yml"),
+    ("vendor.github-workflows", ".github/workflows/nightly.yml"),
+    ("vendor.gitlab-ci", ".gitlab-ci.yml"),
+];
 
 /// The schema tools.
 struct Tools {
@@ -23,23 +30,8 @@ struct Tools {
 
 impl Tools {
     fn install(paths: &Paths, step: &Step) -> Result<Self> {
-        let venv = paths.cache.join("dtschema");
-        let requirements = inputs::requirements(&paths.root);
-        let key = Key::new("dtschema").path(&requirements)?.finish();
-        unless_built(&venv, &key, || {
-            step.run(
-                Command::new("python3")
-                    .args(["-m", "venv", "--clear"])
-                    .arg(&venv),
-            )?;
-            step.run(
-                Command::new(venv.join("bin/pip"))
-                    .args(["install", "--quiet", "--require-hashes", "-r"])
-                    .arg(&requirements),
-            )
-        })?;
         Ok(Self {
-            bin: venv.join("bin"),
+            bin: python::install(paths, step)?,
             bindings: paths.root.join("board/common/bindings"),
         })
     }
@@ -77,6 +69,22 @@ pub fn check(paths: &Paths) -> Result<()> {
     let tree = scratch.path().join("example.dtb");
     devicetree::compile(&example, &tree)?;
     tools.validate(&tree, "the binding's example")?;
+    step.done();
+    Ok(())
+}
+
+/// The files of continuous integration against their schemas.
+pub fn check_ci(paths: &Paths) -> Result<()> {
+    let step = Step::start(&paths.out.join("log"), "lint-ci", "files of CI")?;
+    let tools = Tools::install(paths, &step)?;
+    for (schema, file) in CI {
+        step.run(
+            tools
+                .command("check-jsonschema")
+                .args(["--builtin-schema", schema])
+                .arg(paths.root.join(file)),
+        )?;
+    }
     step.done();
     Ok(())
 }

@@ -25,8 +25,8 @@ pub struct Inputs {
     /// The judge of licences.
     #[serde(rename = "cargo-deny")]
     pub cargo_deny: CrateInput,
-    /// The device-tree schema tools.
-    pub dtschema: PythonInput,
+    /// Python tools.
+    pub python: PythonInput,
 }
 
 /// A package of the distribution.
@@ -56,12 +56,12 @@ pub struct CrateInput {
     pub version: String,
 }
 
-/// A package of the Python package index.
+/// Packages of the Python package index; `requirements.txt` has their versions.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PythonInput {
-    /// Its version.
-    pub version: String,
+    /// Their names.
+    pub packages: Vec<String>,
 }
 
 impl Inputs {
@@ -125,8 +125,10 @@ mod tests {
             assert_eq!(package.sha256.len(), 64, "{}", package.package);
         }
         let python = fs::read_to_string(requirements(&root())).unwrap();
-        let pinned = format!("dtschema=={}", inputs.dtschema.version);
-        assert!(python.lines().any(|line| line.starts_with(&pinned)));
+        for package in &inputs.python.packages {
+            let pinned = format!("{package}==");
+            assert!(python.lines().any(|line| line.starts_with(&pinned)));
+        }
         for entry in python.split("\n").filter(|line| line.contains("==")) {
             assert!(entry.ends_with('\\'), "no hash: {entry}");
         }

@@ -9,6 +9,7 @@ use anyhow::Result;
 use crate::apt::Apt;
 use crate::builder::Builder;
 use crate::inputs::{self, Inputs};
+use crate::python;
 use host::step::Step;
 
 /// Rewrites inputs.toml and requirements.txt of the checkout.
@@ -23,18 +24,11 @@ pub fn update(builder: &Builder<'_>) -> Result<()> {
     }
     let folder = tempfile::tempdir()?;
     let at = |name: &str| folder.path().join(name);
-    fs::write(at("in"), format!("dtschema=={}\n", inputs.dtschema.version))?;
-    step.run(Command::new("python3").args(["-m", "venv"]).arg(at("venv")))?;
-    step.run(Command::new(at("venv/bin/pip")).args(["install", "--quiet", "pip-tools"]))?;
+    fs::write(at("in"), inputs.python.packages.join("\n"))?;
     step.run(
-        Command::new(at("venv/bin/pip-compile"))
-            .args([
-                "--quiet",
-                "--generate-hashes",
-                "--strip-extras",
-                "--no-header",
-                "--no-annotate",
-            ])
+        Command::new(python::install(builder.paths, &step)?.join("pip-compile"))
+            .args(["--quiet", "--generate-hashes", "--allow-unsafe"])
+            .args(["--strip-extras", "--no-header", "--no-annotate"])
             .args([
                 "--no-emit-index-url",
                 "--no-emit-trusted-host",
@@ -52,7 +46,9 @@ pub fn update(builder: &Builder<'_>) -> Result<()> {
         .map(|line| format!("{line}\n"))
         .collect();
     let new = fs::read_to_string(at("out"))?;
+    println!("    python: {} packages", new.matches("==").count());
     fs::write(&file, head + new.trim_start())?;
+    println!("    bindgen, cargo-deny: by hand, in qemu/image/inputs.toml");
     step.done();
     Ok(())
 }

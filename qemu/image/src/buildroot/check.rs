@@ -7,11 +7,9 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
+use crate::python;
 use host::paths::Paths;
-use host::step::{Key, Step, output_of, unless_built};
-
-/// What the checker imports, from the Python package index.
-const PYTHON: [&str; 2] = ["python-magic==0.4.27", "flake8==7.5.0"];
+use host::step::{Step, output_of};
 
 /// Runs `check-package` of the tree that `BUILDROOT_DIR` names, a warning of which is an error, and
 /// loads the defconfigs; says so when there is none.
@@ -25,27 +23,15 @@ pub fn lint(paths: &Paths) -> Result<()> {
         "lint-buildroot",
         "Buildroot's check-package",
     )?;
-    let venv = paths.cache.join("check-package");
-    unless_built(&venv, &Key::new(&PYTHON.join(" ")).finish(), || {
-        step.run(
-            Command::new("python3")
-                .args(["-m", "venv", "--clear"])
-                .arg(&venv),
-        )?;
-        step.run(
-            Command::new(venv.join("bin/pip"))
-                .args(["install", "--quiet"])
-                .args(PYTHON),
-        )
-    })?;
+    let bin = python::install(paths, &step)?;
     let files = output_of(
         Command::new("git")
             .args(["ls-files", "buildroot-external"])
             .current_dir(&paths.root),
     )?;
     let path = env::var_os("PATH").unwrap_or_default();
-    let folders = std::iter::once(venv.join("bin")).chain(env::split_paths(&path));
-    let output = Command::new(venv.join("bin/python3"))
+    let folders = std::iter::once(bin.clone()).chain(env::split_paths(&path));
+    let output = Command::new(bin.join("python3"))
         .arg(tree.join("utils/check-package"))
         .arg("-b")
         .args(files.lines().filter(|file| judged(Path::new(file))))
