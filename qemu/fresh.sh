@@ -6,7 +6,8 @@
 #
 #   fresh.sh RELEASE [FOLDER]     bookworm or trixie; FOLDER (default out/fresh/RELEASE) is emptied
 #
-# Leaves FOLDER.log and FOLDER.times: seconds from nothing to the first PASS, and to the end.
+# FRESH_COMMANDS has other commands to run, one a line, for instance "make setup". They run until one fails.
+# Leaves FOLDER.log and FOLDER.times: for each command its status, and the seconds since the empty folder.
 set -eu
 
 release=${1:?bookworm or trixie}
@@ -61,12 +62,13 @@ inside() {
 }
 
 status=0
-inside 'make run' || status=$?
-first=$(($(date +%s) - began))
-echo "make run: status $status, $first s after nothing" | tee "$times"
-if [ $status -eq 0 ]; then
-    inside 'make test' || status=$?
-    echo "make test: status $status, $(($(date +%s) - began)) s after nothing" | tee -a "$times"
-fi
+: >"$times"
+while [ $status -eq 0 ] && read -r command <&3; do
+    inside "$command" || status=$?
+    echo "$command: status $status, $(($(date +%s) - began)) s after nothing" | tee -a "$times"
+done 3<<COMMANDS
+${FRESH_COMMANDS:-make run
+make test}
+COMMANDS
 grep -E '^(PASS|FAIL|test result)' "$log" || true
 [ $status -eq 0 ] || { tail -n 30 "$log" >&2; exit $status; }
