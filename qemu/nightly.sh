@@ -2,32 +2,55 @@
 # SPDX-License-Identifier: MIT
 # The nightly tier: what takes too long for each commit. Seeds are drawn here and printed, so that a run can be
 # repeated; each part has a log in out/nightly, and the summary says what failed.
+#
+#   nightly.sh --list     names of the parts
+#   nightly.sh [PART...]  those, or all; FUZZ_SEED and CUTS_SEED repeat an earlier run
 set -u
 cd "$(dirname "$0")/.." || exit 1
 out=out/nightly
-mkdir -p $out
-: >$out/summary
 seed=$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')
-echo "seed $seed (FUZZ_SEED, CUTS_SEED)" | tee -a $out/summary
+FUZZ_SEED=${FUZZ_SEED:-$seed}
+CUTS_SEED=${CUTS_SEED:-$seed}
+cache=${RESDUMP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/resdump}
+wanted=$*
 failed=0
+ran=0
 
 part() { # name, command...
     name=$1
     shift
+    case $wanted in
+    --list) echo "$name" && return ;;
+    '') ;;
+    *) case " $wanted " in *" $name "*) ;; *) return ;; esac ;;
+    esac
+    ran=$((ran + 1))
     began=$(date +%s)
     if "$@" >"$out/$name.log" 2>&1; then result=passed; else result=FAILED; failed=1; fi
     echo "$name: $result, $(($(date +%s) - began)) s: $*" | tee -a $out/summary
     [ $result = passed ] || tail -n 20 "$out/$name.log"
 }
 
+if [ "$wanted" != --list ]; then
+    mkdir -p $out
+    : >$out/summary
+    echo "FUZZ_SEED=$FUZZ_SEED CUTS_SEED=$CUTS_SEED" | tee -a $out/summary
+fi
 part boards make test-boards
 part debug make test-debug
 part twin make test-twin
-part cuts make cuts CUTS_SEED="$seed"
-part fuzz make fuzz FUZZ_SEED="$seed"
-part fuzz-twin make fuzz FUZZ_SEED="$seed" SANITIZER=kasan FUZZ_OPS=200000
+part cuts make cuts CUTS_SEED="$CUTS_SEED"
+part fuzz make fuzz FUZZ_SEED="$FUZZ_SEED"
+part fuzz-twin make fuzz FUZZ_SEED="$FUZZ_SEED" SANITIZER=kasan FUZZ_OPS=200000
 part fuzz-readers make fuzz-readers
 part bench make bench
-part reproducible make reproducible
 part soak make soak
+part reproducible make reproducible
+part release qemu/release-twice.sh qemu-ppce500
+part own-kernel qemu/own-kernel.sh "$cache"
+part fresh make fresh
+if [ "$wanted" != --list ] && [ $ran -eq 0 ]; then
+    echo "nightly: no part of that name; there are: $("$0" --list | paste -sd " ")" >&2
+    exit 2
+fi
 exit $failed
