@@ -11,7 +11,7 @@ removed=yes
 while [ -n "$removed" ]; do
     removed=
     needed=$(needed "$1")
-    # Nobody loads these by name: glibc has what was in its plugins (nss_*) in the C library itself.
+    # No program loads these by name: glibc has what was in its plugins (nss_*) in the C library itself.
     for library in anl atomic dl m mvec nsl nss_dns nss_files pthread resolv rt thread_db util; do
         for file in "$1/lib/lib$library".so.*; do
             [ -e "$file" ] || continue

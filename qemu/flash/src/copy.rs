@@ -49,7 +49,7 @@ pub fn verify(source: &mut File, target: &mut File, bar: &ProgressBar) -> Result
             let differ = pairs.filter(|(one, other)| one != other).count();
             bail!(
                 "byte {:#x} is {:#04x} instead of {:#04x}, {differ} of the {count} bytes from {at:#x} on \
-                 differ: the medium is bad, or somebody else writes to it",
+                 differ: the medium is bad, or another process writes to it",
                 at + index,
                 found[index],
                 wanted[index]

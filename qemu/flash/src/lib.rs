@@ -53,7 +53,7 @@ pub fn flash(
     let mut target = OpenOptions::new()
         .read(true)
         .write(true)
-        // The kernel refuses a disk that somebody uses, whatever was seen above.
+        // The kernel refuses a disk that is in use, whatever was seen above.
         .custom_flags(match medium.is_disk() {
             true => OFlags::EXCL.bits() as i32,
             false => 0,

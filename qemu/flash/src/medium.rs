@@ -208,7 +208,7 @@ mod tests {
     const REMOVABLE: (&str, &str) = ("removable", "1");
 
     #[test]
-    fn a_removable_disk_that_nobody_uses_is_taken() {
+    fn a_removable_disk_that_is_not_in_use_is_taken() {
         let mounts = "22 1 254:1 / / rw - ext4 /dev/vda1 rw";
         let model = ("device/model", "Card Reader  ");
         let found = disk(&[REMOVABLE, model], mounts, "Filename Type\n");

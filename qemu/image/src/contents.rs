@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! What a disk image holds, read back from it: all that can be known of a board that nobody starts here.
+//! What a disk image holds, read back from it: all that can be known of a board that is not started here.
 
 use std::fs;
 use std::ops::Range;

@@ -179,7 +179,7 @@ pub fn make(
         .arg(format!("O={}", build.display()))
         .arg(format!("ARCH={}", board.get("LINUX_ARCH")?))
         .arg(match board.find("LLVM") {
-            // The compiler is told its target by the architecture.
+            // The architecture sets the compiler's target.
             Some(release) => format!("LLVM={release}"),
             None => format!("CROSS_COMPILE={}", board.get("CROSS_COMPILE")?),
         })

@@ -30,7 +30,7 @@ fuzz_target!(|input: &[u8]| {
     };
     let mut store = Store::default();
     rescue::receive(&mut line, &mut store, PATIENCE, &Stop::default());
-    assert!(store.finished, "the sink is told of every end");
+    assert!(store.finished, "the sink hears of every end");
     let said = |kind| line.said.iter().filter(move |frame| frame.kind == kind);
     assert!(said(Kind::Done).count() == 0 || store.complete);
     assert!(said(Kind::Fail).count() == 0 || !store.complete);

@@ -53,7 +53,7 @@ pub struct Argument {
 }
 
 impl Argument {
-    /// How it ended, and what is in the structure then; `rest=` is what is behind the structure that the
+    /// Its result, and what is in the structure then; `rest=` is what is behind the structure that the
     /// module knows.
     pub fn run(&self) -> Result<String, Errno> {
         let node = match self.write_only {
@@ -82,7 +82,7 @@ impl Argument {
         let length = NonZeroUsize::new(buffer.len()).ok_or(Errno::EINVAL)?;
         // SAFETY: A new mapping, where nothing is.
         let memory = unsafe { mmap_anonymous(None, length, protection, MapFlags::MAP_PRIVATE) }?;
-        // SAFETY: The mapping is as long as the buffer, and nobody else knows it.
+        // SAFETY: The mapping is as long as the buffer, and nothing else knows it.
         unsafe { memory.cast::<[u8; 4096]>().write(buffer) };
         if self.read_only {
             // SAFETY: The mapping is ours, and we do not write to it from here on.
@@ -96,7 +96,7 @@ impl Argument {
                 memory.as_ptr(),
             )
         };
-        // SAFETY: The mapping stays, and nobody writes to it any more.
+        // SAFETY: The mapping stays, and nothing writes to it any more.
         let memory = unsafe { memory.cast::<[u8; 4096]>().as_ref() };
         let name = match Errno::result(ret) {
             Ok(_) => "ok".to_owned(),

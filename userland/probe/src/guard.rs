@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! What stands in the way of whoever writes to a file: put there, and taken away.
+//! What prevents a process from writing to a file: put there, and taken away.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -19,7 +19,7 @@ mod ioctl {
     nix::ioctl_readwrite!(thaw, b'X', 120, libc::c_int);
 }
 
-/// `FS_IMMUTABLE_FL`: nobody writes.
+/// `FS_IMMUTABLE_FL`: no process writes.
 const IMMUTABLE: libc::c_long = 0x10;
 /// `FS_APPEND_FL`: what is there stays.
 const APPEND_ONLY: libc::c_long = 0x20;
@@ -70,7 +70,7 @@ impl Guard {
     }
 }
 
-/// A file that nobody may write to, or only append to, for as long as this lives.
+/// A file that no process may write to, or only append to, for as long as this lives.
 pub struct Flagged {
     file: File,
     before: libc::c_long,
@@ -98,7 +98,7 @@ impl Flagged {
 
 impl Drop for Flagged {
     fn drop(&mut self) {
-        // SAFETY: As in `new`. An error is seen by whoever removes the file.
+        // SAFETY: As in `new`. An error is seen when the file is removed.
         let _ = unsafe { ioctl::set_flags(self.file.as_raw_fd(), &self.before) };
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //! A file is opened, something comes in the way of writing to it, and then it is written to: by an
-//! ordinary direct write, or by the module. Both say in the same words how it ended.
+//! ordinary direct write, or by the module. Both print the result in the same words.
 
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! Makes one raw call on a `/dev/resmem` node and prints how it ended, `ok` or an errno name first.
+//! Makes one raw call on a `/dev/resmem` node and prints its result, `ok` or an errno name first.
 //! What `resdump` refuses before it asks the kernel, this asks.
 
 mod argument;
@@ -106,7 +106,7 @@ enum Call {
     Guard(guard::Guard),
     /// Write to a file that something is in the way of.
     Guarded(guarded::Guarded),
-    /// What a watcher of a file is told of.
+    /// What a watcher of a file is notified of.
     Watch(watch::Watch),
     /// One of these, again and again, each time with another allocation of the kernel's that fails.
     Failing(failing::Failing),
@@ -177,7 +177,7 @@ fn number(text: &str) -> Result<u64, String> {
     parsed.map_err(|error| error.to_string())
 }
 
-/// Opens a node; `fd:N` is a descriptor that was inherited, and stays that of whoever gave it.
+/// Opens a node; `fd:N` is a descriptor that was inherited, and stays its giver's.
 fn open(node: &Path, write: bool) -> Result<File, Errno> {
     let inherited = node.to_str().and_then(|name| name.strip_prefix("fd:"));
     if let Some(number) = inherited {

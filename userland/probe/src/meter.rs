@@ -2,8 +2,8 @@
 //! Counts what a command costs the processor: the process, interrupts, kernel workers, everything.
 //!
 //! Under `-icount shift=0` a nanosecond of guest time is an instruction. A thread of the lowest
-//! priority counts turns of a loop of fixed cost; it gets what nobody else wants. What the others
-//! cost is the time that has passed less the thread's turns, each at what a turn costs when nobody
+//! priority counts turns of a loop of fixed cost; it gets the time that is left. What the others
+//! cost is the time that has passed less the thread's turns, each at what a turn costs when nothing
 //! else wants anything (the timer tick included, so that it is not counted).
 
 use std::process::{Command, Stdio};

@@ -59,7 +59,7 @@ pub struct Overwrite {
 const BYTE: u8 = 0x5a;
 
 impl Overwrite {
-    /// Prints what came of it, if it was not refused.
+    /// Prints the result, if it was not refused.
     pub fn run(&self, address: NonNull<c_void>, length: usize) -> Result<String, Errno> {
         match self.how {
             How::ChildProtects => in_child(|| match protect(address, length) {
@@ -153,7 +153,7 @@ fn ring_buffer(address: NonNull<c_void>, length: usize) -> Result<String, Errno>
 }
 
 /// Does something in a child process, whose exit status is the number of an error; or the signal that
-/// ended it is what came of it.
+/// ended it is the result.
 fn in_child(work: impl FnOnce() -> i32) -> Result<String, Errno> {
     // SAFETY: This process has one thread; the child ends without running what the parent has set up.
     match unsafe { fork() }? {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! Somebody sleeps in `poll()` on a node while snapshots are started and end there.
+//! A thread sleeps in `poll()` on a node while snapshots are started and end there.
 
 use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd};
@@ -56,7 +56,7 @@ pub fn run(node: &Path) -> Result<String, Errno> {
 
 /// One snapshot, to its end.
 fn fill(node: &File, asked: &Snapshot) -> Result<(), Errno> {
-    // SAFETY: The node is one of the driver's; the buffer stays, and nobody looks at it.
+    // SAFETY: The node is one of the driver's; the buffer stays, and nothing looks at it.
     unsafe { resmem_abi::ioctl::snapshot(node.as_raw_fd(), asked) }?;
     poll(
         &mut [PollFd::new(node.as_fd(), PollFlags::POLLIN)],

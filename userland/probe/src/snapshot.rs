@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! A snapshot into a buffer of ours, and the ways to be told of its end.
+//! A snapshot into a buffer of ours, and the ways to be notified of its end.
 
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd};
@@ -128,7 +128,7 @@ impl Snapshot {
                 event.read()?;
             }
             Wait::Epoll => {
-                // It takes milliseconds, or nobody wakes.
+                // It takes milliseconds, or nothing wakes.
                 if epoll.wait(&mut [EpollEvent::empty()], 60_000u16)? == 0 {
                     return Err(Errno::ETIMEDOUT);
                 }

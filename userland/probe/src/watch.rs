@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! What somebody who watches a file is told of while a command runs.
+//! What a process that watches a file is notified of while a command runs.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -19,8 +19,8 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Prints whether reads and writes were told of when the command had ended. Equal events that
-    /// nobody has fetched are one: they are not counted.
+    /// Prints whether reads and writes were reported when the command had ended. Equal events that
+    /// were not fetched are one: they are not counted.
     pub fn run(&self) -> Result<String, Errno> {
         let watch = Inotify::init(InitFlags::IN_NONBLOCK)?;
         let wanted = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_ACCESS;

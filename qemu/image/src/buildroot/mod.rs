@@ -68,7 +68,7 @@ impl<'a> Buildroot<'a> {
         Ok(this)
     }
 
-    /// Anew when the defconfig is another than last time; what `menuconfig` changed since stays
+    /// Made again when the defconfig is another than last time; what `menuconfig` changed since stays
     /// otherwise.
     fn configure(&self) -> Result<()> {
         let used = self.output.join("resdump_defconfig");

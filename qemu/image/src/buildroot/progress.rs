@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn packages_are_told_from_other_output() {
+    fn packages_are_distinguished_from_other_output() {
         let package = |line| package_of(line).unwrap_or_default();
         assert_eq!(
             package("\u{1b}[7m>>> linux 7.3.4 Building\u{1b}[27m"),

@@ -11,7 +11,7 @@ use anyhow::Result;
 use super::Buildroot;
 use host::step::{Key, Step};
 
-/// Makes Buildroot forget what is out of date, so that the next make builds it anew.
+/// Makes Buildroot forget what is out of date, so that the next make builds it again.
 pub fn forget(buildroot: &Buildroot<'_>) -> Result<()> {
     let file = buildroot.output.join("resdump-keys.json");
     let known: BTreeMap<String, String> = fs::read(&file)

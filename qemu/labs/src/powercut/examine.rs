@@ -39,10 +39,10 @@ pub struct Subject {
 pub enum Found {
     /// A dump that is complete.
     Complete,
-    /// One that is not, and that was gone on with.
+    /// One that is not, and that was resumed.
     Resumed,
-    /// None, or one of which nothing was durable yet, or that cannot be gone on with.
-    Anew,
+    /// None, or one of which nothing was durable yet, or that cannot be resumed.
+    Restarted,
     /// The old dump, complete and as it was.
     Old,
 }
@@ -174,11 +174,11 @@ fn dumps(guest: &mut Guest, subject: &Subject, raw: &str) -> Result<Found> {
                 if bytes > 0 {
                     Found::Resumed
                 } else {
-                    Found::Anew
+                    Found::Restarted
                 }
             } else {
                 run(guest, &format!("{dump} --force"))?;
-                Found::Anew
+                Found::Restarted
             }
         }
         None => {
@@ -186,14 +186,14 @@ fn dumps(guest: &mut Guest, subject: &Subject, raw: &str) -> Result<Found> {
                 promise == Promise::default() && subject.killed.old.is_none(),
                 broken("there is no manifest")
             );
-            // A disk is never empty, so nobody knows what is on it.
+            // A disk is never empty, so what is on it is unknown.
             let resume = if variant.kind == Kind::Device || !variant.resumes() {
                 ""
             } else {
                 " --resume"
             };
             run(guest, &format!("{dump}{resume}"))?;
-            Found::Anew
+            Found::Restarted
         }
     };
     guest.check(&format!("{verify} --against capture"))?;

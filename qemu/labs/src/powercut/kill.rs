@@ -51,7 +51,7 @@ impl Killed {
         }
     }
 
-    /// What the next dump begins on, if this one is to be gone on with.
+    /// What the next dump begins on, if this one is to be resumed.
     pub fn left(&self, cut: &Cut) -> Base {
         Base {
             disks: self.disks(cut).0.into_iter().map(Arc::new).collect(),
@@ -114,7 +114,7 @@ fn dump(guest: &mut Guest, recorder: &Recorder, plan: &Plan) -> Result<(Tick, Pr
     ))
 }
 
-/// Bytes of the last checkpoint that a console tells of.
+/// Bytes of the last checkpoint that a console reports.
 fn checkpoint(console: &str) -> Result<u64> {
     let Some((before, _)) = console.rsplit_once(" bytes are durable") else {
         return Ok(0);

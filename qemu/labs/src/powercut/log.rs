@@ -21,7 +21,7 @@ pub struct Write {
     pub data: Vec<u8>,
     /// When the disk had them.
     received: Tick,
-    /// When the machine was told that they have been taken.
+    /// When they were answered.
     answered: Option<Tick>,
 }
 
@@ -55,7 +55,7 @@ pub struct Log {
 pub struct Remains<'a> {
     /// They are there, applied in this order.
     pub durable: Vec<&'a Write>,
-    /// Nobody knows.
+    /// Unknown.
     pub open: Vec<&'a Write>,
 }
 
@@ -101,7 +101,7 @@ impl Log {
         self.writes.len() - 1
     }
 
-    /// The machine is told that a write is done; returns it.
+    /// Records that a write was answered; returns it.
     pub fn answer_write(&mut self, number: usize) -> &Write {
         let answered = self.tick();
         let write = &mut self.writes[number];
@@ -120,7 +120,7 @@ impl Log {
         self.flushes.len() - 1
     }
 
-    /// The machine is told that a flush is done.
+    /// Records that a flush was answered.
     pub fn answer_flush(&mut self, number: usize) {
         self.flushes[number].answered = Some(self.tick());
     }

@@ -68,7 +68,7 @@ pub fn run(board: &Board, image: &Image, folder: &Path, options: &Options) -> Re
         let killer = scope.spawn(|| kill_all(&lab, options, sender));
         let examined = examine_all(&lab, folder, at_once, receiver, &mut report);
         let killed = killer.join().map_err(|_| anyhow!("the killer panicked"))?;
-        // The killer only knows that nobody takes its states any more.
+        // The killer only knows that its states are not taken any more.
         examined.and(killed)
     });
     killed?;

@@ -160,7 +160,7 @@ fn invalid(what: &str) -> io::Error {
 mod tests {
     use super::*;
 
-    /// What a client says, and what it is told.
+    /// What a client sends, and what it is answered.
     struct Client {
         says: io::Cursor<Vec<u8>>,
         told: Vec<u8>,

@@ -83,7 +83,7 @@ impl FileSystem {
         }
     }
 
-    /// What `mke2fs` is told.
+    /// Options of `mke2fs`.
     pub fn options(self) -> &'static [&'static str] {
         match self {
             Self::Checked => &[],
@@ -134,7 +134,7 @@ impl Variant {
         }
     }
 
-    /// Whether a dump can be gone on with.
+    /// Whether a dump can be resumed.
     pub fn resumes(&self) -> bool {
         self.kind != Kind::Compressed
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! What came of all cuts.
+//! Results of all cuts.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -168,7 +168,7 @@ impl Report {
             "disk states",
             "complete",
             "resumed",
-            "begun anew",
+            "restarted",
             "old dump untouched",
             "WRONG",
         ]);
@@ -181,7 +181,7 @@ impl Report {
                 row.states,
                 row.found(Found::Complete),
                 row.found(Found::Resumed),
-                row.found(Found::Anew),
+                row.found(Found::Restarted),
                 row.found(Found::Old),
                 row.states - row.found.values().sum::<usize>(),
             ];

@@ -25,7 +25,7 @@ use machine::instruments::TAINT_OUT_OF_TREE;
 const CAPTURE: (u64, u64) = (0x1000_0000, 64 << 20);
 /// The region that is loaded.
 const SCRATCH: (u64, u64) = (0x0f00_0000, 1 << 20);
-/// Minutes between two searches for memory that nobody points to.
+/// Minutes between two searches for unreferenced memory.
 const SEARCH: Duration = Duration::from_secs(300);
 
 /// Runs for some minutes and leaves `out/soak/dumps.json` and `dumps.md`.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! What the kernel holds when nobody does anything, and how long a small dump takes.
+//! What the kernel holds when nothing runs, and how long a small dump takes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -31,7 +31,7 @@ const PAGES: [&str; 11] = [
     "nr_page_table_pages",
     "nr_free_pages",
 ];
-/// The kernel's store of stack traces, which keeps each that is new (`lib/stackdepot.c`): the line that tells of its
+/// The kernel's store of stack traces, which keeps each that is new (`lib/stackdepot.c`): the line that reports its
 /// pools, and the pages of one.
 const DEPOT: (&str, &str, u64) = ("/sys/kernel/debug/stackdepot/stats", "pools:", 4);
 /// A sample.
@@ -62,7 +62,7 @@ impl Figures {
         self.owners.values().sum()
     }
 
-    /// For somebody who waits.
+    /// For a user who waits.
     pub fn line(&self, done: &Done) -> String {
         format!(
             "{:5.1} min: round {}, known {} KiB, slab {} KiB, files {}, pinned {}, small dump {:.1} ms, copy {:.1} ms",

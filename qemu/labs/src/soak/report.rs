@@ -91,8 +91,8 @@ impl Report {
              compared on the host, {} in the guest; {} loads, {} snapshots.\n\
              Meanwhile {} MiB of memory were taken from them, and {} MiB written and found again beside \
              them.\n\
-             The kernel had nothing to complain about after any round: no warning, lock debugging on to the \
-             end, no misuse of DMA, nothing that nobody points to in {} searches.\n\n\
+             The kernel log was clean after each round: no warning, lock debugging on to the \
+             end, no misuse of DMA, no unreferenced memory in {} searches.\n\n\
              {drifts}\n\n{dumps}\n\nOwners of memory, from the first sample to the last:\n\n{owners}\n\nCaches that grew \
              most:\n\n{grown}\n",
             self.minutes,

@@ -50,7 +50,7 @@ pub(super) struct Done {
     pub taken: u64,
     /// Bytes that were written and found again on the disk meanwhile.
     pub moved: u64,
-    /// Searches for memory that nobody points to.
+    /// Searches for unreferenced memory.
     pub searches: u64,
 }
 

@@ -18,7 +18,7 @@ mod snapshot;
 mod sync;
 mod transfer;
 
-/// Runs `model` in every interleaving with at most `preemptions` of them where nobody has to wait.
+/// Runs `model` in every interleaving with at most `preemptions` of them where no thread has to wait.
 fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound.get_or_insert(preemptions);

@@ -128,7 +128,7 @@ fn a_file_is_closed_at_any_time() {
 }
 
 #[test]
-fn an_eventfd_is_told_once_and_the_buffer_is_the_process_s_own_then() {
+fn an_eventfd_is_signalled_once_and_the_buffer_is_the_process_s_own_then() {
     check(PREEMPTIONS, || {
         let (snapshot, worker) = Snapshot::start();
         snapshot.event.wait();

@@ -42,7 +42,7 @@ impl Completion {
         }
     }
 
-    /// A signal for whoever waits, now or later.
+    /// A signal for a thread that waits, now or later.
     pub(crate) fn interrupt(&self) {
         self.state.lock().unwrap().signal = true;
         self.changed.notify_one();
@@ -59,7 +59,7 @@ impl<T: Copy> HandOver<T> {
 
     /// # Safety
     ///
-    /// Nobody else accesses the value at the same time.
+    /// No other thread accesses the value at the same time.
     pub(crate) unsafe fn set(&self, value: T) {
         // SAFETY: By our own requirements, which the model checker checks first.
         self.0.with_mut(|to| unsafe { *to = value });
@@ -67,7 +67,7 @@ impl<T: Copy> HandOver<T> {
 
     /// # Safety
     ///
-    /// Nobody sets the value at the same time.
+    /// No thread sets the value at the same time.
     pub(crate) unsafe fn get(&self) -> T {
         // SAFETY: By our own requirements, which the model checker checks first.
         self.0.with(|from| unsafe { *from })

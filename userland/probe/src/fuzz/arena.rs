@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //! Memory of one thread that calls are given addresses in: good ones and bad ones. Each part is followed by
-//! memory that nobody may touch, so that whatever goes beyond its end is seen.
+//! memory that may not be touched, so that whatever goes beyond its end is seen.
 
 use super::sys;
 

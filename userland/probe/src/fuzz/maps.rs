@@ -66,7 +66,7 @@ impl Maps {
         self.slots[argument as usize % MAPS] = Some(map);
     }
 
-    /// Takes a mapping away. What is in the arena is replaced, so that nobody else gets the place.
+    /// Takes a mapping away. What is in the arena is replaced, so that no other mapping gets the place.
     pub fn remove(&mut self, argument: u64) {
         let Some(map) = self.slots[argument as usize % MAPS].take() else {
             return;

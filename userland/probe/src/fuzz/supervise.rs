@@ -115,7 +115,7 @@ fn watch(
     shared.violation().map_or(Ok(()), Err)
 }
 
-/// What somebody needs who looks into a violation.
+/// What a person needs who examines a violation.
 pub fn report(shared: &Shared, plan: Plan) -> String {
     let mut text = String::new();
     for (number, board) in shared.boards[..plan.workers].iter().enumerate() {

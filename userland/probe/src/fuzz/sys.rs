@@ -38,7 +38,7 @@ pub fn open(path: &str, flags: c_int) -> Result<RawFd, i32> {
 
 /// `close()`.
 pub fn close(fd: RawFd) -> Called {
-    // SAFETY: Descriptors are numbers here; nobody owns one by type.
+    // SAFETY: Descriptors are numbers here; none is owned by type.
     called(unsafe { libc::close(fd) })
 }
 
@@ -102,7 +102,7 @@ pub fn fcntl(fd: RawFd, command: c_int, argument: c_ulong) -> Called {
     called(unsafe { libc::fcntl(fd, command, argument) })
 }
 
-/// A pipe that blocks nobody.
+/// A pipe that does not block.
 pub fn pipe() -> Result<[RawFd; 2], i32> {
     let mut ends = [-1; 2];
     // SAFETY: The array is ours.
@@ -130,7 +130,7 @@ pub fn mmap(
     let (number, offset) = (libc::SYS_mmap2, (offset >> 12) as usize);
     #[cfg(target_pointer_width = "64")]
     let (number, offset) = (libc::SYS_mmap, offset as usize);
-    // SAFETY: With a fixed address the caller gives one that nobody else uses.
+    // SAFETY: With a fixed address the caller gives one that is not used otherwise.
     let ret = unsafe { libc::syscall(number, address, length, protection, flags, fd, offset) };
     // An address may look negative.
     match ret as isize {

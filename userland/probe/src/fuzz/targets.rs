@@ -21,7 +21,7 @@ pub struct Target {
     pub sort: u64,
     /// Where the thread's area begins, on what others write to as well.
     area: Option<u64>,
-    /// The same bytes by way of the page cache, for nobody but this thread.
+    /// The same bytes by way of the page cache, for this thread alone.
     pub look: Option<RawFd>,
 }
 
@@ -43,7 +43,7 @@ impl Target {
         }
     }
 
-    /// Whether nobody else writes there.
+    /// Whether no other thread writes there.
     pub fn is_ours(&self, position: u64) -> bool {
         self.area
             .is_none_or(|area| (area..area + AREA / 2).contains(&position))

@@ -47,7 +47,7 @@ pub fn run(setting: &Setting, shared: &mut Shared, plan: Plan, process: usize) {
     thread::scope(|scope| {
         for number in (process..plan.workers.min(WORKERS)).step_by(plan.processes) {
             scope.spawn(move || {
-                // SAFETY: The memory is shared for good.
+                // SAFETY: The memory stays shared.
                 let shared = unsafe { &mut *memory.get() };
                 if let Err(violation) = work(setting, shared, plan, number) {
                     shared.violate(&format!("worker {number}: {violation}"));

@@ -83,7 +83,7 @@ pub fn fcntl(thread: &mut Thread<'_>, args: &Args) -> Ran {
         // Not one that blocks or makes a descriptor.
         false => 0x4000_0000 | args[1] as i32,
     };
-    // Commands with a pointer get one that is nobody's.
+    // Commands with a pointer get one that leads nowhere.
     let argument = match command {
         1..=4 => args[2],
         _ => args[2] & 0xfff,

@@ -165,7 +165,7 @@ fn ended(thread: &Thread<'_>, node: &Node) -> Result<bool, String> {
     Ok(told.state == abi::SNAPSHOT_DONE)
 }
 
-/// Somebody else who had an own node may have started one there, which is not known to go anywhere of ours.
+/// Another user with a node of its own may have started one there, which is not known to go anywhere of ours.
 pub fn started_by_another(node: &Node) {
     if let Some(file) = &node.own
         // Not of one that is open by its path alone.
@@ -198,7 +198,7 @@ fn judge(thread: &Thread<'_>, node: &Node, told: &SnapshotStatus) -> Result<(), 
             look(thread, file, pending, told)
         }
         Some(pending) if told.copied > pending.length as u64 => {
-            Err(format!("{told:?} of {}", pending.length))
+            Err(format!("{told:?} for {}", pending.length))
         }
         _ => Ok(()),
     }
@@ -218,7 +218,7 @@ fn look(
     } = pending;
     let whole = told.copied == length as u64;
     if whole != (told.error == 0) || told.copied > length as u64 {
-        return Err(format!("{told:?} of {length} bytes"));
+        return Err(format!("{told:?} for {length} bytes"));
     }
     let region = &thread.setting.regions[file.region];
     let bytes = bytes_mut(address, told.copied as usize);

@@ -102,7 +102,7 @@ pub fn fixed(thread: &mut Thread<'_>, args: &Args) -> Ran {
     }
     let write = opcode::WriteFixed::new(fd, address, length, index as u16).offset(position);
     let called = thread.ring.submit(&write.build())?;
-    // From u64::MAX it is written to where the descriptor is, which nobody keeps account of.
+    // From u64::MAX it is written to where the descriptor is, which is not recorded.
     if let Some((held, written)) = judge(held, from, length, &called)?
         && position != u64::MAX
         && target.is_ours(position)
@@ -147,7 +147,7 @@ fn pass(thread: &mut Thread<'_>, index: usize, from: u64, length: u32) -> Ran {
     let held = thread.ring.table[index];
     let [read, write] = thread.pipe;
     let address = without_provenance::<u8>(from as usize);
-    // What blocks nobody has no position.
+    // What does not block has no position.
     let entry = opcode::WriteFixed::new(Fd(write), address, length, index as u16).offset(u64::MAX);
     let called = thread.ring.submit(&entry.build())?;
     if let Some((held, written)) = judge(held, from, length, &called)? {
