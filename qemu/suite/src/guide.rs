@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! docs/reference/boards.md, "Port to your board in an hour": its files and commands, word for word, on a copy
-//! of the boards.
+//! docs/how-to/port-a-board.md: its files and commands, word for word, on a copy of the boards.
 
 use std::fs;
 use std::path::Path;
@@ -17,17 +16,12 @@ enum Step {
     Command(String, Vec<String>),
 }
 
-/// The indented blocks of the guide's chapter. One after a line "`path`:" is that file; others have
+/// The indented blocks of the guide. One after a line "`path`:" is that file; others have
 /// commands behind `$ `. What the reader is to do on the real board is behind another prompt.
-fn steps(text: &str) -> Result<Vec<Step>> {
-    let chapter = text
-        .split_once("## Port to your board in an hour\n")
-        .context("no such chapter")?
-        .1;
-    let chapter = chapter.split("\n## ").next().unwrap_or_default();
+fn steps(text: &str) -> Vec<Step> {
     let mut steps = Vec::new();
     let (mut path, mut open) = (None, false);
-    for line in chapter.lines() {
+    for line in text.lines() {
         let Some(line) = line.strip_prefix("    ") else {
             if let Some(named) = line.strip_prefix('`').and_then(|l| l.strip_suffix("`:")) {
                 path = Some(named.to_owned());
@@ -53,7 +47,7 @@ fn steps(text: &str) -> Result<Vec<Step>> {
             (None, _) => {}
         }
     }
-    Ok(steps)
+    steps
 }
 
 pub fn the_guide_makes_a_board() -> Result<()> {
@@ -66,8 +60,8 @@ pub fn the_guide_makes_a_board() -> Result<()> {
     for name in ["qemu/image/inputs.toml", "qemu/image/requirements.txt"] {
         fs::copy(paths.root.join(name), root.join(name))?;
     }
-    let guide = fs::read_to_string(paths.root.join("docs/reference/boards.md"))?;
-    let steps = steps(&guide)?;
+    let guide = fs::read_to_string(paths.root.join("docs/how-to/port-a-board.md"))?;
+    let steps = steps(&guide);
     let (mut files, mut checks) = (0, 0);
     for step in steps {
         match step {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //! The transcripts of the documents, run again: the words must be the same, figures may differ.
-//! `UPDATE_EXPECT=1` takes over what the guest says.
+//! `RESDUMP_UPDATE_EXPECT=1` takes over what the guest says.
 
 use std::fs;
 
@@ -22,7 +22,7 @@ pub fn cases() -> Vec<Case> {
         Case {
             bed: Bed::Readme,
             name: "the_transcripts_are_what_the_guest_says",
-            run: |bed| transcripts(bed, "README.md", 4),
+            run: |bed| transcripts(bed, "docs/tutorial.md", 4),
         },
         Case {
             bed: Bed::Docs,
