@@ -14,12 +14,15 @@ FUZZ_SECONDS ?= 300
 SANITIZER ?=
 TEST ?=
 RELEASE ?= bookworm trixie
+PARTS ?=
 
 TWIN := qemu-arm64-virt
+# Boards with an image for users.
+PRODUCTS = $(notdir $(patsubst %/,%,$(dir $(shell grep -L '^INSTRUMENT=yes' board/*/board.conf))))
 
 # What may be given on the command line; anything else is a mistake.
 VARIABLES := BOARD BOARDS BUILDROOT_DIR BUILDROOT_EXTRA CUTS CUTS_SEED DEV FLAVOUR FORCE FUZZ_OPS FUZZ_SEED FUZZ_SECONDS \
-	IMAGE LINUX_SRC RELEASE RESDUMP_CACHE RESDUMP_TIMEOUT_SCALE SANITIZER SOAK_MINUTES TEST YES \
+	IMAGE LINUX_SRC PARTS RELEASE RESDUMP_CACHE RESDUMP_TIMEOUT_SCALE SANITIZER SOAK_MINUTES TEST YES \
 	BR2_DL_DIR BR2_CCACHE_DIR BR2_PRIMARY_SITE
 $(foreach given,$(filter-out $(VARIABLES),$(foreach word,$(filter-out -%,$(MAKEOVERRIDES)),$(firstword $(subst =, ,$(word))))),\
 	$(error $(given)= means nothing here; `make help` lists the variables))
@@ -61,27 +64,13 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-boards test-debug test-twin soak fuzz fuzz-readers readers bench cuts console image sbom \
-	quick-image reproducible check-board flash update-inputs fresh nightly list-boards list-boards-json lint clean
+	quick-image release reproducible check-board flash update-inputs fresh nightly list-boards list-boards-json list-nightly-json list-variables lint lint-docs dumper clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "  BOARD=$(BOARD)   a folder below board/"
-	@echo "  BOARDS=         for test-boards: only these"
-	@echo "  IMAGE=$(IMAGE)   for run, test, bench, console: quick, or buildroot (after make image)"
-	@echo "  FLAVOUR=$(FLAVOUR)  for image: appliance, lab or debug"
-	@echo "  BUILDROOT_DIR=  a Buildroot tree instead of the pinned release (docs/how-to/buildroot.md)"
-	@echo "  TEST=           only suite tests whose names contain this"
-	@echo "  SANITIZER=      for test-twin: kasan or kcsan alone; for fuzz: on the twin"
-	@echo "  CUTS=$(CUTS) CUTS_SEED=  for cuts: how many; the seed that repeats their plan"
-	@echo "  FUZZ_OPS=$(FUZZ_OPS) FUZZ_SEED=  for fuzz: how many; the seed that repeats the draws"
-	@echo "  FUZZ_SECONDS=$(FUZZ_SECONDS)  for fuzz-readers: how long each"
-	@echo "  RELEASE=        for fresh: bookworm, trixie or both"
-	@echo "  SOAK_MINUTES=$(SOAK_MINUTES)  for soak"
-	@echo "  LINUX_SRC=      an unpacked Linux 7.3 tree instead of the distribution's package"
-	@echo "  DEV= FORCE=1 YES=1  for flash: the disk; one that is not removable; no question"
-	@echo "  RESDUMP_CACHE=  downloads and builds that are kept, now $(CACHE)"
-	@echo "  RESDUMP_TIMEOUT_SCALE=  stretches every time limit of the tests"
+	@echo "  Variables: BOARD=$(BOARD), TEST=, IMAGE=$(IMAGE) and others: docs/reference/settings.md"
+	@echo "  Downloads and builds are kept in RESDUMP_CACHE, now $(CACHE)"
 
 setup: ## install what is missing (Debian; done by the others when needed)
 	@qemu/setup.sh
@@ -152,12 +141,19 @@ sbom: setup ## what the image is made of (CycloneDX), and the licences (IMAGE=qu
 quick-image: setup ## the image of the product's kernel, from distribution packages
 	@$(XTASK) image appliance
 
+dumper: setup ## the dumper alone, for BOARD's processor: out/dumper/resdump
+	@$(XTASK) dumper
+
 check-board: setup ## what can be judged about BOARD without compiling a kernel
 	@$(XTASK) check-board
 
 flash: setup ## the disk image onto a medium: make flash DEV=/dev/sdX
 	@test -n "$(DEV)" || { echo "make flash DEV=/dev/sdX: which disk?" >&2; exit 2; }
 	@$(XTASK) flash $(if $(filter 1,$(FORCE)),--force) $(if $(filter 1,$(YES)),--yes) $(DEV)
+
+release: setup ## what a user downloads, for all boards or those of BOARDS, in out/release
+	@qemu/setup.sh release
+	@XTASK="$(XTASK)" qemu/release.sh $(if $(filter file,$(origin BOARDS)),$(PRODUCTS),$(BOARDS))
 
 reproducible: setup ## the image built twice, in different folders, is the same (IMAGE=quick or buildroot)
 	@$(XTASK) reproducible $(if $(filter buildroot,$(IMAGE)),--buildroot)
@@ -166,7 +162,7 @@ fresh: ## the README's commands in an empty root of RELEASE (needs root; an hour
 	@for release in $(RELEASE); do qemu/fresh.sh $$release || exit 1; done
 
 nightly: setup ## what takes too long for each commit: every board, debug kernel, twin, cuts, fuzz, soak
-	@qemu/nightly.sh
+	@qemu/nightly.sh $(PARTS)
 
 list-boards: ## the boards that QEMU plays, a line each
 	@printf '%s\n' $(BOARDS)
@@ -174,11 +170,20 @@ list-boards: ## the boards that QEMU plays, a line each
 list-boards-json: ## the same for a matrix of continuous integration
 	@printf '"%s",' $(BOARDS) | sed 's/^/[/; s/,$$/]\n/'
 
+list-nightly-json: ## the parts of the nightly tier, likewise
+	@qemu/nightly.sh --list | sed 's/.*/"&"/' | paste -sd, | sed 's/.*/[&]/'
+
 update-inputs: setup ## pin what the mirror has now as inputs of the quick image
 	@$(XTASK) update-inputs
 
-lint: setup ## formatters, linters, device-tree binding, kernel configuration
+list-variables: # what may be given on the command line, a line each
+	@printf '%s\n' $(VARIABLES)
+
+lint: setup ## formatters, linters, device-tree binding, kernel configuration, documents
 	@$(XTASK) lint
+
+lint-docs: setup ## of lint: links, settings, language, version, subjects of commits
+	@$(XTASK) lint-docs
 
 clean: ## remove what was made in this checkout (the cache stays)
 	rm -rf out

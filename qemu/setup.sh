@@ -5,6 +5,7 @@
 #   setup.sh          for everything but the twin
 #   setup.sh twin     for the twin too
 #   setup.sh readers  for the programs that read dumps too
+#   setup.sh release  for a release too: compilers for the other architecture of hosts
 set -eu
 
 # A Rust toolchain of the distribution's, newer than what Linux asks for, and its library source;
@@ -25,12 +26,25 @@ shellcheck python3 python3-venv
 tools="cargo rustc powerpc-linux-gnu-gcc qemu-system-ppc dtc fdtoverlay mkimage genimage"
 
 # The twin (board/qemu-arm64-virt): an emulator, clang for the kernel, gcc for what runs on it. Half a
-# gigabyte, and nobody else needs it.
+# gigabyte, needed for nothing else.
 if [ "${1:-}" = twin ]; then
     packages="$packages
 qemu-system-arm clang-19 lld-19 llvm-19 gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 "
     tools="$tools qemu-system-aarch64 clang-19 ld.lld-19 llvm-objcopy-19 aarch64-linux-gnu-gcc"
+fi
+
+# A release has the dumper for hosts of both architectures.
+if [ "${1:-}" = release ]; then
+    packages="$packages
+gcc-x86-64-linux-gnu gcc-aarch64-linux-gnu libc6-dev-arm64-cross libc6-dev-amd64-cross
+"
+    tools="$tools x86_64-linux-gnu-gcc aarch64-linux-gnu-gcc"
+    # The native ones are gcc and libc6-dev, under the same names.
+    case $(dpkg --print-architecture) in
+    amd64) packages=$(echo "$packages" | sed 's/gcc-x86-64-linux-gnu//; s/libc6-dev-amd64-cross//') ;;
+    arm64) packages=$(echo "$packages" | sed 's/gcc-aarch64-linux-gnu//; s/libc6-dev-arm64-cross//') ;;
+    esac
 fi
 
 # The programs that dumps are read with; the others come from PyPI (make readers).

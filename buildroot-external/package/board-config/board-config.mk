@@ -6,9 +6,11 @@
 
 # Not a package: the configurations of Linux and busybox, from board/. Both are
 # allnoconfig plus what is asked for, as in the quick image; with Buildroot alone
-# whatever nobody mentions would be what Kconfig defaults to.
+# what is not mentioned would be what Kconfig defaults to.
 
 BOARD_CONFIG_TOP = $(abspath $(BR2_EXTERNAL_RESDUMP_PATH)/..)
+# The version of the project.
+BOARD_CONFIG_VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' $(BOARD_CONFIG_TOP)/userland/Cargo.toml)
 BOARD_CONFIG_ASK = $(BOARD_CONFIG_TOP)/board/common/board.sh \
 	$(BOARD_CONFIG_TOP)/board/$(call qstrip,$(BR2_RESDUMP_BOARD))
 BOARD_CONFIG_CHECK = $(BR2_EXTERNAL_RESDUMP_PATH)/package/board-config/check-config

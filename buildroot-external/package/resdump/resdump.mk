@@ -4,7 +4,7 @@
 #
 ################################################################################
 
-RESDUMP_VERSION = 0.1.0
+RESDUMP_VERSION = $(BOARD_CONFIG_VERSION)
 RESDUMP_SITE = $(BUILD_DIR)/resdump-site
 RESDUMP_SITE_METHOD = local
 RESDUMP_LICENSE = \

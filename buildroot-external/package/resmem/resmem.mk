@@ -4,7 +4,7 @@
 #
 ################################################################################
 
-RESMEM_VERSION = 0.1.0
+RESMEM_VERSION = $(BOARD_CONFIG_VERSION)
 RESMEM_SITE = $(BUILD_DIR)/resmem-site
 RESMEM_SITE_METHOD = local
 RESMEM_LICENSE = GPL-2.0, GPL-2.0 or MIT (abi.rs, range.rs), GPL-2.0 with Linux-syscall-note or MIT (resmem.h)

@@ -24,7 +24,7 @@ pub const NAMES: [&str; 9] = [
 ];
 
 /// Those that the dumper's own tests read.
-const OTHERS: [&str; 3] = ["RESDUMP_PYTHON", "RESDUMP_READERS", "RESDUMP_RECIPES"];
+pub const OTHERS: [&str; 3] = ["RESDUMP_PYTHON", "RESDUMP_READERS", "RESDUMP_RECIPES"];
 
 /// The settings of this process.
 #[derive(Clone, Debug, PartialEq)]

@@ -20,11 +20,13 @@ pub mod linux;
 pub mod manifest;
 mod module;
 mod patches;
+mod python;
 pub mod quick;
 mod rootfs;
 pub mod sbom;
 pub mod toolchain;
 pub mod update;
+pub mod version;
 
 pub use builder::Builder;
 pub use module::lint as module_lint;

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::licensing;
+use crate::{docs, licensing};
 use board::Board;
 use host::paths::Paths;
 use host::step::{Step, output_of};
@@ -36,6 +36,7 @@ fn header(paths: &Paths, tools: &Toolchain) -> Result<()> {
 
 /// Runs all checks; the first that fails ends it.
 pub fn lint(paths: &Paths, tools: &Toolchain, board: &Board) -> Result<()> {
+    docs::check(paths)?;
     let logs = paths.out.join("log");
     for workspace in WORKSPACES {
         let name = format!("lint-{}", workspace.replace('/', "-"));
@@ -88,6 +89,7 @@ pub fn lint(paths: &Paths, tools: &Toolchain, board: &Board) -> Result<()> {
 
     image::buildroot::check::lint(paths)?;
     binding::check(paths)?;
+    binding::check_ci(paths)?;
     for name in Board::names(&paths.root)? {
         let board = Board::load(&paths.root, &name)?;
         if board.instrument() && !check::has_compiler(&board)? {

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
 //! What make calls to build and check.
 
+mod docs;
 mod licensing;
 mod lint;
 mod prepare;
 mod reproducible;
 
-use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::{fs, io};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
 use board::Board;
@@ -19,7 +20,7 @@ use host::paths::Paths;
 use host::settings;
 use image::buildroot::Buildroot;
 use image::toolchain::Toolchain;
-use image::{Builder, check, quick, sbom, update};
+use image::{Builder, check, cross, quick, sbom, update};
 
 #[derive(Parser)]
 #[command(about, max_term_width = 90)]
@@ -46,6 +47,11 @@ enum Task {
     Prepare,
     /// What the quick image is made of, and under which licences.
     Sbom,
+    /// The licences of what a host's dumper consists of, for a target of rustc.
+    HostLicences {
+        /// For instance `aarch64-unknown-linux-gnu`.
+        target: String,
+    },
     /// The product's image, by Buildroot.
     Buildroot {
         /// Kernel flavour: appliance (the minimal configuration) or lab (the one for debugging).
@@ -71,12 +77,16 @@ enum Task {
         #[arg(long)]
         yes: bool,
     },
+    /// The dumper alone, for the board's processor.
+    Dumper,
     /// What can be judged about a board without compiling a kernel; prints its boot script.
     CheckBoard,
     /// Pin what the mirror has now as inputs of the quick image.
     UpdateInputs,
     /// Formatters, linters, binding and configuration checks.
     Lint,
+    /// Of lint: documents, language, settings, commits.
+    LintDocs,
 }
 
 #[derive(Subcommand)]
@@ -128,6 +138,10 @@ fn work(arguments: &Arguments) -> Result<bool> {
             let builder = builder("appliance");
             sbom::write(&builder, &quick::build(&builder)?).map(|()| true)
         }
+        Task::HostLicences { target } => {
+            print!("{}", sbom::host_licences(&paths, &tools, target)?);
+            Ok(true)
+        }
         Task::Buildroot { flavour, job } => {
             let buildroot = Buildroot::prepare(&paths, &tools, &board, flavour)?;
             match job {
@@ -156,12 +170,25 @@ fn work(arguments: &Arguments) -> Result<bool> {
             let answers = &mut io::stdin().lock();
             flash::flash(&image.file("sdcard.img"), device, consent, answers).map(|()| true)
         }
+        Task::Dumper => dumper(&builder("appliance")).map(|()| true),
         Task::CheckBoard => {
             let script = check::board(&builder("appliance"))?;
             print!("{script}");
             Ok(true)
         }
         Task::UpdateInputs => update::update(&builder("appliance")).map(|()| true),
+        Task::LintDocs => docs::check(&paths).map(|()| true),
         Task::Lint => lint::lint(&paths, &tools, &board).map(|()| true),
     }
+}
+
+/// Leaves the dumper where a user finds it.
+fn dumper(builder: &Builder<'_>) -> Result<()> {
+    let [program, _] = cross::build(builder, ["resdump", "growdata"])?;
+    let folder = builder.paths.out.join("dumper");
+    fs::create_dir_all(&folder)?;
+    let target = folder.join("resdump");
+    fs::copy(&program, &target).with_context(|| format!("cannot write {}", target.display()))?;
+    println!("{}", target.display());
+    Ok(())
 }

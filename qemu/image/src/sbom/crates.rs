@@ -20,21 +20,41 @@ const PROGRAMS: [(&str, &str); 2] = [
 
 /// The programs of `userland/`, and every crate that one of them contains on `target`.
 pub fn all(paths: &Paths, tools: &Toolchain, target: &str) -> Result<Vec<Component>> {
+    // As `image::cross` builds them.
+    let options = ["--no-default-features"];
+    of(
+        paths,
+        tools,
+        target,
+        &options,
+        &PROGRAMS.map(|(name, _)| name),
+    )
+}
+
+/// The dumper as a host has it, and every crate that it contains on `target`.
+pub fn of_host_dumper(paths: &Paths, tools: &Toolchain, target: &str) -> Result<Vec<Component>> {
+    of(paths, tools, target, &[], &["resdump"])
+}
+
+fn of(
+    paths: &Paths,
+    tools: &Toolchain,
+    target: &str,
+    options: &[&str],
+    programs: &[&str],
+) -> Result<Vec<Component>> {
     let metadata = MetadataCommand::new()
         .cargo_path(tools.tool("cargo"))
         .manifest_path(paths.root.join("userland/Cargo.toml"))
-        // As `image::cross` builds them.
         .other_options(
-            [
-                "--locked",
-                "--no-default-features",
-                "--filter-platform",
-                target,
-            ]
-            .map(str::to_owned),
+            ["--locked", "--filter-platform", target]
+                .iter()
+                .chain(options)
+                .map(|option| (*option).to_owned())
+                .collect::<Vec<_>>(),
         )
         .exec()?;
-    let linked = linked(&metadata)?;
+    let linked = linked(&metadata, programs)?;
     let mut all = Vec::new();
     for (id, contains) in &linked {
         let package = &metadata[id];
@@ -45,8 +65,8 @@ pub fn all(paths: &Paths, tools: &Toolchain, target: &str) -> Result<Vec<Compone
 }
 
 /// Packages that are in the programs, each with those that it uses itself. What only builds or tests
-/// them is left out, and so are macros: what they write is the code of whoever calls them.
-fn linked(metadata: &Metadata) -> Result<BTreeMap<PackageId, Vec<PackageId>>> {
+/// them is left out, and so are macros: what they write is the code of the caller.
+fn linked(metadata: &Metadata, programs: &[&str]) -> Result<BTreeMap<PackageId, Vec<PackageId>>> {
     let resolve = metadata
         .resolve
         .as_ref()
@@ -54,10 +74,10 @@ fn linked(metadata: &Metadata) -> Result<BTreeMap<PackageId, Vec<PackageId>>> {
     let mut wait: Vec<PackageId> = metadata
         .workspace_packages()
         .into_iter()
-        .filter(|package| PROGRAMS.iter().any(|(name, _)| package.name == *name))
+        .filter(|package| programs.iter().any(|name| package.name == *name))
         .map(|package| package.id.clone())
         .collect();
-    ensure!(wait.len() == PROGRAMS.len(), "cargo knows {wait:?} only");
+    ensure!(wait.len() == programs.len(), "cargo knows {wait:?} only");
     let mut linked = BTreeMap::new();
     while let Some(id) = wait.pop() {
         if linked.contains_key(&id) {

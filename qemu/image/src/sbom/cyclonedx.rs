@@ -69,13 +69,13 @@ struct Dependency {
 }
 
 /// The document of an image.
-pub fn document(manifest: &Manifest, components: &[Component]) -> Result<String> {
+pub fn document(manifest: &Manifest, version: &str, components: &[Component]) -> Result<String> {
     let name = format!("resdump-{}-{}", manifest.board, manifest.flavour);
     let root = Entry {
         kind: "firmware",
         reference: name.clone(),
         name: &name,
-        version: env!("CARGO_PKG_VERSION"),
+        version,
         hashes: hash(&manifest.files, "sdcard.img"),
         licenses: Vec::new(),
         purl: None,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! Who has the rights in what an image consists of: a table, and each text once.
+//! The licences of what an image or a program consists of: a table, and each text once.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use super::Component;
 /// The report.
 pub fn report(components: &[Component]) -> Result<String> {
     let mut texts: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut report = String::from("What the image consists of, and the licence of each part.\n\n");
+    let mut report = String::from("What it consists of, and the licence of each part.\n\n");
     for one in components {
         ensure!(!one.licence.is_empty(), "{} has no licence", one.name);
         let named = format!("{} {}", one.name, one.version);

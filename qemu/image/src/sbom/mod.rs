@@ -19,6 +19,7 @@ use board::Image;
 
 use crate::Builder;
 use crate::toolchain::Toolchain;
+use crate::version;
 use host::paths::Paths;
 
 /// Something that an image consists of, with a version and a licence of its own.
@@ -73,7 +74,11 @@ pub fn write(builder: &Builder<'_>, image: &Image) -> Result<()> {
         "programs of the root file system that no component accounts for: {strangers:?}"
     );
     let bill = image.file("sbom.cdx.json");
-    fs::write(&bill, cyclonedx::document(&manifest, &components)?)?;
+    let version = version::of(&builder.paths.root)?;
+    fs::write(
+        &bill,
+        cyclonedx::document(&manifest, &version, &components)?,
+    )?;
     let report = image.file("licences.txt");
     fs::write(&report, licences::report(&components)?)?;
     println!(
@@ -83,6 +88,14 @@ pub fn write(builder: &Builder<'_>, image: &Image) -> Result<()> {
         report.display()
     );
     Ok(())
+}
+
+/// The licences of all that is in the dumper as a host has it.
+pub fn host_licences(paths: &Paths, tools: &Toolchain, target: &str) -> Result<String> {
+    let mut components = crates::of_host_dumper(paths, tools, target)?;
+    components.push(parts::standard_library(tools)?);
+    components.sort_by(|one, other| (&one.name, &one.version).cmp(&(&other.name, &other.version)));
+    licences::report(&components)
 }
 
 /// Adds the crates that are linked into the programs to a document that another generator has made, where

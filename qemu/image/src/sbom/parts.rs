@@ -12,6 +12,8 @@ use board::image::Manifest;
 
 use crate::Builder;
 use crate::linux;
+use crate::toolchain::Toolchain;
+use crate::version;
 use host::step::output_of;
 
 /// All of them, and the names of those that are linked into each Rust program.
@@ -31,12 +33,9 @@ pub fn all(builder: &Builder<'_>, manifest: &Manifest) -> Result<(Vec<Component>
         "GPL-3.0-or-later WITH GCC-exception-3.1",
         "libgcc",
     )?;
-    let std = installed(
-        &builder.tools.library.join("std/Cargo.toml"),
-        "MIT OR Apache-2.0",
-        "Rust's standard library",
-    )?;
+    let std = standard_library(builder.tools)?;
     let runtime = [&libc, &gcc, &std].map(|one| one.name.clone()).into();
+    let version = version::of(&builder.paths.root)?;
     let parts = vec![
         kernel(builder, origin("linux")?)?,
         busybox(builder, origin("busybox")?, &libc, &gcc)?,
@@ -45,17 +44,23 @@ pub fn all(builder: &Builder<'_>, manifest: &Manifest) -> Result<(Vec<Component>
             licence: "GPL-2.0-only".to_owned(),
             files: vec!["/lib/modules/*/resmem.ko".to_owned()],
             texts: vec![builder.paths.root.join("LICENSES/GPL-2.0.txt")],
-            ..own("resmem")
+            ..own("resmem", &version)
         },
         Component {
             texts: vec![builder.paths.root.join("LICENSES/MIT.txt")],
-            ..own("overlay")
+            ..own("overlay", &version)
         },
         libc,
         gcc,
         std,
     ];
     Ok((parts, runtime))
+}
+
+/// Rust's standard library, which is in every Rust program.
+pub fn standard_library(tools: &Toolchain) -> Result<Component> {
+    let file = tools.library.join("std/Cargo.toml");
+    installed(&file, "MIT OR Apache-2.0", "Rust's standard library")
 }
 
 fn kernel(builder: &Builder<'_>, origin: &str) -> Result<Component> {
@@ -93,10 +98,10 @@ fn busybox(
 }
 
 /// A part of this project.
-fn own(name: &str) -> Component {
+fn own(name: &str, version: &str) -> Component {
     Component {
         name: name.to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: version.to_owned(),
         kind: Kind::Data,
         licence: "MIT".to_owned(),
         purl: None,
