@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-//! Detail for a person who looks for a fault, on standard error; for unattended use also to the
+//! Detail for debugging, on standard error; for unattended use also to the
 //! system's log.
 
 #![forbid(unsafe_code)]

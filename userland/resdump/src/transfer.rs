@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Moves `all` with `engine`, in pieces of the engine's window. Returns the contiguous prefix that
-/// was moved and what stopped it, `EINTR` after a signal; `progress` is told the bytes moved so far.
+/// was moved and what stopped it, `EINTR` after a signal; `progress` gets the bytes moved so far.
 pub fn run(
     engine: &mut dyn Engine,
     other: &File,
@@ -25,7 +25,7 @@ pub fn run(
     stop: &Stop,
     progress: &mut dyn FnMut(u64),
 ) -> Moved {
-    // Grows until a window takes half a second: nobody knows yet how slow the target is.
+    // Grows until a window takes half a second: the speed of the target is not known yet.
     let mut window = in_flight(engine);
     let mut total = Moved::default();
     while total.bytes < all.length && total.error.is_none() {
@@ -108,7 +108,7 @@ pub fn squeeze(
     total
 }
 
-/// Takes less at a time from a slow target, so that progress is told about once a second.
+/// Takes less at a time from a slow target, so that progress is notified about once a second.
 fn next_window(window: u64, took: Duration, engine: &dyn Engine) -> u64 {
     let chunk = u64::from(engine.settings().chunk);
     let most = engine.window();

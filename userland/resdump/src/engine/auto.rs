@@ -129,7 +129,7 @@ impl Engine for Auto<'_> {
             };
             self.current = engine;
             log::warn!(
-                "engine {failed}: it does not work here, going on with {}",
+                "engine {failed}: it does not work here, trying {}",
                 self.name().as_str()
             );
         }

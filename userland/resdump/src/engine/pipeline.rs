@@ -25,7 +25,7 @@ pub(super) trait Queue {
 struct Request {
     name: usize,
     length: u64,
-    /// What it came to, once it has ended.
+    /// Its result, once it has ended.
     result: Option<io::Result<u32>>,
 }
 

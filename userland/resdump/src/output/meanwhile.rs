@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-//! What somebody else may do to a file while it is written: cut it, remove it, put another in its
+//! What another program may do to a file while it is written: truncate it, remove it, put another in its
 //! place. Nothing forbids that, so nothing is promised before it has been looked for.
 
 use std::{fs, fs::File, io, os::unix::fs::MetadataExt, path::Path};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-//! Who may read what was in memory.
+//! Which users may read what was in memory.
 //!
 //! A file that is made is for its owner (0600). One that was there keeps owner and group. Of its mode it
 //! keeps what owner and group may do; the world's rights go. A file that was empty had no content to choose

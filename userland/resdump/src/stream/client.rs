@@ -40,7 +40,7 @@ enum Heard {
 pub enum Ended {
     /// The receiver said how.
     Verdict(Verdict),
-    /// The receiver closed the connection before it said who it is.
+    /// The receiver closed the connection before it identified itself.
     NoAnswer,
     /// It speaks another version.
     Version(u32),

@@ -183,7 +183,7 @@ impl Link for Line {
                     self.warned = true;
                     log::warn!(
                         "the line sets the eighth bit: one end has 7 bits or parity; \
-                         it works nevertheless ('stty cs8 -parenb' there puts it right)"
+                         it works nevertheless ('stty cs8 -parenb' there corrects it)"
                     );
                 }
                 Ok(frame)
@@ -212,7 +212,7 @@ impl Drop for Line {
 }
 
 /// Has a terminal pass on every byte: no echo, no lines, no signals by keys. A `local` one has no modem that
-/// could hang up. It is put right also when the program ends at once.
+/// could hang up. It is restored also when the program ends at once.
 fn make_raw(
     terminal: &OwnedFd,
     local: bool,

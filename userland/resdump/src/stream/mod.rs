@@ -2,7 +2,7 @@
 
 //! Dumps that go somewhere else than to a file or a disk.
 //!
-//! - [`messages`]: what the two ends tell each other.
+//! - [`messages`]: messages of the two ends.
 //! - [`wire`], [`socket`], [`client`], [`server`]: over a connection.
 //! - [`frame`], [`link`], [`rescue`]: over a serial line.
 //! - [`sender`]: pages into a pipe or a socket.

@@ -62,7 +62,7 @@ impl Mapping {
         let bytes = self.bytes(from, length)?;
         let position = i64::try_from(position).map_err(|_| io::Error::from(Errno::EINVAL))?;
         // SAFETY: `length` bytes are mapped there as long as `self` lives; should the
-        // mapped file have shrunk, the kernel answers EFAULT. Nobody forms a reference to them.
+        // mapped file have shrunk, the kernel answers EFAULT. No code forms a reference to them.
         let written =
             unsafe { libc::pwrite64(target.as_raw_fd(), bytes.cast(), length as usize, position) };
         usize::try_from(written).map_err(|_| io::Error::last_os_error())

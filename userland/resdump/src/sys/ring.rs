@@ -144,7 +144,7 @@ impl Ring {
             _ => return Err(Errno::EBUSY.into()),
         }
         let entry = entry.user_data(slot as u64);
-        // SAFETY: By the type invariants a mapping stays until the write has completed, and nobody
+        // SAFETY: By the type invariants a mapping stays until the write has completed, and no other code
         // forms a reference to its bytes; registered pages are the kernel's to keep.
         if unsafe { self.ring.submission().push(&entry) }.is_err() {
             // INVARIANT: It was not queued.

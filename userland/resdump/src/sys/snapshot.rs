@@ -51,7 +51,7 @@ pub fn fill(node: &Node, file: &File, span: Span, stop: &Stop) -> io::Result<()>
         ..Snapshot::default()
     };
     // SAFETY: It is a region, `asked` is valid. The buffer is a mapping of pages of `file`, to which
-    // nobody forms a reference; they are pinned, so they stay what they are also when this returns
+    // no code forms a reference; they are pinned, so they stay what they are also when this returns
     // early and unmaps them.
     unsafe { ioctl::snapshot(node.file().as_raw_fd(), &raw const asked) }?;
     let mut fds = [PollFd::new(event.as_fd(), PollFlags::POLLIN)];

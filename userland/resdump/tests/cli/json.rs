@@ -209,7 +209,7 @@ fn both_ends_of_a_stream_have_the_documented_fields() {
 #[test]
 fn a_sender_over_a_line_claims_what_was_stored_and_no_more() {
     let bench = Bench::new(100_000);
-    // Its input ends: nobody has answered.
+    // Its input ends: there was no answer.
     let output = bench.run(&["send", "./saved", "--json"]);
     assert_eq!(output.status.code(), Some(8));
     let said = stderr(&output);

@@ -177,11 +177,7 @@ fn a_digest_that_differs_is_the_senders_status() {
     fs::write(bench.path("out"), out).unwrap();
     let statuses = transfer(&bench, &["--resume"], |_, _| {});
     assert_eq!(statuses, (Some(12), Some(12)));
-    assert_eq!(
-        bench.manifest()["bytes"],
-        0,
-        "nothing of it is gone on with"
-    );
+    assert_eq!(bench.manifest()["bytes"], 0, "none of it is resumed");
 }
 
 #[test]

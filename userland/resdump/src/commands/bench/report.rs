@@ -128,7 +128,7 @@ impl Report {
         }
     }
 
-    /// What a way came to in all rounds.
+    /// Results of an engine in all rounds.
     pub(super) fn add(&mut self, way: &Way, samples: &[Sample], span: Span) {
         let bytes = span.length as f64;
         let mib = bytes / f64::from(1 << 20);

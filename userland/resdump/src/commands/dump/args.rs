@@ -87,7 +87,7 @@ pub struct Args {
     #[arg(long)]
     verify: bool,
 
-    /// Go on with a dump that was interrupted, as its manifest says
+    /// Resume a dump that was interrupted, as its manifest says
     #[arg(long)]
     resume: bool,
 
@@ -96,7 +96,7 @@ pub struct Args {
           value_parser = clap::value_parser!(u64).range(1..))]
     checkpoint: u64,
 
-    /// Where the manifest goes to [default: TARGET.json beside a file]
+    /// Where the manifest goes to [default: TARGET.json next to a file]
     #[arg(long, value_name = "PATH")]
     manifest: Option<PathBuf>,
 

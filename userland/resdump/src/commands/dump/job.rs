@@ -119,7 +119,7 @@ impl Job {
         Span::new(self.offset, self.length, size)
     }
 
-    /// Whether it goes on with what an earlier one has left.
+    /// Whether it resumes an earlier one.
     pub(in crate::commands) fn resumes(&self) -> bool {
         self.permit.resume
     }

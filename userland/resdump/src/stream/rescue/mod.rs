@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 //! A dump over a link that drops, repeats and corrupts: blocks with numbers and check sums. Either end
-//! may be started again; it goes on where the receiver is.
+//! may be started again; it resumes where the receiver is.
 //!
 //! ```text
 //! sender                                  receiver
@@ -44,7 +44,7 @@ pub const BLOCK: u64 = 4096;
 /// Most blocks on their way.
 const WINDOW: u64 = 64;
 
-/// How long to wait, and for whom.
+/// How long to wait for the other end.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
     /// Until a question is asked.

@@ -31,7 +31,7 @@ const SLOWNESS: u32 = 10;
 /// A sender that has said so often what comes, and nothing else, hears nothing.
 const HELLOS: u32 = 3;
 
-/// Takes what a sender sends, until `sink` has been told of the end.
+/// Takes what a sender sends, until `sink` has been notified of the end.
 pub fn receive(link: &mut dyn Link, sink: &mut dyn Sink, patience: Patience, stop: &Stop) {
     let mut receiver = Receiver {
         link,
@@ -63,7 +63,7 @@ struct Receiver<'a> {
     /// Blocks after the one that is wanted.
     later: BTreeMap<u64, Vec<u8>>,
     poll: u32,
-    /// The block of which a sender of version 1 was told that it is lost.
+    /// The block of which a sender of version 1 was notified that it is lost.
     complained: Option<u64>,
     /// When something was said last.
     said: Instant,
@@ -159,7 +159,7 @@ impl Receiver<'_> {
     }
 
     /// Nothing has come for a moment. While bytes come the sender must not take this end for dead; when
-    /// none come, one of version 1 must be told where to begin again.
+    /// none come, one of version 1 must be notified where to restart.
     fn remind(&mut self, bytes_come: bool) -> Result<(), End> {
         let Some(session) = self.session else {
             return Ok(());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-//! Who may read what was in memory.
+//! Which users may read what was in memory.
 
 use std::{
     fs::{self, Permissions},
