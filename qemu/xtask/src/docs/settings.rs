@@ -112,13 +112,17 @@ fn module(paths: &Paths) -> Result<BTreeSet<String>> {
     Ok(names)
 }
 
-/// Keys that boards have.
+/// Keys that boards have. `LACKS_…` are a family, one row of the table.
 fn board(paths: &Paths) -> Result<BTreeSet<String>> {
     let mut keys = BTreeSet::new();
     for name in Board::names(&paths.root)? {
         let text = fs::read_to_string(paths.root.join("board").join(name).join("board.conf"))?;
         let lines = text.lines().filter(|line| !line.starts_with('#'));
-        keys.extend(lines.filter_map(|line| Some(line.split_once('=')?.0.to_owned())));
+        let names = lines.filter_map(|line| Some(line.split_once('=')?.0));
+        keys.extend(names.map(|name| match name.starts_with("LACKS_") {
+            true => "LACKS_<WORD>".to_owned(),
+            false => name.to_owned(),
+        }));
     }
     Ok(keys)
 }
