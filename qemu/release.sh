@@ -9,6 +9,11 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top"
 : "${XTASK:?}"
 
+xtask() {
+    # shellcheck disable=SC2086 # words, the first of which are settings
+    env $XTASK "$@"
+}
+
 changed=$(git status --porcelain)
 if [ -n "$changed" ]; then
     printf 'release: these files are not committed; commit them, or remove them:\n%s\n' "$changed" >&2
@@ -38,7 +43,7 @@ git archive --format=tar --prefix="$name/" HEAD | xz -9 -T1 >"$out/$name.tar.xz"
 
 for board in "$@"; do
     echo "==> release: image of $board"
-    $XTASK --board "$board" sbom
+    xtask --board "$board" sbom
     image=out/quick/$board/appliance
     folder=$work/$name-$board
     mkdir -p "$folder"
@@ -78,7 +83,7 @@ dumper() { # Debian's architecture, rustc's target, prefix of the compilers
     cp "$top/out/target/release/$target/release/resdump" "$folder/"
     cp -R "$assets/." "$folder/share/"
     cp LICENSE LICENSES/MIT.txt CHANGELOG.md "$folder/"
-    $XTASK host-licences "$target" >"$folder/licences.txt"
+    xtask host-licences "$target" >"$folder/licences.txt"
     pack "$out/$name-linux-$arch.tar.xz" "$work" "$name-linux-$arch"
 
     mkdir -p "$root/DEBIAN" "$root/usr/bin" "$root/usr/share/doc/resdump"
