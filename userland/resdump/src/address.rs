@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn names_addresses_and_ports_are_told_apart() {
+    fn names_addresses_and_ports_are_distinguished() {
         for (text, found) in [
             ("tcp:board:5000", address(Some("board"), 5000)),
             ("tcp:192.168.0.2:65535", address(Some("192.168.0.2"), 65535)),

@@ -19,7 +19,7 @@ pub fn cells() -> Vec<Cell> {
                 bed,
                 dump,
                 "truncate -s 0 /mnt/dump",
-                "ENODATA (61): somebody has cut it at byte 0x0",
+                "ENODATA (61): it was truncated meanwhile, at byte 0x0",
             )
         }),
         each(&file, "a_removal_is_noticed_of", |bed, dump| {
@@ -27,7 +27,7 @@ pub fn cells() -> Vec<Cell> {
                 bed,
                 dump,
                 "rm /mnt/dump",
-                "ENOENT (2): somebody has removed, ",
+                "ENOENT (2): it was removed, ",
             )
         }),
         each(&file, "a_new_name_is_noticed_of", |bed, dump| {
@@ -35,7 +35,7 @@ pub fn cells() -> Vec<Cell> {
                 bed,
                 dump,
                 "mv /mnt/dump /mnt/other",
-                "ENOENT (2): somebody has removed, ",
+                "ENOENT (2): it was removed, ",
             )
         }),
         each(&file, "another_file_is_noticed_in_place_of", |bed, dump| {
@@ -43,7 +43,7 @@ pub fn cells() -> Vec<Cell> {
                 bed,
                 dump,
                 "dd if=/dev/resmem/capture of=/mnt/other bs=64K count=1 && mv /mnt/other /mnt/dump",
-                "ESTALE (116): somebody has removed, ",
+                "ESTALE (116): it was removed, ",
             )
         }),
         // What looks is the same whatever the engine.

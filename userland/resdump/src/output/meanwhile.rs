@@ -46,7 +46,7 @@ pub(super) fn is_named(file: &File, path: &Path) -> Result<()> {
     Err(changed(
         path,
         errno,
-        "somebody has removed, renamed or replaced it",
+        "it was removed, renamed or replaced meanwhile",
     ))
 }
 
@@ -87,7 +87,7 @@ pub(super) fn check(file: &File, path: &Path, data: Span, holes: Holes<'_>) -> R
 }
 
 fn cut(path: &Path, at: u64) -> Error {
-    let advice = format!("somebody has cut it at byte {at:#x}");
+    let advice = format!("it was truncated meanwhile, at byte {at:#x}");
     changed(path, Errno::ENODATA, &advice)
 }
 
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_touched_is_there() {
+    fn what_was_not_touched_is_there() {
         let (folder, source, file) = copy(0..0);
         look(&folder, &source, &file).unwrap();
     }

@@ -49,7 +49,7 @@ impl PartialEq for Node {
 /// What a node lies on, and which bytes of that, where it is known.
 type Below = (Node, Option<Range<u64>>);
 
-/// What the kernel tells of block devices, in sysfs.
+/// What the kernel reports of block devices, in sysfs.
 pub(super) struct Storage {
     sysfs: PathBuf,
 }

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stops_a_snapshot_is_told() {
+    fn what_stops_a_snapshot_is_reported() {
         assert_eq!(refused("a", Errno::ENOMEM).code, ExitCode::Engine);
         assert_eq!(
             refused("capture", Errno::EINTR).to_string(),

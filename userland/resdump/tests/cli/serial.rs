@@ -97,7 +97,7 @@ fn a_noisy_line_delivers_every_byte() {
 }
 
 #[test]
-fn an_interrupted_transfer_is_gone_on_with() {
+fn an_interrupted_transfer_is_resumed() {
     let bench = Bench::new(100_000);
     assert_eq!(transfer(&bench, &[], |_, _| {}), (Some(0), Some(0)));
     // As if it had ended after 10 blocks.

@@ -62,7 +62,7 @@ impl Default for Patience {
     }
 }
 
-/// How it ended, where not by a verdict.
+/// The end, where there is no verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Broken {
     /// Not a byte came.

@@ -292,7 +292,7 @@ impl Receiver<'_> {
         }))
     }
 
-    /// Says how it ended: to a sender that is there until it has heard it.
+    /// Sends the verdict: to a sender that is there until it has heard it.
     fn tell(&mut self, verdict: &Verdict, is_there: bool) {
         let Some(session) = self.session else { return };
         let frame = self.last_word(verdict, session);

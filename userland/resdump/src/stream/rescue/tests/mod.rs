@@ -184,7 +184,7 @@ fn trailer(blocks: u64) -> Trailer {
 
 type Sent = std::result::Result<Verdict, Broken>;
 
-/// Sends `blocks` blocks to `store`; what the sender is told, and how often it has read a block.
+/// Sends `blocks` blocks to `store`; what the sender hears, and how often it has read a block.
 fn play(
     (mut sender, mut receiver): (impl Link + Send, impl Link),
     blocks: u64,

@@ -56,7 +56,7 @@ fn send_1(link: &mut dyn Link, blocks: u64) -> bool {
 }
 
 #[test]
-fn a_sender_of_version_1_is_served_and_told_of_success_only() {
+fn a_sender_of_version_1_is_served_and_hears_of_success_only() {
     for (seed, rate, room) in [(1, u32::MAX, None), (2, 7, None), (3, u32::MAX, Some(10))] {
         let (mut sender, mut receiver) = pair(seed, rate);
         let mut store = Store {
