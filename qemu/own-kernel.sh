@@ -12,13 +12,14 @@ PATH=$(echo "$cache"/bindgen-*/bin):/usr/bin:$PATH
 LIBCLANG_PATH=$(dirname "$(find /usr/lib/llvm-* -name libclang.so | sort -V | tail -n 1)")
 export KERNEL PATH LIBCLANG_PATH
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap 'rm -rf "$work"; git clean -fdxq kmod' EXIT
 awk -v work="$work" '
     /^    \$ / { number++; sub(/^    \$ /, ""); print > sprintf("%s/%02d.sh", work, number); open = 1; next }
     /^    / { if (open) { sub(/^    /, ""); print > sprintf("%s/%02d.said", work, number) } next }
     { open = 0 }
 ' docs/how-to/own-kernel.md
-rm -rf out/kmod out/dumper
+git clean -fdxq kmod
+rm -rf out/dumper
 number=0
 for script in "$work"/*.sh; do
     number=$((number + 1))
@@ -31,6 +32,6 @@ for script in "$work"/*.sh; do
     fi
 done
 [ "$number" -ge 3 ] || { echo "FAIL: the document has $number commands"; exit 1; }
-file out/kmod/resmem.ko | grep -q 'ELF 32-bit MSB relocatable, PowerPC'
+file kmod/resmem.ko | grep -q 'ELF 32-bit MSB relocatable, PowerPC'
 file out/dumper/resdump | grep -q 'ELF 32-bit MSB executable, PowerPC.* statically linked'
 echo "PASS: $number commands"
