@@ -4,7 +4,9 @@
 
 #![forbid(unsafe_code)]
 
-use clap::{Parser, Subcommand};
+use std::{ffi::OsString, mem::ManuallyDrop};
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 
 #[cfg(feature = "assets")]
 use crate::commands::{completions, man};
@@ -50,6 +52,18 @@ Built for a board: without the commands completions and man, and without the
     disable_help_subcommand = true
 )]
 pub struct Cli {
+    /// For every command.
+    #[command(flatten)]
+    pub common: Common,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The options of every command.
+#[derive(Debug, clap::Args)]
+pub struct Common {
     /// More detail on standard error; -vv still more
     #[arg(short, long, global = true, display_order = 900, action = clap::ArgAction::Count)]
     pub verbose: u8,
@@ -68,10 +82,6 @@ pub struct Cli {
         long_help = "Errors, warnings and the final line also to the system's log"
     )]
     pub syslog: bool,
-
-    /// What to do.
-    #[command(subcommand)]
-    pub command: Command,
 }
 
 /// The commands.
@@ -114,15 +124,44 @@ pub enum Command {
 }
 
 impl Cli {
+    /// Reads the command line, once in the life of the process: definitions are left to its end, which frees them
+    /// at no cost.
+    pub fn of(arguments: &[OsString]) -> Result<Self, clap::Error> {
+        match read(short(arguments.get(1)), arguments) {
+            Err(error) if error.kind() != ErrorKind::DisplayVersion => {
+                read(Self::command(), arguments)
+            }
+            understood => understood,
+        }
+    }
+
     /// Where the command prints to.
     pub fn console(&self) -> Console {
-        let console = Console::new(Some(self.command.name()), self.json);
+        let console = Console::new(Some(self.command.name()), self.common.json);
         if self.command.output_is_data() {
             console.aside()
         } else {
             console
         }
     }
+}
+
+/// The definition without the commands that were not given: what it understands, that of all commands understands
+/// in the same way, at twice the cost.
+fn short(given: Option<&OsString>) -> clap::Command {
+    let command = clap::Command::new("resdump").version(env!("CARGO_PKG_VERSION"));
+    let command = Common::augment_args(command);
+    let all = ManuallyDrop::new(Command::augment_subcommands(clap::Command::new("")));
+    match given.and_then(|given| all.find_subcommand(given)) {
+        Some(one) => command.subcommand(one.clone()),
+        None => command,
+    }
+}
+
+fn read(command: clap::Command, arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    let mut command = ManuallyDrop::new(command);
+    let mut matches = ManuallyDrop::new(command.try_get_matches_from_mut(arguments)?);
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
 impl Command {
@@ -193,6 +232,41 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_short_definition_is_refused_where_the_whole_one_is() {
+        for line in [
+            "",
+            "dump",
+            "dump a",
+            "dump a b --nosuch",
+            "nosuch a b",
+            "-v",
+            "--json",
+            "--nosuch",
+            "dump --help",
+            "-h",
+            "-v dump a b",
+            "dump a b -vv --json",
+            "list --json",
+        ] {
+            let words = ["resdump"].into_iter().chain(line.split_whitespace());
+            let words: Vec<OsString> = words.map(OsString::from).collect();
+            let (one, other) = (Cli::of(&words), Cli::try_parse_from(&words));
+            match (one, other) {
+                (Ok(one), Ok(other)) => {
+                    assert_eq!(format!("{one:?}"), format!("{other:?}"), "{line}");
+                }
+                (one, other) => {
+                    let text = |read: Result<Cli, clap::Error>| read.unwrap_err().to_string();
+                    assert_eq!(text(one), text(other), "{line}");
+                }
+            }
+        }
+        let version = ["resdump".into(), "--version".into()];
+        let text = Cli::of(&version).unwrap_err().to_string();
+        assert_eq!(text, Cli::try_parse_from(&version).unwrap_err().to_string());
     }
 
     #[test]

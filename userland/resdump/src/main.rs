@@ -6,7 +6,6 @@
 
 use std::{ffi::OsString, process::ExitCode};
 
-use clap::Parser;
 use resdump::{cli::Cli, logging, signals, usage};
 
 mod before;
@@ -14,11 +13,11 @@ mod pow;
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let cli = match Cli::try_parse_from(&arguments) {
+    let cli = match Cli::of(&arguments) {
         Ok(cli) => cli,
         Err(error) => return usage::end(&error, &arguments).into(),
     };
-    logging::start(cli.verbose, cli.syslog);
+    logging::start(cli.common.verbose, cli.common.syslog);
     let console = cli.console();
     match signals::tame().and_then(|()| cli.command.run(&console)) {
         Ok(code) => code.into(),

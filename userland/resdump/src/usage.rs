@@ -52,7 +52,7 @@ pub fn end(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
 
 /// The command that `argument` is.
 fn known(argument: &OsStr) -> Option<String> {
-    let name = argument.to_str()?;
+    let name = argument.to_str().filter(|name| !name.starts_with('-'))?;
     Cli::command()
         .find_subcommand(name)
         .map(|command| command.get_name().to_owned())
