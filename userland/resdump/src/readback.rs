@@ -33,7 +33,7 @@ use crate::{
     text,
 };
 
-/// Bytes read at a time.
+/// Bytes read at a time: a larger buffer costs more to fill with pages than its requests save.
 const BLOCK: usize = 1 << 20;
 
 /// What offsets must be a multiple of for direct I/O on any disk.

@@ -4,14 +4,16 @@
 
 #![forbid(unsafe_code)]
 
-use std::fmt;
+use std::{fmt, sync::LazyLock};
 
 use clap::ValueEnum;
 use crc::{CRC_32_ISCSI, Crc, Table};
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
-static CRC32C: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
+/// Made when it is needed: 16 KiB that nothing compresses would lie in the image.
+static CRC32C: LazyLock<Crc<u32, Table<16>>> =
+    LazyLock::new(|| Crc::<u32, Table<16>>::new(&CRC_32_ISCSI));
 
 /// The digests, as `--digest` names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
