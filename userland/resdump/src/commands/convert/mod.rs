@@ -191,7 +191,7 @@ fn finish(manifest: &mut Manifest, output: Output, record: Option<Record>) -> Re
     };
     begun.store(&mut record, false)?;
     for stale in [output.path(), output.real_path()].map(manifest::beside) {
-        if stale != record.path() {
+        if !record.is_at(&stale) {
             manifest::remove(&stale)?;
         }
     }

@@ -21,7 +21,7 @@ pub(super) fn begin(
     job: &Job,
     source: &dyn Source,
     target: &Output,
-    manifest: Manifest,
+    manifest: impl FnOnce() -> Manifest,
 ) -> Result<Option<Journal>> {
     let mut taken = source.identities();
     taken.push(target.identity()?);
@@ -30,7 +30,7 @@ pub(super) fn begin(
         .map(|(path, named)| manifest::claim(&path, &taken, named && job.permit.force))
         .transpose()?;
     let journal = record
-        .map(|record| Journal::begin(record, manifest, job.period))
+        .map(|record| Journal::begin(record, manifest(), job.period))
         .transpose()?;
     if target.kind() == Kind::File {
         for stale in [target.path(), target.real_path()].map(manifest::beside) {
@@ -38,10 +38,6 @@ pub(super) fn begin(
             if !journal.as_ref().is_some_and(is_it) {
                 manifest::remove(&stale)?;
             }
-        }
-        if journal.is_some() {
-            // What is durable so far is the name of the manifest, in another folder perhaps.
-            target.sync_name()?;
         }
     }
     Ok(journal)

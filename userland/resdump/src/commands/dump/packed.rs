@@ -154,7 +154,7 @@ fn prepare(
     let mut manifest = source.manifest(span, job.format, 0);
     manifest.compression = Some(compression);
     manifest.stored = Some(0);
-    let journal = begin(job, source, target, manifest)?;
+    let journal = begin(job, source, target, || manifest)?;
     target.begin();
     target.truncate(0)?;
     Ok(journal)

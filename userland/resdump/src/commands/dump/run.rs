@@ -227,7 +227,7 @@ impl Run<'_> {
     /// Makes `bytes` more than there were durable, and says how many there are: none that can be
     /// trusted if somebody else has cut the file or taken it away.
     fn checkpoint(&self, bytes: u64) -> io::Result<u64> {
-        self.target.file().sync_data()?;
+        self.target.try_sync()?;
         Ok(match self.check_data(bytes) {
             Ok(()) => self.layout.done + bytes,
             Err(error) => {

@@ -120,9 +120,9 @@ impl Store {
         if let Some(hasher) = &mut self.hasher {
             hasher.update(block);
         }
-        let (file, bytes) = (self.target.file(), self.bytes);
+        let (target, bytes) = (&self.target, self.bytes);
         if let Some(journal) = &mut self.journal {
-            journal.at(|| file.sync_data().map(|()| bytes));
+            journal.at(|| target.try_sync().map(|()| bytes));
         }
         Ok(())
     }
