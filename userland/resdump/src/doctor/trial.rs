@@ -17,7 +17,7 @@ use crate::{
     advice::{self, Doing},
     engine::{self, Name, Piece, Settings},
     error::{Error, Result, errno_of},
-    output::{Manner, Output, Permit, Request},
+    output::{Manner, Output, Permit, Queue, Request},
     signals::Stop,
     source::{Region, Source},
     span::Span,
@@ -43,7 +43,12 @@ pub fn findings(
         Err(error) => return (vec![Finding::failed(name, &error)], None),
     };
     let mut auto = None;
-    let mut findings = vec![describe(name, &target), control_write(&target)];
+    let mut findings = vec![describe(name, &target)];
+    if let Some(queue) = Queue::of(place) {
+        let check = format!("requests to {}", queue.disk);
+        findings.push(Finding::good(check, queue.describe()));
+    }
+    findings.push(control_write(&target));
     if let Some(source) = source {
         findings.push(dev_mem_direct(source, &target));
         for engine in [Name::Kernel, Name::Mmap, Name::Read, Name::Devmem] {

@@ -8,12 +8,13 @@ use std::fs::File;
 
 use clap::ValueEnum;
 use nix::errno::Errno;
-use resmem_abi::abi::{CHUNK_DEFAULT, DEPTH_DEFAULT};
+use resmem_abi::abi::{CHUNK_DEFAULT, CHUNK_MIN, DEPTH_DEFAULT};
 use serde::Serialize;
 
 use crate::{
     error::{Error, Result},
     exit_codes::ExitCode,
+    output::Queue,
     signals::Stop,
     source::Source,
     span::Span,
@@ -71,6 +72,27 @@ pub struct Settings {
     pub depth: u32,
     /// Write from a mapping also where the region's pages can be registered with io_uring.
     pub mapped: bool,
+}
+
+/// Bytes of a chunk, as far as it can be chosen: a larger one costs little less, and what is in flight delays
+/// the answer to a signal.
+const CHUNK_CHOSEN: u64 = 16 << 20;
+
+impl Settings {
+    /// As a disk's queue likes it: a chunk of four of its requests, within 4 and 16 MiB; as many in flight as keep
+    /// it busy (two where plates turn, else four), and no more than its requests.
+    pub fn fit(queue: &Queue) -> Self {
+        let request = queue.request();
+        let chunk = (4 * request).clamp(CHUNK_DEFAULT.into(), CHUNK_CHOSEN);
+        let chunk = chunk - chunk % u64::from(CHUNK_MIN);
+        let most = queue.nr_requests / chunk.div_ceil(request).max(1);
+        let busy = if queue.rotational { 2 } else { DEPTH_DEFAULT };
+        Self {
+            chunk: chunk as u32,
+            depth: busy.min(u32::try_from(most).unwrap_or(busy)).max(1),
+            mapped: false,
+        }
+    }
 }
 
 impl Default for Settings {
@@ -289,4 +311,40 @@ fn unavailable(name: Name, errno: Errno, advice: impl Into<String>) -> Error {
         errno,
         advice,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunk_and_depth_follow_the_limits_of_the_queue() {
+        let fit = |sectors, hardware, segments, size, requests, rotational| {
+            let queue = Queue {
+                disk: "disk".into(),
+                max_sectors_kb: sectors,
+                max_hw_sectors_kb: hardware,
+                max_segments: segments,
+                max_segment_size: size,
+                nr_requests: requests,
+                rotational,
+            };
+            let settings = Settings::fit(&queue);
+            (settings.chunk >> 10, settings.depth)
+        };
+        // virtio as it is and tuned; AHCI; NVMe; an SD card; USB; one request at a time.
+        assert_eq!(
+            fit(4096, u32::MAX.into(), 254, u32::MAX.into(), 256, true),
+            (16384, 2)
+        );
+        assert_eq!(
+            fit(65_536, u32::MAX.into(), 254, u32::MAX.into(), 256, false),
+            (16384, 4)
+        );
+        assert_eq!(fit(1280, 32_767, 168, 65_536, 64, true), (5120, 2));
+        assert_eq!(fit(512, 512, 127, u32::MAX.into(), 1023, false), (4096, 4));
+        assert_eq!(fit(512, 512, 128, 65_536, 64, false), (4096, 4));
+        assert_eq!(fit(120, 120, 2048, u32::MAX.into(), 64, true), (4096, 1));
+        assert_eq!(fit(1024, 1024, 1, 65_536, 1, false), (4096, 1));
+    }
 }

@@ -6,6 +6,7 @@
 
 use std::{
     fs::{File, Metadata},
+    io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
@@ -33,6 +34,7 @@ mod mounts;
 mod named;
 mod open;
 mod place;
+mod queue;
 mod record;
 mod rights;
 mod room;
@@ -44,7 +46,8 @@ pub use identity::Identity;
 pub use meanwhile::Holes;
 pub use named::refuse_inputs;
 pub use place::{Place, output as standard_output};
-pub use record::{Claim, Record, remove as remove_record};
+pub use queue::{Queue, Tuned};
+pub use record::{Claim, Record, Weight, remove as remove_record};
 
 use made::{Made, Temporary};
 
@@ -306,14 +309,18 @@ impl Output {
 
     /// Makes what was written durable, the name of the file included.
     pub fn sync(&self) -> Result<()> {
-        self.file
-            .sync_data()
-            .map_err(|error| self.not_synced(errno_of(&error)))?;
-        self.sync_name()
+        self.try_sync()
+            .map_err(|error| self.not_synced(errno_of(&error)))
+    }
+
+    /// The same, for a caller that knows what is lost.
+    pub fn try_sync(&self) -> io::Result<()> {
+        self.file.sync_data()?;
+        self.folder.as_ref().map_or(Ok(()), File::sync_all)
     }
 
     /// Makes the name of a file durable.
-    pub fn sync_name(&self) -> Result<()> {
+    fn sync_name(&self) -> Result<()> {
         match &self.folder {
             Some(folder) => folder
                 .sync_all()

@@ -113,13 +113,38 @@ impl Storage {
         all.iter().any(|node| match node {
             Node::Device(device) => {
                 major(*device) == RAMDISK_MAJOR
-                    || fs::canonicalize(self.folder(*device)).is_ok_and(|folder| {
+                    || fs::read_link(self.folder(*device)).is_ok_and(|folder| {
                         let name = folder.file_name().unwrap_or_default();
                         name.to_string_lossy().starts_with("zram")
                     })
             }
             Node::File { .. } => false,
         }) || self.backing_in_memory(&all)
+    }
+
+    /// The folder of the disk that a device is, or is a partition of.
+    pub(super) fn disk(&self, device: u64) -> Option<PathBuf> {
+        let folder = self.folder(device);
+        let link = fs::read_link(&folder).ok()?;
+        let disk = folder.parent()?.join(link);
+        match disk.join("partition").exists() {
+            true => disk.parent().map(Path::to_path_buf),
+            false => Some(disk),
+        }
+    }
+
+    /// The disk of a device, and of all that it lies on.
+    pub(super) fn disks(&self, device: u64) -> Vec<PathBuf> {
+        let mut disks = Vec::new();
+        for node in self.all_below(Node::Device(device), true) {
+            if let Node::Device(device) = node
+                && let Some(disk) = self.disk(device)
+                && !disks.contains(&disk)
+            {
+                disks.push(disk);
+            }
+        }
+        disks
     }
 
     /// Whether one of the files that loop devices lie in is in memory.

@@ -71,6 +71,8 @@ fn the_table_has_a_line_for_each_way() {
     let starts: Vec<&str> = text
         .lines()
         .filter_map(|line| line.split(' ').next())
+        // Where the kernel knows the disk.
+        .filter(|start| *start != "requests")
         .collect();
     assert_eq!(
         starts,

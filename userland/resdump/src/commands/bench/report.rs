@@ -16,7 +16,7 @@ use super::{
 use crate::{
     console,
     error::{ErrnoText, Error},
-    output::Kind,
+    output::{Kind, Queue},
     size,
     source::Source,
     span::Span,
@@ -32,6 +32,8 @@ pub(super) struct Report {
     length: u64,
     target: String,
     target_kind: Kind,
+    /// How much its disk takes in a request.
+    queue: Option<Queue>,
     rounds: u32,
     ways: Vec<Found>,
     refused: Vec<Refused>,
@@ -114,6 +116,7 @@ impl Report {
             length: bench.span.length,
             target: text::name(&args.target),
             target_kind: bench.direct.kind(),
+            queue: Queue::of(&args.target),
             rounds: args.rounds,
             ways: Vec::new(),
             refused: Vec::new(),
@@ -209,6 +212,9 @@ impl Report {
         console::columns(&heads, &rows, out)?;
         for (name, ratio) in &self.ratios {
             writeln!(out, "{}: {ratio:.1} x", name.replace("_vs_", " / "))?;
+        }
+        if let Some(queue) = &self.queue {
+            writeln!(out, "requests to {}: {}", queue.disk, queue.describe())?;
         }
         for refused in &self.refused {
             writeln!(out, "not measured: {}", refused.line)?;

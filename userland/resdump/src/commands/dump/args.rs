@@ -5,7 +5,7 @@
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use nix::errno::Errno;
-use resmem_abi::abi::{CHUNK_DEFAULT, DEPTH_DEFAULT, DEPTH_MAX};
+use resmem_abi::abi::DEPTH_MAX;
 
 use super::{
     super::input::TakeArgs,
@@ -15,7 +15,7 @@ use crate::{
     codec::compression::Compression,
     codec::digest::Algorithm,
     codec::format::Format,
-    engine::{Name, Settings},
+    engine::Name,
     error::{Error, Result},
     exit_codes::ExitCode,
     output::{Permit, Place},
@@ -59,13 +59,17 @@ pub struct Args {
     #[arg(long, value_name = "BYTES", default_value = "0", value_parser = size::parse)]
     seek: u64,
 
-    /// Bytes a request [default: 4 MiB]
+    /// Bytes a request [default: as the disk likes it, 4 to 16 MiB]
     #[arg(long, value_name = "BYTES", value_parser = size::parse_chunk)]
     chunk: Option<u32>,
 
-    /// Requests in flight [default: 4]
+    /// Requests in flight [default: as the disk likes it, up to 4]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=DEPTH_MAX as i64))]
     depth: Option<u32>,
+
+    /// Let the disk take requests as large as its hardware can, until the dump ends
+    #[arg(long)]
+    tune: bool,
 
     /// Engine mmap: write from a mapping, also where pages can be registered with io_uring
     #[arg(long)]
@@ -208,11 +212,10 @@ impl Args {
             target: self.target.clone(),
             place,
             engine: self.engine,
-            settings: Settings {
-                chunk: self.chunk.unwrap_or(CHUNK_DEFAULT),
-                depth: self.depth.unwrap_or(DEPTH_DEFAULT),
-                mapped: self.mapped,
-            },
+            chunk: self.chunk,
+            depth: self.depth,
+            mapped: self.mapped,
+            tune: self.tune,
             strict: self.strict,
             seek: self.seek,
             format: self.format.unwrap_or(match self.is_several() {
@@ -279,6 +282,7 @@ impl Args {
             (self.chunk.is_some(), "--chunk"),
             (self.depth.is_some(), "--depth"),
             (self.mapped, "--mapped"),
+            (self.tune, "--tune"),
         ];
         match flags.iter().find(|(given, _)| *given) {
             Some((_, flag)) => Err(Error::new(ExitCode::Usage, what, flag, errno, advice)),

@@ -6,13 +6,15 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use resmem_abi::abi::CHUNK_DEFAULT;
+
 use crate::{
     codec::{compression::Compression, digest::Algorithm, format::Format},
     console,
     engine::{Name, Settings},
     error::Result,
     manifest,
-    output::{Kind, Output, Permit, Place},
+    output::{Kind, Output, Permit, Place, Queue, Tuned},
     span::Span,
     template::{self, Values},
     text,
@@ -49,7 +51,14 @@ pub(in crate::commands) struct Job {
 
     /// How the bytes move.
     pub(in crate::commands) engine: Name,
-    pub(super) settings: Settings,
+    /// Bytes a request, if a user has said so.
+    pub(super) chunk: Option<u32>,
+    /// Requests in flight, likewise.
+    pub(super) depth: Option<u32>,
+    /// Whether it is written from a mapping.
+    pub(super) mapped: bool,
+    /// Whether the disk takes larger requests meanwhile.
+    pub(super) tune: bool,
     /// Whether none may be copied.
     pub(in crate::commands) strict: bool,
 
@@ -117,6 +126,26 @@ impl Job {
     /// The bytes of a source of `size` bytes that are meant.
     pub(in crate::commands) fn span(&self, size: u64) -> Result<Span> {
         Span::new(self.offset, self.length, size)
+    }
+
+    /// How `length` bytes are divided: as the user has said, else as the target's disk likes it. What is no more
+    /// than a chunk is not worth a look at the disk.
+    pub(super) fn settings(&self, length: u64) -> Settings {
+        let known = self.chunk.is_some() && self.depth.is_some();
+        let fit = (!known && length > CHUNK_DEFAULT.into())
+            .then(|| Queue::of(&self.target))
+            .flatten()
+            .map_or_else(Settings::default, |queue| Settings::fit(&queue));
+        Settings {
+            chunk: self.chunk.unwrap_or(fit.chunk),
+            depth: self.depth.unwrap_or(fit.depth),
+            mapped: self.mapped,
+        }
+    }
+
+    /// Lets the disk take larger requests as long as what is returned lives, if that is wanted.
+    pub(super) fn tune(&self) -> Result<Option<Tuned>> {
+        self.tune.then(|| Tuned::raise(&self.target)).transpose()
     }
 
     /// Whether it resumes an earlier one.

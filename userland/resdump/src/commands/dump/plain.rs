@@ -9,6 +9,7 @@ use crate::{
     error::Result,
     exit_codes::ExitCode,
     journal::Journal,
+    manifest::Manifest,
     output::{Manner, Output},
     report::Report,
     signals::Stop,
@@ -21,6 +22,7 @@ use crate::{
 pub(super) fn run(job: &Job, source: &dyn Source, console: &Console) -> Result<ExitCode> {
     let span = job.span(source.size())?;
     let stop = Stop::on_signals()?;
+    let _tuned = job.tune()?;
     let (mut engine, mut target) = ends(job, source, span)?;
     let mut layout = Layout::new(job, source, &*engine, span, &target)?;
     let end = layout.data_offset.saturating_add(span.length);
@@ -65,14 +67,15 @@ fn ends<'a>(
     source: &'a dyn Source,
     span: Span,
 ) -> Result<(Box<dyn Engine + 'a>, Output)> {
+    let settings = job.settings(span.length);
     if let Some(why) = job.why_copied() {
         if job.strict {
             return Err(engine::would_copy("--format lime", why));
         }
-        let engine = engine::open_cached(job.engine, source, span, job.settings, why)?;
+        let engine = engine::open_cached(job.engine, source, span, settings, why)?;
         return Ok((engine, open(job, Manner::Buffered, source)?));
     }
-    let engine = engine::open(job.engine, source, span, job.settings, job.strict)?;
+    let engine = engine::open(job.engine, source, span, settings, job.strict)?;
     if !engine.direct() {
         return Ok((engine, open(job, Manner::Buffered, source)?));
     }
@@ -85,7 +88,7 @@ fn ends<'a>(
         }
         Some(why) => {
             drop(engine);
-            engine::open_cached(job.engine, source, span, job.settings, why)?
+            engine::open_cached(job.engine, source, span, settings, why)?
         }
     };
     Ok((engine, target))
@@ -98,12 +101,13 @@ fn prepare(
     layout: &mut Layout,
     target: &Output,
 ) -> Result<Option<Journal>> {
-    let mut manifest = source.manifest(layout.span, job.format, layout.data_offset);
-    manifest.seek = Some(job.seek);
-    manifest.bytes = layout.done;
-    manifest.resumed = layout.done;
-    manifest.digest.clone_from(&layout.digest);
-    let journal = known::begin(job, source, target, manifest)?;
+    let journal = known::begin(job, source, target, || Manifest {
+        seek: Some(job.seek),
+        bytes: layout.done,
+        resumed: layout.done,
+        digest: layout.digest.clone(),
+        ..source.manifest(layout.span, job.format, layout.data_offset)
+    })?;
     match target.prepare(&layout.plan, layout.room, job.zero_skip) {
         Ok(room) => {
             layout.room = room;

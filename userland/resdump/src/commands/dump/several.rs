@@ -48,9 +48,11 @@ struct Range<'a> {
 pub(super) fn run(job: &Job, source: &Several, console: &Console) -> Result<ExitCode> {
     let stop = Stop::on_signals()?;
     let whole = Span::new(0, None, source.size())?;
+    let _tuned = job.tune()?;
+    let settings = job.settings(whole.length);
     let engine = |source, length| {
         let span = Span { offset: 0, length };
-        engine::open(job.engine, source, span, job.settings, job.strict)
+        engine::open(job.engine, source, span, settings, job.strict)
     };
     let mut engines = source
         .parts()
@@ -81,7 +83,7 @@ pub(super) fn run(job: &Job, source: &Several, console: &Console) -> Result<Exit
                     offset: 0,
                     length: extent.length,
                 };
-                engine::open_cached(job.engine, source, span, job.settings, why)
+                engine::open_cached(job.engine, source, span, settings, why)
             })
             .collect::<Result<_>>()?;
     }
@@ -97,7 +99,7 @@ pub(super) fn run(job: &Job, source: &Several, console: &Console) -> Result<Exit
     let mut manifest = source.manifest(whole, job.format, ranges[0].plan.seek);
     manifest.seek = Some(0);
     manifest.set_ranges(ranges.iter().map(told).collect());
-    let mut journal = known::begin(job, source, &target, manifest.clone())?;
+    let mut journal = known::begin(job, source, &target, || manifest.clone())?;
     if let Err(error) = make_room(&ranges, &target) {
         if target.is_new() {
             known::abandon(journal);
@@ -290,7 +292,7 @@ fn bytes(
             progress.at(before + bytes);
             if let Some(journal) = journal {
                 journal.at(|| {
-                    target.file().sync_data()?;
+                    target.try_sync()?;
                     Ok(before + bytes)
                 });
             }
