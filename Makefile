@@ -8,6 +8,8 @@ IMAGE ?= quick
 SOAK_MINUTES ?= 60
 CUTS ?= 200
 CUTS_SEED ?=
+COMMAND ?= resdump --version
+SYMBOLS ?=
 FUZZ_OPS ?= 1000000
 FUZZ_SEED ?=
 FUZZ_SECONDS ?= 300
@@ -21,8 +23,8 @@ TWIN := qemu-arm64-virt
 PRODUCTS = $(notdir $(patsubst %/,%,$(dir $(shell grep -L '^INSTRUMENT=yes' board/*/board.conf))))
 
 # What may be given on the command line; anything else is a mistake.
-VARIABLES := BOARD BOARDS BUILDROOT_DIR BUILDROOT_EXTRA CUTS CUTS_SEED DEV FLAVOUR FORCE FUZZ_OPS FUZZ_SEED FUZZ_SECONDS \
-	IMAGE LINUX_SRC PARTS RELEASE RESDUMP_CACHE RESDUMP_TIMEOUT_SCALE SANITIZER SOAK_MINUTES TEST YES \
+VARIABLES := BOARD BOARDS BUILDROOT_DIR BUILDROOT_EXTRA COMMAND CUTS CUTS_SEED DEV FLAVOUR FORCE FUZZ_OPS FUZZ_SEED FUZZ_SECONDS \
+	IMAGE LINUX_SRC PARTS RELEASE RESDUMP_CACHE RESDUMP_TIMEOUT_SCALE SANITIZER SOAK_MINUTES SYMBOLS TEST YES \
 	BR2_DL_DIR BR2_CCACHE_DIR BR2_PRIMARY_SITE
 $(foreach given,$(filter-out $(VARIABLES),$(foreach word,$(filter-out -%,$(MAKEOVERRIDES)),$(firstword $(subst =, ,$(word))))),\
 	$(error $(given)= means nothing here; `make help` lists the variables))
@@ -63,7 +65,7 @@ QUICK = true
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-boards test-debug test-twin soak fuzz fuzz-readers readers bench cuts console image sbom \
+.PHONY: help setup run test test-boards test-debug test-twin soak fuzz fuzz-readers readers bench profile cuts console image sbom \
 	quick-image release reproducible check-board flash update-inputs fresh nightly list-boards list-boards-json list-nightly-json list-variables lint lint-docs dumper clean
 
 help: ## what can be made
@@ -122,6 +124,9 @@ fuzz-readers: setup ## the readers of dumps on random input, FUZZ_SECONDS each
 
 bench: setup ## what a dump costs in instructions, and how fast it is next to other methods
 	@$(call QUICK,lab) && $(LABS) bench
+
+profile: setup ## where the instructions of COMMAND go, in the guest (SYMBOLS=: the dumper with its symbols)
+	@$(call QUICK,lab) && $(LABS) profile $(if $(SYMBOLS),--program $(SYMBOLS)) "$(COMMAND)"
 
 cuts: setup ## QEMU killed CUTS times during dumps, and what the next start finds on the disks
 	@$(call QUICK,appliance) && $(LABS) cuts --cuts $(CUTS)

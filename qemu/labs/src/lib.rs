@@ -3,6 +3,7 @@
 
 pub mod bench;
 pub mod powercut;
+pub mod profile;
 mod report;
 pub mod run;
 pub mod soak;

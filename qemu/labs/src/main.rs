@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //! Long runs and measurements on a finished image, for make.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -10,7 +11,7 @@ use board::{Board, Image};
 use host::paths::Paths;
 use host::settings;
 use labs::powercut::{self, Options};
-use labs::{bench, run, soak};
+use labs::{bench, profile, run, soak};
 
 #[derive(Parser)]
 #[command(about, max_term_width = 90)]
@@ -26,6 +27,17 @@ enum Task {
     Run,
     /// What a dump costs in instructions, and how fast it is next to the other ways.
     Bench,
+    /// Where the instructions of a command go, counted one by one.
+    Profile {
+        /// The dumper with its symbols, as it is in the image.
+        #[arg(long)]
+        program: Option<PathBuf>,
+        /// Functions that are listed.
+        #[arg(long, default_value_t = 60)]
+        top: usize,
+        /// What is typed in the guest; `/dev/vda` is an empty disk, `/mnt` ext4 on another.
+        command: String,
+    },
     /// The long run, on the debug kernel.
     Soak {
         /// How long, at least.
@@ -66,6 +78,18 @@ fn work(arguments: &Arguments) -> Result<bool> {
     match &arguments.task {
         Task::Run => run::run(&paths, &board, &image("lab")?),
         Task::Bench => bench::bench(&paths, &board, &image("lab")?).map(|()| true),
+        Task::Profile {
+            program,
+            top,
+            command,
+        } => {
+            let profile = profile::Profile {
+                command,
+                program: program.as_deref(),
+                top: *top,
+            };
+            profile.run(&paths, &board, &image("lab")?).map(|()| true)
+        }
         Task::Soak { minutes } => soak::soak(&paths, &board, &image("debug")?, *minutes),
         Task::Cuts { cuts, states } => {
             let folder = paths.fresh_out("cuts")?;

@@ -34,6 +34,15 @@ impl Disk {
         })
     }
 
+    /// A disk of `bytes` that forgets what it is given: for counting what the guest does.
+    pub fn forgetful(bytes: u64) -> Self {
+        Self {
+            path: "null-co://".into(),
+            offset: 0,
+            options: format!(",file.size={bytes}"),
+        }
+    }
+
     /// A copy of a disk image on a larger medium of `bytes`.
     pub fn image(path: &Path, image: &Path, bytes: u64) -> Result<Self> {
         fs::copy(image, path).with_context(|| format!("cannot copy {}", image.display()))?;

@@ -56,6 +56,29 @@ impl Monitor {
         exchange(stream, command, arguments)
     }
 
+    /// Has QEMU write down each instruction that the processor executes, or no longer.
+    pub fn trace(&mut self, on: bool) -> Result<()> {
+        self.execute("stop", json!({}))?;
+        // The first name is that of QEMU 8.1 and newer. Both answer with nothing, or with what is wrong.
+        let word = if on { "on" } else { "off" };
+        let mut answer = self.human(&format!("one-insn-per-tb {word}"))?;
+        if !answer.trim().is_empty() {
+            answer = self.human(&format!("singlestep {word}"))?;
+        }
+        let items = if on { "exec,nochain" } else { "none" };
+        answer += &self.human(&format!("log {items}"))?;
+        if !answer.trim().is_empty() {
+            bail!("QEMU cannot trace: {answer}");
+        }
+        self.execute("cont", json!({})).map(drop)
+    }
+
+    /// A command of the monitor for people: its text.
+    fn human(&mut self, line: &str) -> Result<String> {
+        let answer = self.execute("human-monitor-command", json!({ "command-line": line }))?;
+        Ok(answer.as_str().unwrap_or_default().to_owned())
+    }
+
     /// Lets a disk take no more than `rate` bytes per second, 0 for as many as it can. Requests wait
     /// in QEMU until then.
     pub fn throttle(&mut self, disk: usize, rate: u64) -> Result<()> {

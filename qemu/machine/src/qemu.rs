@@ -68,6 +68,8 @@ pub struct Machine<'a> {
     pub maps_dma: bool,
     /// Whether faults can be put into its disks while it runs: [`Guest::monitor`].
     pub monitor: bool,
+    /// Whether QEMU can write down what the processor executes, in `<folder>/trace`: [`Guest::monitor`].
+    pub traced: bool,
     /// One guest instruction is one nanosecond of guest time, so that CPU time counts instructions.
     pub icount: bool,
 }
@@ -93,6 +95,7 @@ impl<'a> Machine<'a> {
             joins_requests: true,
             maps_dma: false,
             monitor: false,
+            traced: false,
             icount: false,
         }
     }
@@ -280,6 +283,10 @@ impl<'a> Machine<'a> {
         }
         if !self.resets {
             arguments.push("-no-reboot".to_owned());
+        }
+        if self.traced {
+            arguments.push("-D".to_owned());
+            arguments.push(self.folder.join("trace").display().to_string());
         }
         if self.icount {
             arguments.push("-icount".to_owned());

@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, ensure};
 
 use host::paths::Paths;
-use labs::bench::{Baseline, Stage, WAYS, costs, metered};
+use labs::bench::{Baseline, Stage, all_costs, metered};
 
 use crate::bed;
 
@@ -15,16 +15,41 @@ const MMAP_MOST: f64 = 5_000.0;
 /// How many times that direct I/O from ordinary memory costs at least, where it is pinned in pages of 4 KiB.
 const ORDINARY_LEAST: f64 = 50.0;
 
+/// Start and end of the program, and a dump of one page with all that belongs to it.
+pub fn what_is_not_data_costs_little() -> Result<()> {
+    let paths = Paths::discover()?;
+    let board = bed::board(&paths)?;
+    let image = bed::image(&paths, &board, "lab")?;
+    let Some(baseline) = Baseline::load(&board)? else {
+        return Ok(());
+    };
+    let stage = Stage {
+        icount: true,
+        file_system: true,
+        ..Stage::new(&paths, &board, &image)
+    };
+    stage.run("suite/whole", |guest, _| {
+        guest.check("mount -t ext4 -o noatime /dev/vdb /mnt")?;
+        let mut dearer = Vec::new();
+        for (command, most) in baseline.commands() {
+            let now = metered(guest, command, 9)?;
+            if now > most {
+                dearer.push(format!(
+                    "{command}: {now:.0} instructions, more than {most:.0}"
+                ));
+            }
+        }
+        ensure!(dearer.is_empty(), "{}", dearer.join("\n"));
+        Ok(())
+    })
+}
+
 /// Runs in a machine of its own, in which a guest instruction is a nanosecond.
 pub fn a_dump_is_as_cheap_as_it_was() -> Result<()> {
     let paths = Paths::discover()?;
     let board = bed::board(&paths)?;
     let image = bed::image(&paths, &board, "lab")?;
-    let stage = Stage {
-        icount: true,
-        ..Stage::new(&paths, &board, &image)
-    };
-    let costs = stage.run("suite/cost", |guest, size| costs(guest, size, &WAYS))?;
+    let costs = all_costs(&paths, &board, &image, "suite/cost")?;
     let of = |way: &str| -> Result<f64> {
         Ok(costs.get(way).with_context(|| format!("no {way}"))?.per_mib)
     };

@@ -38,6 +38,7 @@ mod readme;
 mod refusals;
 mod regions;
 mod registered;
+mod requests;
 mod rescue;
 mod security;
 mod shared;
@@ -61,7 +62,7 @@ use bed::{Beds, Cell};
 /// A test in machines of its own, or in none.
 type Alone = (&'static str, fn() -> Result<()>);
 
-const ALONE: [Alone; 10] = [
+const ALONE: [Alone; 13] = [
     (
         "autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt",
         autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt,
@@ -75,12 +76,24 @@ const ALONE: [Alone; 10] = [
         cost::a_dump_is_as_cheap_as_it_was,
     ),
     (
+        "cost::what_is_not_data_costs_little",
+        cost::what_is_not_data_costs_little,
+    ),
+    (
         "cost::a_sync_touches_every_cache_line_that_it_must",
         cost::a_sync_touches_every_cache_line_that_it_must,
     ),
     (
         "cut::a_dump_goes_on_after_ctrl_c",
         cut::a_dump_goes_on_after_ctrl_c,
+    ),
+    (
+        "requests::the_image_raises_the_limit_of_its_disks",
+        requests::the_image_raises_the_limit_of_its_disks,
+    ),
+    (
+        "requests::a_dump_raises_the_limit_and_puts_it_back",
+        requests::a_dump_raises_the_limit_and_puts_it_back,
     ),
     (
         "flash::an_image_arrives_on_a_disk_that_nobody_uses",

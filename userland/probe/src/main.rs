@@ -14,6 +14,7 @@ mod held;
 mod killed;
 mod map;
 mod meter;
+mod ordinary;
 mod overwrite;
 mod polled;
 mod pressure;
@@ -88,6 +89,8 @@ enum Call {
     Snapshot(snapshot::Snapshot),
     /// What a command costs the processor, in instructions (under -icount).
     Meter(meter::Meter),
+    /// Ordinary memory to a target, registered with io_uring.
+    Ordinary(ordinary::Ordinary),
     /// Nanoseconds since power-on, and those without work.
     Clock,
     /// Everything at random, judged.
@@ -144,6 +147,7 @@ impl Call {
             Call::Map(call) => call.run(),
             Call::Register(call) => call.run(),
             Call::Meter(call) => call.run(),
+            Call::Ordinary(ordinary) => ordinary.run(),
             Call::Pressure(call) => call.run(),
             Call::Polled(call) => call.run(),
             Call::Killed(call) => call.run(),

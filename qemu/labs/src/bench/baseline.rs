@@ -18,6 +18,10 @@ const TOLERANCE: f64 = 0.05;
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Baseline {
     insn_per_mib: BTreeMap<String, f64>,
+    /// The same of the cheap ways: no more than this, for 5 % is less than the meter's error.
+    most_per_mib: BTreeMap<String, f64>,
+    /// Instructions of a command from its start to its end, no more than this.
+    most: BTreeMap<String, f64>,
 }
 
 impl Baseline {
@@ -36,6 +40,11 @@ impl Baseline {
         Ok(Some(baseline))
     }
 
+    /// The commands whose whole cost is bounded, each with its bound.
+    pub fn commands(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.most.iter().map(|(command, most)| (&**command, *most))
+    }
+
     /// Fails when a way costs more than it did, naming all that do.
     pub fn check(&self, costs: &BTreeMap<String, Cost>) -> Result<()> {
         let mut worse = Vec::new();
@@ -48,6 +57,17 @@ impl Baseline {
                 worse.push(format!(
                     "{way}: {now:.0} instructions per MiB, {:.1} % more than {before:.0}",
                     (now / before - 1.0) * 100.0
+                ));
+            }
+        }
+        for (way, most) in &self.most_per_mib {
+            let now = costs
+                .get(way)
+                .with_context(|| format!("{way} was not measured"))?
+                .per_mib;
+            if now > *most {
+                worse.push(format!(
+                    "{way}: {now:.0} instructions per MiB, more than {most:.0}"
                 ));
             }
         }
@@ -68,6 +88,8 @@ mod tests {
     fn compare(before: f64, now: f64) -> Result<()> {
         let baseline = Baseline {
             insn_per_mib: [("kernel".to_owned(), before)].into(),
+            most_per_mib: BTreeMap::new(),
+            most: BTreeMap::new(),
         };
         let cost = Cost {
             per_mib: now,
@@ -89,9 +111,29 @@ mod tests {
     }
 
     #[test]
+    fn a_floor_has_no_tolerance() {
+        let baseline = Baseline {
+            insn_per_mib: BTreeMap::new(),
+            most_per_mib: [("kernel".to_owned(), 400.0)].into(),
+            most: BTreeMap::new(),
+        };
+        let check = |per_mib| {
+            let cost = Cost {
+                per_mib,
+                fixed: 0.0,
+            };
+            baseline.check(&[("kernel".to_owned(), cost)].into())
+        };
+        assert!(check(400.0).is_ok());
+        assert!(check(401.0).is_err());
+    }
+
+    #[test]
     fn a_way_that_was_not_measured_is_an_error() {
         let baseline = Baseline {
             insn_per_mib: [("kernel".to_owned(), 1.0)].into(),
+            most_per_mib: BTreeMap::new(),
+            most: BTreeMap::new(),
         };
         assert!(baseline.check(&BTreeMap::new()).is_err());
     }

@@ -23,7 +23,7 @@ const WAYS: [(Way, u64); 6] = [
         Way::new("kernel_64k", LABEL, "kernel", 64 << 10, 16),
         LARGEST,
     ),
-    (Way::new("mmap", LABEL, "mmap", 4 << 20, 4), LARGEST),
+    (Way::new("mmap", LABEL, "mmap", 16 << 20, 4), LARGEST),
     (
         Way::new("mapped", LABEL, "mmap --mapped", 4 << 20, 4),
         LARGEST,

@@ -13,7 +13,9 @@ mod report;
 mod stage;
 mod throttled;
 mod throughput;
+mod whole;
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use anyhow::Result;
@@ -23,7 +25,7 @@ use board::Image;
 use host::paths::Paths;
 
 pub use baseline::Baseline;
-pub use cost::{Cost, WAYS, Way, costs, metered};
+pub use cost::{Cost, Way, costs, metered};
 pub use report::Report;
 pub use stage::Stage;
 
@@ -33,6 +35,28 @@ pub(crate) const LABEL: &str = "capture";
 /// pages are pinned by direct I/O as those of an anonymous buffer are.
 pub(crate) const ORDINARY: &str = "/tmp/ordinary";
 
+/// What each way costs, from two boots whose files are in `out/<name>`.
+pub fn all_costs(
+    paths: &Paths,
+    board: &Board,
+    image: &Image,
+    name: &str,
+) -> Result<BTreeMap<String, Cost>> {
+    let stage = || Stage {
+        icount: true,
+        ..Stage::new(paths, board, image)
+    };
+    let mut all = stage().run(name, |guest, size| costs(guest, size, &cost::WAYS))?;
+    let cheap = Stage {
+        size: Some(cost::CHEAP_BYTES),
+        forgets: true,
+        ..stage()
+    };
+    let name = format!("{name}-cheap");
+    all.extend(cheap.run(&name, |guest, size| costs(guest, size, &cost::CHEAP))?);
+    Ok(all)
+}
+
 /// Runs the benchmark and leaves its report in `out/bench`.
 pub fn bench(paths: &Paths, board: &Board, image: &Image) -> Result<()> {
     let stage = || Stage::new(paths, board, image);
@@ -41,7 +65,21 @@ pub fn bench(paths: &Paths, board: &Board, image: &Image) -> Result<()> {
         ..stage()
     };
     println!("==> bench: cost of each way");
-    let costs = counting().run("bench/cost", |guest, size| costs(guest, size, &WAYS))?;
+    let costs = all_costs(paths, board, image, "bench/cost")?;
+    println!("==> bench: start to end");
+    let mut whole = Stage {
+        file_system: true,
+        ..counting()
+    }
+    .run("bench/whole", whole::whole)?;
+    let large = Stage {
+        file_system: true,
+        forgets: true,
+        size: Some(growth::LARGEST),
+        ..counting()
+    }
+    .run("bench/whole-large", whole::whole)?;
+    whole.extend(large.into_iter().filter(|one| one.bytes == growth::LARGEST));
     println!("==> bench: boot");
     let boot = Stage {
         append: boot::COMMAND_LINE,
@@ -64,7 +102,7 @@ pub fn bench(paths: &Paths, board: &Board, image: &Image) -> Result<()> {
     println!("==> bench: throughput");
     let rates = stage().run("bench/throughput", throughput::rates)?;
 
-    let report = Report::new(costs, growth, boot, throttled, rates, image)?;
+    let report = Report::new(costs, whole, growth, boot, throttled, rates, image)?;
     let folder = paths.out.join("bench");
     fs::write(
         folder.join("report.json"),

@@ -14,6 +14,7 @@ use super::cost::Cost;
 use super::growth::Growth;
 use super::throttled::Throttled;
 use super::throughput::{Rate, Rates, best};
+use super::whole::Whole;
 use board::Image;
 
 /// The content of `report.json`; `schema` grows with every change. `docs/reference/benchmark.md` tells what
@@ -30,6 +31,8 @@ pub struct Report {
     /// Instructions from power-on.
     boot: Boot,
     pub(super) cost: BTreeMap<String, Cost>,
+    /// Programs from start to end.
+    whole: Vec<Whole>,
     pub(super) growth: BTreeMap<String, Growth>,
     /// Medians with least and greatest, by way, for each chunk and depth.
     pub(super) throughput: Rates,
@@ -40,6 +43,7 @@ pub struct Report {
 impl Report {
     pub(super) fn new(
         cost: BTreeMap<String, Cost>,
+        whole: Vec<Whole>,
         growth: BTreeMap<String, Growth>,
         boot: Boot,
         throttled: Throttled,
@@ -55,7 +59,7 @@ impl Report {
             .map(|name| Ok((name.to_owned(), fs::metadata(image.file(name))?.len())))
             .collect::<Result<_>>()?;
         Ok(Self {
-            schema: 2,
+            schema: 3,
             throughput_ratio: ["anon", "mmap", "mapped", "dd_direct", "devmem"]
                 .map(|other| {
                     (
@@ -71,6 +75,7 @@ impl Report {
             throttled,
             boot,
             cost,
+            whole,
             growth,
             throughput,
             bytes,
@@ -86,6 +91,30 @@ impl Report {
                     name.clone(),
                     format!("{:.0}", cost.per_mib),
                     format!("{:.0}", cost.fixed),
+                ]
+            }),
+        );
+        // One request, and all that a process costs: no dump can do with less.
+        let floor = |target: &str| {
+            let least = self.whole.iter().filter(|one| one.target == target);
+            let least = least.min_by_key(|one| one.bytes);
+            least.map_or(f64::NAN, |one| one.instructions)
+        };
+        let whole = table(
+            &[
+                "program",
+                "target",
+                "bytes",
+                "million instructions",
+                "times one request",
+            ],
+            self.whole.iter().map(|one| {
+                vec![
+                    one.program.clone(),
+                    one.target.to_owned(),
+                    size(one.bytes),
+                    format!("{:.2}", one.instructions / 1e6),
+                    format!("{:.2}", one.instructions / floor(one.target)),
                 ]
             }),
         );
@@ -144,6 +173,7 @@ impl Report {
         );
         format!(
             "# Benchmark\n\n## Cost, in guest instructions (repeats)\n\n{costs}\n\n\
+             Start to end, against a dump of one page to the same target:\n\n{whole}\n\n\
              Growth with the region's size:\n\n{growth}\n\n\
              Power-on to prompt: {:.0} million instructions; from there to the end of the first dump: \
              {:.1} million.\n\n\

@@ -30,6 +30,12 @@ pub struct Stage<'a> {
     pub device_writes: bool,
     /// Bytes per second that the disk takes.
     pub rate: Option<u64>,
+    /// The first disk forgets what it is given.
+    pub forgets: bool,
+    /// There is a second disk, with ext4.
+    pub file_system: bool,
+    /// What the processor executes can be written down.
+    pub traced: bool,
     /// More of the kernel command line.
     pub append: &'a str,
 }
@@ -45,6 +51,9 @@ impl<'a> Stage<'a> {
             size: None,
             device_writes: false,
             rate: None,
+            forgets: false,
+            file_system: false,
+            traced: false,
             append: "",
         }
     }
@@ -71,16 +80,24 @@ impl<'a> Stage<'a> {
             Some(size) => size,
             None => machine.own_region(LABEL)?.1,
         };
-        let mut disk = Disk::empty(&folder.join("raw.img"), 2 * size)?.unflushed();
+        let mut disk = match self.forgets {
+            true => Disk::forgetful(2 * size),
+            false => Disk::empty(&folder.join("raw.img"), 2 * size)?.unflushed(),
+        };
         if let Some(rate) = self.rate {
             disk = disk.throttled(rate);
         }
         machine.disks = vec![disk];
+        if self.file_system {
+            let disk = Disk::ext4(&folder.join("ext4.img"), 4 * size)?.unflushed();
+            machine.disks.push(disk);
+        }
         if self.size.is_none() {
             let data = folder.join("capture.bin");
             fill_with_random(&data, size)?;
             machine.fill(LABEL, &data)?;
         }
+        (machine.traced, machine.monitor) = (self.traced, self.traced);
         machine.append = self.append.to_owned();
         let mut guest = machine.start()?;
         let result = guest
