@@ -244,9 +244,8 @@ pub struct RegionInfo {
 
 /// Argument and answer of [`IOC_DUMP`] and [`IOC_LOAD`].
 ///
-/// The command fails (-1 and `errno`) when nothing was moved. Otherwise it returns 0, and
-/// `moved < length` with `error` says that and why it stopped early; `moved == length` with an error,
-/// that all was moved and what comes after it failed ([`IOC_LOAD`]).
+/// The command fails (-1 and `errno`) when nothing was moved. Otherwise it returns 0: `error` is 0 and
+/// `moved == length`, or `moved < length` and `error` says why it stopped early.
 ///
 /// The answer is written twice. First when the argument has been read, and before anything else is
 /// looked at: nothing moved, `error` is `EINPROGRESS`. An argument that cannot be written to is therefore

@@ -65,8 +65,8 @@ pub(crate) struct Place<'a> {
 ///
 /// # Invariants
 ///
-/// - While `file` is `Some`, a request is in flight: the block layer may read `bvec` and, XX
-///   until then nobody else touches `kiocb`, `bvec`, `bounce` or `result`.
+/// - While `file` is `Some`, a request is in flight: the file may use `kiocb`, `bvec` and what that describes
+///   until it calls the callback, which sets `result` and completes `done`. Nothing else touches them meanwhile.
 /// - While `file` is `None`, nothing outside this slot refers to it.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Request {
@@ -258,18 +258,9 @@ unsafe extern "C" fn resmem_request_landed(
     }
 }
 
-/// What `write_iter` or `read_iter` returned, without the errors that user space does not know: a call that was
-/// interrupted cannot be restarted by the system call, of which it was a part.
+/// What `write_iter` or `read_iter` returned.
 fn outcome(ret: isize) -> Result<usize> {
-    const FIRST_INTERNAL: i32 = 512;
-    usize::try_from(ret).map_err(|_| {
-        let error = Error::from_errno(ret as i32);
-        match error {
-            ERESTARTSYS | ERESTARTNOINTR | ERESTARTNOHAND | ERESTART_RESTARTBLOCK => EINTR,
-            _ if error.to_errno() <= -FIRST_INTERNAL => EIO,
-            _ => error,
-        }
-    })
+    usize::try_from(ret).map_err(|_| Error::from_errno(ret as i32))
 }
 
 #[kunit_tests(resmem_kiocb)]
@@ -277,11 +268,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_file_returns_is_bytes_or_an_error_of_user_space() {
+    fn what_a_file_returns_is_bytes_or_an_error() {
         assert_eq!(outcome(4096), Ok(4096));
         assert_eq!(outcome(-28), Err(ENOSPC));
-        assert_eq!(outcome(-512), Err(EINTR));
-        assert_eq!(outcome(-516), Err(EINTR));
-        assert_eq!(outcome(-524), Err(EIO));
     }
 }

@@ -191,9 +191,11 @@ fn special(errno: Errno, doing: Doing, root: bool) -> Option<Row> {
         (Write | Transfer | Load | Sync, Errno::ENODEV | Errno::ENXIO) => {
             (Some(Io), "the device is gone")
         }
-        (Transfer | Write | Load, Errno::EOPNOTSUPP) => {
-            (Some(Target), "the target has no direct I/O")
-        }
+        (Transfer | Write | Load, Errno::EOPNOTSUPP) => (
+            Some(Target),
+            "its file system may copy (FUSE, btrfs, CIFS, 9p, tmpfs): take a file on ext4, XFS or F2FS, \
+             a block device, or another --engine",
+        ),
         (Transfer | Load, Errno::EFAULT) => (
             Some(Engine),
             "the memory cannot be pinned: use --engine kernel",
