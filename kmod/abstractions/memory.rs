@@ -233,3 +233,26 @@ impl Drop for Window {
         };
     }
 }
+
+#[kunit_tests(resmem_memory)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_may_end_where_addresses_end() -> Result {
+        let size = 2 * PAGE_SIZE as u64;
+        let memory = Memory::new(size.wrapping_neg(), size, false);
+        if usize::BITS < 64 {
+            // The numbers of its frames do not fit.
+            assert!(memory.is_err());
+            return Ok(());
+        }
+        let memory = memory?;
+        assert!(memory.frames().holes_from(0) == 2 && memory.with_pages()?.is_empty());
+        let mut byte = [0];
+        // No machine has memory there: it cannot be mapped.
+        assert!(memory.copy_out(size - 1, &mut byte) == Err(ENOMEM));
+        assert!(memory.copy_out(size, &mut byte) == Err(ERANGE));
+        Ok(())
+    }
+}

@@ -30,4 +30,5 @@ pub mod version;
 
 pub use builder::Builder;
 pub use module::lint as module_lint;
+pub use patches::alone::build as patches_alone;
 pub use patches::lint as patches_lint;

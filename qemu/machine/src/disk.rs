@@ -96,6 +96,13 @@ impl Disk {
         self
     }
 
+    /// The same disk, that gives no more than `rate` bytes per second.
+    pub fn slow_to_read(mut self, rate: u64) -> Self {
+        self.options
+            .push_str(&format!(",throttling.bps-read={rate}"));
+        self
+    }
+
     /// A disk of `bytes` with an ext4 file system.
     pub fn ext4(path: &Path, bytes: u64) -> Result<Self> {
         Self::ext4_with(path, bytes, &[])

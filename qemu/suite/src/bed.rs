@@ -292,6 +292,9 @@ fn start(bed: Bed) -> Result<Running> {
     }
     let mut ext4 = Disk::ext4_with(&folder.join("ext4.img"), 256 << 20, bed.features())?;
     let mut small = Disk::empty(&folder.join("small.img"), SMALL)?;
+    if bed == Bed::Dma {
+        small = small.slow_to_read(400_000);
+    }
     if bed == Bed::Fuzz {
         [raw, ext4, small] = [raw, ext4, small].map(Disk::unflushed);
     }

@@ -32,6 +32,7 @@ mod named;
 mod nodes;
 mod parity;
 mod planted;
+mod pmem;
 mod powercut;
 mod reading;
 mod readme;
@@ -62,7 +63,7 @@ use bed::{Beds, Cell};
 /// A test in machines of its own, or in none.
 type Alone = (&'static str, fn() -> Result<()>);
 
-const ALONE: [Alone; 13] = [
+const ALONE: [Alone; 14] = [
     (
         "autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt",
         autodump::a_region_that_survived_a_reset_is_on_disk_before_the_prompt,
@@ -82,6 +83,10 @@ const ALONE: [Alone; 13] = [
     (
         "cost::a_sync_touches_every_cache_line_that_it_must",
         cost::a_sync_touches_every_cache_line_that_it_must,
+    ),
+    (
+        "cost::binding_looks_at_each_page_in_few_instructions",
+        cost::binding_looks_at_each_page_in_few_instructions,
     ),
     (
         "cut::a_dump_goes_on_after_ctrl_c",
@@ -190,6 +195,7 @@ fn in_machines(board: &Board, beds: &Arc<Beds>) -> Result<Vec<Trial>> {
         tool::cases(),
     ];
     let mut trials = planted::trials(board);
+    trials.extend(pmem::trials(board));
     for (name, run) in ALONE {
         trials.push(trial(board, name, None, run)?);
     }

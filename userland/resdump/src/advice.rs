@@ -554,6 +554,15 @@ mod tests {
     }
 
     #[test]
+    fn file_systems_that_may_copy_are_named() {
+        for doing in [Doing::Transfer, Doing::Load] {
+            let (status, advice) = look_up(Errno::EOPNOTSUPP, doing, true);
+            assert_eq!(status, ExitCode::Target);
+            assert!(advice.contains("btrfs, CIFS, 9p"), "{advice}");
+        }
+    }
+
+    #[test]
     fn an_immutable_file_is_named_to_root() {
         let (status, advice) = look_up(Errno::EPERM, Doing::OpenTarget, true);
         assert_eq!(status, ExitCode::Permission);

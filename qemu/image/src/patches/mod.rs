@@ -2,6 +2,8 @@
 //! `make lint` on the patches to Linux: they apply to the source one after the other, those that nothing
 //! applies behind those of the kernel that is built, and the kernel's own checkpatch has nothing to say.
 
+pub(crate) mod alone;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
