@@ -48,6 +48,8 @@ pub struct Machine<'a> {
     pub regions: Option<Vec<Region>>,
     /// Nodes instead of regions, for what those cannot say.
     pub nodes: Option<Nodes>,
+    /// Words of Forth that Open Firmware evaluates before it starts the kernel: nodes of its device tree.
+    pub firmware: Option<String>,
     /// Disks, `/dev/vda` first.
     pub disks: Vec<Disk>,
     /// Files that are in memory, at a physical address, before the processor starts: QEMU's loader
@@ -86,6 +88,7 @@ impl<'a> Machine<'a> {
             memory_mib: None,
             regions: None,
             nodes: None,
+            firmware: None,
             disks: Vec::new(),
             loads: Vec::new(),
             fills: Vec::new(),
@@ -216,7 +219,7 @@ impl<'a> Machine<'a> {
         let source = self.board.tree_source()?;
         if source == TreeSource::Firmware {
             ensure!(
-                self.loads.is_empty(),
+                self.loads.is_empty() || self.firmware.is_some(),
                 "board {}: a region's place is not known before the kernel runs",
                 self.board.name
             );
@@ -280,6 +283,9 @@ impl<'a> Machine<'a> {
                 "loader,file={},addr={address:#x},force-raw=on",
                 file.display()
             ));
+        }
+        if let Some(words) = &self.firmware {
+            arguments.extend(["-prom-env".to_owned(), format!("boot-command={words} boot")]);
         }
         if !self.resets {
             arguments.push("-no-reboot".to_owned());

@@ -21,6 +21,7 @@ mod flash;
 mod folders;
 mod fuzz;
 mod guide;
+mod hidden;
 mod holes;
 mod identity;
 mod lab;
@@ -196,6 +197,7 @@ fn in_machines(board: &Board, beds: &Arc<Beds>) -> Result<Vec<Trial>> {
     ];
     let mut trials = planted::trials(board);
     trials.extend(pmem::trials(board));
+    trials.extend(hidden::trials(board)?);
     for (name, run) in ALONE {
         trials.push(trial(board, name, None, run)?);
     }
