@@ -23,14 +23,14 @@
 //!
 //! That is the rule of the kernel's `copy_struct_from_user()`. A field that is zero means what the
 //! absence of the field meant. [`RegisterBuffer`], which is part of a queue entry, is of one size.
-//! Whether the module has an addition is told by [`RegionInfo::features`].
+//! [`RegionInfo::features`] says whether the module has an addition.
 //!
 //! # Errors of every command
 //!
 //! `ENOTTY`: not a command. `E2BIG` and `EINVAL` for a size: see above. `EFAULT`: the argument cannot be
 //! read, or an answer cannot be written to it. `EINVAL`: a flag that is not known, or a reserved field
 //! that is not zero. Nothing has happened in any of these cases, with the one exception that
-//! [`Transfer`] tells of. `ENOMEM`: out of memory.
+//! [`Transfer`] names. `ENOMEM`: out of memory.
 
 /// Revision of this ABI, reported in [`RegionInfo::abi`]. Grows with every addition. For reports: what a
 /// module can do is told by [`RegionInfo::features`].
@@ -70,7 +70,7 @@ pub const IOC_INFO: u8 = 0x40;
 /// Errors that stop it: those with which the target's file system or device answers a direct write, such
 /// as `ENOSPC`, `EDQUOT`, `EFBIG`, `EIO`, `EROFS`; `ENOMEM`; and `EINTR`: a signal is pending, or what stops the
 /// process otherwise ended the wait: a tracer that attaches or interrupts it, the freezer of control groups of
-/// version 2. Nothing is wrong with target or region: a program that was not told to stop asks for the rest
+/// version 2. Nothing is wrong with target or region: a program that shall not stop asks for the rest
 /// again. A system that suspends freezes the process within the call, which continues afterwards.
 pub const IOC_DUMP: u8 = 0x41;
 
@@ -90,8 +90,8 @@ pub const IOC_LOAD: u8 = 0x42;
 /// and return at once; a kernel worker does the copying.
 ///
 /// The buffer's pages are pinned until it is done. Closing the file (or the end of the process)
-/// stops it. The end is told by [`IOC_SNAPSHOT_STATUS`], by `poll` (`POLLIN`, once a snapshot was
-/// started) and by the eventfd if there is one. Errors: `EBADF` for a node that is not open for reading,
+/// stops it. [`IOC_SNAPSHOT_STATUS`], `poll` (`POLLIN`, once a snapshot was started) and the eventfd, if
+/// there is one, report the end. Errors: `EBADF` for a node that is not open for reading,
 /// or no eventfd; `EBUSY` one is running on this file, or is being started; `EFAULT` the buffer is not all
 /// writable memory of the process; `ERANGE`, `EOVERFLOW`, `EINVAL` as for [`IOC_DUMP`]; `EINVAL` also for more
 /// than [`SNAPSHOT_MAX`] bytes, and for a buffer in reserved memory, such as a mapping of this region or
@@ -251,7 +251,7 @@ pub struct RegionInfo {
 /// looked at: nothing moved, `error` is `EINPROGRESS`. An argument that cannot be written to is therefore
 /// refused with `EFAULT` and nothing has happened. Then at the end, also of a request that is refused:
 /// `error` is what the command fails with. Only a process that takes its memory away while the command
-/// runs (unmaps it, or makes it read-only) is told `EFAULT` after bytes have been moved; how many is not
+/// runs (unmaps it, or makes it read-only) gets `EFAULT` after bytes have been moved; how many is not
 /// known then.
 #[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, Default)]

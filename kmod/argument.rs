@@ -91,8 +91,8 @@ impl Argument {
 }
 
 /// An errno as user space knows them: those that the kernel keeps to itself (from 512 on) do not leave
-/// it. What wants a call to be made again after a signal is `EINTR`, as for who has installed a handler;
-/// the rest says nothing that an I/O error does not say.
+/// it. What wants a call to be made again after a signal is `EINTR`, as for a process with a handler; the
+/// rest says nothing that an I/O error does not say.
 pub(crate) fn for_user(error: Error) -> Error {
     const ERESTARTSYS: i32 = 512;
     const ERESTARTNOHAND: i32 = 514;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A region's character device, `/dev/resmem/<label>`.
+//!
+//! Lock order: registering and removing a device takes the lock of the labels and the kernel's `misc_mtx`, one after
+//! the other, and `Region::lent`, each alone.
 
 use kernel::{
     prelude::*,

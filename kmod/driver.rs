@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The platform driver: from device-tree nodes to character devices.
+//!
+//! No lock is taken here but by what is called; the driver core holds the device's own lock.
 
 use kernel::{
     device::Core,

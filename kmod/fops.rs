@@ -140,7 +140,7 @@ impl Drop for State {
     }
 }
 
-/// Who may open a region: as for `/dev/mem`, `CAP_SYS_RAWIO` and no integrity lockdown (`EPERM`). A
+/// Opening a region takes, as `/dev/mem` does, `CAP_SYS_RAWIO` and no integrity lockdown (`EPERM`). A
 /// region that is not writable cannot be opened for writing (`EACCES`).
 fn open(region: Arc<Region>, file: &LocalFile) -> Result<Pin<KBox<OpenRegion>>> {
     task::may_reach_raw_memory()?;
@@ -162,7 +162,7 @@ fn poll(open: &OpenRegion, file: &File, table: PollTable<'_>) -> u32 {
         return bindings::POLLERR;
     };
     table.register_wait(file, &watchers.queue);
-    // Not before: what ends from here on wakes who was registered.
+    // Not before: what ends from here on wakes this waiter.
     let snapshot = open.state.lock().snapshot.clone();
     match snapshot {
         Some(snapshot) if snapshot.has_ended() => bindings::POLLIN,
@@ -278,13 +278,13 @@ fn start_snapshot(open: &OpenRegion, asked: &abi::Snapshot) -> Result {
         let mut state = open.state.lock();
         state.starting = false;
         let new = new?;
-        // Not before others see it: of what ends before that, no poll would be told. Does not sleep.
+        // Not before others see it: a poll would miss what ends before that. Does not sleep.
         new.start();
         state.snapshot.replace(new)
     };
     if let Some(last) = last {
-        // It has ended, and is nobody's after this: it must have left the module's code before the file is
-        // closed.
+        // It has ended, and this is its last reference: it must have left the module's code before the file
+        // is closed.
         last.stop();
     }
     Ok(())
@@ -316,7 +316,7 @@ fn transfer(region: &Region, argument: Argument, direction: Direction, file: &Lo
     }
 }
 
-/// The outcome of a transfer that has not begun.
+/// The outcome of a transfer that was not started.
 fn refused(error: Error) -> Outcome<Error> {
     Outcome {
         moved: 0,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! A job that a worker does, its owner may stop, and anybody may watch: plain `core` code.
+//! A job that a worker does, its owner may stop, and any thread may watch: plain `core` code.
 //!
 //! Included by the module, and by a test of the `resmem-abi` crate as [`crate::inflight`] is.
 //!
@@ -55,17 +55,17 @@ impl Job {
         self.bytes.store(bytes, Relaxed);
     }
 
-    /// The worker is done, with a negative errno or 0. Gives `buffer` back, and has everybody told
-    /// after that.
-    pub(crate) fn end<B>(&self, buffer: B, error: i32, tell: impl FnOnce()) {
+    /// The worker is done, with a negative errno or 0. Gives `buffer` back, and notifies
+    /// watchers after that.
+    pub(crate) fn end<B>(&self, buffer: B, error: i32, notify: impl FnOnce()) {
         self.error.store(error, Relaxed);
         drop(buffer);
         self.ended.store(true, Release);
-        tell();
+        notify();
     }
 
-    /// Whether the worker is done, and has given its buffer back. Who wants to be woken by `tell`
-    /// otherwise registers before it asks.
+    /// Whether the worker is done, and has given its buffer back. A thread that wants to be
+    /// woken by `notify` otherwise registers before it asks.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.load(Acquire)
     }

@@ -2,6 +2,8 @@
 
 //! Regions that the kernel's own parameter `reserve_mem=size:align:name` reserved, for machines
 //! whose device tree cannot be changed: `resmem.reserve_mem=name[:rw][,name[:rw]...]`.
+//!
+//! No lock is taken here but by what is called.
 
 use kernel::{
     prelude::*,

@@ -34,7 +34,7 @@ use crate::{
     refusal::Refusal, //
 };
 
-/// Who may touch the bytes from now on.
+/// What may touch the bytes from now on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Owner {
     /// The processors.
@@ -56,7 +56,7 @@ impl TryFrom<u32> for Owner {
     }
 }
 
-/// Most bytes that change hands with the lock held: who waits for it, waits for that.
+/// Most bytes that change hands with the lock held: a thread that waits for it, waits for that.
 const STEP: u64 = 16 << 20;
 
 /// A reserved region of physical memory. Its content is never touched by creating or dropping one.
@@ -147,7 +147,7 @@ impl Region {
         self.in_steps(offset, length, |lent, range| lent.look(range))
     }
 
-    /// The range is the processors', who may write to it. `ENOSPC`: see [`abi::IOC_SYNC`].
+    /// The range is the processors', which may write to it. `ENOSPC`: see [`abi::IOC_SYNC`].
     pub(crate) fn take(&self, offset: u64, length: u64) -> Result {
         self.in_steps(offset, length, |lent, range| lent.take(range))
     }
@@ -197,7 +197,7 @@ impl Region {
         Ok(())
     }
 
-    /// Whether looking does anything: it may take a lock then, and long.
+    /// Whether looking does anything: then it may take a lock, and a long time.
     pub(crate) fn look_sleeps(&self) -> bool {
         self.noncoherent
     }

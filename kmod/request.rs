@@ -2,6 +2,8 @@
 
 //! One piece of a transfer in flight: directly from (to) the region's own pages, or through a buffer that
 //! a processor copies.
+//!
+//! No lock is taken here.
 
 use kernel::prelude::*;
 

@@ -3,7 +3,7 @@
  * The user ABI of /dev/resmem/<label>, for C.
  *
  * The same as kmod/abi.rs, name by name, which a test compares with it; what
- * each command does, and with which errors it fails, is told there and in
+ * each command does, and with which errors it fails, is written there and in
  * docs/reference/abi.md. Structures grow at their end: a command is known by direction,
  * type and number, and the size in it is that of the caller's structure.
  * Zero the whole structure first: what is not set, or not known yet, is zero.
@@ -14,7 +14,7 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-/* For reports: what a module can do is told by resmem_region_info.features. */
+/* For reports; resmem_region_info.features says what a module can do. */
 #define RESMEM_ABI_REVISION	4
 
 /* Bytes of a label, the terminating NUL included. */
@@ -85,7 +85,7 @@ struct resmem_snapshot {
 	__aligned_u64	address;	/* of the buffer */
 	__aligned_u64	length;		/* bytes, not 0 */
 	__aligned_u64	region_offset;	/* bytes */
-	__s32		eventfd;	/* told of the end, or -1 */
+	__s32		eventfd;	/* signalled at the end, or -1 */
 	__u32		flags;		/* 0 */
 	__aligned_u64	reserved[4];	/* 0 */
 };

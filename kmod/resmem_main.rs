@@ -2,10 +2,9 @@
 
 //! `resmem`: reserved physical memory as character devices, and to disk by direct I/O.
 //!
-//! The user ABI is [`abi`]; how a transfer works is told in `docs/explanation/engine.md`.
-
+//! The user ABI is [`abi`]; `docs/explanation/engine.md` explains how a transfer works.
 //!
-//! Unsafe code is in [`abstractions`] alone; a file that is added beside it gets none either, unless it says so.
+//! Unsafe code is in [`abstractions`] alone; a new file outside of it gets none either, unless it says so.
 
 #![crate_name = "resmem"]
 #![deny(unsafe_code)]

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Fills a user's buffer from a region in a kernel worker while the caller goes on.
+//! Fills a user's buffer from a region in a kernel worker while the caller continues.
 //!
-//! Who may see and stop the worker, and when, is in [`crate::job`].
+//! [`crate::job`] says when a thread may see and stop the worker.
 //!
 //! Lock order: `buffer` is taken alone, by the worker, and for a moment only. The worker takes the
-//! region's lock, and never that of an open file: who holds that may wait for the worker.
+//! region's lock, and never that of an open file: a thread that holds that may wait for the worker.
 
 use kernel::{
     impl_has_work,
@@ -54,7 +54,7 @@ impl_has_work! {
 }
 
 impl Snapshot {
-    /// Checks the request and pins the buffer, for a job that tells `watchers` of its end. Sleeps, for as long
+    /// Checks the request and pins the buffer, for a job that notifies `watchers` of its end. Sleeps, for as long
     /// as the process's memory takes to be there: no lock should be held. Errors: see [`abi::IOC_SNAPSHOT`].
     pub(crate) fn new(
         region: &Arc<Region>,
@@ -142,7 +142,7 @@ impl WorkItem for Snapshot {
             .as_ref()
             .map_or(Err(EINVAL), |buffer| this.fill(buffer));
         let error = result.map_or_else(Error::to_errno, |()| 0);
-        // The buffer is unpinned before anybody is told.
+        // The buffer is unpinned before anything is notified.
         this.job.end(buffer, error, || {
             if let Some(event) = &this.event {
                 event.signal();

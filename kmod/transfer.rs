@@ -165,7 +165,7 @@ impl<'a> Transfer<'a> {
         };
         // Head and tail share pages of the target's page cache with the body: one after the other.
         for end in self.edges {
-            // A short result is not yet an error: asking for the rest tells what it is.
+            // A short result is not yet an error: asking for the rest yields that.
             while outcome.moved < end && outcome.error.is_none() {
                 outcome.pipeline(&mut ring, self.depth, end);
             }
@@ -173,7 +173,7 @@ impl<'a> Transfer<'a> {
         if loads {
             // All of it: what came behind an error has been copied as well.
             if let Err(error) = self.region.end_load(offset, length, self.sync) {
-                // It may be in the caches only, with nobody left to write it back: nothing has arrived.
+                // It may be in the caches only, and nothing writes it back any more: nothing has arrived.
                 outcome = Outcome {
                     moved: 0,
                     copied: 0,

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Those who wait for the end of a file's snapshots, by `poll`, `select` or `epoll`.
+//! What waits for the end of a file's snapshots, by `poll`, `select` or `epoll`.
 //!
-//! Of the file and not of a snapshot: who sleeps in `poll()` stays in the queue until it wakes, whatever is
-//! started and ends meanwhile.
+//! Of the file and not of a snapshot: a thread that sleeps in `poll()` stays in the queue until it wakes, whatever
+//! is started and ends meanwhile.
+//!
+//! Lock order: the queue's own spin lock is taken last.
 
 use kernel::{
     prelude::*,
@@ -21,7 +23,7 @@ pub(crate) struct Watchers {
 }
 
 impl Watchers {
-    /// Nobody waits.
+    /// An empty queue.
     pub(crate) fn new() -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {

@@ -173,7 +173,7 @@ impl<T: FileOperations> Operations<T> {
             let misc: *mut bindings::miscdevice = (*file).private_data.cast();
             &*kernel::container_of!(Opaque::cast_from(misc).cast_mut(), CharDevice<T>, misc)
         };
-        // SAFETY: The file is valid for this call, and nobody else knows it yet.
+        // SAFETY: The file is valid for this call, and no other thread knows it yet.
         let local = unsafe { LocalFile::from_raw_file(file) };
         match T::open(&device.device, local) {
             Ok(open) => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An eventfd that a user wants to be told by.
+//! An eventfd that is signalled at the end of something.
 //!
 //! Lock order: signalling takes the eventfd's own spin lock, last.
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The page frames of a reserved region, and which of them have a `struct page`.
+//!
+//! No lock is taken here.
 
 use core::{
     ops::Range,
@@ -29,7 +31,7 @@ struct Run {
     end: usize,
 }
 
-/// What is wrong with a frame that has a page which is not the region's for good.
+/// What is wrong with a frame that has a page which can be taken from the region.
 const IN_USE: Refusal = Refusal::new(
     EBUSY,
     c"the kernel uses a part of it as ordinary memory, or it is a device's own",
@@ -42,7 +44,7 @@ const IN_USE: Refusal = Refusal::new(
 /// Every frame of `runs` has a valid `struct page`, by which the kernel reaches its bytes and which
 /// carries `PG_reserved`: the boot-time allocator never handed it to the page allocator, and nothing
 /// takes it back. (What the command line reserves under a name can be released under it. In the
-/// kernel the tracer alone does so, with what `trace_instance=` gave it: nobody must give it a
+/// kernel the tracer alone does so, with what `trace_instance=` gave it, which must not be a
 /// region.) The `struct page`s are one array (`helpers.c` refuses other memory models). Runs are in
 /// order, and do not touch.
 pub(crate) struct Frames {
@@ -61,7 +63,7 @@ impl Frames {
     /// found out by reading a byte of each, once; what a device writes there meanwhile is not hurt.
     ///
     /// May sleep. Refusals: `EINVAL` for a range that is empty, wraps, or has frames whose numbers this
-    /// machine cannot say; `EBUSY` for a frame that has a page which is not the region's for good.
+    /// machine cannot say; `EBUSY` for a frame that has a page which can be taken from the region.
     pub(crate) fn new(base: u64, size: u64) -> Result<Self, Refusal> {
         let (first, count) = range::frames(base, size, PAGE_SHIFT as u32).ok_or(Refusal::new(
             EINVAL,
@@ -96,8 +98,8 @@ impl Frames {
                 )?,
             }
         }
-        // INVARIANT: The frames of the runs were just found to be reserved, and whoever passed in
-        // the bounds of a reserved region owns them.
+        // INVARIANT: The frames of the runs were just found to be reserved, and the caller, which passed
+        // in the bounds of a reserved region, owns them.
         Ok(Self { first, count, runs })
     }
 

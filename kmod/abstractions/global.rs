@@ -58,7 +58,7 @@ impl<T> Global<T> {
         if self.state.cmpxchg(NEW, BEGUN, Relaxed).is_err() {
             return Err(EBUSY);
         }
-        // SAFETY: By the type invariants nobody else uses it yet; it is static, so it does not move.
+        // SAFETY: By the type invariants no other thread uses it yet; it is static, so it does not move.
         // The initialiser cannot fail.
         unsafe { pin_init::raw_init(self.mutex.get(), mutex) };
         self.state.store(READY, Release);

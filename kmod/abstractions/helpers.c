@@ -216,7 +216,7 @@ void resmem_copy_from_uncached(void *to, const void *from, size_t length)
 void resmem_copy_to_uncached(void *to, const void *from, size_t length)
 {
 	memcpy_toio((void __iomem *)to, from, length);
-	/* Before the device is told. */
+	/* Before the device is notified. */
 	wmb();
 }
 

@@ -20,7 +20,7 @@
 
 /*
  * The page frames of a reserved region: which is the first from pfn on that has a page (end: none); is it the
- * region's for good; does the kernel reach its bytes by that page, which is found out by reading one of them?
+ * region's, so that nothing can take it away; does the kernel reach its bytes by that page, which is found out by reading one of them?
  */
 unsigned long resmem_first_frame_with_page(unsigned long pfn, unsigned long end);
 bool resmem_frame_is_reserved(unsigned long pfn);

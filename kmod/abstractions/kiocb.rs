@@ -167,7 +167,7 @@ impl Request {
             (*kiocb).ki_filp = file.as_ptr();
             (*kiocb).ki_pos = place.position;
             (*kiocb).ki_complete = Some(callback);
-            // Who shares the descriptor can have changed them since they were checked.
+            // A process that shares the descriptor can have changed them since they were checked.
             let own =
                 (*file.as_ptr()).f_iocb_flags & !(bindings::IOCB_DIRECT | ffi::RESMEM_IOCB_APPEND);
             (*kiocb).ki_flags = (own | flags) as i32;
@@ -219,7 +219,7 @@ impl Request {
         let ended = unsafe { landing::wait(&this.result, &this.done, interruptible) };
         let ret = ended.ok_or(EINTR)?;
         if let (Some(file), Some(direction), 1..) = (&this.file, this.queued.take(), ret) {
-            // The calls in `submit` tell those who watch the file of what was done at once only.
+            // The calls in `submit` notify watchers of the file only of what was done at once.
             // SAFETY: We hold a reference to the file.
             unsafe { ffi::resmem_notify(file.as_ptr(), direction == Direction::Dump) };
         }

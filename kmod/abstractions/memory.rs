@@ -3,6 +3,8 @@
 //! Bytes of a region for a processor: through the page where there is one, else through a mapping made
 //! for the purpose, which caches keep off from where a device shares the memory and they are not coherent. For
 //! small looks and for what direct I/O cannot carry.
+//!
+//! No lock is taken here but by the kernel, to map memory.
 
 use core::ptr::{
     self,
@@ -134,7 +136,7 @@ impl Memory {
             // A hole may be larger than a `usize` can say in bytes.
             let piece = (holes.max(1).saturating_mul(PAGE_SIZE) - within).min(length - done);
             // SAFETY: The page is valid for `piece` bytes from `within` on, the window for `piece`
-            // bytes, and the caller's pointer for `length` in all. That nobody else accesses the
+            // bytes, and the caller's pointer for `length` in all. That nothing else accesses the
             // bytes cannot be had: a device, a process or another load may, here as in any driver's
             // `memcpy()` of memory that is shared. No Rust object lies in them and no value is
             // looked at, so all that comes of it is which bytes are copied.
@@ -224,7 +226,7 @@ impl Window {
 
 impl Drop for Window {
     fn drop(&mut self) {
-        // SAFETY: By the type invariants, and nobody uses it any more.
+        // SAFETY: By the type invariants, and this is its last use.
         unsafe {
             match self.uncached {
                 true => ffi::resmem_unmap_uncached(self.address.as_ptr()),

@@ -34,7 +34,7 @@ const BATCH: usize = 512;
 /// page; `EACCES` for a writable mapping of a region that is not, or a private one that could become
 /// writable; `ENXIO` where memory has no `struct page`.
 pub(crate) fn map(region: &Region, vma: &VmaNew) -> Result {
-    // SAFETY: The vma is being set up, nobody else changes it.
+    // SAFETY: The vma is being set up, no other thread changes it.
     let first = unsafe { (*vma.as_ptr()).vm_pgoff };
     let count = (vma.end() - vma.start()) / PAGE_SIZE;
     let end = first.checked_add(count).ok_or(EINVAL)?;
@@ -72,7 +72,7 @@ pub(crate) fn map(region: &Region, vma: &VmaNew) -> Result {
         }
         let mut left = pages.len();
         // SAFETY: The vma is being set up and is a mixed map, the addresses are in it; the pages are
-        // valid, and reserved for good.
+        // valid, and stay reserved.
         to_result(unsafe {
             bindings::vm_insert_pages(
                 vma.as_ptr(),

@@ -2,6 +2,8 @@
 
 //! Reserved memory by name: entries of a device-tree node's `memory-region`, and what the kernel's own
 //! parameter `reserve_mem=` reserved.
+//!
+//! No lock is taken here but by the kernel, to look a node or a name up.
 
 use core::{
     ffi::c_char,

@@ -3,6 +3,8 @@
 //! What [`super::landing`] and [`crate::job`] share between contexts, made of the kernel's own.
 //!
 //! Their test on the host has a file of the same name, made of a model checker's.
+//!
+//! Lock order: a completion takes its own spin lock, last.
 
 use core::{
     cell::UnsafeCell,
@@ -26,7 +28,7 @@ pub(crate) use kernel::sync::atomic::{
 
 /// A completion that is completed once and waited for once, then again.
 ///
-/// `kernel::sync::Completion` completes for good, and cannot be interrupted.
+/// `kernel::sync::Completion` completes for all waiters to come, and its wait cannot be interrupted.
 #[pin_data]
 pub(crate) struct Completion {
     #[pin]
@@ -75,9 +77,9 @@ impl Completion {
     }
 }
 
-/// A value that one context leaves for another, which is told of it by something else.
+/// A value that one context leaves for another; something else notifies that.
 ///
-/// Pinned, so that a mutable reference to what it lies in does not say that nobody else has one.
+/// Pinned, so that a mutable reference to what it lies in does not say that there is no other.
 pub(crate) struct HandOver<T>(UnsafeCell<T>, PhantomPinned);
 
 // SAFETY: `set` and `get` are unsafe, and their callers see to it that there is no race.
@@ -90,7 +92,7 @@ impl<T: Copy> HandOver<T> {
 
     /// # Safety
     ///
-    /// Nobody else accesses the value at the same time.
+    /// Nothing else accesses the value at the same time.
     pub(crate) unsafe fn set(&self, value: T) {
         // SAFETY: By our own requirements.
         unsafe { *self.0.get() = value };
@@ -98,7 +100,7 @@ impl<T: Copy> HandOver<T> {
 
     /// # Safety
     ///
-    /// Nobody sets the value at the same time.
+    /// Nothing sets the value at the same time.
     pub(crate) unsafe fn get(&self) -> T {
         // SAFETY: By our own requirements.
         unsafe { *self.0.get() }

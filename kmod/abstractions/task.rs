@@ -30,7 +30,7 @@ pub(crate) fn is_being_killed() -> bool {
     unsafe { ffi::resmem_fatal_signal_pending() }
 }
 
-/// Whether one more line about what a user did may go to the kernel's log: ten in five seconds.
+/// Whether one more line about what a user did may go to the kernel's log: at most ten in five seconds.
 pub(crate) fn may_log() -> bool {
     // SAFETY: May be asked at any time.
     unsafe { ffi::resmem_may_log() }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A command on a file of ours by io_uring, and fixed buffers that it asks for.
+//!
+//! Lock order: registering a buffer takes the ring's lock, unless the command is issued with it held; no lock of ours is
+//! held then.
 
 use core::marker::PhantomData;
 

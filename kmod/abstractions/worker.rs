@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Work in the background that can be waited for.
+//!
+//! Waiting for work is like taking its locks: what it takes must not be held.
 
 use kernel::{
     bindings,

@@ -75,7 +75,9 @@ fn play(guest: &mut Guest) -> Result<()> {
     guest.check(&format!("exec 3<{NODE} && dd bs=4k count=1 <&3 >/dev/null"))?;
 
     // Its driver comes back, and with it the pages.
-    guest.check(&format!("echo {NAMESPACE} > {OWNER}/bind && test -b /dev/pmem0"))?;
+    guest.check(&format!(
+        "echo {NAMESPACE} > {OWNER}/bind && test -b /dev/pmem0"
+    ))?;
     let read = guest.run("dd bs=4k count=1 <&3 2>&1 >/dev/null")?;
     ensure!(read.status != 0 && read.text.contains("busy"), "{read:?}");
     let said = guest.check(&dump)?;

@@ -273,9 +273,7 @@ fn a_device_that_goes_away_during_a_load(bed: &mut Running) -> Result<()> {
     bed.check(
         "until read reads writes </sys/block/vdc/inflight && test $reads -gt 0; do kill -0 $load || break; done",
     )?;
-    bed.check(&format!(
-        "echo {DEVICE} > {DRIVER}/unbind && kill -0 $load"
-    ))?;
+    bed.check(&format!("echo {DEVICE} > {DRIVER}/unbind && kill -0 $load"))?;
     let said = bed.check("wait $load; cat /tmp/load; rm /tmp/load")?;
     bed.check(&format!("echo {DEVICE} > {DRIVER}/bind && test -c {RING}"))?;
     let expected = match noncoherent(bed) {

@@ -26,7 +26,8 @@ const USERS: [(&str, &[&str]); 3] = [
 ];
 
 /// The debug kernel's configuration without Rust, which does not compile without the first patch, and with KVM.
-const CONFIGURATION: &str = "# CONFIG_RUST is not set\nCONFIG_VIRTUALIZATION=y\nCONFIG_KVM_E500MC=y\n";
+const CONFIGURATION: &str =
+    "# CONFIG_RUST is not set\nCONFIG_VIRTUALIZATION=y\nCONFIG_KVM_E500MC=y\n";
 
 /// Compiles what each patch touches, one patch after the other, with warnings as errors. The board must be an e500mc.
 pub fn build(builder: &Builder<'_>) -> Result<()> {
@@ -89,7 +90,12 @@ fn fresh(step: &Step, from: &Path, to: &Path) -> Result<()> {
     if let Some(folder) = to.parent() {
         fs::create_dir_all(folder)?;
     }
-    step.run(Command::new("cp").args(["-a", "--link", "-T"]).arg(from).arg(to))
+    step.run(
+        Command::new("cp")
+            .args(["-a", "--link", "-T"])
+            .arg(from)
+            .arg(to),
+    )
 }
 
 /// What is compiled for these files.
