@@ -324,7 +324,8 @@ fn without_pages(bed: &mut Running, label: &str, pages: u64) -> Result<()> {
 /// What is mapped for a device is a copy on this machine, and copies overwrite memory: a region is not mapped where
 /// that does nothing, and refused where it would be needed.
 fn a_look_leaves_memory_as_it_is(bed: &mut Running) -> Result<()> {
-    bed.check("dmesg | grep 'software IO TLB: mapped'")?;
+    // That it is there at all is because it was forced: there is little memory.
+    bed.check("dmesg | grep 'software IO TLB: area num'")?;
     if noncoherent(bed) {
         bed.check("dmesg | grep 'memory-region 0: the device would work on copies of the memory (swiotlb)' && ! test -e /dev/resmem/ring")?;
         return Ok(());

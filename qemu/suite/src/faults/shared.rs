@@ -104,7 +104,7 @@ fn polls_while_one_starts(bed: &mut Running) -> Result<()> {
     bed.guest.monitor()?.throttle(disk, STALLED)?;
     let polled = bed.check(&format!(
         "probe polled /dev/resmem/capture /dev/vda --length {SIZE} > /tmp/said & poller=$!; \
-         until grep polled /tmp/said; do :; done"
+         until grep -q polled /tmp/said || ! kill -0 $poller; do :; done; cat /tmp/said"
     ));
     bed.guest.monitor()?.throttle(disk, 0)?;
     let polled = polled?;
