@@ -181,10 +181,13 @@ list-nightly-json: ## the parts of the nightly tier, likewise
 update-inputs: setup ## pin what the mirror has now as inputs of the quick image
 	@$(XTASK) update-inputs
 
+list-variables: # what may be given on the command line, a line each
+	@printf '%s\n' $(VARIABLES)
+
 patches-alone: setup ## each patch to Linux compiles without the others
 	@$(XTASK) patches
 
-lint: setup ## formatters, linters, device-tree binding, kernel configuration
+lint: setup ## formatters, linters, device-tree binding, kernel configuration, documents
 	@$(XTASK) lint
 
 lint-docs: setup ## of lint: links, settings, language, version, subjects of commits

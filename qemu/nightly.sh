@@ -44,7 +44,6 @@ part fuzz make fuzz FUZZ_SEED="$FUZZ_SEED"
 part fuzz-twin make fuzz FUZZ_SEED="$FUZZ_SEED" SANITIZER=kasan FUZZ_OPS=200000
 part fuzz-readers make fuzz-readers
 part bench make bench
-part reproducible make reproducible
 part patches make patches-alone
 part soak make soak
 part reproducible make reproducible

@@ -85,6 +85,8 @@ enum Task {
     UpdateInputs,
     /// Formatters, linters, binding and configuration checks.
     Lint,
+    /// Of lint: documents, language, settings, commits.
+    LintDocs,
     /// Compile what each patch to Linux touches, without the others.
     Patches,
 }
@@ -178,8 +180,8 @@ fn work(arguments: &Arguments) -> Result<bool> {
         }
         Task::UpdateInputs => update::update(&builder("appliance")).map(|()| true),
         Task::LintDocs => docs::check(&paths).map(|()| true),
-        Task::Lint => lint::lint(&paths, &tools, &board).map(|()| true),
         Task::Patches => image::patches_alone(&builder("debug")).map(|()| true),
+        Task::Lint => lint::lint(&paths, &tools, &board).map(|()| true),
     }
 }
 
