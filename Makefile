@@ -66,7 +66,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-boards test-debug test-twin soak fuzz fuzz-readers readers bench profile cuts console image sbom \
-	quick-image release reproducible check-board flash update-inputs fresh nightly list-boards list-boards-json list-nightly-json list-variables lint lint-docs dumper clean
+	quick-image release reproducible check-board flash update-inputs fresh nightly list-boards list-boards-json list-nightly-json list-variables patches-alone lint lint-docs dumper clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
