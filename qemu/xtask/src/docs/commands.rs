@@ -41,6 +41,8 @@ fn wrong(
 fn unknown(code: &str, targets: &BTreeSet<String>, variables: &BTreeSet<String>) -> Option<String> {
     let code = code.trim_start_matches("$ ");
     let words = code.split_once('#').map_or(code, |(command, _)| command);
+    // A value in quotes has words that are no targets.
+    let words = words.split('"').next().unwrap_or_default();
     let mut words = words
         .split_whitespace()
         .skip_while(|word| word.contains('='));
@@ -82,7 +84,7 @@ mod tests {
     #[test]
     fn commands_of_the_makefile_are_good_and_those_of_others_are_not_looked_at() {
         let text = "`make run` and `cmake run`\n\n    make test-debug BOARD=x  # all\n    make -C x modules\n    \
-                    make buildroot-x && y\n";
+                    make buildroot-x && y\n    make run BOARD=\"a b\"\n";
         assert_eq!(found(text), [""; 0]);
     }
 
