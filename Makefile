@@ -51,7 +51,7 @@ FUZZ_READERS = cd userland/fuzz && for reader in $(READERS); do mkdir -p $(CURDI
 PROGRAM = $(call CARGO,qemu) run --quiet --release --locked --manifest-path qemu/Cargo.toml --package $(1) --
 XTASK = $(call PROGRAM,xtask)
 LABS = $(call PROGRAM,labs)
-SUITE = $(XTASK) prepare && $(call PROGRAM,suite) $(TEST)
+SUITE = kernels=$$($(call PROGRAM,suite) --kernels $(TEST)) && $(XTASK) prepare $$kernels && $(call PROGRAM,suite) $(TEST)
 BUILDROOT = $(XTASK) buildroot --flavour $(FLAVOUR)
 
 export RESDUMP_BOARD = $(BOARD)
@@ -65,7 +65,7 @@ QUICK = true
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-boards test-debug test-twin soak fuzz fuzz-readers readers bench profile cuts console image sbom \
+.PHONY: help setup run test test-host test-suite test-boards test-debug test-twin soak fuzz fuzz-readers readers bench profile cuts console image sbom \
 	quick-image release reproducible check-board flash update-inputs fresh nightly list-boards list-boards-json list-nightly-json list-variables patches-alone lint lint-docs dumper clean
 
 help: ## what can be made
@@ -80,15 +80,19 @@ setup: ## install what is missing (Debian; done by the others when needed)
 run: setup ## the main job: memory to disk by each engine, compared on the host
 	@$(call QUICK,lab) && $(LABS) run
 
-test: setup ## unit tests on the host, then the suite in QEMU
+test: test-host test-suite ## unit tests on the host, then the suite in QEMU
+
+test-host: setup ## unit tests on the host alone
 	@$(call CARGO,userland) test --quiet --locked --manifest-path userland/Cargo.toml --workspace
 	@$(call FUZZ_READERS,-runs=10000 -max_total_time=10 -verbosity=0)
 	@$(call CARGO,qemu) test --quiet --release --locked --manifest-path qemu/Cargo.toml --workspace
+
+test-suite: setup ## the suite in QEMU alone
 	@$(SUITE)
 
-test-boards: setup ## the suite on every board that QEMU plays
+test-boards: test-host ## unit tests on the host, then the suite on every board that QEMU plays
 	@failed=; for board in $(BOARDS); do \
-		$(MAKE) --no-print-directory test BOARD=$$board TEST=$(TEST) || failed="$$failed $$board"; done; \
+		$(MAKE) --no-print-directory test-suite BOARD=$$board TEST=$(TEST) || failed="$$failed $$board"; done; \
 		test -z "$$failed" || { echo "FAIL:$$failed"; exit 1; }
 
 test-debug: export RESDUMP_FLAVOUR := debug

@@ -6,9 +6,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
+
+use crate::keys::{self, ByteOrder, Common, Given, Placement, Qemu, Tree};
+use crate::needs::Need;
 
 /// What the harness knows of a board.
 #[derive(Clone, Debug)]
@@ -19,18 +21,11 @@ pub struct Board {
     pub folders: Vec<PathBuf>,
     /// The folder that boards share.
     pub common: PathBuf,
-    values: BTreeMap<String, String>,
-}
-
-/// Where a machine's device tree comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TreeSource {
-    /// QEMU generates it for its arguments, and takes another one with `-dtb`.
-    Generated,
-    /// QEMU reads a compiled tree of this name from its data folders, and completes it.
-    File(String),
-    /// The firmware makes it while it starts: nothing can be added.
-    Firmware,
+    /// What its board.conf says.
+    pub conf: Common,
+    /// The same for QEMU, where that plays the board.
+    qemu: Option<Qemu>,
+    lacks: BTreeMap<Need, String>,
 }
 
 impl Board {
@@ -38,7 +33,7 @@ impl Board {
     pub fn load(root: &Path, name: &str) -> Result<Self> {
         let common = root.join("board/common");
         let mut folders = Vec::new();
-        let mut values = BTreeMap::new();
+        let mut values: BTreeMap<String, Given> = BTreeMap::new();
         let mut next = Some(name.to_owned());
         while let Some(name) = next {
             let folder = root.join("board").join(&name);
@@ -48,19 +43,38 @@ impl Board {
             let file = folder.join("board.conf");
             let text = fs::read_to_string(&file)
                 .with_context(|| format!("no board {name}: cannot read {}", file.display()))?;
-            let mut more = parse(&text).with_context(|| file.display().to_string())?;
-            next = more.remove("BASE");
-            for (key, value) in more {
-                values.entry(key).or_insert(value);
+            let mut more = parse(&text, &file)?;
+            next = more.remove("BASE").map(|base| base.value);
+            for (key, given) in more {
+                values.entry(key).or_insert(given);
             }
             folders.push(folder);
         }
         folders.push(common.join("disk"));
+        let of_board = || format!("board {name}");
+        let conf = Common::read(&values).with_context(of_board)?;
+        let qemu = match values.contains_key("QEMU") {
+            true => Some(Qemu::read(&values).with_context(of_board)?),
+            false => match values.iter().find(|(key, _)| keys::is_qemus(key)) {
+                Some((key, Given { file, line, .. })) => {
+                    bail!("{}:{line}: {key} without QEMU", file.display())
+                }
+                None => None,
+            },
+        };
+        let mut lacks = BTreeMap::new();
+        for (key, given) in values {
+            if let Some(need) = key.strip_prefix(keys::LACKS).and_then(Need::of_word) {
+                lacks.insert(need, given.value);
+            }
+        }
         Ok(Self {
             name: name.to_owned(),
             folders,
             common,
-            values,
+            conf,
+            qemu,
+            lacks,
         })
     }
 
@@ -77,79 +91,65 @@ impl Board {
         Ok(names)
     }
 
-    /// The value of a key that every board must have.
-    pub fn get(&self, key: &str) -> Result<&str> {
-        match self.values.get(key) {
-            Some(value) => Ok(value),
-            None => bail!("board {}: board.conf lacks {key}", self.name),
-        }
+    /// What its board.conf says for QEMU, which must play it.
+    pub fn qemu(&self) -> Result<&Qemu> {
+        let qemu = self.qemu.as_ref();
+        qemu.with_context(|| {
+            format!(
+                "board {}: QEMU does not play it (board.conf: QEMU)",
+                self.name
+            )
+        })
     }
 
-    /// The value of a key that a board may have.
-    pub fn find(&self, key: &str) -> Option<&str> {
-        self.values.get(key).map(String::as_str)
-    }
-
-    /// The number that a key must have.
-    pub fn number<T: FromStr>(&self, key: &str) -> Result<T> {
-        let value = self.get(key)?;
-        match value.parse() {
-            Ok(number) => Ok(number),
-            Err(_) => bail!("board {}: {key}={value} is not a number", self.name),
-        }
+    /// How its regions get into the machine.
+    pub fn placement(&self) -> &Placement {
+        const LOADERS: &Placement = &Placement::Overlay(Tree::Generated);
+        // On a board that QEMU does not play the boot loader puts them in.
+        self.qemu.as_ref().map_or(LOADERS, |qemu| &qemu.placement)
     }
 
     /// Whether it is a means of finding errors, and not a board to be supported: it has no disk image,
     /// and Buildroot does not know it.
     pub fn instrument(&self) -> bool {
-        self.find("INSTRUMENT") == Some("yes")
+        self.conf.instrument.0
     }
 
     /// Physical address at which the machine's memory begins.
-    pub fn memory_base(&self) -> Result<u64> {
-        let Some(value) = self.find("QEMU_MEMORY_BASE") else {
-            return Ok(0);
-        };
-        let digits = value
-            .strip_prefix("0x")
-            .map(|digits| u64::from_str_radix(digits, 16));
-        match digits {
-            Some(Ok(base)) => Ok(base),
-            _ => bail!(
-                "board {}: QEMU_MEMORY_BASE={value} is not a hexadecimal number",
-                self.name
-            ),
-        }
+    pub fn memory_base(&self) -> u64 {
+        let base = self.qemu.as_ref().and_then(|qemu| qemu.memory_base);
+        base.unwrap_or(0)
+    }
+
+    /// Bytes of a page of its kernel.
+    pub fn page(&self) -> u64 {
+        self.conf.page_size.unwrap_or(4096)
+    }
+
+    /// Whether caches see what devices write.
+    pub fn dma_coherent(&self) -> bool {
+        self.conf.dma_coherent.0
     }
 
     /// Which byte of a number comes first, `big` or `little`, as the dumper calls it.
-    pub fn byte_order(&self) -> &str {
-        self.find("BYTE_ORDER").unwrap_or("big")
-    }
-
-    /// What compiles the kernel.
-    pub fn kernel_compiler(&self) -> Result<String> {
-        Ok(match self.find("LLVM") {
-            Some(release) => format!("clang{release}"),
-            None => format!("{}gcc", self.get("CROSS_COMPILE")?),
-        })
-    }
-
-    /// The number that a key has, or `default` where a board says nothing.
-    pub fn number_or<T: FromStr>(&self, key: &str, default: T) -> Result<T> {
-        match self.find(key) {
-            Some(_) => self.number(key),
-            None => Ok(default),
+    pub fn byte_order(&self) -> &'static str {
+        match self.conf.byte_order {
+            ByteOrder::Big => "big",
+            ByteOrder::Little => "little",
         }
     }
 
-    /// Where the device tree of the machine comes from.
-    pub fn tree_source(&self) -> Result<TreeSource> {
-        Ok(match self.get("QEMU_DEVICE_TREE")? {
-            "generated" => TreeSource::Generated,
-            "firmware" => TreeSource::Firmware,
-            name => TreeSource::File(name.to_owned()),
-        })
+    /// What compiles the kernel.
+    pub fn kernel_compiler(&self) -> String {
+        match &self.conf.llvm {
+            Some(release) => format!("clang{release}"),
+            None => self.c_compiler(),
+        }
+    }
+
+    /// What compiles programs in C.
+    pub fn c_compiler(&self) -> String {
+        format!("{}gcc", self.conf.cross_compile)
     }
 
     /// A file of the board, or of the nearest folder that it takes files from.
@@ -169,42 +169,65 @@ impl Board {
 
     /// The device-tree overlay with the board's regions; none where the firmware makes the tree.
     pub fn overlay(&self) -> Result<Option<PathBuf>> {
-        if self.find("QEMU_DEVICE_TREE") == Some("firmware") {
-            return Ok(None);
-        }
-        self.file("resmem.dtso").map(Some)
-    }
-
-    /// Tests that this board cannot run: how their names begin, and why. From `excluded-tests`, a line
-    /// each: `prefix: reason`.
-    pub fn excluded_tests(&self) -> Result<Vec<(String, String)>> {
-        match self.file("excluded-tests") {
-            Ok(file) => excluded(&file),
-            Err(_) => Ok(Vec::new()),
+        match self.placement() {
+            Placement::ReserveMem => Ok(None),
+            Placement::Overlay(_) => self.file("resmem.dtso").map(Some),
         }
     }
 
-    /// The same for a kernel flavour, whatever the board: `board/common/linux/<flavour>.excluded-tests`.
-    pub fn excluded_in(&self, flavour: &str) -> Result<Vec<(String, String)>> {
-        let name = format!("linux/{flavour}.excluded-tests");
-        let file = self.common.join(name);
-        match file.is_file() {
-            true => excluded(&file),
-            false => Ok(Vec::new()),
-        }
+    /// What tests may need and this board lacks, with the reason: from its `LACKS_<WORD>` lines, and what
+    /// follows from other lines.
+    pub fn lacks(&self) -> BTreeMap<Need, String> {
+        let mut lacks = self.lacks.clone();
+        let mut follows = |need, condition: bool, reason: &str| {
+            if condition {
+                lacks.entry(need).or_insert_with(|| reason.to_owned());
+            }
+        };
+        follows(
+            Need::Qemu,
+            self.qemu.is_none(),
+            "QEMU does not play this board",
+        );
+        follows(
+            Need::DeviceNode,
+            *self.placement() == Placement::ReserveMem,
+            "the firmware makes the device tree, and the kernel reserves the regions",
+        );
+        follows(
+            Need::DiskImage,
+            self.instrument(),
+            "a board for finding errors has no disk image",
+        );
+        follows(
+            Need::MemoryAtZero,
+            self.memory_base() != 0,
+            "the machine's memory begins elsewhere",
+        );
+        follows(
+            Need::OpenFirmware,
+            *self.placement() != Placement::ReserveMem,
+            "the machine has no Open Firmware",
+        );
+        follows(
+            Need::PersistentMemory,
+            !self.instrument(),
+            "only the twin's kernel has persistent memory",
+        );
+        lacks
     }
 
     /// The Kconfig files of a kernel flavour, in the order in which they apply.
     pub fn kconfig(&self, flavour: &str) -> Result<Vec<PathBuf>> {
         let fragments = self.common.join("linux/fragments");
-        let names = self.get("LINUX_FRAGMENTS")?.split_whitespace();
-        let debug = match flavour {
-            "debug" => self.find("LINUX_DEBUG_FRAGMENTS").unwrap_or_default(),
-            _ => "",
+        let debug: &[String] = match flavour {
+            "debug" => &self.conf.linux_debug_fragments,
+            _ => &[],
         };
+        let names = self.conf.linux_fragments.iter().map(String::as_str);
         let mut files: Vec<PathBuf> = names
             .chain([flavour])
-            .chain(debug.split_whitespace())
+            .chain(debug.iter().map(String::as_str))
             .map(|name| fragments.join(format!("{name}.config")))
             .collect();
         files.push(self.file("linux.config")?);
@@ -212,30 +235,24 @@ impl Board {
     }
 }
 
-/// Lines of a file of tests that are left out.
-fn excluded(file: &Path) -> Result<Vec<(String, String)>> {
-    let text = fs::read_to_string(file)?;
-    text.lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(|line| match line.split_once(": ") {
-            Some((prefix, reason)) => Ok((prefix.to_owned(), reason.to_owned())),
-            None => bail!("{}: not `prefix: reason`: {line:?}", file.display()),
-        })
-        .collect()
-}
-
-fn parse(text: &str) -> Result<BTreeMap<String, String>> {
+fn parse(text: &str, file: &Path) -> Result<BTreeMap<String, Given>> {
     let mut values = BTreeMap::new();
-    for line in text.lines().map(str::trim) {
+    for (index, line) in text.lines().map(str::trim).enumerate() {
+        let place = || format!("{}:{}", file.display(), index + 1);
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
         let Some((key, value)) = line.split_once('=') else {
-            bail!("not a KEY=value line: {line:?}");
+            bail!("{}: not a KEY=value line: {line:?}", place());
         };
-        let value = value.trim_matches('"');
-        if values.insert(key.to_owned(), value.to_owned()).is_some() {
-            bail!("{key} is given twice");
+        keys::known(key).with_context(|| format!("{}: {key}", place()))?;
+        let given = Given {
+            value: value.trim_matches('"').to_owned(),
+            file: file.to_path_buf(),
+            line: index + 1,
+        };
+        if values.insert(key.to_owned(), given).is_some() {
+            bail!("{}: {key} is given twice", place());
         }
     }
     Ok(values)
@@ -245,21 +262,30 @@ fn parse(text: &str) -> Result<BTreeMap<String, String>> {
 mod tests {
     use super::*;
 
+    const FILE: &str = "board/x/board.conf";
+
+    fn wrong(text: &str) -> String {
+        format!("{:#}", parse(text, Path::new(FILE)).unwrap_err())
+    }
+
     #[test]
     fn quotes_and_comments_are_not_part_of_a_value() {
-        let values = parse("# a board\nCPU=e500mc\n\nFRAGMENTS=\"base rust\"\n").unwrap();
-        assert_eq!(values["CPU"], "e500mc");
-        assert_eq!(values["FRAGMENTS"], "base rust");
+        let text = "# a board\nCONSOLE=ttyS0\n\nLINUX_FRAGMENTS=\"base rust\"\n";
+        let values = parse(text, Path::new(FILE)).unwrap();
+        assert_eq!(values["CONSOLE"].value, "ttyS0");
+        assert_eq!(values["LINUX_FRAGMENTS"].value, "base rust");
+        assert_eq!(values["LINUX_FRAGMENTS"].line, 4);
     }
 
     #[test]
-    fn a_key_given_twice_is_refused() {
-        assert!(parse("CPU=a\nCPU=b").is_err());
-    }
-
-    #[test]
-    fn a_line_without_a_value_is_refused() {
-        assert!(parse("CPU").is_err());
+    fn what_is_wrong_is_said_with_file_and_line() {
+        assert!(wrong("BASE=a\nBASE=b").starts_with("board/x/board.conf:2: BASE is given twice"));
+        assert!(wrong("\nBASE").starts_with("board/x/board.conf:2: not a KEY=value line"));
+        let misspelt = wrong("LINUX_ACRH=powerpc");
+        assert!(
+            misspelt.starts_with("board/x/board.conf:1: LINUX_ACRH: no such key"),
+            "{misspelt}"
+        );
     }
 
     fn boards(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -272,17 +298,28 @@ mod tests {
         root
     }
 
+    const LEAST: &str = "LINUX_ARCH=powerpc\nCROSS_COMPILE=p-\nRUST_TARGET=p\nLINUX_FRAGMENTS=base\n\
+                         LINUX_IMAGE=uImage\nCONSOLE=ttyS0\n";
+    const QEMU: &str = "QEMU=q\nQEMU_MACHINE=m\nQEMU_CPU=c\nQEMU_CPUS_MAX=1\nQEMU_MEMORY_MIB=512\n\
+                        QEMU_MEMORY_MIB_MAX=1024\nQEMU_DEVICE_TREE=generated\nPOWER_OFF=reboot\n";
+
+    /// A board of this name with these lines more.
+    fn board(name: &str, more: &str) -> Result<Board> {
+        let root = boards(&[(&format!("{name}/board.conf"), &format!("{more}{LEAST}"))]);
+        Board::load(root.path(), name)
+    }
+
     #[test]
     fn a_board_takes_from_its_base_what_it_does_not_have() {
         let root = boards(&[
-            ("old/board.conf", "CPU=440\nRAM=512\n"),
+            ("old/board.conf", &format!("{LEAST}{QEMU}")),
             ("old/linux.config", ""),
-            ("new/board.conf", "BASE=old\nCPU=464\n"),
+            ("new/board.conf", "BASE=old\nQEMU_CPU=464\n"),
             ("common/disk/boot.cmd", ""),
         ]);
         let board = Board::load(root.path(), "new").unwrap();
-        assert_eq!(board.get("CPU").unwrap(), "464");
-        assert_eq!(board.number::<u64>("RAM").unwrap(), 512);
+        assert_eq!(board.qemu().unwrap().cpu, "464");
+        assert_eq!(board.qemu().unwrap().memory_mib, 512);
         let at = |name: &str| root.path().join("board").join(name);
         assert_eq!(board.file("linux.config").unwrap(), at("old/linux.config"));
         assert_eq!(board.file("boot.cmd").unwrap(), at("common/disk/boot.cmd"));
@@ -291,16 +328,57 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_cannot_be_parsed_is_an_error_with_its_line() {
+        let wrong = |more: &str| format!("{:#}", board("x", more).unwrap_err());
+        for (line, says) in [
+            (
+                "PAGE_SIZE=4k\n",
+                "board.conf:1: PAGE_SIZE=4k is not a number",
+            ),
+            (
+                "INSTRUMENT=true\n",
+                "board.conf:1: INSTRUMENT=true is not yes or no",
+            ),
+            ("BYTE_ORDER=pdp\n", "BYTE_ORDER=pdp is not big or little"),
+            ("QEMU_CPU=x\n", "board.conf:1: QEMU_CPU without QEMU"),
+            ("QEMU=x\n", "QEMU_MACHINE is missing"),
+        ] {
+            assert!(wrong(line).contains(says), "{}", wrong(line));
+        }
+        let tree = QEMU.replace("generated", "genrated");
+        let text = wrong(&tree);
+        assert!(
+            text.contains(":7: QEMU_DEVICE_TREE=genrated is not generated"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_key_that_is_missing_is_an_error() {
+        let root = boards(&[("x/board.conf", "LINUX_ARCH=powerpc\n")]);
+        let error = format!("{:#}", Board::load(root.path(), "x").unwrap_err());
+        assert_eq!(error, "board x: board.conf: CROSS_COMPILE is missing");
+    }
+
+    #[test]
     fn memory_begins_where_the_board_says_and_at_0_otherwise() {
-        let root = boards(&[
-            ("low/board.conf", "CPU=440\n"),
-            ("off/board.conf", "QEMU_MEMORY_BASE=0x40000000\n"),
-            ("bad/board.conf", "QEMU_MEMORY_BASE=1G\n"),
-        ]);
-        let base = |name: &str| Board::load(root.path(), name).unwrap().memory_base();
-        assert_eq!(base("low").unwrap(), 0);
-        assert_eq!(base("off").unwrap(), 0x4000_0000);
-        assert!(base("bad").is_err());
+        let base = |more: &str| board("x", &format!("{more}{QEMU}")).unwrap().memory_base();
+        assert_eq!(base(""), 0);
+        assert_eq!(base("QEMU_MEMORY_BASE=0x40000000\n"), 0x4000_0000);
+    }
+
+    #[test]
+    fn what_a_board_lacks_has_its_reason() {
+        let one = board("one", "LACKS_POWER_CUT=\"it has a battery\"\n")
+            .unwrap()
+            .lacks();
+        assert_eq!(one[&Need::PowerCut], "it has a battery");
+        assert_eq!(one[&Need::Qemu], "QEMU does not play this board");
+        let error = format!("{:#}", board("bad", "LACKS_COFFEE=none\n").unwrap_err());
+        assert!(
+            error.contains("board.conf:1: LACKS_COFFEE: no test needs this"),
+            "{error}"
+        );
     }
 
     #[test]

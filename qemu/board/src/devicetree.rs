@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, anyhow};
 
-use host::step::output_of;
+use host::command::output_of;
 
 /// A reserved region of a test's own making.
 #[derive(Clone, Debug)]

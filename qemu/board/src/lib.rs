@@ -5,6 +5,10 @@ mod conf;
 pub mod devicetree;
 pub mod firmware;
 pub mod image;
+pub mod keys;
+pub mod needs;
 
-pub use conf::{Board, TreeSource};
+pub use conf::Board;
 pub use image::Image;
+pub use keys::{Placement, Tree};
+pub use needs::Need;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 //! Where things are: the checkout, its output folder, and the cache that checkouts share.
 
-use std::env;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -31,9 +30,9 @@ impl Paths {
             .to_path_buf();
         let cache = match &settings::load()?.cache {
             Some(cache) => cache.clone(),
-            None => match env::var_os("XDG_CACHE_HOME") {
+            None => match settings::system("XDG_CACHE_HOME") {
                 Some(base) => PathBuf::from(base).join("resdump"),
-                None => PathBuf::from(env::var_os("HOME").context("HOME is not set")?)
+                None => PathBuf::from(settings::system("HOME").context("HOME is not set")?)
                     .join(".cache/resdump"),
             },
         };
@@ -68,13 +67,16 @@ impl Paths {
         self.out.join("target/userland/debug/resdump")
     }
 
-    /// Takes the cache for this process, waiting for another that has it; given back on drop.
-    pub fn lock_cache(&self) -> Result<File> {
+    /// Takes the downloads for this process, waiting for another that has them; given back on drop.
+    pub fn lock_downloads(&self) -> Result<File> {
         let path = self.cache.join(".lock");
         let file =
             File::create(&path).with_context(|| format!("cannot open {}", path.display()))?;
         if file.try_lock().is_err() {
-            println!("waiting for another build to release {}", path.display());
+            println!(
+                "waiting for another process that downloads to {}",
+                self.cache.display()
+            );
             file.lock()?;
         }
         Ok(file)

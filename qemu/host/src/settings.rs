@@ -3,7 +3,13 @@
 //!
 //! `make` sets these from its own variables; docs/reference/testing.md has the table.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "this is where the environment is read"
+)]
+
 use std::env;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::OnceLock;
@@ -45,6 +51,18 @@ pub struct Settings {
     pub images: Option<PathBuf>,
     /// `RESDUMP_TIMEOUT_SCALE`: stretches every time limit, for a slow machine.
     pub timeout_scale: f64,
+    /// `LINUX_SRC`: an unpacked kernel tree instead of the distribution's package.
+    pub linux_src: Option<PathBuf>,
+    /// `BUILDROOT_DIR`: a Buildroot tree instead of the pinned release.
+    pub buildroot_dir: Option<PathBuf>,
+    /// `BUILDROOT_EXTRA`: a file with settings of this machine, for Buildroot's configuration.
+    pub buildroot_extra: Option<PathBuf>,
+    /// `BR2_DL_DIR`: Buildroot's downloads.
+    pub br2_dl_dir: Option<PathBuf>,
+    /// `BR2_CCACHE_DIR`: Buildroot's compiler cache.
+    pub br2_ccache_dir: Option<PathBuf>,
+    /// `BR2_PRIMARY_SITE`: Buildroot's mirror.
+    pub br2_primary_site: Option<String>,
     /// `RESDUMP_UPDATE_EXPECT`: write what was printed into the documents instead of comparing.
     pub update_expect: bool,
 }
@@ -76,6 +94,12 @@ impl Settings {
             fuzz_seed: number(environment, "RESDUMP_FUZZ_SEED")?,
             images: environment("RESDUMP_IMAGES").map(PathBuf::from),
             timeout_scale: scale,
+            linux_src: environment("LINUX_SRC").map(PathBuf::from),
+            buildroot_dir: environment("BUILDROOT_DIR").map(PathBuf::from),
+            buildroot_extra: environment("BUILDROOT_EXTRA").map(PathBuf::from),
+            br2_dl_dir: environment("BR2_DL_DIR").map(PathBuf::from),
+            br2_ccache_dir: environment("BR2_CCACHE_DIR").map(PathBuf::from),
+            br2_primary_site: environment("BR2_PRIMARY_SITE"),
             update_expect: match environment("RESDUMP_UPDATE_EXPECT").as_deref() {
                 None => false,
                 Some("1") => true,
@@ -92,9 +116,7 @@ pub fn load() -> Result<&'static Settings> {
     if let Some(settings) = SETTINGS.get() {
         return Ok(settings);
     }
-    let names: Vec<String> = env::vars_os()
-        .map(|(name, _)| name.to_string_lossy().into_owned())
-        .collect();
+    let names: Vec<String> = names().collect();
     let value = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
     let settings = Settings::read(&value, &names)?;
     Ok(SETTINGS.get_or_init(|| settings))
@@ -110,6 +132,16 @@ pub fn get() -> &'static Settings {
         Ok(settings) => settings,
         Err(error) => panic!("{error:#}"),
     }
+}
+
+/// A variable that belongs to the system and is no setting of the project: `PATH`, `HOME` and the like.
+pub fn system(name: &str) -> Option<OsString> {
+    env::var_os(name)
+}
+
+/// Names of all variables.
+pub fn names() -> impl Iterator<Item = String> {
+    env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned())
 }
 
 /// A number, decimal or with `0x`.

@@ -8,9 +8,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use crate::command;
+use crate::deadline::seconds;
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
+
+/// Seconds of a command, which may compile a kernel on a slow machine.
+const LIMIT: u64 = 4 * 3600;
 
 /// A running step. Commands that it runs write to its log.
 pub struct Step {
@@ -38,12 +43,12 @@ impl Step {
     pub fn run(&self, command: &mut Command) -> Result<()> {
         let mut log = File::options().append(true).open(&self.log)?;
         writeln!(log, "+ {command:?}")?;
-        let status = command
+        command
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
-            .stderr(log)
-            .status()
-            .with_context(|| format!("step {}: cannot run {command:?}", self.name))?;
+            .stderr(log);
+        let status = command::status(command, seconds(LIMIT))
+            .with_context(|| format!("step {}", self.name))?;
         if !status.success() {
             let text = fs::read_to_string(&self.log).unwrap_or_default();
             let lines: Vec<&str> = text.lines().collect();
@@ -113,24 +118,6 @@ impl Key {
     }
 }
 
-/// Runs `build` unless `folder` already holds a complete result for `key`. The mark is written
-/// last, so that an interrupted build is never taken for a finished one.
-pub fn unless_built(folder: &Path, key: &str, build: impl FnOnce() -> Result<()>) -> Result<()> {
-    let mark = folder.join(".built");
-    if fs::read_to_string(&mark).is_ok_and(|built| built == key) {
-        return Ok(());
-    }
-    if mark.exists() {
-        fs::remove_file(&mark)?;
-    }
-    fs::create_dir_all(folder)?;
-    build()?;
-    let partial = folder.join(".built.partial");
-    fs::write(&partial, key)?;
-    fs::rename(partial, mark)?;
-    Ok(())
-}
-
 /// SHA-256 of a file, in hexadecimal.
 pub fn sha256_file(path: &Path) -> Result<String> {
     let mut hasher = Sha256::new();
@@ -141,20 +128,4 @@ pub fn sha256_file(path: &Path) -> Result<String> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// What a command prints, without the last line end.
-pub fn output_of(command: &mut Command) -> Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot run {command:?}"))?;
-    if !output.status.success() {
-        bail!(
-            "{command:?} ended with {}: {}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim_end()
-        );
-    }
-    Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
 }

@@ -10,7 +10,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::builder::Builder;
 use crate::inputs::Package;
-use host::step::{Step, output_of, sha256_file};
+use host::command::output_of;
+use host::step::{Step, sha256_file};
 
 /// The archive's keys as Debian 12 ships them; they sign the later suites as well.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -121,6 +122,11 @@ impl Package {
 /// The file of a package, from the cache where it is there already. Its hash is the pinned one.
 pub fn fetch(builder: &Builder<'_>, step: &Step, wanted: &Package) -> Result<PathBuf> {
     let file = builder.paths.cache.join("dl").join(&wanted.file);
+    // The private apt is one for all builds.
+    let _lock = match file.is_file() {
+        true => None,
+        false => Some(builder.paths.lock_downloads()?),
+    };
     if !file.is_file() {
         let apt = Apt::prepare(builder, step, &[&wanted.suite])?;
         if let Err(error) = apt.download(step, wanted) {

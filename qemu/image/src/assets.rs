@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::builder::Builder;
-use host::step::{Key, Step, unless_built};
+use host::built::unless_built;
+use host::step::{Key, Step};
 
 /// Returns a folder with what belongs into `/usr/share`.
 pub fn build(builder: &Builder<'_>) -> Result<PathBuf> {

@@ -9,7 +9,7 @@ use anyhow::Result;
 use crate::builder::Builder;
 use crate::crate_tool::CrateTool;
 use crate::inputs::Inputs;
-use host::step::output_of;
+use host::command::output_of;
 
 /// The oldest release that the kernel's documentation allows.
 const OLDEST: [u32; 3] = [0, 71, 1];

@@ -10,8 +10,9 @@ use anyhow::{Result, bail};
 use crate::python;
 use board::Board;
 use board::devicetree;
+use host::command::{output, output_of};
 use host::paths::Paths;
-use host::step::{Step, output_of};
+use host::step::Step;
 
 const SCHEMA: &str = "resdump,resmem.yaml";
 
@@ -44,11 +45,8 @@ impl Tools {
 
     /// Checks a compiled tree. The tool exits with 0 whatever it finds.
     fn validate(&self, tree: &Path, name: &str) -> Result<()> {
-        let output = self
-            .command("dt-validate")
-            .args(["-s", ".", "-l", "resmem"])
-            .arg(tree)
-            .output()?;
+        let mut validate = self.command("dt-validate");
+        let output = output(validate.args(["-s", ".", "-l", "resmem"]).arg(tree))?;
         let findings =
             String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         if !findings.is_empty() || !output.status.success() {

@@ -5,13 +5,15 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::apt;
 use crate::builder::Builder;
 use crate::inputs::Inputs;
-use crate::kconfig::{dropped_lines, option_of};
-use host::step::{Key, Step, output_of, unless_built};
+use crate::kconfig::{self, option_of};
+use host::built::unless_built;
+use host::command::output_of;
+use host::step::{Key, Step};
 
 /// A built busybox.
 pub struct Busybox {
@@ -25,7 +27,7 @@ pub struct Busybox {
 
 /// Builds busybox.
 pub fn build(builder: &Builder<'_>) -> Result<Busybox> {
-    let prefix = builder.board.get("CROSS_COMPILE")?;
+    let prefix = &builder.board.conf.cross_compile;
     let folder = builder
         .paths
         .cache
@@ -71,10 +73,9 @@ pub fn build(builder: &Builder<'_>) -> Result<Busybox> {
         let config = tree.join(".config");
         fs::write(&config, merge(&fs::read_to_string(&config)?, &wanted))?;
         step.run(&mut make("oldconfig"))?;
-        let dropped = dropped_lines(&wanted, &fs::read_to_string(&config)?);
-        if !dropped.is_empty() {
-            bail!("busybox's Kconfig dropped: {}", dropped.join(", "));
-        }
+        let all = folder.join("wanted.config");
+        fs::write(&all, &wanted)?;
+        kconfig::check("busybox", &all, &config)?;
         step.run(&mut make("busybox"))?;
         step.run(&mut make("busybox.links"))?;
         let name = tarball.file_name().unwrap_or_default();

@@ -12,19 +12,11 @@ use crate::builder::Builder;
 use crate::{bindgen, contents, disk, kconfig, linux};
 use board::Board;
 use board::devicetree;
-use host::step::{Step, output_of};
+use host::built;
+use host::command::output_of;
+use host::step::Step;
 
-/// Keys that every board has.
-const KEYS: [&str; 6] = [
-    "LINUX_ARCH",
-    "CROSS_COMPILE",
-    "RUST_TARGET",
-    "LINUX_FRAGMENTS",
-    "LINUX_IMAGE",
-    "CONSOLE",
-];
-
-/// Checks the board's keys, its kernel configuration in each flavour, its device tree against the
+/// Checks the board's kernel configuration in each flavour, its device tree against the
 /// binding, and makes a disk image around a kernel that is none. Returns the boot script; an instrument
 /// has neither.
 pub fn board(builder: &Builder<'_>) -> Result<String> {
@@ -35,13 +27,6 @@ pub fn board(builder: &Builder<'_>) -> Result<String> {
         &name,
         "configuration, device tree, boot script, disk layout",
     )?;
-    for key in KEYS {
-        board.get(key)?;
-    }
-    board.excluded_tests()?;
-    for flavour in linux::flavours(board) {
-        board.excluded_in(flavour)?;
-    }
     let scratch = tempfile::tempdir()?;
     configurations(builder, &step, scratch.path())?;
     binding::board_tree(&step, builder.paths, board)?;
@@ -55,12 +40,12 @@ pub fn board(builder: &Builder<'_>) -> Result<String> {
 
 /// Whether the compiler of a board's kernel is installed.
 pub fn has_compiler(board: &Board) -> Result<bool> {
-    let compiler = board.kernel_compiler()?;
+    let compiler = board.kernel_compiler();
     Ok(output_of(Command::new(compiler).arg("--version")).is_ok())
 }
 
 fn configurations(builder: &Builder<'_>, step: &Step, scratch: &Path) -> Result<()> {
-    let _lock = builder.paths.lock_cache()?;
+    let _inputs = built::hold();
     let bindgen = bindgen::build(builder)?;
     let source = linux::source(builder)?;
     for flavour in linux::flavours(builder.board) {
@@ -68,11 +53,11 @@ fn configurations(builder: &Builder<'_>, step: &Step, scratch: &Path) -> Result<
         let make = linux::make(builder, &source, scratch, &bindgen)?;
         kconfig::configure(step, builder.board, &wanted, make, scratch)?;
     }
-    if let Some(tree) = builder.board.find("LINUX_DTB") {
+    if let Some(tree) = &builder.board.conf.linux_dtb {
         step.run(linux::make(builder, &source, scratch, &bindgen)?.arg(tree))?;
         let built = scratch
             .join("arch")
-            .join(builder.board.get("LINUX_ARCH")?)
+            .join(&builder.board.conf.linux_arch)
             .join("boot/dts")
             .join(tree);
         fs::copy(built, scratch.join("board.dtb"))?;
@@ -82,7 +67,7 @@ fn configurations(builder: &Builder<'_>, step: &Step, scratch: &Path) -> Result<
 
 fn disk_image(builder: &Builder<'_>, step: &Step, scratch: &Path) -> Result<String> {
     let board = builder.board;
-    for name in [board.get("LINUX_IMAGE")?, "rootfs.squashfs"] {
+    for name in [&board.conf.linux_image, "rootfs.squashfs"] {
         fs::write(scratch.join(name), "stands in for what is not built\n")?;
     }
     if let Some(overlay) = board.overlay()? {

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 
 use board::Board;
 use board::devicetree;
-use host::step::output_of;
+use host::command::output_of;
 use machine::disk::Disk;
 
 /// Checks that the disk image in `folder` holds what its parts are, and that the boot script finds there
@@ -29,7 +29,7 @@ pub(crate) fn check(board: &Board, folder: &Path) -> Result<()> {
     );
 
     let boot = disk.partition(1)?;
-    for name in [board.get("LINUX_IMAGE")?, "boot.scr"] {
+    for name in [&board.conf.linux_image, "boot.scr"] {
         let same = boot.read_ext4(name)? == fs::read(folder.join(name))?;
         ensure!(same, "{name} on partition 1 is another one");
     }
@@ -37,7 +37,7 @@ pub(crate) fn check(board: &Board, folder: &Path) -> Result<()> {
         let found = boot.read_ext4(&name)?;
         ensure!(!found.is_empty(), "partition 1 has no {name}");
     }
-    if board.find("LINUX_DTB").is_some() {
+    if board.conf.linux_dtb.is_some() {
         let tree = folder.join("board-on-disk.dtb");
         fs::write(&tree, boot.read_ext4("board.dtb")?)?;
         let regions = devicetree::captured(&tree);
@@ -56,7 +56,7 @@ pub(crate) fn check(board: &Board, folder: &Path) -> Result<()> {
 /// Checks a kernel that U-Boot is to start: its sums, and that nothing that the script loads lies where
 /// it is unpacked to.
 pub(crate) fn kernel(board: &Board, folder: &Path) -> Result<()> {
-    if board.get("LINUX_IMAGE")? != "uImage" {
+    if board.conf.linux_image != "uImage" {
         return Ok(());
     }
     let file = folder.join("uImage");

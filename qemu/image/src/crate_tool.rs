@@ -8,8 +8,9 @@ use anyhow::Result;
 
 use crate::inputs::CrateInput;
 use crate::toolchain::Toolchain;
+use host::built::unless_built;
 use host::paths::Paths;
-use host::step::{Key, Step, unless_built};
+use host::step::{Key, Step};
 
 /// A tool of a fixed version, with the dependencies that its own lock file has.
 pub struct CrateTool {
@@ -22,8 +23,7 @@ pub struct CrateTool {
 }
 
 impl CrateTool {
-    /// Builds it unless it is there, and returns the program, which has the tool's name. The caller has
-    /// the cache.
+    /// Builds it unless it is there, and returns the program, which has the tool's name.
     pub fn build(&self, paths: &Paths, tools: &Toolchain) -> Result<PathBuf> {
         let folder = paths
             .cache

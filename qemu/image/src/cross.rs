@@ -8,15 +8,17 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::builder::Builder;
-use host::step::{Key, Step, output_of, unless_built};
+use host::built::unless_built;
+use host::command::output_of;
+use host::step::{Key, Step};
 
 /// The workspace of the programs, in the checkout.
 const WORKSPACE: &str = "userland";
 
 /// Builds `programs`, packages of the workspace for the guest, and returns their paths.
 pub fn build<const N: usize>(builder: &Builder<'_>, programs: [&str; N]) -> Result<[PathBuf; N]> {
-    let target = builder.board.get("RUST_TARGET")?;
-    let linker = format!("{}gcc", builder.board.get("CROSS_COMPILE")?);
+    let target = &builder.board.conf.rust_target;
+    let linker = builder.board.c_compiler();
     let name = programs[0];
     // Of this checkout alone: cargo takes sources of another one, of the same names and older, for
     // its own. One folder for all programs: they share the standard library.
@@ -79,7 +81,7 @@ pub fn build<const N: usize>(builder: &Builder<'_>, programs: [&str; N]) -> Resu
 
 /// Compiles the test program in C, which knows the module by its header alone, and returns its path.
 pub fn client(builder: &Builder<'_>) -> Result<PathBuf> {
-    let compiler = format!("{}gcc", builder.board.get("CROSS_COMPILE")?);
+    let compiler = builder.board.c_compiler();
     let root = &builder.paths.root;
     let (source, header) = (root.join("qemu/suite/c/dump.c"), root.join("kmod/resmem.h"));
     let folder = builder

@@ -6,9 +6,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 
 use board::Board;
+use host::command::output;
 use host::step::Step;
 
 /// The fragments of a kernel flavour, one after the other.
@@ -35,43 +36,23 @@ pub(crate) fn configure(
         make.arg("allnoconfig")
             .arg(format!("KCONFIG_ALLCONFIG={}", all.display())),
     )?;
-    let dropped = dropped_lines(wanted, &fs::read_to_string(build.join(".config"))?);
-    if !dropped.is_empty() {
-        bail!(
-            "Kconfig dropped lines of the fragments of board {}: {}\n\
-             an option's dependencies are not met, or a tool is missing (`make rustavailable` \
-             in the kernel tree tells for CONFIG_RUST)",
-            board.name,
-            dropped.join(", ")
-        );
-    }
-    Ok(())
+    let name = format!("the kernel of board {}", board.name);
+    check(&name, &all, &build.join(".config"))
+        .context("`make rustavailable` in the kernel tree explains a missing CONFIG_RUST")
 }
 
-/// The lines of the fragments that the final configuration does not honour. Of several lines for
-/// one option the last counts, as for Kconfig.
-pub(crate) fn dropped_lines(wanted: &str, config: &str) -> Vec<String> {
-    let mut lines: Vec<(&str, &str)> = Vec::new();
-    for line in wanted.lines().map(str::trim) {
-        let Some(option) = option_of(line) else {
-            continue;
-        };
-        lines.retain(|(known, _)| *known != option);
-        lines.push((option, line));
-    }
-    let honoured = |option: &str, line: &str| {
-        if line.starts_with('#') {
-            let set = format!("{option}=");
-            !config.lines().any(|have| have.starts_with(&set))
-        } else {
-            config.lines().any(|have| have == line)
-        }
-    };
-    lines
-        .into_iter()
-        .filter(|(option, line)| !honoured(option, line))
-        .map(|(_, line)| line.to_owned())
-        .collect()
+/// An error with the lines of `wanted` that the final configuration does not honour, by the program that Buildroot's
+/// build uses as well.
+pub(crate) fn check(name: &str, wanted: &Path, config: &Path) -> Result<()> {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../buildroot-external/package/board-config/check-config");
+    let output = output(Command::new(program).arg(name).args([wanted, config]))?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr).trim_end()
+    );
+    Ok(())
 }
 
 /// `CONFIG_X=…` and `# CONFIG_X is not set` -> `CONFIG_X`.
@@ -89,26 +70,46 @@ pub(crate) fn option_of(line: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
+    /// What is said of a configuration; nothing if it honours all lines.
+    fn said(wanted: &str, config: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, other] = [("wanted", wanted), ("config", config)].map(|(name, text)| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).unwrap();
+            path
+        });
+        match check("X", &one, &other) {
+            Ok(()) => String::new(),
+            Err(error) => error.to_string(),
+        }
+    }
+
     #[test]
     fn a_line_that_kconfig_dropped_is_reported() {
-        let dropped = dropped_lines("CONFIG_RUST=y\nCONFIG_EXT4_FS=y\n", "CONFIG_EXT4_FS=y\n");
-        assert_eq!(dropped, ["CONFIG_RUST=y"]);
+        for prefix in ["CONFIG", "BR2"] {
+            let wanted = format!("{prefix}_RUST=y\n{prefix}_EXT4_FS=y\n");
+            let config = format!("# {prefix}_RUST is not set\n{prefix}_EXT4_FS=y\n");
+            let said = said(&wanted, &config);
+            assert!(said.contains(&format!("\n  {prefix}_RUST=y\n")), "{said}");
+            assert!(!said.contains("EXT4"), "{said}");
+        }
     }
 
     #[test]
     fn an_option_that_came_back_is_reported() {
-        let dropped = dropped_lines("# CONFIG_VT is not set\n", "CONFIG_VT=y\n");
-        assert_eq!(dropped, ["# CONFIG_VT is not set"]);
+        let said = said("# CONFIG_VT is not set\n", "CONFIG_VT=y\n");
+        assert!(said.contains("  # CONFIG_VT is not set"), "{said}");
     }
 
     #[test]
-    fn the_last_line_for_an_option_counts() {
-        let wanted = "CONFIG_KUNIT=y\n# CONFIG_KUNIT is not set\n";
-        assert!(dropped_lines(wanted, "# CONFIG_KUNIT is not set\n").is_empty());
+    fn an_absent_option_is_not_set_and_the_last_line_counts() {
+        let wanted = "CONFIG_KUNIT=y\n# a comment\n# CONFIG_KUNIT is not set\n";
+        assert_eq!(said(wanted, "CONFIG_SMP=y\n"), "");
     }
 
     #[test]
-    fn comments_are_not_wanted_lines() {
-        assert!(dropped_lines("# a comment\n\n", "").is_empty());
+    fn an_empty_string_may_be_left_out() {
+        assert_eq!(said("BR2_X=\"\"\n", ""), "");
+        assert!(!said("BR2_X=\"\"\n", "BR2_X=\"a\"\n").is_empty());
     }
 }

@@ -2,7 +2,6 @@
 //! The kernel: source from a distribution package (or `LINUX_SRC`), the project's patches, a
 //! configuration made of the board's fragments, and a check that none of their lines was dropped.
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,16 +12,19 @@ use crate::builder::Builder;
 use crate::inputs::Inputs;
 use crate::{apt, kconfig};
 use board::Board;
-use host::step::{Key, Step, output_of, unless_built};
+use host::built::unless_built;
+use host::command::output_of;
+use host::settings;
+use host::step::{Key, Step};
 
 /// The kernels that a board has, each with a fragment of its own.
 pub(crate) const FLAVOURS: [&str; 3] = ["appliance", "lab", "debug"];
 
 /// The flavours that a board has: those, unless it names its own.
 pub(crate) fn flavours(board: &Board) -> Vec<&str> {
-    match board.find("FLAVOURS") {
-        Some(names) => names.split_whitespace().collect(),
-        None => FLAVOURS.to_vec(),
+    match board.conf.flavours.as_slice() {
+        [] => FLAVOURS.to_vec(),
+        own => own.iter().map(String::as_str).collect(),
     }
 }
 
@@ -49,7 +51,7 @@ pub struct Kernel {
 /// Unpacks and patches the kernel source. A board that needs patches of its own has a tree of its own.
 pub fn source(builder: &Builder<'_>) -> Result<Source> {
     let common = builder.board.common.join("linux/patches");
-    let given = env::var_os("LINUX_SRC").map(PathBuf::from);
+    let given = settings::get().linux_src.clone();
     let mut key = Key::new("linux source 1").path(&common)?;
     let mut name = match &given {
         Some(tree) => {
@@ -177,11 +179,11 @@ pub fn make(
     make.arg("-C")
         .arg(&source.tree)
         .arg(format!("O={}", build.display()))
-        .arg(format!("ARCH={}", board.get("LINUX_ARCH")?))
-        .arg(match board.find("LLVM") {
+        .arg(format!("ARCH={}", &board.conf.linux_arch))
+        .arg(match board.conf.llvm.as_deref() {
             // The architecture sets the compiler's target.
             Some(release) => format!("LLVM={release}"),
-            None => format!("CROSS_COMPILE={}", board.get("CROSS_COMPILE")?),
+            None => format!("CROSS_COMPILE={}", board.conf.cross_compile),
         })
         .arg(format!("BINDGEN={}", bindgen.display()))
         .arg(format!("RUSTC={}", tools.tool("rustc").display()))
@@ -204,15 +206,15 @@ fn jobs() -> usize {
 /// Configures and builds the kernel; a build that was interrupted goes on.
 pub fn build(builder: &Builder<'_>, source: &Source, bindgen: &Path) -> Result<Kernel> {
     let board = builder.board;
-    let target = board.get("LINUX_IMAGE")?;
-    let tree = board.find("LINUX_DTB");
+    let target = board.conf.linux_image.as_str();
+    let tree = board.conf.linux_dtb.as_deref();
     let build = builder
         .paths
         .cache
         .join("linux-build")
         .join(format!("{}-{}", board.name, builder.flavour));
     let wanted = kconfig::wanted(board, builder.flavour)?;
-    let compiler = board.kernel_compiler()?;
+    let compiler = board.kernel_compiler();
     let mut key = Key::new("linux build 1")
         .text(&fs::read_to_string(source.tree.join("../.built"))?)
         .text(&wanted)
@@ -223,7 +225,7 @@ pub fn build(builder: &Builder<'_>, source: &Source, bindgen: &Path) -> Result<K
         key = key.text(tree);
     }
     let key = key.finish();
-    let arch = build.join("arch").join(board.get("LINUX_ARCH")?);
+    let arch = build.join("arch").join(&board.conf.linux_arch);
     let kernel = Kernel {
         image: match target {
             "vmlinux" => build.join(target),

@@ -12,7 +12,8 @@ use crate::busybox::Busybox;
 use crate::linux::Source;
 use board::Board;
 use board::image::Manifest;
-use host::step::{Key, output_of, sha256_file};
+use host::command::output_of;
+use host::step::{Key, sha256_file};
 
 /// Describes the quick image in `folder`.
 pub(crate) fn describe(
@@ -21,7 +22,7 @@ pub(crate) fn describe(
     busybox: &Busybox,
     folder: &Path,
 ) -> Result<Manifest> {
-    let compiler = builder.board.kernel_compiler()?;
+    let compiler = builder.board.kernel_compiler();
     let compiler = output_of(Command::new(compiler).arg("--version"))?;
     let files = hashes(folder, &files(builder.board)?)?;
     let versions = [
@@ -69,7 +70,7 @@ pub fn files(board: &Board) -> Result<Vec<&str>> {
         "resmem.ko",
         "rootfs.cpio",
         "rootfs.squashfs",
-        board.get("LINUX_IMAGE")?,
+        &board.conf.linux_image,
     ];
     if !board.instrument() {
         files.extend(["boot.scr", "sdcard.img"]);

@@ -8,7 +8,8 @@ use anyhow::Result;
 
 use crate::builder::Builder;
 use crate::linux::{Kernel, Source, make};
-use host::step::{Key, Step, unless_built};
+use host::built::{self, unless_built};
+use host::step::{Key, Step};
 
 /// Beside a module's objects: the key of the kernel that they were compiled for.
 const KERNEL: &str = ".kernel";
@@ -95,7 +96,7 @@ fn is_source(name: &str) -> bool {
 
 /// The kernel's own rustfmt settings and its clippy on the module; warnings are errors.
 pub fn lint(builder: &Builder<'_>) -> Result<()> {
-    let _lock = builder.paths.lock_cache()?;
+    let _inputs = built::hold();
     let bindgen = super::bindgen::build(builder)?;
     let source = super::linux::source(builder)?;
     let kernel = super::linux::build(builder, &source, &bindgen)?;

@@ -7,8 +7,9 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::inputs;
+use host::built::unless_built;
 use host::paths::Paths;
-use host::step::{Key, Step, unless_built};
+use host::step::{Key, Step};
 
 /// Installs them unless they are there, and returns the folder of the programs.
 pub(crate) fn install(paths: &Paths, step: &Step) -> Result<PathBuf> {

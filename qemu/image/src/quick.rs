@@ -8,7 +8,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use board::Image;
-use host::step::{Key, unless_built};
+use host::built::{self, unless_built};
+use host::step::Key;
 
 use crate::builder::Builder;
 use crate::{assets, bindgen, busybox, cross, disk, linux, manifest, module, rootfs};
@@ -24,7 +25,7 @@ pub fn build(builder: &Builder<'_>) -> Result<Image> {
             flavours.join(" and ")
         );
     }
-    let _lock = builder.paths.lock_cache()?;
+    let _inputs = built::hold();
     let folder = builder
         .paths
         .out
@@ -62,7 +63,7 @@ pub fn build(builder: &Builder<'_>) -> Result<Image> {
         busybox: &busybox,
     };
 
-    let mut key = Key::new("image 1")
+    let mut key = Key::new("image 2")
         .path(&kernel.image)?
         .path(&module)?
         .path(&dumper)?
@@ -84,7 +85,7 @@ pub fn build(builder: &Builder<'_>) -> Result<Image> {
         }
         rootfs::assemble(builder, &folder, &parts)?;
         for (from, to) in [
-            (&kernel.image, builder.board.get("LINUX_IMAGE")?),
+            (&kernel.image, builder.board.conf.linux_image.as_str()),
             (&kernel.config, "linux.config"),
             (&module, "resmem.ko"),
             (&dumper, "resdump"),

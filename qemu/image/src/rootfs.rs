@@ -7,7 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 
 use crate::builder::Builder;
@@ -60,6 +61,47 @@ enum Entry {
     Device(u32, u32),
 }
 
+/// The files of a finished root file system and what each was made from, for the bill of materials.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Installed(pub Vec<InstalledFile>);
+
+/// One of them.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct InstalledFile {
+    /// Absolute path in the root file system.
+    pub path: String,
+    /// The file that it is a copy of.
+    pub source: PathBuf,
+}
+
+impl Installed {
+    const NAME: &str = "rootfs.json";
+
+    fn of(content: &[(String, Entry)]) -> Self {
+        let file = |(path, entry): &(String, Entry)| match entry {
+            Entry::File(source, _) => Some(InstalledFile {
+                path: path.clone(),
+                source: source.clone(),
+            }),
+            _ => None,
+        };
+        Self(content.iter().filter_map(file).collect())
+    }
+
+    /// Writes it next to the image's other files.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        fs::write(folder.join(Self::NAME), serde_json::to_vec_pretty(self)?)?;
+        Ok(())
+    }
+
+    /// That of the image in `folder`.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let file = folder.join(Self::NAME);
+        let text = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        serde_json::from_slice(&text).with_context(|| file.display().to_string())
+    }
+}
+
 /// What is in a root file system: absolute paths, folders before what is in them.
 type Content = Vec<(String, Entry)>;
 
@@ -71,6 +113,7 @@ pub fn assemble(builder: &Builder<'_>, folder: &Path, parts: &Parts<'_>) -> Resu
     fs::write(&dependencies, "resmem.ko:\n")?;
     let root = content(builder, parts, &dependencies)?;
     write_cpio(&step, parts.kernel, folder, "rootfs", &root)?;
+    Installed::of(&root).write(folder)?;
     write_squashfs(&step, folder, &root)?;
     let program = |path: &Path| Entry::File(path.to_path_buf(), 0o755);
     let clock = builder.paths.root.join("userland/probe/boot-clock.sh");

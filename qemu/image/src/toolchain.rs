@@ -7,7 +7,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use host::step::output_of;
+use host::command::output_of;
+use host::settings;
 
 /// Oldest Rust that Linux 7.3 takes.
 const RUST_MIN: (u32, u32) = (1, 95);
@@ -27,7 +28,7 @@ pub struct Toolchain {
 impl Toolchain {
     /// Finds the tools that `qemu/setup.sh` installed, or rustup's on the `PATH`.
     pub fn discover() -> Result<Self> {
-        let path = env::var_os("PATH").unwrap_or_default();
+        let path = settings::system("PATH").unwrap_or_default();
         let folders = std::iter::once(PathBuf::from("/usr/bin")).chain(env::split_paths(&path));
         for bin in folders.filter(|folder| folder.join("rustc").is_file()) {
             let Ok(version) = output_of(Command::new(bin.join("rustc")).arg("--version")) else {
@@ -62,13 +63,12 @@ impl Toolchain {
     /// A command that finds this toolchain's tools first, and none of what an outer cargo set.
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
-        let path = env::var_os("PATH").unwrap_or_default();
+        let path = settings::system("PATH").unwrap_or_default();
         let folders = std::iter::once(self.bin.clone()).chain(env::split_paths(&path));
         if let Ok(path) = env::join_paths(folders) {
             command.env("PATH", path);
         }
-        for (name, _) in env::vars_os() {
-            let name = name.to_string_lossy();
+        for name in settings::names() {
             if name.starts_with("CARGO_") && name != "CARGO_HOME" && name != "CARGO_NET_OFFLINE"
                 || [
                     "RUSTFLAGS",
@@ -78,9 +78,9 @@ impl Toolchain {
                     "MFLAGS",
                     "MAKELEVEL",
                 ]
-                .contains(&name.as_ref())
+                .contains(&name.as_str())
             {
-                command.env_remove(name.as_ref());
+                command.env_remove(&name);
             }
         }
         command
@@ -116,7 +116,7 @@ fn library_source(rustc: &Path, version: &str) -> Option<PathBuf> {
 /// The newest `/usr/lib/llvm-<n>/lib` from 17 on that holds a libclang, unless `LIBCLANG_PATH` says
 /// otherwise.
 fn libclang() -> Result<PathBuf> {
-    if let Some(path) = env::var_os("LIBCLANG_PATH") {
+    if let Some(path) = settings::system("LIBCLANG_PATH") {
         return Ok(path.into());
     }
     (17..30)

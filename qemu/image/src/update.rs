@@ -17,6 +17,7 @@ pub fn update(builder: &Builder<'_>) -> Result<()> {
     let root = &builder.paths.root;
     let step = Step::start(&builder.logs(), "update-inputs", "what the mirror has now")?;
     let inputs = Inputs::load(root)?;
+    let _lock = builder.paths.lock_downloads()?;
     for (name, pinned) in [("linux", &inputs.linux), ("busybox", &inputs.busybox)] {
         let newest = Apt::prepare(builder, &step, &[&pinned.suite])?.newest(pinned)?;
         println!("    {name}: {} -> {}", pinned.version, newest.version);

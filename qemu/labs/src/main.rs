@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 
 use board::{Board, Image};
 use host::paths::Paths;
-use host::settings;
+use host::{exit, settings};
 use labs::powercut::{self, Options};
 use labs::{bench, profile, run, soak};
 
@@ -58,16 +58,7 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    match work(&Arguments::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            let whole = format!("{error:#}");
-            println!("{whole}");
-            println!("FAIL: {}", whole.lines().next().unwrap_or_default());
-            ExitCode::FAILURE
-        }
-    }
+    exit::code(work(&Arguments::parse()))
 }
 
 fn work(arguments: &Arguments) -> Result<bool> {

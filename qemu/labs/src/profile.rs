@@ -12,8 +12,8 @@ use anyhow::{Context, Result};
 
 use crate::bench::Stage;
 use board::{Board, Image};
+use host::command::output_of;
 use host::paths::Paths;
-use host::step::output_of;
 
 /// Where the kernel's addresses begin on the boards that this runs on.
 const KERNEL: u64 = 0xc000_0000;
@@ -67,7 +67,7 @@ impl Profile<'_> {
     /// Runs the command twice, and a third time that counts; prints the table.
     pub fn run(&self, paths: &Paths, board: &Board, image: &Image) -> Result<()> {
         let program = self.program.map(|program| {
-            let tool = format!("{}nm", board.get("CROSS_COMPILE")?);
+            let tool = format!("{}nm", board.conf.cross_compile);
             output_of(Command::new(tool).arg("-C").arg(program))
         });
         let program = Symbols::parse(&program.transpose()?.unwrap_or_default());

@@ -205,7 +205,7 @@ pub fn console(paths: &Paths, board: &Board, image: &Image) -> Result<()> {
     machine.loads = base.map(|base| (data, base)).into_iter().collect();
     println!(
         "/dev/vda is an empty disk, /dev/vdb has an ext4 file system. `{}` ends the guest.",
-        board.get("POWER_OFF")?
+        board.qemu()?.power_off
     );
     let status = machine.command()?.status()?;
     if !status.success() {

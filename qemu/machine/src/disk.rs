@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use host::step::output_of;
+use host::command::{output, output_of};
 
 /// A disk.
 #[derive(Clone, Debug)]
@@ -178,7 +178,7 @@ impl Disk {
         fsck.arg("-fp")
             .arg(&self.path)
             .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin");
-        let output = fsck.output()?;
+        let output = output(&mut fsck)?;
         // 1: errors were corrected.
         ensure!(
             matches!(output.status.code(), Some(0 | 1)),

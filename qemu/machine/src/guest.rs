@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use host::deadline::{self, Handle, seconds};
+
 use crate::console::Console;
-use crate::deadline::{self, Handle};
 use crate::instruments::Instruments;
-use crate::limits::seconds;
 use crate::monitor::Monitor;
 
 /// What the shell prints when it waits for a command.

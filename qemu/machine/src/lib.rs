@@ -2,16 +2,16 @@
 //! A board in QEMU: its console, its disks, its health.
 
 pub mod console;
-pub mod deadline;
 pub mod disk;
 pub mod guest;
 mod health;
 pub mod instruments;
-pub mod limits;
 pub mod loader;
 pub mod monitor;
 pub mod races;
 
+mod placement;
 mod qemu;
+mod tree;
 
 pub use qemu::{Boot, Machine};

@@ -5,10 +5,14 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
 
-use crate::limits::seconds;
+use host::deadline::seconds;
+
+/// Seconds of a connection, a request and an answer.
+const LIMIT: u64 = 60;
 
 /// The end of a socket that QEMU connects to.
 pub struct Monitor {
@@ -45,8 +49,9 @@ impl Monitor {
     pub fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {
         if self.stream.is_none() {
             // QEMU has connected before it started the processor.
-            let (stream, _) = self.listener.accept()?;
-            stream.set_read_timeout(Some(seconds(60)))?;
+            let stream = accept(&self.listener)?;
+            stream.set_read_timeout(Some(seconds(LIMIT)))?;
+            stream.set_write_timeout(Some(seconds(LIMIT)))?;
             let mut stream = BufReader::new(stream);
             receive(&mut stream).context("no greeting from QEMU")?;
             exchange(&mut stream, "qmp_capabilities", json!({}))?;
@@ -139,6 +144,17 @@ impl Monitor {
         });
         self.execute("qom-set", arguments).map(drop)
     }
+}
+
+/// Waits for QEMU to connect.
+fn accept(listener: &UnixListener) -> Result<UnixStream> {
+    let limit = Timespec::try_from(seconds(LIMIT))?;
+    let ready = poll(&mut [PollFd::new(listener, PollFlags::IN)], Some(&limit))?;
+    ensure!(
+        ready > 0,
+        "QEMU has not connected to its monitor in a minute"
+    );
+    Ok(listener.accept()?.0)
 }
 
 fn exchange(stream: &mut BufReader<UnixStream>, command: &str, arguments: Value) -> Result<Value> {

@@ -5,18 +5,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 
 use crate::console::Console;
 use crate::disk::Disk;
 use crate::guest::Guest;
 use crate::instruments::Instruments;
 use crate::monitor::Monitor;
+use board::Board;
 use board::Image;
-use board::devicetree::{self, Cells, Nodes, Region};
-use board::firmware;
-use board::{Board, TreeSource};
-use host::step::output_of;
+use board::devicetree::{Nodes, Region};
 
 /// How a machine starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +55,7 @@ pub struct Machine<'a> {
     pub loads: Vec<(PathBuf, u64)>,
     /// Files that are in a region, by its label, when the shell is there, where the kernel chooses the
     /// region's place: on disks behind the others.
-    fills: Vec<(PathBuf, String)>,
+    pub(crate) fills: Vec<(PathBuf, String)>,
     /// More of the kernel command line.
     pub append: String,
     /// Whether the guest has the tests' own tools (`probe`).
@@ -103,148 +101,15 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Writes the machine's device tree and returns its path: what QEMU generates for exactly these
-    /// arguments, or what it would read, with the regions in it.
-    pub fn device_tree(&self) -> Result<PathBuf> {
-        let base = self.folder.join("qemu.dtb");
-        let tree = match self.board.tree_source()? {
-            TreeSource::Generated => {
-                self.generate_tree(&base)?;
-                self.folder.join("machine.dtb")
-            }
-            TreeSource::File(name) => {
-                fs::copy(self.qemu_data(&name)?, &base)?;
-                self.folder.join(name)
-            }
-            TreeSource::Firmware => bail!(
-                "board {}: the firmware makes the device tree, nothing can be added to it",
-                self.board.name
-            ),
-        };
-        let cells = Cells::of_root(&base)?;
-        let source = match (&self.nodes, &self.regions) {
-            (Some(nodes), _) => Some(nodes.overlay(cells)),
-            (None, Some(regions)) => {
-                let mut regions = regions.clone();
-                for region in &mut regions {
-                    region.base += self.board.memory_base()?;
-                }
-                Some(devicetree::overlay(&regions, cells))
-            }
-            (None, None) => None,
-        };
-        let overlay = match source {
-            None => self.image.file("resmem.dtbo"),
-            Some(source) => {
-                let overlay = self.folder.join("regions.dtbo");
-                devicetree::compile(&source, &overlay)?;
-                overlay
-            }
-        };
-        devicetree::apply(&base, &overlay, &tree)?;
-        Ok(tree)
-    }
-
-    /// Where the board's own region is, from the beginning of the memory on, if that is known before it
-    /// runs, and its size.
-    pub fn own_region(&self, label: &str) -> Result<(Option<u64>, u64)> {
-        if self.board.tree_source()? != TreeSource::Firmware {
-            let (base, size) = devicetree::reserved_region(&self.device_tree()?, label)?;
-            let base = base.checked_sub(self.board.memory_base()?);
-            return Ok((Some(base.context("a region below the memory")?), size));
-        }
-        let line = self.board.get("CMDLINE")?;
-        let size = firmware::reserved_size(line, label)
-            .with_context(|| format!("CMDLINE reserves no MiB for {label}: {line}"))?;
-        Ok((None, size))
-    }
-
-    /// Makes a region hold a file's bytes when the shell is there. The machine's own regions, if any,
-    /// have been set.
-    pub fn fill(&mut self, label: &str, file: &Path) -> Result<()> {
-        let base = match (&self.regions, self.board.tree_source()?) {
-            (_, TreeSource::Firmware) => None,
-            (None, _) => self.own_region(label)?.0,
-            (Some(regions), _) => {
-                let region = regions.iter().find(|one| one.driver_label() == label);
-                Some(region.with_context(|| format!("no region {label}"))?.base)
-            }
-        };
-        match base {
-            Some(base) => self.loads.push((file.to_path_buf(), base)),
-            None => self.fills.push((file.to_path_buf(), label.to_owned())),
-        }
-        Ok(())
-    }
-
-    /// What is typed when the shell is there.
-    fn preparation(&self) -> Vec<String> {
-        let names = ('a'..='z').skip(self.disks.len());
-        let fills: Vec<_> = self
-            .fills
-            .iter()
-            .zip(names)
-            .map(|((_, label), name)| (label.clone(), format!("/dev/vd{name}")))
-            .collect();
-        firmware::filling(&fills)
-    }
-
-    fn generate_tree(&self, target: &Path) -> Result<()> {
-        let mut dump = Command::new(self.board.get("QEMU")?);
-        let machine = self.board.get("QEMU_MACHINE")?;
-        dump.args([
-            "-machine",
-            &format!("{machine},dumpdtb={}", target.display()),
-        ])
-        .args(self.arguments()?)
-        .args(["-display", "none", "-serial", "null", "-monitor", "none"]);
-        output_of(&mut dump).context("QEMU did not write its device tree")?;
-        Ok(())
-    }
-
-    /// A file of QEMU's own data folders.
-    fn qemu_data(&self, name: &str) -> Result<PathBuf> {
-        let folders = output_of(Command::new(self.board.get("QEMU")?).args(["-L", "help"]))?;
-        let mut files = folders.lines().map(|folder| Path::new(folder).join(name));
-        files
-            .find(|file| file.is_file())
-            .with_context(|| format!("QEMU's data folders hold no {name}: {folders}"))
-    }
-
-    /// Arguments that make the machine use its device tree.
-    fn tree_arguments(&self) -> Result<Vec<String>> {
-        if self.boot == Boot::Loader {
-            return Ok(Vec::new());
-        }
-        let source = self.board.tree_source()?;
-        if source == TreeSource::Firmware {
-            ensure!(
-                self.loads.is_empty() || self.firmware.is_some(),
-                "board {}: a region's place is not known before the kernel runs",
-                self.board.name
-            );
-            return Ok(Vec::new());
-        }
-        let tree = self.device_tree()?.display().to_string();
-        Ok(match source {
-            // The folder in which QEMU looks first.
-            TreeSource::File(_) => vec!["-L".to_owned(), self.folder.display().to_string()],
-            _ => vec!["-dtb".to_owned(), tree],
-        })
-    }
-
-    /// Arguments that shape the machine and its device tree, the machine type excepted.
-    fn arguments(&self) -> Result<Vec<String>> {
-        let board = self.board;
-        let memory = match self.memory_mib {
-            Some(memory) => memory.to_string(),
-            None => board.get("QEMU_MEMORY_MIB")?.to_owned(),
-        };
+    /// Arguments that shape the machine and its device tree.
+    pub(crate) fn shape(&self) -> Result<Vec<String>> {
+        let qemu = self.board.qemu()?;
+        let memory = self.memory_mib.unwrap_or(qemu.memory_mib);
         let mut arguments: Vec<String> = [
             "-cpu",
-            board.get("QEMU_CPU")?,
+            &qemu.cpu,
             "-m",
-            &memory,
+            &memory.to_string(),
             "-smp",
             &self.cpus.to_string(),
             // Without this QEMU looks for the boot ROM of a network card.
@@ -257,6 +122,12 @@ impl<'a> Machine<'a> {
         .map(str::to_owned)
         .to_vec();
         arguments.extend(self.boot_arguments()?);
+        Ok(arguments)
+    }
+
+    /// Arguments that put disks and files into the machine.
+    fn devices(&self) -> Vec<String> {
+        let mut arguments = Vec::new();
         let disks = self.disks.iter().map(|disk| (&disk.path, &*disk.options));
         let fills = self.fills.iter().map(|(file, _)| (file, ",readonly=on"));
         for (index, (path, options)) in disks.chain(fills).enumerate() {
@@ -277,7 +148,7 @@ impl<'a> Machine<'a> {
             ));
         }
         for (file, offset) in &self.loads {
-            let address = self.board.memory_base()? + offset;
+            let address = self.board.memory_base() + offset;
             arguments.push("-device".to_owned());
             arguments.push(format!(
                 "loader,file={},addr={address:#x},force-raw=on",
@@ -298,19 +169,19 @@ impl<'a> Machine<'a> {
             arguments.push("-icount".to_owned());
             arguments.push("shift=0,sleep=off".to_owned());
         }
-        Ok(arguments)
+        arguments
     }
 
     /// Arguments that say what is started.
     fn boot_arguments(&self) -> Result<Vec<String>> {
         let board = self.board;
         if self.boot == Boot::Loader {
-            return Ok(["-bios", board.get("QEMU_LOADER")?]
-                .map(str::to_owned)
-                .into());
+            let loader = board.qemu()?.loader.as_ref();
+            let loader = loader.context("board.conf: QEMU_LOADER is missing")?;
+            return Ok(vec!["-bios".to_owned(), loader.clone()]);
         }
-        let kernel = self.image.file(board.get("LINUX_IMAGE")?);
-        let mut append = format!("console={}", board.get("CONSOLE")?);
+        let kernel = self.image.file(&board.conf.linux_image);
+        let mut append = format!("console={}", board.conf.console);
         let mut arguments = ["-kernel", &kernel.display().to_string()]
             .map(str::to_owned)
             .to_vec();
@@ -321,13 +192,7 @@ impl<'a> Machine<'a> {
             let initrd = self.initrd()?.display().to_string();
             arguments.extend(["-initrd".to_owned(), initrd]);
         }
-        match &self.regions {
-            None => append += &format!(" {}", board.find("CMDLINE").unwrap_or_default()),
-            Some(regions) if board.tree_source()? == TreeSource::Firmware => {
-                append += &format!(" {}", firmware::command_line(regions)?);
-            }
-            Some(_) => {}
-        }
+        append += &format!(" {}", self.placement_words()?);
         append += &format!(" {}", self.append);
         arguments.extend(["-append".to_owned(), append.trim_end().to_owned()]);
         Ok(arguments)
@@ -349,10 +214,12 @@ impl<'a> Machine<'a> {
     /// The command that starts the machine with its serial line on standard input and output. It
     /// is also left in `<folder>/qemu.sh`, to be run by hand.
     pub fn command(&self) -> Result<Command> {
-        let mut command = Command::new(self.board.get("QEMU")?);
+        let qemu = self.board.qemu()?;
+        let mut command = Command::new(&qemu.program);
         command
-            .args(["-machine", self.board.get("QEMU_MACHINE")?])
-            .args(self.arguments()?)
+            .args(["-machine", &qemu.machine])
+            .args(self.shape()?)
+            .args(self.devices())
             .args(self.tree_arguments()?)
             .args(["-display", "none", "-monitor", "none"])
             // Ctrl-C is for the guest.
@@ -364,7 +231,7 @@ impl<'a> Machine<'a> {
             .collect();
         let script = format!(
             "#!/bin/sh\n# Ends with `{}` in the guest.\nexec {}\n",
-            self.board.get("POWER_OFF")?,
+            qemu.power_off,
             words.join(" ")
         );
         fs::write(self.folder.join("qemu.sh"), script)?;
@@ -397,7 +264,7 @@ impl<'a> Machine<'a> {
             console,
             monitor,
             self.folder,
-            self.board.get("POWER_OFF")?,
+            &self.board.qemu()?.power_off,
             self.preparation(),
             Instruments::of(self.image)?,
         )

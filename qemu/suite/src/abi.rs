@@ -4,47 +4,27 @@
 
 use anyhow::{Result, ensure};
 
-use crate::bed::{Bed, Case, Running, same};
+use crate::frame::{Case, Running, case, same};
 
 const NODE: &str = "/dev/resmem/capture";
 /// What an answer says when nothing was moved, up to the error.
 const NOTHING: &str = "moved=0x0 direct=0x0 copied=0x0";
 
 pub fn cases() -> Vec<Case> {
-    let case = |name, run| Case {
-        bed: Bed::Low,
-        name,
-        run,
-    };
     vec![
-        case(
-            "a_larger_argument_with_a_tail_of_zeroes_is_taken",
-            a_larger_argument_with_a_tail_of_zeroes_is_taken,
+        case!(Low, a_larger_argument_with_a_tail_of_zeroes_is_taken),
+        case!(Low, a_larger_argument_with_something_in_its_tail_is_refused),
+        case!(
+            Low,
+            an_argument_smaller_than_in_the_first_release_is_refused
         ),
-        case(
-            "a_larger_argument_with_something_in_its_tail_is_refused",
-            a_larger_argument_with_something_in_its_tail_is_refused,
+        case!(Low, an_answer_into_a_larger_structure_is_filled_with_zeroes),
+        case!(
+            Low,
+            an_argument_that_cannot_be_written_is_refused_before_anything_is_moved
         ),
-        case(
-            "an_argument_smaller_than_in_the_first_release_is_refused",
-            an_argument_smaller_than_in_the_first_release_is_refused,
-        ),
-        case(
-            "an_answer_into_a_larger_structure_is_filled_with_zeroes",
-            an_answer_into_a_larger_structure_is_filled_with_zeroes,
-        ),
-        case(
-            "an_argument_that_cannot_be_written_is_refused_before_anything_is_moved",
-            an_argument_that_cannot_be_written_is_refused_before_anything_is_moved,
-        ),
-        case(
-            "a_refused_request_has_its_answer",
-            a_refused_request_has_its_answer,
-        ),
-        case(
-            "a_program_in_c_dumps_a_region",
-            a_program_in_c_dumps_a_region,
-        ),
+        case!(Low, a_refused_request_has_its_answer),
+        case!(Low, a_program_in_c_dumps_a_region),
     ]
 }
 

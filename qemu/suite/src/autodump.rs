@@ -13,16 +13,23 @@ use machine::disk::Disk;
 use machine::guest::Guest;
 use machine::instruments::TAINT_OUT_OF_TREE;
 
-use crate::bed::{self, same};
+use crate::frame::{self, Case, case, same};
 
 const SIZE: u64 = 4 << 20;
 
+pub fn cases() -> Vec<Case> {
+    vec![case!(
+        alone,
+        a_region_that_survived_a_reset_is_on_disk_before_the_prompt
+    )]
+}
+
 /// Runs in a machine of its own, which is reset.
-pub fn a_region_that_survived_a_reset_is_on_disk_before_the_prompt() -> Result<()> {
+fn a_region_that_survived_a_reset_is_on_disk_before_the_prompt() -> Result<()> {
     let paths = Paths::discover()?;
-    let board = bed::board(&paths)?;
-    let image = bed::image(&paths, &board, "appliance")?;
-    let folder = paths.fresh_out("suite/autodump")?;
+    let board = frame::board(&paths)?;
+    let image = frame::image(&paths, &board, "appliance")?;
+    let folder = paths.fresh_out(&frame::below(&board, "autodump"))?;
     let content = folder.join("content.bin");
     fill_with_random(&content, SIZE)?;
     let expected = fs::read(&content)?;

@@ -15,7 +15,7 @@ use machine::disk::Disk;
 use machine::guest::Guest;
 use machine::instruments::TAINT_OUT_OF_TREE;
 
-use crate::bed::{self, same};
+use crate::frame::{self, Case, case, same};
 
 const SIZE: u64 = 64 << 20;
 const BASE: u64 = 0x1000_0000;
@@ -24,12 +24,19 @@ const BAD: u64 = (33 << 20) + 512;
 /// What is before that request.
 const GOOD: u64 = 32 << 20;
 
+pub fn cases() -> Vec<Case> {
+    vec![case!(
+        alone,
+        a_bad_sector_leaves_an_exact_prefix_that_is_described
+    )]
+}
+
 /// Runs in a machine of its own.
-pub fn a_bad_sector_leaves_an_exact_prefix_that_is_described() -> Result<()> {
+fn a_bad_sector_leaves_an_exact_prefix_that_is_described() -> Result<()> {
     let paths = Paths::discover()?;
-    let board = bed::board(&paths)?;
-    let image = bed::image(&paths, &board, "appliance")?;
-    let folder = paths.fresh_out("suite/broken")?;
+    let board = frame::board(&paths)?;
+    let image = frame::image(&paths, &board, "appliance")?;
+    let folder = paths.fresh_out(&frame::below(&board, "broken"))?;
     let content = folder.join("content.bin");
     fill_with_random(&content, SIZE)?;
     let disk = Disk::empty(&folder.join("raw.img"), SIZE)?;

@@ -2,28 +2,24 @@
 //! Regions that a device writes change hands between the device and the processors.
 
 use anyhow::{Result, ensure};
+use board::Need;
 
-use crate::bed::{Bed, Case, Running};
+use crate::frame::{Case, Running, case};
 
 const NODE: &str = "/dev/resmem/ring";
 
 pub fn cases() -> Vec<Case> {
-    let case = |name, run| Case {
-        bed: Bed::Low,
-        name,
-        run,
-    };
     vec![
-        case("info_says_that_a_device_writes", |bed| {
+        case!(Low, info_says_that_a_device_writes, |bed| {
             let said = bed.probe(&format!("info {NODE}"))?;
-            let flags = match bed.board.find("DMA_COHERENT") {
-                Some("no") => 0xf,
-                _ => 0x7,
+            let flags = match bed.board.dma_coherent() {
+                false => 0xf,
+                true => 0x7,
             };
             ensure!(said.contains(&format!(" flags={flags:#x} ")), "{said}");
             Ok(())
-        }),
-        case("a_range_changes_hands", |bed| {
+        }).needs(Need::DeviceNode),
+        case!(Low, a_range_changes_hands, |bed| {
             for direction in [0, 1] {
                 bed.says(
                     &format!(
@@ -33,36 +29,36 @@ pub fn cases() -> Vec<Case> {
                 )?;
             }
             Ok(())
-        }),
-        case("a_sync_beyond_the_end", |bed| {
+        }).needs(Need::DeviceNode),
+        case!(Low, a_sync_beyond_the_end, |bed| {
             bed.says(&format!("sync {NODE} --length 0x100001"), "ERANGE")
-        }),
-        case("a_sync_that_wraps", |bed| {
+        }).needs(Need::DeviceNode),
+        case!(Low, a_sync_that_wraps, |bed| {
             bed.says(
                 &format!("sync {NODE} --region-offset 0xffffffffffffffff --length 2"),
                 "EOVERFLOW",
             )
-        }),
-        case("an_empty_sync", |bed| {
+        }).needs(Need::DeviceNode),
+        case!(Low, an_empty_sync, |bed| {
             bed.says(&format!("sync {NODE} --length 0"), "EINVAL")
-        }),
-        case("a_sync_in_no_known_direction", |bed| {
+        }).needs(Need::DeviceNode),
+        case!(Low, a_sync_in_no_known_direction, |bed| {
             bed.says(&format!("sync {NODE} --length 1 --direction 2"), "EINVAL")
-        }),
-        case("a_sync_with_an_unknown_flag", |bed| {
+        }).needs(Need::DeviceNode),
+        case!(Low, a_sync_with_an_unknown_flag, |bed| {
             bed.says(&format!("sync {NODE} --length 1 --flags 1"), "EINVAL")
-        }),
-        case("a_sync_of_a_region_that_no_device_writes", |bed| {
+        }).needs(Need::DeviceNode),
+        case!(Low, a_sync_of_a_region_that_no_device_writes, |bed| {
             bed.says("sync /dev/resmem/capture --length 4096", "EOPNOTSUPP")
         }),
-        case("a_ring_does_not_wait_for_a_sync", |bed| {
-            let noncoherent = bed.board.find("DMA_COHERENT") == Some("no");
+        case!(Low, a_ring_does_not_wait_for_a_sync, |bed| {
+            let noncoherent = !bed.board.dma_coherent();
             bed.says(
                 &format!("register {NODE} worker"),
                 &format!("ok worker={noncoherent}"),
             )
-        }),
-        case("a_dump_of_it_is_complete", a_dump_of_it_is_complete),
+        }).needs(Need::DeviceNode),
+        case!(Low, a_dump_of_it_is_complete).needs(Need::DeviceNode),
     ]
 }
 

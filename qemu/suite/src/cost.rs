@@ -3,10 +3,11 @@
 
 use anyhow::{Context, Result, ensure};
 
+use board::Need;
 use host::paths::Paths;
 use labs::bench::{Baseline, Stage, all_costs, metered};
 
-use crate::bed;
+use crate::frame::{self, Case, case};
 
 /// Instructions for each MiB that the kernel engine may cost, everything counted.
 const KERNEL_MOST: f64 = 4_000.0;
@@ -16,10 +17,10 @@ const MMAP_MOST: f64 = 5_000.0;
 const ORDINARY_LEAST: f64 = 50.0;
 
 /// Start and end of the program, and a dump of one page with all that belongs to it.
-pub fn what_is_not_data_costs_little() -> Result<()> {
+fn what_is_not_data_costs_little() -> Result<()> {
     let paths = Paths::discover()?;
-    let board = bed::board(&paths)?;
-    let image = bed::image(&paths, &board, "lab")?;
+    let board = frame::board(&paths)?;
+    let image = frame::image(&paths, &board, "lab")?;
     let Some(baseline) = Baseline::load(&board)? else {
         return Ok(());
     };
@@ -28,7 +29,7 @@ pub fn what_is_not_data_costs_little() -> Result<()> {
         file_system: true,
         ..Stage::new(&paths, &board, &image)
     };
-    stage.run("suite/whole", |guest, _| {
+    stage.run(&frame::below(&board, "whole"), |guest, _| {
         guest.check("mount -t ext4 -o noatime /dev/vdb /mnt")?;
         let mut dearer = Vec::new();
         for (command, most) in baseline.commands() {
@@ -44,12 +45,35 @@ pub fn what_is_not_data_costs_little() -> Result<()> {
     })
 }
 
+pub fn cases() -> Vec<Case> {
+    vec![
+        case!(alone, a_dump_is_as_cheap_as_it_was)
+            .needs(Need::InstructionCounts)
+            .flavour("lab")
+            .limit(900),
+        case!(alone, binding_looks_at_each_page_in_few_instructions)
+            .needs(Need::InstructionCounts)
+            .needs(Need::DeviceNode)
+            .flavour("lab")
+            .limit(900),
+        case!(alone, what_is_not_data_costs_little)
+            .needs(Need::InstructionCounts)
+            .flavour("lab")
+            .limit(900),
+        case!(alone, a_sync_touches_every_cache_line_that_it_must)
+            .needs(Need::InstructionCounts)
+            .needs(Need::DeviceNode)
+            .flavour("lab")
+            .limit(900),
+    ]
+}
+
 /// Runs in a machine of its own, in which a guest instruction is a nanosecond.
-pub fn a_dump_is_as_cheap_as_it_was() -> Result<()> {
+fn a_dump_is_as_cheap_as_it_was() -> Result<()> {
     let paths = Paths::discover()?;
-    let board = bed::board(&paths)?;
-    let image = bed::image(&paths, &board, "lab")?;
-    let costs = all_costs(&paths, &board, &image, "suite/cost")?;
+    let board = frame::board(&paths)?;
+    let image = frame::image(&paths, &board, "lab")?;
+    let costs = all_costs(&paths, &board, &image, &frame::below(&board, "cost"))?;
     let of = |way: &str| -> Result<f64> {
         Ok(costs.get(way).with_context(|| format!("no {way}"))?.per_mib)
     };
@@ -63,7 +87,7 @@ pub fn a_dump_is_as_cheap_as_it_was() -> Result<()> {
         mmap <= MMAP_MOST,
         "the mmap engine costs {mmap:.0} instructions per MiB, more than {MMAP_MOST}"
     );
-    let least = ORDINARY_LEAST * 4096.0 / bed::page_of(&board)? as f64;
+    let least = ORDINARY_LEAST * 4096.0 / board.page() as f64;
     ensure!(
         anon >= least * kernel.max(1.0),
         "direct I/O from ordinary memory costs {anon:.0}, not {least:.1} times {kernel:.0}"
@@ -80,24 +104,24 @@ pub fn a_sync_touches_every_cache_line_that_it_must() -> Result<()> {
     const LINE: f64 = 32.0;
     const FEW: u64 = 4096;
     let paths = Paths::discover()?;
-    let board = bed::board(&paths)?;
-    let image = bed::image(&paths, &board, "lab")?;
+    let board = frame::board(&paths)?;
+    let image = frame::image(&paths, &board, "lab")?;
     let stage = Stage {
         icount: true,
         size: Some(64 << 20),
         device_writes: true,
         ..Stage::new(&paths, &board, &image)
     };
-    let per_line = stage.run("suite/sync", |guest, size| {
+    let per_line = stage.run(&frame::below(&board, "sync"), |guest, size| {
         let mut meter = |length: u64| {
             let command = format!("probe sync /dev/resmem/capture --length {length}");
             metered(guest, &command, 3)
         };
         Ok((meter(size)? - meter(FEW)?) / ((size - FEW) as f64 / LINE))
     })?;
-    match board.find("DMA_COHERENT") {
-        Some("no") => ensure!(per_line >= 1.0, "{per_line:.2} instructions a line"),
-        _ => ensure!(per_line < 0.1, "{per_line:.2} instructions a line"),
+    match board.dma_coherent() {
+        false => ensure!(per_line >= 1.0, "{per_line:.2} instructions a line"),
+        true => ensure!(per_line < 0.1, "{per_line:.2} instructions a line"),
     }
     Ok(())
 }
@@ -107,27 +131,27 @@ pub fn a_sync_touches_every_cache_line_that_it_must() -> Result<()> {
 const BIND_MOST: f64 = 300.0;
 
 /// Measures the difference between two sizes, so that what binding costs whatever the size is left out.
-pub fn binding_looks_at_each_page_in_few_instructions() -> Result<()> {
+fn binding_looks_at_each_page_in_few_instructions() -> Result<()> {
     const MIB: u64 = 1 << 20;
     const SIZES: [u64; 2] = [64 * MIB, 128 * MIB];
     const DRIVER: &str = "/sys/bus/platform/drivers/resmem";
     const DEVICE: &str = "resmem-bus:resmem-0";
     let paths = Paths::discover()?;
-    let board = bed::board(&paths)?;
-    let image = bed::image(&paths, &board, "lab")?;
+    let board = frame::board(&paths)?;
+    let image = frame::image(&paths, &board, "lab")?;
     let cost = |size| {
         let stage = Stage {
             icount: true,
             size: Some(size),
             ..Stage::new(&paths, &board, &image)
         };
-        stage.run("suite/bind", |guest, _| {
+        stage.run(&frame::below(&board, "bind"), |guest, _| {
             let command =
                 format!("sh -c 'echo {DEVICE} >{DRIVER}/unbind && echo {DEVICE} >{DRIVER}/bind'");
             metered(guest, &command, 3)
         })
     };
-    let pages = ((SIZES[1] - SIZES[0]) / bed::page_of(&board)?) as f64;
+    let pages = ((SIZES[1] - SIZES[0]) / board.page()) as f64;
     let per_page = (cost(SIZES[1])? - cost(SIZES[0])?) / pages;
     println!("binding costs {per_page:.0} instructions a page");
     ensure!(

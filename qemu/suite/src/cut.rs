@@ -14,7 +14,7 @@ use machine::disk::Disk;
 use machine::guest::Guest;
 use machine::instruments::TAINT_OUT_OF_TREE;
 
-use crate::bed::{self, same};
+use crate::frame::{self, Case, case, same};
 
 const SIZE: u64 = 96 << 20;
 const BASE: u64 = 0x1000_0000;
@@ -22,12 +22,16 @@ const BASE: u64 = 0x1000_0000;
 const RATE: u64 = 16 << 20;
 const DUMP: &str = "resdump -v dump capture /mnt/file --checkpoint 1 --chunk 1M --resume";
 
+pub fn cases() -> Vec<Case> {
+    vec![case!(alone, a_dump_goes_on_after_ctrl_c)]
+}
+
 /// Runs in a machine of its own.
-pub fn a_dump_goes_on_after_ctrl_c() -> Result<()> {
+fn a_dump_goes_on_after_ctrl_c() -> Result<()> {
     let paths = Paths::discover()?;
-    let board = bed::board(&paths)?;
-    let image = bed::image(&paths, &board, "appliance")?;
-    let folder = paths.fresh_out("suite/cut")?;
+    let board = frame::board(&paths)?;
+    let image = frame::image(&paths, &board, "appliance")?;
+    let folder = paths.fresh_out(&frame::below(&board, "cut"))?;
     let content = folder.join("content.bin");
     fill_with_random(&content, SIZE)?;
     let disk = Disk::ext4(&folder.join("ext4.img"), 2 * SIZE)?;

@@ -2,32 +2,34 @@
 //! The disk image: started by itself from a medium that is larger than it.
 
 use anyhow::{Context, Result, ensure};
+use board::Need;
 
-use crate::bed::{Bed, Case, MEDIUM, Running, same};
+use crate::frame::{Case, MEDIUM, Running, case, same};
 
 pub fn cases() -> Vec<Case> {
-    let case = |name, run| Case {
-        bed: Bed::Disk,
-        name,
-        run,
-    };
     vec![
-        case("a_dump_on_the_data_partition_is_identical", to_data),
-        case("a_dump_on_another_disk_is_identical", |bed| {
+        case!(Disk, a_dump_on_the_data_partition_is_identical, to_data),
+        case!(Disk, a_dump_on_another_disk_is_identical, |bed| {
             bed.dump("capture /dev/vdb --engine kernel")?;
             bed.same_on(&bed.raw.clone(), 0, "capture")
         }),
-        case("the_root_cannot_be_written_to", |bed| {
+        case!(Disk, the_root_cannot_be_written_to, |bed| {
             let output = bed.run("touch /etc/hostname; mount -o remount,rw /; touch /new")?;
             ensure!(output.text.matches("Read-only").count() >= 2, "{output:?}");
             Ok(())
         }),
-        case("the_data_partition_reaches_the_mediums_end", reaches_end),
-        case("growing_again_changes_nothing", growing_again),
-        case(
-            "kernel_and_root_are_as_small_as_the_board_wants_them",
-            small,
+        case!(
+            Disk,
+            the_data_partition_reaches_the_mediums_end,
+            reaches_end
         ),
+        case!(Disk, growing_again_changes_nothing, growing_again),
+        case!(
+            Disk,
+            kernel_and_root_are_as_small_as_the_board_wants_them,
+            small
+        )
+        .needs(Need::ProductKernel),
     ]
 }
 
@@ -82,15 +84,16 @@ fn growing_again(bed: &mut Running) -> Result<()> {
 
 fn small(bed: &mut Running) -> Result<()> {
     let disk = bed.system.as_ref().context("no system disk")?;
-    let kernel = disk
-        .partition(1)?
-        .read_ext4(bed.board.get("LINUX_IMAGE")?)?;
+    let kernel = disk.partition(1)?.read_ext4(&bed.board.conf.linux_image)?;
     // A squashfs knows how long it is.
     let length = disk.partition(2)?.read(40, 8)?;
     let root = u64::from_le_bytes(length.as_slice().try_into()?);
     let (both, most) = (
         kernel.len() as u64 + root,
-        bed.board.number("IMAGE_BYTES_MAX")?,
+        bed.board
+            .conf
+            .image_bytes_max
+            .context("board.conf: IMAGE_BYTES_MAX is missing")?,
     );
     ensure!(both <= most, "{both} bytes, {most} are allowed");
     Ok(())

@@ -3,41 +3,36 @@
 
 use anyhow::{Result, ensure};
 
-use crate::bed::{Bed, Case, Running, same};
+use crate::frame::{Case, Running, case, same};
 
 const NODE: &str = "/dev/resmem/capture";
 /// Direct I/O to the disks is in multiples of this.
 const BLOCK: usize = 512;
 
 pub fn cases() -> Vec<Case> {
-    let case = |name, run| Case {
-        bed: Bed::Low,
-        name,
-        run,
-    };
     vec![
-        case("a_file_of_one_byte", |bed| file(bed, 1)),
-        case("a_file_one_byte_short_of_a_block", |bed| {
+        case!(Low, a_file_of_one_byte, |bed| file(bed, 1)),
+        case!(Low, a_file_one_byte_short_of_a_block, |bed| {
             file(bed, BLOCK - 1)
         }),
-        case("a_file_one_byte_longer_than_blocks", |bed| {
+        case!(Low, a_file_one_byte_longer_than_blocks, |bed| {
             file(bed, 9000 * BLOCK + 1)
         }),
-        case("a_file_one_byte_short_of_pages", |bed| {
+        case!(Low, a_file_one_byte_short_of_pages, |bed| {
             file(bed, (5 << 20) - 1)
         }),
-        case("a_disk_range_within_one_block", |bed| disk(bed, 100, 10)),
-        case("a_disk_range_across_two_blocks", |bed| {
+        case!(Low, a_disk_range_within_one_block, |bed| disk(bed, 100, 10)),
+        case!(Low, a_disk_range_across_two_blocks, |bed| {
             disk(bed, BLOCK - 1, 2)
         }),
-        case("a_disk_range_with_head_and_tail", |bed| {
+        case!(Low, a_disk_range_with_head_and_tail, |bed| {
             disk(bed, 4096 + 77, (3 << 20) + 5)
         }),
-        case("a_disk_range_with_a_head_only", |bed| {
+        case!(Low, a_disk_range_with_a_head_only, |bed| {
             disk(bed, 4096 + 77, (1 << 20) - 77)
         }),
-        case("a_load_with_head_and_tail", a_load_with_head_and_tail),
-        case("a_load_from_a_file_that_ends", a_load_from_a_file_that_ends),
+        case!(Low, a_load_with_head_and_tail),
+        case!(Low, a_load_from_a_file_that_ends),
     ]
 }
 

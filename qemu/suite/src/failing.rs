@@ -3,40 +3,39 @@
 //! can do that: the flavour `debug`.
 
 use anyhow::{Context, Result, bail, ensure};
+use board::Need;
 use serde::Deserialize;
 
-use crate::bed::{Bed, Case, Running};
+use crate::frame::{Case, Running, case};
 
 /// Where the kernel's debugging files are.
 const DEBUGFS: &str = "/sys/kernel/debug";
 
 pub fn cases() -> Vec<Case> {
-    let case = |name, run| Case {
-        bed: Bed::Failing,
-        name,
-        run,
-    };
     vec![
-        case("opening_a_node", |bed| each(bed, "open /dev/resmem/odd")),
-        case("asking_for_its_description", |bed| {
+        case!(Failing, opening_a_node, |bed| each(
+            bed,
+            "open /dev/resmem/odd"
+        )),
+        case!(Failing, asking_for_its_description, |bed| {
             each(bed, "info /dev/resmem/odd")
         }),
-        case("a_dump_to_a_disk", |bed| {
+        case!(Failing, a_dump_to_a_disk, |bed| {
             each(bed, &format!("transfer dump {REGION} /dev/vda {SHAPE}"))
         }),
-        case("a_dump_that_is_not_aligned", |bed| {
+        case!(Failing, a_dump_that_is_not_aligned, |bed| {
             each(
                 bed,
                 &format!("transfer dump {REGION} /dev/vda {SHAPE} --region-offset 77"),
             )
         }),
-        case("a_dump_to_a_file", |bed| {
+        case!(Failing, a_dump_to_a_file, |bed| {
             bed.mounted(|bed| {
                 bed.check("dd if=/dev/zero of=/mnt/dump bs=1M count=1 conv=fsync 2>/dev/null")?;
                 each(bed, &format!("transfer dump {REGION} /mnt/dump {SHAPE}"))
             })
         }),
-        case("a_load", |bed| {
+        case!(Failing, a_load, |bed| {
             each(
                 bed,
                 &format!(
@@ -44,20 +43,21 @@ pub fn cases() -> Vec<Case> {
                 ),
             )
         }),
-        case("a_snapshot", |bed| {
+        case!(Failing, a_snapshot, |bed| {
             each(bed, "snapshot /dev/resmem/odd --wait eventfd")
         }),
-        case("a_mapping", |bed| each(bed, "map /dev/resmem/odd")),
-        case("a_registered_buffer", |bed| {
+        case!(Failing, a_mapping, |bed| each(bed, "map /dev/resmem/odd")),
+        case!(Failing, a_registered_buffer, |bed| {
             each(bed, "register /dev/resmem/odd")
         }),
-        case("handing_a_range_over", |bed| {
+        case!(Failing, handing_a_range_over, |bed| {
             each(
                 bed,
                 "sync /dev/resmem/ring --length 0x10000 --direction 1 --node-write",
             )
-        }),
-        case("binding_the_driver", binding_the_driver),
+        })
+        .needs(Need::DeviceNode),
+        case!(Failing, binding_the_driver).needs(Need::DeviceNode),
     ]
 }
 

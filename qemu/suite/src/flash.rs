@@ -7,9 +7,12 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use board::Need;
 use flash::{Consent, flash};
-use host::step::output_of;
+use host::command::output_of;
 use labs::run::fill_with_random;
+
+use crate::frame::{Case, case};
 
 /// Bytes of the image, not a multiple of anything larger than a sector.
 const IMAGE: u64 = (9 << 20) + 512;
@@ -29,7 +32,7 @@ impl Loop {
 impl Drop for Loop {
     fn drop(&mut self) {
         // It stays behind, over a file that is gone, if this fails.
-        let _ = tool("losetup").arg("--detach").arg(&self.0).status();
+        let _ = output_of(tool("losetup").arg("--detach").arg(&self.0));
     }
 }
 
@@ -39,7 +42,11 @@ fn tool(name: &str) -> Command {
     command
 }
 
-pub fn an_image_arrives_on_a_disk_that_nobody_uses() -> Result<()> {
+pub fn cases() -> Vec<Case> {
+    vec![case!(host, an_image_arrives_on_a_disk_that_nobody_uses).needs(Need::Host)]
+}
+
+fn an_image_arrives_on_a_disk_that_nobody_uses() -> Result<()> {
     let scratch = tempfile::tempdir()?;
     let (image, file) = (scratch.path().join("image"), scratch.path().join("medium"));
     fill_with_random(&image, IMAGE)?;

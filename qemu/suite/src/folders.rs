@@ -2,7 +2,6 @@
 //! That an image is the same from whichever folder: `make reproducible` proves it and takes as long as a
 //! build; this looks for the usual reason why it would not be.
 
-use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -11,18 +10,23 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 
 use host::paths::Paths;
+use host::settings;
 
-use crate::bed;
+use crate::frame::{self, Case, case};
 
 /// Files that are not compressed.
 const FILES: [&str; 3] = ["resmem.ko", "resdump", "rootfs.cpio"];
 
-pub fn nothing_in_the_image_names_those_it_was_built_in() -> Result<()> {
+pub fn cases() -> Vec<Case> {
+    vec![case!(host, nothing_in_the_image_names_those_it_was_built_in).flavour("appliance")]
+}
+
+fn nothing_in_the_image_names_those_it_was_built_in() -> Result<()> {
     let paths = Paths::discover()?;
-    let board = bed::board(&paths)?;
-    let image = bed::image(&paths, &board, "appliance")?;
-    let home = env::var_os("HOME").context("HOME is not set")?;
-    let cargo = env::var_os("CARGO_HOME").unwrap_or(PathBuf::from(home).join(".cargo").into());
+    let board = frame::board(&paths)?;
+    let image = frame::image(&paths, &board, "appliance")?;
+    let home = settings::system("HOME").context("HOME is not set")?;
+    let cargo = settings::system("CARGO_HOME").unwrap_or(PathBuf::from(home).join(".cargo").into());
     for file in FILES {
         let content = fs::read(image.file(file))?;
         for folder in [paths.root.as_os_str(), paths.cache.as_os_str(), &cargo] {

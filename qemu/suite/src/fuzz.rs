@@ -4,19 +4,14 @@
 //! `make fuzz` is the long run. `RESDUMP_FUZZ_OPERATIONS` says how many operations, `RESDUMP_FUZZ_SEED` repeats the
 //! draws of an earlier run.
 
-#[path = "../../../userland/probe/src/fuzz/pattern.rs"]
-#[allow(dead_code, reason = "the guest uses the rest")]
-mod pattern;
-
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
-use board::devicetree::Region;
 use host::settings;
 use machine::instruments::TAINT_OUT_OF_TREE;
 use serde_json::Value;
 
-use crate::bed::{Bed, Case, Running, instead};
+use crate::frame::{Case, Running, case, instead};
 
 /// Of the short run.
 const OPERATIONS: u64 = 20_000;
@@ -27,73 +22,18 @@ const RATE: u64 = 100;
 /// KiB that KASAN may keep: it has a byte for eight of vmalloc space, of which 64 MiB are given back late (two
 /// processors).
 const KASAN_KEEPS: u64 = (64 << 10) / 8;
-/// Bytes of memory on each side of a region that must stay as they are.
-const CANARY: u64 = 64 << 10;
 
 pub fn cases() -> Vec<Case> {
-    let case = |name, run| Case {
-        bed: Bed::Fuzz,
-        name,
-        run,
-    };
     vec![
-        case(
-            "whatever_a_user_asks_is_answered_as_the_abi_says",
-            whatever_a_user_asks_is_answered_as_the_abi_says,
-        ),
-        case("a_foreign_byte_is_noticed", a_foreign_byte_is_noticed),
+        case!(Fuzz, whatever_a_user_asks_is_answered_as_the_abi_says)
+            .limit(600 + operations() / RATE),
+        case!(Fuzz, a_foreign_byte_is_noticed),
     ]
 }
 
-/// A region within another one, where the device tree decides: a mapping of the one may be the memory of the other.
-/// The host does not fill it.
-pub const OVERLAPPING: &str = "lapped";
-
-/// Regions of each sort, each between two canaries.
-pub fn regions() -> Vec<Region> {
-    const SIZE: u64 = 256 << 10;
-    let regions = [
-        Region::new("still", 0x0c01_0000, SIZE),
-        Region::new("moving", 0x0c11_0000, SIZE).writable(),
-        Region::new("ragged", 0x0c21_0123, SIZE + 77),
-        Region::new("uneven", 0x0c31_0e01, SIZE - 3).writable(),
-        Region::new("ring", 0x0c41_0000, SIZE)
-            .writable()
-            .device_writes(),
-        Region::new("nomap", 0x0c51_0000, SIZE).no_map(),
-        // The kernel is told of memory up to 0x1000_0000.
-        Region::new("straddle", 0x0fff_0000, 2 * CANARY),
-        Region::new("outside", 0x1801_0000, SIZE),
-        Region::new("beyond", 0x1811_0000, SIZE).writable(),
-    ];
-    let mut all = vec![Region::new(OVERLAPPING, 0x0c12_0000, SIZE / 2).writable()];
-    for (index, region) in regions.into_iter().enumerate() {
-        let (start, end) = (region.base, region.base + region.size);
-        let before =
-            start.next_multiple_of(CANARY) - CANARY * if start % CANARY == 0 { 1 } else { 2 };
-        let after = (end + CANARY).next_multiple_of(CANARY);
-        let canary = |side, from: u64, to: u64| {
-            let canary = Region::new(&format!("canary-{index}-{side}"), from, to - from);
-            if region.no_map {
-                canary.no_map()
-            } else {
-                canary
-            }
-        };
-        all.push(canary("before", before, start));
-        all.push(canary("after", end, after));
-        all.push(region);
-    }
-    all
-}
-
-/// What the host puts there.
-pub fn content(label: &str, size: u64) -> Vec<u8> {
-    if label.starts_with("canary") {
-        pattern::canary(label, size as usize)
-    } else {
-        pattern::region(label, size as usize)
-    }
+/// How many operations this run does.
+fn operations() -> u64 {
+    settings::get().fuzz_operations.unwrap_or(OPERATIONS)
 }
 
 /// Runs the fuzzer and returns its summary.
@@ -114,13 +54,11 @@ fn fuzz(bed: &mut Running, operations: u64, seed: u64) -> Result<Value> {
 }
 
 fn whatever_a_user_asks_is_answered_as_the_abi_says(bed: &mut Running) -> Result<()> {
-    let settings = settings::get();
-    let asked = settings.fuzz_operations;
-    let seed = match settings.fuzz_seed {
+    let seed = match settings::get().fuzz_seed {
         Some(seed) => seed,
         None => SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
     };
-    let mut left = asked.unwrap_or(OPERATIONS);
+    let mut left = operations();
     for round in 0.. {
         let operations = left.min(ROUND);
         let summary = fuzz(bed, operations, seed + round)?;

@@ -7,7 +7,11 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use board::Need;
+use host::command::output;
 use host::paths::Paths;
+
+use crate::frame::{Case, case};
 
 /// A step of the guide: a file with its content, or a command with the lines that it prints among
 /// others.
@@ -50,7 +54,15 @@ fn steps(text: &str) -> Vec<Step> {
     steps
 }
 
-pub fn the_guide_makes_a_board() -> Result<()> {
+pub fn cases() -> Vec<Case> {
+    vec![
+        case!(host, the_guide_makes_a_board)
+            .needs(Need::Host)
+            .limit(600),
+    ]
+}
+
+fn the_guide_makes_a_board() -> Result<()> {
     let paths = Paths::discover()?;
     let scratch = tempfile::tempdir()?;
     let root = scratch.path();
@@ -94,12 +106,11 @@ pub fn the_guide_makes_a_board() -> Result<()> {
 /// What `make check-board` runs, on the copy.
 fn check_board(copy: &Path, name: &str) -> Result<String> {
     let program = std::env::current_exe()?.with_file_name("xtask");
-    let output = Command::new(&program)
-        .arg("--checkout")
-        .arg(copy)
-        .args(["--board", name, "check-board"])
-        .output()
-        .with_context(|| format!("cannot run {}", program.display()))?;
+    let output = output(Command::new(&program).arg("--checkout").arg(copy).args([
+        "--board",
+        name,
+        "check-board",
+    ]))?;
     let text = String::from_utf8(output.stdout)?;
     ensure!(
         output.status.success(),
@@ -110,10 +121,11 @@ fn check_board(copy: &Path, name: &str) -> Result<String> {
 }
 
 fn shell(command: &str, folder: &Path) -> Result<String> {
-    let output = Command::new("sh")
-        .args(["-ec", command])
-        .current_dir(folder)
-        .output()?;
+    let output = output(
+        Command::new("sh")
+            .args(["-ec", command])
+            .current_dir(folder),
+    )?;
     if !output.status.success() {
         bail!("{command}: {}", String::from_utf8_lossy(&output.stderr));
     }

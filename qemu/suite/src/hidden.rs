@@ -5,9 +5,8 @@
 use std::fs;
 
 use anyhow::{Result, bail, ensure};
-use libtest_mimic::Trial;
 
-use board::{Board, TreeSource};
+use board::Need;
 use host::paths::Paths;
 use labs::run::fill_with_random;
 use machine::Machine;
@@ -15,22 +14,18 @@ use machine::disk::Disk;
 use machine::guest::Guest;
 use machine::instruments::TAINT_OUT_OF_TREE;
 
-use crate::bed::{self, same};
+use crate::frame::{self, Case, case, same};
 
 const BASE: u64 = 0x1000_0000;
 const SIZE: u64 = 1 << 20;
 const NODE: &str = "/dev/resmem/hidden";
 
-/// The test, where Open Firmware makes the tree.
-pub fn trials(board: &Board) -> Result<Vec<Trial>> {
-    if board.tree_source()? != TreeSource::Firmware {
-        return Ok(Vec::new());
-    }
-    let test = || memory_that_the_kernel_does_not_map_is_copied().map_err(crate::failed);
-    Ok(vec![Trial::test(
-        "hidden::memory_that_the_kernel_does_not_map_is_copied",
-        test,
-    )])
+pub fn cases() -> Vec<Case> {
+    vec![
+        case!(alone, memory_that_the_kernel_does_not_map_is_copied)
+            .needs(Need::OpenFirmware)
+            .flavour("lab"),
+    ]
 }
 
 /// Forth for the region, and for a node of the driver. On this machine the kernel makes a device of a few nodes
@@ -52,9 +47,9 @@ fn nodes() -> String {
 /// Runs in a machine of its own.
 fn memory_that_the_kernel_does_not_map_is_copied() -> Result<()> {
     let paths = Paths::discover()?;
-    let board = bed::board(&paths)?;
-    let image = bed::image(&paths, &board, "lab")?;
-    let folder = paths.fresh_out("suite/hidden")?;
+    let board = frame::board(&paths)?;
+    let image = frame::image(&paths, &board, "lab")?;
+    let folder = paths.fresh_out(&frame::below(&board, "hidden"))?;
     let content = folder.join("hidden.bin");
     fill_with_random(&content, SIZE)?;
     let disk = Disk::empty(&folder.join("raw.img"), 4 * SIZE)?;

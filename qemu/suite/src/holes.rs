@@ -4,53 +4,46 @@
 
 use anyhow::{Result, ensure};
 
-use crate::bed::{Bed, Case, Running, same};
-use crate::regions::{RAGGED, TOO_LONG};
+use crate::frame::regions::{RAGGED, TOO_LONG};
+use crate::frame::{Case, Running, case, same};
 
 pub fn cases() -> Vec<Case> {
-    let case = |name, run| Case {
-        bed: Bed::Holes,
-        name,
-        run,
-    };
     vec![
-        case("a_region_outside_the_memory_map_is_copied", |bed| {
+        case!(Holes, a_region_outside_the_memory_map_is_copied, |bed| {
             dump(bed, "outside", 0, 4 << 20)
         }),
-        case("a_region_partly_outside_is_copied_there_only", |bed| {
+        case!(Holes, a_region_partly_outside_is_copied_there_only, |bed| {
             dump(bed, "straddle", 1 << 20, 1 << 20)
         }),
-        case(
-            "a_no_map_region_is_copied_where_the_kernel_cannot_reach_it",
+        case!(
+            Holes,
+            a_no_map_region_is_copied_where_the_kernel_cannot_reach_it,
             |bed| {
-                let copied = match bed.board.get("LINUX_ARCH")? {
+                let copied = match bed.board.conf.linux_arch.as_str() {
                     "arm64" => 1 << 20,
                     _ => 0,
                 };
                 dump(bed, "nomap", (1 << 20) - copied, copied)
-            },
+            }
         ),
-        case("a_ragged_region_is_copied_to_the_byte", ragged),
-        case("reading_sees_memory_without_pages", |bed| {
+        case!(Holes, a_ragged_region_is_copied_to_the_byte, ragged),
+        case!(Holes, reading_sees_memory_without_pages, |bed| {
             reading(bed, "straddle")
         }),
-        case("reading_sees_a_region_without_a_mapping", |bed| {
+        case!(Holes, reading_sees_a_region_without_a_mapping, |bed| {
             reading(bed, "nomap")
         }),
-        case("reading_a_ragged_region_leaks_no_neighbour", |bed| {
+        case!(Holes, reading_a_ragged_region_leaks_no_neighbour, |bed| {
             reading(bed, "ragged")
         }),
-        case(
-            "a_load_reaches_memory_without_pages",
-            a_load_reaches_memory_without_pages,
-        ),
-        case("strict_refuses_memory_without_pages", |bed| {
+        case!(Holes, a_load_reaches_memory_without_pages),
+        case!(Holes, strict_refuses_memory_without_pages, |bed| {
             bed.says(
                 "transfer dump /dev/resmem/outside /dev/vda --flags 1",
                 "ENXIO",
             )
         }),
-        case("strict_takes_the_part_that_has_pages", |bed| {
+        case!(Holes, strict_takes_the_part_that_has_pages, |bed| {
             let call = "transfer dump /dev/resmem/straddle /dev/vda --flags 1 --length 0x100000";
             bed.says(
                 call,
@@ -61,10 +54,10 @@ pub fn cases() -> Vec<Case> {
                 "ENXIO",
             )
         }),
-        case("memory_without_pages_cannot_be_mapped", |bed| {
+        case!(Holes, memory_without_pages_cannot_be_mapped, |bed| {
             bed.says("map /dev/resmem/outside", "ENXIO")
         }),
-        case("a_label_that_is_in_use_is_refused", |bed| {
+        case!(Holes, a_label_that_is_in_use_is_refused, |bed| {
             // Which of the two was first is not for us to say.
             let log = bed.check("dmesg | grep 'twin: '")?;
             ensure!(log.lines().count() == 2, "{log}");
@@ -72,13 +65,13 @@ pub fn cases() -> Vec<Case> {
             bed.check("test -c /dev/resmem/twin")?;
             Ok(())
         }),
-        case("a_label_that_is_too_long_is_refused", |bed| {
+        case!(Holes, a_label_that_is_too_long_is_refused, |bed| {
             bed.check("dmesg | grep 'memory-region 0: no usable label: ENAMETOOLONG'")?;
             // Not under a part of its name either.
             bed.check(&format!("! ls /dev/resmem | grep '^{}'", &TOO_LONG[..16]))?;
             Ok(())
         }),
-        case("a_ragged_region_cannot_be_mapped", |bed| {
+        case!(Holes, a_ragged_region_cannot_be_mapped, |bed| {
             bed.says("map /dev/resmem/ragged", "EINVAL")
         }),
     ]

@@ -3,66 +3,53 @@
 
 use anyhow::{Result, ensure};
 
-use crate::bed::{Bed, Case, Running, same};
-use crate::regions::odd;
+use crate::frame::regions::odd;
+use crate::frame::{Case, Running, case, same};
 
 pub fn cases() -> Vec<Case> {
-    let case = |bed, name, run| Case { bed, name, run };
     vec![
-        case(Bed::Low, "kernel_engine_to_a_raw_disk", |bed| {
+        case!(Low, kernel_engine_to_a_raw_disk, |bed| {
             to_raw(bed, "capture", "kernel")
         }),
-        case(Bed::Low, "kernel_engine_to_an_ext4_file", |bed| {
+        case!(Low, kernel_engine_to_an_ext4_file, |bed| {
             to_file(bed, "capture", "kernel")
         }),
-        case(Bed::Low, "mmap_engine_to_a_raw_disk", |bed| {
+        case!(Low, mmap_engine_to_a_raw_disk, |bed| {
             to_raw(bed, "capture", "mmap")
         }),
-        case(Bed::Low, "mmap_engine_to_an_ext4_file", |bed| {
+        case!(Low, mmap_engine_to_an_ext4_file, |bed| {
             to_file(bed, "capture", "mmap")
         }),
-        case(Bed::High, "kernel_engine_to_a_raw_disk", |bed| {
+        case!(High, kernel_engine_to_a_raw_disk, |bed| {
             to_raw(bed, "high", "kernel")
         }),
-        case(Bed::High, "kernel_engine_to_an_ext4_file", |bed| {
+        case!(High, kernel_engine_to_an_ext4_file, |bed| {
             to_file(bed, "high", "kernel")
         }),
-        case(Bed::High, "mmap_engine_to_a_raw_disk", |bed| {
+        case!(High, mmap_engine_to_a_raw_disk, |bed| {
             to_raw(bed, "high", "mmap")
         }),
-        case(Bed::High, "mmap_engine_to_an_ext4_file", |bed| {
+        case!(High, mmap_engine_to_an_ext4_file, |bed| {
             to_file(bed, "high", "mmap")
         }),
-        case(
-            Bed::Low,
-            "a_dump_over_blocks_that_are_there_and_not_in_the_page_cache",
-            over_blocks_that_are_there,
+        case!(
+            Low,
+            a_dump_over_blocks_that_are_there_and_not_in_the_page_cache,
+            over_blocks_that_are_there
         ),
-        case(
-            Bed::Low,
-            "the_kernel_engine_copies_nothing",
-            the_kernel_engine_copies_nothing,
-        ),
-        case(Bed::Low, "a_region_of_an_odd_size", a_region_of_an_odd_size),
-        case(Bed::Low, "a_sub_range", a_sub_range),
-        case(Bed::Low, "every_chunk_and_depth", every_chunk_and_depth),
-        case(Bed::Low, "two_regions_at_once", two_regions_at_once),
-        case(
-            Bed::Low,
-            "a_range_shorter_than_a_chunk",
-            a_range_shorter_than_a_chunk,
-        ),
-        case(Bed::High, "a_load_is_what_a_dump_then_finds", |bed| {
+        case!(Low, the_kernel_engine_copies_nothing),
+        case!(Low, a_region_of_an_odd_size),
+        case!(Low, a_sub_range),
+        case!(Low, every_chunk_and_depth),
+        case!(Low, two_regions_at_once),
+        case!(Low, a_range_shorter_than_a_chunk),
+        case!(High, a_load_is_what_a_dump_then_finds, |bed| {
             load(bed, "highscratch")
         }),
-        case(Bed::Low, "a_load_is_what_a_dump_then_finds", |bed| {
+        case!(Low, a_load_is_what_a_dump_then_finds, |bed| {
             load(bed, "scratch")
         }),
-        case(
-            Bed::Low,
-            "a_dump_leaves_the_region_as_it_was",
-            a_dump_leaves_the_region_as_it_was,
-        ),
+        case!(Low, a_dump_leaves_the_region_as_it_was),
     ]
 }
 

@@ -5,33 +5,17 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
+use board::Need;
 use host::paths::Paths;
 
-use crate::bed::{Bed, Case, Running};
+use crate::frame::{Case, Running, case};
 
 pub fn cases() -> Vec<Case> {
-    let case = |bed, name, run| Case { bed, name, run };
     vec![
-        case(
-            Bed::Kunit,
-            "the_modules_unit_tests_pass",
-            the_modules_unit_tests_pass,
-        ),
-        case(
-            Bed::Lab,
-            "the_boards_own_region_arrives",
-            the_boards_own_region_arrives,
-        ),
-        case(
-            Bed::Lab,
-            "dev_mem_is_copied_for_comparison",
-            dev_mem_is_copied_for_comparison,
-        ),
-        case(
-            Bed::Low,
-            "dev_mem_is_forbidden_in_the_product",
-            dev_mem_is_forbidden_in_the_product,
-        ),
+        case!(Kunit, the_modules_unit_tests_pass),
+        case!(Lab, the_boards_own_region_arrives),
+        case!(Lab, dev_mem_is_copied_for_comparison).needs(Need::DevMem),
+        case!(Low, dev_mem_is_forbidden_in_the_product),
     ]
 }
 

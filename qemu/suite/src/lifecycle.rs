@@ -2,26 +2,16 @@
 //! Loading and unloading the module, binding and unbinding its driver.
 
 use anyhow::{Result, ensure};
+use board::Need;
 
-use crate::bed::{Bed, Case, Running};
+use crate::frame::{Case, Running, case};
 
 pub fn cases() -> Vec<Case> {
-    let case = |name, run| Case {
-        bed: Bed::Lab,
-        name,
-        run,
-    };
     vec![
-        case(
-            "unloading_is_refused_while_a_node_is_open",
-            unloading_is_refused_while_a_node_is_open,
-        ),
-        case("unloading_removes_the_nodes", unloading_removes_the_nodes),
-        case("a_region_survives_unloading", a_region_survives_unloading),
-        case(
-            "unbinding_leaves_open_files_usable",
-            unbinding_leaves_open_files_usable,
-        ),
+        case!(Lab, unloading_is_refused_while_a_node_is_open),
+        case!(Lab, unloading_removes_the_nodes),
+        case!(Lab, a_region_survives_unloading),
+        case!(Lab, unbinding_leaves_open_files_usable).needs(Need::DeviceNode),
     ]
 }
 

@@ -3,23 +3,17 @@
 
 use anyhow::{Context, Result, ensure};
 
-use crate::bed::{Bed, Case, Running, same};
+use crate::frame::{Case, Running, case, same};
 
 pub fn cases() -> Vec<Case> {
-    let case = |bed, name, run| Case { bed, name, run };
-    let low = Bed::Low;
     vec![
-        case(
-            low,
-            "a_mapping_can_be_written_with_o_direct",
-            a_mapping_can_be_written_with_o_direct,
-        ),
-        case(low, "a_mapping_can_be_spliced", |bed| splice(bed, "odd")),
-        case(Bed::High, "a_mapping_can_be_spliced", |bed| {
+        case!(Low, a_mapping_can_be_written_with_o_direct),
+        case!(Low, a_mapping_can_be_spliced, |bed| splice(bed, "odd")),
+        case!(High, a_mapping_can_be_spliced, |bed| {
             splice(bed, "highscratch")
         }),
-        case(low, "a_store_is_seen_by_a_dump", a_store_is_seen_by_a_dump),
-        case(low, "a_mapping_counts_as_memory_of_the_process", |bed| {
+        case!(Low, a_store_is_seen_by_a_dump),
+        case!(Low, a_mapping_counts_as_memory_of_the_process, |bed| {
             let resident = |bed: &mut Running, length: u64| -> Result<u64> {
                 let said = bed.probe(&format!(
                     "map /dev/resmem/capture --length {length:#x} resident"
@@ -32,40 +26,40 @@ pub fn cases() -> Vec<Case> {
             ensure!(many >= one + (15 << 10), "{one} KiB and {many} KiB");
             Ok(())
         }),
-        case(low, "a_writable_mapping_of_a_read_only_region", |bed| {
+        case!(Low, a_writable_mapping_of_a_read_only_region, |bed| {
             map(bed, "capture --prot rw", "EACCES")
         }),
-        case(low, "a_private_writable_mapping", |bed| {
+        case!(Low, a_private_writable_mapping, |bed| {
             map(bed, "scratch --prot rw --private --node-write", "EACCES")
         }),
-        case(low, "an_executable_mapping", |bed| {
+        case!(Low, an_executable_mapping, |bed| {
             map(bed, "capture --prot rx", "EACCES")
         }),
-        case(low, "making_a_read_only_mapping_writable", |bed| {
+        case!(Low, making_a_read_only_mapping_writable, |bed| {
             map_then(bed, "capture", "mprotect", "EACCES")
         }),
-        case(low, "making_a_private_mapping_writable", |bed| {
+        case!(Low, making_a_private_mapping_writable, |bed| {
             map_then(bed, "capture --private", "mprotect", "EACCES")
         }),
-        case(low, "making_a_mapping_longer", |bed| {
+        case!(Low, making_a_mapping_longer, |bed| {
             map_then(bed, "capture", "mremap", "EFAULT")
         }),
-        case(low, "writing_to_a_mapping_as_a_debugger", |bed| {
+        case!(Low, writing_to_a_mapping_as_a_debugger, |bed| {
             map_then(bed, "capture", "proc-mem", "EIO")
         }),
-        case(low, "writing_to_a_private_mapping_as_a_debugger", |bed| {
+        case!(Low, writing_to_a_private_mapping_as_a_debugger, |bed| {
             map_then(bed, "capture --private", "proc-mem", "EIO")
         }),
-        case(low, "a_mapping_longer_than_the_region", |bed| {
+        case!(Low, a_mapping_longer_than_the_region, |bed| {
             map(bed, "capture --length 0x4001000", "EINVAL")
         }),
-        case(low, "a_mapping_that_starts_at_the_end", |bed| {
+        case!(Low, a_mapping_that_starts_at_the_end, |bed| {
             map(bed, "capture --offset 0x4000000", "EINVAL")
         }),
-        case(low, "a_mapping_that_starts_far_beyond_the_end", |bed| {
+        case!(Low, a_mapping_that_starts_far_beyond_the_end, |bed| {
             map(bed, "capture --offset 0x7fff0000", "EINVAL")
         }),
-        case(low, "a_mapping_of_the_last_page", |bed| {
+        case!(Low, a_mapping_of_the_last_page, |bed| {
             let last = bed.expected("capture")?.len() as u64 - bed.page;
             map(bed, &format!("capture --offset {last}"), "ok")
         }),

@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 use host::settings;
 
-use crate::bed::{Bed, Case, Running};
+use crate::frame::{Case, Running, case};
 
 /// With the ext4 disk on /mnt.
 const LINES: [&str; 17] = [
@@ -36,11 +36,7 @@ const LINES: [&str; 17] = [
 const ALL: &str = "capture, odd, ring, scratch";
 
 pub fn cases() -> Vec<Case> {
-    vec![Case {
-        bed: Bed::Low,
-        name: "what_is_in_the_way_is_named",
-        run: messages,
-    }]
+    vec![case!(Low, what_is_in_the_way_is_named, messages)]
 }
 
 fn messages(bed: &mut Running) -> Result<()> {

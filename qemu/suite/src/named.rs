@@ -3,23 +3,11 @@
 
 use anyhow::{Result, ensure};
 
-use crate::bed::{Bed, Case, Running, same};
-
-/// Three regions, one of which ends within a page, names that are not there, and one that is no file name;
-/// more than the module takes.
-pub const COMMAND_LINE: &str = "reserve_mem=16M:1M:keep reserve_mem=1M:4096:log \
-                                reserve_mem=1048653:1M:frayed \
-                                resmem.reserve_mem=keep:rw,nosuch,log,frayed,a/b,%p%s,n6,n7,n8,n9,n10,\
-                                n11,n12,n13,n14,n15,n16,n17";
+use crate::frame::{Case, Running, case, same};
 
 pub fn cases() -> Vec<Case> {
-    let case = |name, run| Case {
-        bed: Bed::Named,
-        name,
-        run,
-    };
     vec![
-        case("each_name_is_a_region", |bed| {
+        case!(Named, each_name_is_a_region, |bed| {
             let said = bed.probe("info /dev/resmem/keep")?;
             ensure!(
                 said.contains("flags=0x3 ") && said.contains("size=0x1000000 "),
@@ -32,20 +20,21 @@ pub fn cases() -> Vec<Case> {
             );
             Ok(())
         }),
-        case("a_name_without_a_region_is_said", |bed| {
+        case!(Named, a_name_without_a_region_is_said, |bed| {
             bed.check("dmesg | grep 'reserve_mem: nosuch: nothing is reserved under this name'")?;
             bed.check("test ! -e /dev/resmem/nosuch -a ! -e /dev/resmem/a")?;
             Ok(())
         }),
-        case("one_is_read_only_unless_told", |bed| {
+        case!(Named, one_is_read_only_unless_told, |bed| {
             bed.says("open /dev/resmem/log --write", "EACCES")
         }),
-        case("load_and_dump_are_direct_and_identical", load_and_dump),
-        case(
-            "a_region_that_ends_within_a_page_is_not_mapped_in_part",
-            ends_within_a_page,
+        case!(Named, load_and_dump_are_direct_and_identical, load_and_dump),
+        case!(
+            Named,
+            a_region_that_ends_within_a_page_is_not_mapped_in_part,
+            ends_within_a_page
         ),
-        case("no_device_writes_it", |bed| {
+        case!(Named, no_device_writes_it, |bed| {
             bed.says("sync /dev/resmem/keep --length 4096", "EOPNOTSUPP")
         }),
     ]

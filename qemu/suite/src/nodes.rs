@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail, ensure};
 
+use board::Need;
 use board::devicetree::{Cells, Nodes};
 use host::paths::Paths;
 use host::settings;
@@ -14,7 +15,7 @@ use machine::Machine;
 use machine::guest::Guest;
 use machine::instruments::TAINT_OUT_OF_TREE;
 
-use crate::bed;
+use crate::frame::{self, Case, case};
 
 /// Of a tree that QEMU makes for the board.
 const CELLS: Cells = Cells {
@@ -26,7 +27,7 @@ const CELLS: Cells = Cells {
 type Outcome = Result<&'static [&'static str], &'static str>;
 
 /// A region of memory, whose node is called as the case is.
-struct Case {
+struct Tree {
     name: &'static str,
     base: u64,
     size: u64,
@@ -37,8 +38,8 @@ struct Case {
     outcome: Outcome,
 }
 
-const fn case(name: &'static str, base: u64, size: u64, outcome: Outcome) -> Case {
-    Case {
+const fn tree(name: &'static str, base: u64, size: u64, outcome: Outcome) -> Tree {
+    Tree {
         name,
         base,
         size,
@@ -48,22 +49,22 @@ const fn case(name: &'static str, base: u64, size: u64, outcome: Outcome) -> Cas
     }
 }
 
-const fn odd(name: &'static str, driver: &'static str, outcome: Outcome) -> Case {
-    Case {
+const fn odd(name: &'static str, driver: &'static str, outcome: Outcome) -> Tree {
+    Tree {
         driver,
-        ..case(name, 0x0c80_0000, 0x1000, outcome)
+        ..tree(name, 0x0c80_0000, 0x1000, outcome)
     }
 }
 
 const LONG: &str = "memory-region = <&region_plain>; memory-region-names = \"a234567890123456789012345678901234567890123456789012345678901234\";";
 
 /// The kernel is told of 256 MiB.
-const CASES: [Case; 26] = [
-    case("plain", 0x0c00_0000, 0x10_0000, Ok(&["plain"])),
-    case("overlapping", 0x0c08_0000, 0x10_0000, Ok(&["overlapping"])),
-    case("within", 0x0c04_0000, 0x1000, Ok(&["within"])),
-    case("same", 0x0c00_0000, 0x10_0000, Ok(&["same"])),
-    case(
+const CASES: [Tree; 26] = [
+    tree("plain", 0x0c00_0000, 0x10_0000, Ok(&["plain"])),
+    tree("overlapping", 0x0c08_0000, 0x10_0000, Ok(&["overlapping"])),
+    tree("within", 0x0c04_0000, 0x1000, Ok(&["within"])),
+    tree("same", 0x0c00_0000, 0x10_0000, Ok(&["same"])),
+    tree(
         "zero",
         0x0c20_0000,
         0,
@@ -71,14 +72,14 @@ const CASES: [Case; 26] = [
             "memory-region 0: the kernel has not reserved it, and said why when it started: EINVAL",
         ),
     ),
-    case("unaligned", 0x0c30_0123, 0x1fff, Ok(&["unaligned"])),
-    case("byte", 0x0c40_0fff, 1, Ok(&["byte"])),
-    case("across", 0x0fff_0000, 0x2_0000, Ok(&["across"])),
-    case("absent", 0x1800_0000, 0x10_0000, Ok(&["absent"])),
+    tree("unaligned", 0x0c30_0123, 0x1fff, Ok(&["unaligned"])),
+    tree("byte", 0x0c40_0fff, 1, Ok(&["byte"])),
+    tree("across", 0x0fff_0000, 0x2_0000, Ok(&["across"])),
+    tree("absent", 0x1800_0000, 0x10_0000, Ok(&["absent"])),
     // More pages than 32 bits have bytes.
-    case("endless", 0x0ff0_0000, 1 << 33, Ok(&["endless"])),
-    case("vast", 0x1_0000_0000, 1 << 43, Ok(&["vast"])),
-    case(
+    tree("endless", 0x0ff0_0000, 1 << 33, Ok(&["endless"])),
+    tree("vast", 0x1_0000_0000, 1 << 43, Ok(&["vast"])),
+    tree(
         "nowhere",
         1 << 52,
         0x1000,
@@ -86,13 +87,13 @@ const CASES: [Case; 26] = [
             "memory-region 0: its range is empty, wraps, or is beyond what this kernel can address: EINVAL",
         ),
     ),
-    case(
+    tree(
         "wrapping",
         0xffff_ffff_ffff_f000,
         0x2000,
         Err("memory-region 0: its range is all memory, or wraps: EINVAL"),
     ),
-    case(
+    tree(
         "last",
         0xffff_ffff_ffff_f000,
         0x1000,
@@ -100,36 +101,36 @@ const CASES: [Case; 26] = [
             "memory-region 0: its range is empty, wraps, or is beyond what this kernel can address: EINVAL",
         ),
     ),
-    Case {
+    Tree {
         region: "reusable;",
-        ..case(
+        ..tree(
             "lent",
             0x0c50_0000,
             0x1000,
             Err("memory-region 0: it is reusable: the kernel lends it to others: EBUSY"),
         )
     },
-    Case {
+    Tree {
         region: "status = \"disabled\";",
-        ..case(
+        ..tree(
             "disabled",
             0x0c60_0000,
             0x1000,
             Err("memory-region 0: its node is disabled: ENODEV"),
         )
     },
-    Case {
+    Tree {
         region: "reg = <0x0 0xc700000 0x0>;",
-        ..case(
+        ..tree(
             "short",
             0x0c70_0000,
             0x1000,
             Err("memory-region 0: its reg is not made of whole addresses and sizes: EINVAL"),
         )
     },
-    Case {
+    Tree {
         region: "reg = <0x0 0xc710000 0x0 0x1000 0x0 0xc720000 0x0 0x1000>;",
-        ..case("pair", 0x0c71_0000, 0x1000, Ok(&["pair"]))
+        ..tree("pair", 0x0c71_0000, 0x1000, Ok(&["pair"]))
     },
     odd(
         "nothing",
@@ -176,12 +177,21 @@ const CASES: [Case; 26] = [
 /// So many nodes at random.
 const RANDOM: usize = 40;
 
+pub fn cases() -> Vec<Case> {
+    let case = case!(
+        alone,
+        whatever_a_device_tree_says_works_or_is_refused_with_a_word
+    );
+    let case = case.needs(Need::DeviceNode).needs(Need::WideAddresses);
+    vec![case.needs(Need::MemoryAtZero).limit(600)]
+}
+
 /// Runs in a machine of its own.
-pub fn whatever_a_device_tree_says_works_or_is_refused_with_a_word() -> Result<()> {
+fn whatever_a_device_tree_says_works_or_is_refused_with_a_word() -> Result<()> {
     let paths = Paths::discover()?;
-    let board = bed::board(&paths)?;
-    let image = bed::image(&paths, &board, "appliance")?;
-    let folder = paths.fresh_out("suite/nodes")?;
+    let board = frame::board(&paths)?;
+    let image = frame::image(&paths, &board, "appliance")?;
+    let folder = paths.fresh_out(&frame::below(&board, "nodes"))?;
     let seed = match settings::get().fuzz_seed {
         Some(seed) => seed,
         None => SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),

@@ -3,14 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
-use libtest_mimic::Trial;
 
-use board::Board;
 use board::image::Manifest;
+use host::paths::Paths;
 use machine::disk::Disk;
+
+use crate::frame::{self, Case};
 
 /// Kernel options in which the two may differ: what the compilers are, what follows from that, and
 /// what Buildroot sets by itself.
@@ -32,35 +33,43 @@ const MAY_DIFFER: [&str; 12] = [
 /// The folders of a flavour's images: the quick one's, Buildroot's.
 type Folders = [PathBuf; 2];
 
-/// Compares the two.
-type Check = fn(&Folders) -> Result<()>;
-
-/// A test of each kind for each flavour, ignored unless both images exist.
-pub fn trials(board: &Board) -> Vec<Trial> {
-    let checks: [(&str, Check); 4] = [
-        ("the_kernels_are_configured_alike", kernels),
-        ("both_are_made_of_the_same_sources", same_sources),
-        ("both_consist_of_the_same_files", same_files),
-        ("the_disks_are_laid_out_alike", same_layout),
-    ];
-    let mut trials = Vec::new();
-    for flavour in ["appliance", "lab"] {
-        for (name, check) in checks {
-            let folders = folders(board, flavour);
-            let exist = folders
-                .iter()
-                .all(|folder| folder.join("manifest.json").is_file());
-            let test = move || check(&folders).map_err(crate::failed);
-            let name = format!("parity::{flavour}::{name}");
-            trials.push(Trial::test(name, test).with_ignored_flag(!exist));
-        }
+/// A test of each kind for each flavour, left out unless both images exist.
+pub fn cases() -> Vec<Case> {
+    /// A comparison, for both flavours.
+    macro_rules! compared {
+        ($name:ident, $check:expr) => {
+            ["appliance", "lab"].map(|flavour| {
+                let run = move || $check(&folders(flavour)?);
+                let case = Case::host(module_path!(), stringify!($name), run);
+                case.of(flavour).flavour(flavour).unless(missing(flavour))
+            })
+        };
     }
-    trials
+    [
+        compared!(the_kernels_are_configured_alike, kernels),
+        compared!(both_are_made_of_the_same_sources, same_sources),
+        compared!(both_consist_of_the_same_files, same_files),
+        compared!(the_disks_are_laid_out_alike, same_layout),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
-fn folders(board: &Board, flavour: &str) -> Folders {
-    let out = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../out");
-    ["quick", "buildroot"].map(|way| out.join(way).join(&board.name).join(flavour))
+/// Which image of a flavour there is not, if so.
+fn missing(flavour: &str) -> Option<String> {
+    let folders = folders(flavour).ok()?;
+    let missing = folders
+        .iter()
+        .find(|folder| !folder.join("manifest.json").is_file())?;
+    Some(format!("no image in {}", missing.display()))
+}
+
+fn folders(flavour: &str) -> Result<Folders> {
+    let paths = Paths::discover()?;
+    let board = frame::board(&paths)?;
+    let folder = |builder: &str| paths.out.join(builder).join(&board.name).join(flavour);
+    Ok(["quick", "buildroot"].map(folder))
 }
 
 fn manifests(folders: &Folders) -> Result<[Manifest; 2]> {

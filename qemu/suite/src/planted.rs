@@ -4,15 +4,14 @@
 use std::fs;
 
 use anyhow::{Context, Result, bail, ensure};
-use libtest_mimic::Trial;
 
-use board::Board;
+use board::Need;
 use host::paths::Paths;
 use machine::Machine;
 use machine::guest::Guest;
 use machine::instruments::TAINT_OUT_OF_TREE;
 
-use crate::bed;
+use crate::frame::{self, Case, case};
 
 /// What each detector is given to find: its option, what it must say, and the function that it must name,
 /// as Rust's symbols spell it. The first that a kernel has counts.
@@ -39,22 +38,17 @@ const DETECTORS: [(&str, &str, &str); 4] = [
     ),
 ];
 
-/// The test, where the kernel has a detector: on the twin, and on the quick image's debug kernel.
-pub fn trials(board: &Board) -> Vec<Trial> {
-    let debug = bed::instead() == Some("debug");
-    if !board.instrument() && !debug {
-        return Vec::new();
-    }
-    let test = || a_planted_bug_is_reported().map_err(crate::failed);
-    vec![Trial::test("planted::a_planted_bug_is_reported", test)]
+pub fn cases() -> Vec<Case> {
+    let case = case!(alone, a_planted_bug_is_reported);
+    vec![case.needs(Need::Detector).flavour("kasan")]
 }
 
 /// Runs in a machine of its own, which is not used again.
 fn a_planted_bug_is_reported() -> Result<()> {
     let paths = Paths::discover()?;
-    let board = bed::board(&paths)?;
-    let image = bed::image(&paths, &board, "kasan")?;
-    let folder = paths.fresh_out("suite/planted")?;
+    let board = frame::board(&paths)?;
+    let image = frame::image(&paths, &board, "kasan")?;
+    let folder = paths.fresh_out(&frame::below(&board, "planted"))?;
     let config = fs::read_to_string(image.file("linux.config"))?;
     let (_, says, place) = DETECTORS
         .into_iter()
@@ -62,7 +56,7 @@ fn a_planted_bug_is_reported() -> Result<()> {
         .context("a kernel without a detector")?;
     let mut machine = Machine::new(&board, &image, &folder);
     machine.tools = true;
-    machine.cpus = board.number("QEMU_CPUS_MAX")?;
+    machine.cpus = board.qemu()?.cpus_max;
     let mut guest = machine.start()?;
     match play(&mut guest, says, place) {
         Ok(()) => guest.kill(),

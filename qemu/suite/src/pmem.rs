@@ -3,16 +3,15 @@
 //! driver's. The device is a persistent memory (`pmem-region`), which only 64-bit machines have.
 
 use anyhow::{Result, bail, ensure};
-use libtest_mimic::Trial;
 
-use board::Board;
+use board::Need;
 use board::devicetree::Nodes;
 use host::paths::Paths;
 use machine::Machine;
 use machine::guest::Guest;
 use machine::instruments::TAINT_OUT_OF_TREE;
 
-use crate::bed;
+use crate::frame::{self, Case, case};
 
 /// Behind the memory that the kernel is told of, in the memory that the machine has.
 const BASE: u64 = 0x1800_0000;
@@ -24,25 +23,21 @@ const DRIVER: &str = "/sys/bus/platform/drivers/resmem";
 const OWNER: &str = "/sys/bus/nd/drivers/nd_pmem";
 const NAMESPACE: &str = "namespace0.0";
 
-/// The test, on the twin.
-pub fn trials(board: &Board) -> Vec<Trial> {
-    if !board.instrument() {
-        return Vec::new();
-    }
-    let test = || memory_of_a_device_is_left_to_its_driver().map_err(crate::failed);
-    vec![Trial::test(
-        "pmem::memory_of_a_device_is_left_to_its_driver",
-        test,
-    )]
+pub fn cases() -> Vec<Case> {
+    vec![
+        case!(alone, memory_of_a_device_is_left_to_its_driver)
+            .needs(Need::PersistentMemory)
+            .flavour("kasan"),
+    ]
 }
 
 /// Runs in a machine of its own.
 fn memory_of_a_device_is_left_to_its_driver() -> Result<()> {
     let paths = Paths::discover()?;
-    let board = bed::board(&paths)?;
-    let image = bed::image(&paths, &board, "kasan")?;
-    let folder = paths.fresh_out("suite/pmem")?;
-    let base = board.memory_base()? + BASE;
+    let board = frame::board(&paths)?;
+    let image = frame::image(&paths, &board, "kasan")?;
+    let folder = paths.fresh_out(&frame::below(&board, "pmem"))?;
+    let base = board.memory_base() + BASE;
     let mut machine = Machine::new(&board, &image, &folder);
     machine.nodes = Some(Nodes {
         memory: format!("dimm: dimm@{base:x} {{ reg = <0 {base:#x} 0 {SIZE:#x}>; }};\n"),

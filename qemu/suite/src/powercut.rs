@@ -3,20 +3,32 @@
 
 use anyhow::{Result, bail, ensure};
 
+use board::Need;
 use host::paths::Paths;
 use labs::powercut::{self, Options};
 
-use crate::bed;
+use crate::frame::{self, Case, case};
 
 const CUTS: usize = 8;
 const STATES: usize = 5;
 
+pub fn cases() -> Vec<Case> {
+    vec![
+        case!(
+            alone,
+            what_is_on_disk_after_a_power_cut_is_complete_or_can_be_gone_on_with
+        )
+        .needs(Need::PowerCut)
+        .limit(1200),
+    ]
+}
+
 /// Runs in machines of its own.
-pub fn what_is_on_disk_after_a_power_cut_is_complete_or_can_be_gone_on_with() -> Result<()> {
+fn what_is_on_disk_after_a_power_cut_is_complete_or_can_be_gone_on_with() -> Result<()> {
     let paths = Paths::discover()?;
-    let board = bed::board(&paths)?;
-    let image = bed::image(&paths, &board, "appliance")?;
-    let folder = paths.fresh_out("suite/powercut")?;
+    let board = frame::board(&paths)?;
+    let image = frame::image(&paths, &board, "appliance")?;
+    let folder = paths.fresh_out(&frame::below(&board, "powercut"))?;
     let options = Options {
         cuts: CUTS,
         states: STATES,

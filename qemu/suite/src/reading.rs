@@ -3,43 +3,30 @@
 
 use anyhow::{Result, ensure};
 
-use crate::bed::{Bed, Case, Running};
-use crate::regions::odd;
+use crate::frame::regions::odd;
+use crate::frame::{Case, Running, case};
 
 pub fn cases() -> Vec<Case> {
-    let case = |bed, name, run| Case { bed, name, run };
     vec![
-        case(
-            Bed::Low,
-            "a_region_is_labelled_by_memory_region_names",
-            |bed| info(bed, "capture", 0x2),
+        case!(
+            Low,
+            a_region_is_labelled_by_memory_region_names,
+            |bed| info(bed, "capture", 0x2)
         ),
-        case(
-            Bed::Low,
-            "a_region_is_labelled_by_its_node_otherwise",
-            |bed| info(bed, "odd", 0x2),
-        ),
-        case(Bed::Low, "a_writable_region_says_so", |bed| {
+        case!(Low, a_region_is_labelled_by_its_node_otherwise, |bed| info(
+            bed, "odd", 0x2
+        )),
+        case!(Low, a_writable_region_says_so, |bed| {
             info(bed, "scratch", 0x3)
         }),
-        case(
-            Bed::Low,
-            "nodes_are_private_to_root",
-            nodes_are_private_to_root,
-        ),
-        case(Bed::Low, "reading_sees_every_byte", |bed| {
-            reading(bed, "odd")
-        }),
-        case(Bed::High, "reading_sees_every_byte", |bed| {
+        case!(Low, nodes_are_private_to_root),
+        case!(Low, reading_sees_every_byte, |bed| { reading(bed, "odd") }),
+        case!(High, reading_sees_every_byte, |bed| {
             reading(bed, "high")
         }),
-        case(Bed::Low, "reading_ends_at_the_end", reading_ends_at_the_end),
-        case(Bed::Low, "list_names_every_region", list_names_every_region),
-        case(
-            Bed::Low,
-            "show_prints_16_bytes_a_line_on_a_console",
-            show_prints_16_bytes_a_line_on_a_console,
-        ),
+        case!(Low, reading_ends_at_the_end),
+        case!(Low, list_names_every_region),
+        case!(Low, show_prints_16_bytes_a_line_on_a_console),
     ]
 }
 

@@ -6,11 +6,11 @@ use std::fs;
 
 use anyhow::{Result, ensure};
 
-use board::TreeSource;
+use board::Placement;
 use host::paths::Paths;
 use host::settings;
 
-use crate::bed::{self, Bed, Case, Running};
+use crate::frame::{Case, Running, case};
 
 /// What stands before a line of a transcript.
 const INDENT: &str = "    ";
@@ -19,16 +19,12 @@ const PROMPT: &str = "    resdump:/root# ";
 
 pub fn cases() -> Vec<Case> {
     vec![
-        Case {
-            bed: Bed::Readme,
-            name: "the_transcripts_are_what_the_guest_says",
-            run: |bed| transcripts(bed, "docs/tutorial.md", 4),
-        },
-        Case {
-            bed: Bed::Docs,
-            name: "the_transcripts_are_what_the_guest_says",
-            run: |bed| transcripts(bed, "docs/reference/resdump.md", 20),
-        },
+        case!(Readme, the_transcripts_are_what_the_guest_says, |bed| {
+            transcripts(bed, "docs/tutorial.md", 4)
+        }),
+        case!(Docs, the_transcripts_are_what_the_guest_says, |bed| {
+            transcripts(bed, "docs/reference/resdump.md", 20)
+        }),
     ]
 }
 
@@ -36,7 +32,7 @@ pub fn cases() -> Vec<Case> {
 fn transcripts(bed: &mut Running, name: &str, least: usize) -> Result<()> {
     let file = Paths::discover()?.root.join(name);
     let text = fs::read_to_string(&file)?;
-    let anywhere = bed::board(&Paths::discover()?)?.tree_source()? == TreeSource::Firmware;
+    let anywhere = *bed.board.placement() == Placement::ReserveMem;
     let (mut fresh, mut wrong) = (String::new(), Vec::new());
     let mut lines = text.lines().peekable();
     let mut commands = 0;

@@ -2,134 +2,119 @@
 //! Bad input: the right error, and nothing changed on the target.
 
 use anyhow::{Result, ensure};
+use board::Need;
 
-use crate::bed::{Bed, Case, Running, SMALL, instead, same};
+use crate::frame::{Case, Running, SMALL, case, same};
 
 const NODE: &str = "/dev/resmem/capture";
 
 pub fn cases() -> Vec<Case> {
-    let case = |name, run| Case {
-        bed: Bed::Low,
-        name,
-        run,
-    };
-    let mut cases = vec![
-        case("an_unknown_region", an_unknown_region),
-        case("a_range_beyond_the_end", |bed| {
+    vec![
+        case!(Low, an_unknown_region),
+        case!(Low, a_range_beyond_the_end, |bed| {
             transfer(bed, "--region-offset 0x3fff000 --length 0x2000", "ERANGE")
         }),
-        case("an_offset_beyond_the_end", |bed| {
+        case!(Low, an_offset_beyond_the_end, |bed| {
             transfer(bed, "--region-offset 0x4000000 --length 0x1000", "ERANGE")
         }),
-        case("an_offset_above_32_bits", |bed| {
+        case!(Low, an_offset_above_32_bits, |bed| {
             transfer(bed, "--region-offset 0x100000000 --length 0x1000", "ERANGE")
         }),
-        case("a_range_that_wraps_32_bits", |bed| {
+        case!(Low, a_range_that_wraps_32_bits, |bed| {
             transfer(bed, "--region-offset 0x1000 --length 0xfffff000", "ERANGE")
         }),
-        case("a_range_that_wraps_64_bits", |bed| {
+        case!(Low, a_range_that_wraps_64_bits, |bed| {
             transfer(
                 bed,
                 "--region-offset 0xfffffffffffff000 --length 0x2000",
                 "EOVERFLOW",
             )
         }),
-        case("a_file_offset_that_is_negative", |bed| {
+        case!(Low, a_file_offset_that_is_negative, |bed| {
             transfer(bed, "--file-offset 0x8000000000000000", "EOVERFLOW")
         }),
-        case("a_file_range_that_ends_beyond_the_largest_offset", |bed| {
-            transfer(bed, "--file-offset 0x7fffffffffff0000", "EOVERFLOW")
-        }),
-        case("an_empty_range", |bed| {
+        case!(
+            Low,
+            a_file_range_that_ends_beyond_the_largest_offset,
+            |bed| { transfer(bed, "--file-offset 0x7fffffffffff0000", "EOVERFLOW") }
+        ),
+        case!(Low, an_empty_range, |bed| {
             transfer(bed, "--length 0", "EINVAL")
         }),
-        case("a_misaligned_length_with_strict", |bed| {
+        case!(Low, a_misaligned_length_with_strict, |bed| {
             transfer(bed, "--length 0x1001 --flags 1", "EINVAL")
         }),
-        case("a_misaligned_file_offset_with_strict", |bed| {
+        case!(Low, a_misaligned_file_offset_with_strict, |bed| {
             transfer(bed, "--file-offset 7 --flags 1", "EINVAL")
         }),
-        case("a_misaligned_region_offset_with_strict", |bed| {
+        case!(Low, a_misaligned_region_offset_with_strict, |bed| {
             transfer(bed, "--region-offset 1 --length 0x1000 --flags 1", "EINVAL")
         }),
-        case("a_chunk_that_is_too_small", |bed| {
+        case!(Low, a_chunk_that_is_too_small, |bed| {
             transfer(bed, "--chunk 4096", "EINVAL")
         }),
-        case("a_chunk_that_is_no_multiple", |bed| {
+        case!(Low, a_chunk_that_is_no_multiple, |bed| {
             transfer(bed, "--chunk 0x18000", "EINVAL")
         }),
-        case("a_chunk_that_is_too_large", |bed| {
+        case!(Low, a_chunk_that_is_too_large, |bed| {
             transfer(bed, "--chunk 0x4010000", "EINVAL")
         }),
-        case("a_depth_that_is_too_large", |bed| {
+        case!(Low, a_depth_that_is_too_large, |bed| {
             transfer(bed, "--depth 65", "EINVAL")
         }),
-        case("an_unknown_flag", |bed| {
+        case!(Low, an_unknown_flag, |bed| {
             transfer(bed, "--flags 4", "EINVAL")
         }),
-        case("reserved_fields_that_are_not_zero", |bed| {
+        case!(Low, reserved_fields_that_are_not_zero, |bed| {
             (0..5).try_for_each(|field| transfer(bed, &format!("--reserved {field}"), "EINVAL"))
         }),
-        case("an_argument_that_cannot_be_read", |bed| {
+        case!(Low, an_argument_that_cannot_be_read, |bed| {
             transfer(bed, "--bad-pointer", "EFAULT")
         }),
-        case("a_descriptor_that_is_read_only", |bed| {
+        case!(Low, a_descriptor_that_is_read_only, |bed| {
             target(bed, "/dev/vda --mode rd", "EBADF")
         }),
-        case("a_descriptor_without_o_direct", |bed| {
+        case!(Low, a_descriptor_without_o_direct, |bed| {
             target(bed, "/dev/vda --mode w", "EINVAL")
         }),
-        case("a_descriptor_that_is_not_open", |bed| {
+        case!(Low, a_descriptor_that_is_not_open, |bed| {
             target(bed, "fd:99", "EBADF")
         }),
-        case("a_descriptor_that_is_negative", |bed| {
+        case!(Low, a_descriptor_that_is_negative, |bed| {
             target(bed, "fd:-1", "EBADF")
         }),
-        case("a_pipe", |bed| target(bed, "pipe", "ESPIPE")),
-        case("a_terminal", |bed| {
+        case!(Low, a_pipe, |bed| target(bed, "pipe", "ESPIPE")),
+        case!(Low, a_terminal, |bed| {
             target(bed, "/dev/console --mode w", "ESPIPE")
         }),
-        case("another_character_device", |bed| {
+        case!(Low, another_character_device, |bed| {
             target(bed, "/dev/null --mode w", "EINVAL")
         }),
-        case("a_region_as_the_target", |bed| {
+        case!(Low, a_region_as_the_target, |bed| {
             target(bed, "/dev/resmem/scratch --mode w", "EINVAL")
         }),
-        case("a_file_for_appending", a_file_for_appending),
-        case(
-            "a_file_system_without_direct_io",
-            a_file_system_without_direct_io,
-        ),
-        case("a_target_that_is_too_small", a_target_that_is_too_small),
-        case("a_full_file_system", a_full_file_system),
-        case("a_file_size_limit", a_file_size_limit),
-        case("an_unprivileged_user", an_unprivileged_user),
-        case("an_unknown_ioctl", an_unknown_ioctl),
-        case("loading_into_a_read_only_region", |bed| {
+        case!(Low, a_file_for_appending),
+        case!(Low, a_file_system_without_direct_io),
+        case!(Low, a_target_that_is_too_small),
+        case!(Low, a_full_file_system),
+        case!(Low, a_file_size_limit),
+        case!(Low, an_unprivileged_user),
+        case!(Low, an_unknown_ioctl),
+        case!(Low, loading_into_a_read_only_region, |bed| {
             bed.says(&format!("transfer load {NODE} /dev/vda --mode rd"), "EPERM")
         }),
-        case("loading_through_a_read_only_node", |bed| {
+        case!(Low, loading_through_a_read_only_node, |bed| {
             bed.says(
                 "transfer load /dev/resmem/scratch /dev/vda --mode rd",
                 "EBADF",
             )
         }),
-        case("opening_a_read_only_region_for_writing", |bed| {
+        case!(Low, opening_a_read_only_region_for_writing, |bed| {
             bed.says(&format!("open {NODE} --write"), "EACCES")
         }),
-        case(
-            "resdump_says_what_failed_and_what_to_do",
-            resdump_says_what_failed_and_what_to_do,
-        ),
-    ];
-    if instead() == Some("debug") {
-        // The kernel that has FUSE.
-        cases.push(case(
-            "a_file_that_a_process_serves_from_a_disk",
-            a_file_that_a_process_serves_from_a_disk,
-        ));
-    }
-    cases
+        case!(Low, resdump_says_what_failed_and_what_to_do),
+        case!(Low, a_file_that_a_process_serves_from_a_disk).needs(Need::Fuse),
+    ]
 }
 
 /// A dump with bad numbers onto a marked disk.

@@ -3,91 +3,73 @@
 
 use anyhow::{Result, ensure};
 
-use crate::bed::{Bed, Case, Running, same};
-use crate::regions::{RAGGED, odd};
+use crate::frame::regions::{RAGGED, odd};
+use crate::frame::{Case, Running, case, same};
 
 pub fn cases() -> Vec<Case> {
-    let case = |bed, name, run| Case { bed, name, run };
-    let low = Bed::Low;
     vec![
-        case(low, "the_mmap_engine_registers_the_regions_pages", |bed| {
+        case!(Low, the_mmap_engine_registers_the_regions_pages, |bed| {
             engine(bed, "capture", "", "registered with io_uring")
         }),
-        case(
-            Bed::High,
-            "the_mmap_engine_registers_pages_in_high_memory",
-            |bed| engine(bed, "high", "", "registered with io_uring"),
+        case!(
+            High,
+            the_mmap_engine_registers_pages_in_high_memory,
+            |bed| engine(bed, "high", "", "registered with io_uring")
         ),
-        case(
-            low,
-            "the_mmap_engine_writes_from_a_mapping_when_told_to",
-            |bed| engine(bed, "capture", "--mapped", "from a mapping"),
+        case!(
+            Low,
+            the_mmap_engine_writes_from_a_mapping_when_told_to,
+            |bed| engine(bed, "capture", "--mapped", "from a mapping")
         ),
-        case(
-            low,
-            "a_dump_of_a_part_registers_that_part",
-            a_dump_of_a_part_registers_that_part,
-        ),
-        case(
-            low,
-            "a_registered_buffer_begins_where_it_was_asked_to",
-            a_registered_buffer_begins_where_it_was_asked_to,
-        ),
-        case(low, "a_write_beyond_a_registered_buffer", |bed| {
+        case!(Low, a_dump_of_a_part_registers_that_part),
+        case!(Low, a_registered_buffer_begins_where_it_was_asked_to),
+        case!(Low, a_write_beyond_a_registered_buffer, |bed| {
             register(bed, "odd write /dev/vda 512 4096", "EFAULT")
         }),
-        case(low, "a_read_into_a_registered_buffer", |bed| {
+        case!(Low, a_read_into_a_registered_buffer, |bed| {
             register(bed, "scratch read /dev/vda", "EFAULT")
         }),
-        case(
-            low,
-            "a_registered_buffer_keeps_the_node_open",
-            a_registered_buffer_keeps_the_node_open,
-        ),
-        case(low, "registering_beyond_the_end", |bed| {
+        case!(Low, a_registered_buffer_keeps_the_node_open),
+        case!(Low, registering_beyond_the_end, |bed| {
             let size = odd(bed.page);
             register(bed, &format!("odd --offset {size}"), "ERANGE")
         }),
-        case(low, "registering_across_the_end", |bed| {
+        case!(Low, registering_across_the_end, |bed| {
             let beyond = odd(bed.page) + 1;
             register(bed, &format!("odd --length {beyond}"), "ERANGE")
         }),
-        case(low, "registering_a_range_that_wraps", |bed| {
+        case!(Low, registering_a_range_that_wraps, |bed| {
             register(bed, "odd --offset 0xfffffffffffff000", "EOVERFLOW")
         }),
-        case(low, "registering_nothing", |bed| {
+        case!(Low, registering_nothing, |bed| {
             register(bed, "odd --length 0", "EINVAL")
         }),
-        case(low, "registering_more_than_a_buffer_holds", |bed| {
+        case!(Low, registering_more_than_a_buffer_holds, |bed| {
             register(bed, "odd --length 0x40000001", "EINVAL")
         }),
-        case(low, "registering_beyond_the_table", |bed| {
+        case!(Low, registering_beyond_the_table, |bed| {
             register(bed, "odd --index 1", "EINVAL")
         }),
-        case(low, "registering_where_something_is", |bed| {
+        case!(Low, registering_where_something_is, |bed| {
             register(bed, "odd --times 2", "EBUSY")
         }),
-        case(
-            low,
-            "registering_from_a_node_open_for_writing_only",
-            |bed| register(bed, "scratch --write-only", "EBADF"),
-        ),
-        case(low, "an_unknown_operation_on_a_ring", |bed| {
+        case!(Low, registering_from_a_node_open_for_writing_only, |bed| {
+            register(bed, "scratch --write-only", "EBADF")
+        }),
+        case!(Low, an_unknown_operation_on_a_ring, |bed| {
             register(bed, "odd --operation 0x5246", "ENOTTY")
         }),
-        case(
-            Bed::Holes,
-            "registering_memory_without_page_structures",
-            |bed| register(bed, "outside", "ENXIO"),
-        ),
-        case(
-            Bed::Holes,
-            "registering_to_the_last_byte_of_a_ragged_region",
+        case!(Holes, registering_memory_without_page_structures, |bed| {
+            register(bed, "outside", "ENXIO")
+        }),
+        case!(
+            Holes,
+            registering_to_the_last_byte_of_a_ragged_region,
             |bed| {
                 register(bed, &format!("ragged --length {RAGGED}"), "ok")?;
                 let beyond = RAGGED + 1;
                 register(bed, &format!("ragged --length {beyond}"), "ERANGE")
-            },
+            }
         ),
     ]
 }

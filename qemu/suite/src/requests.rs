@@ -9,7 +9,7 @@ use machine::Machine;
 use machine::disk::Disk;
 use machine::guest::Guest;
 
-use crate::bed;
+use crate::frame::{self, Case, case};
 
 const SIZE: u64 = 96 << 20;
 const BASE: u64 = 0x1000_0000;
@@ -20,9 +20,16 @@ const RATE: u64 = 16 << 20;
 const KERNELS: u64 = 4096;
 const RAISED: u64 = 65_536;
 
+pub fn cases() -> Vec<Case> {
+    vec![
+        case!(alone, the_image_raises_the_limit_of_its_disks),
+        case!(alone, a_dump_raises_the_limit_and_puts_it_back),
+    ]
+}
+
 /// Runs in a machine of its own.
-pub fn the_image_raises_the_limit_of_its_disks() -> Result<()> {
-    run("suite/requests", "", |guest| {
+fn the_image_raises_the_limit_of_its_disks() -> Result<()> {
+    run("requests", "", |guest| {
         ensure!(limit(guest)? == RAISED, "{}", limit(guest)?);
         let said = guest.run("resdump doctor capture --target /dev/vda --force")?;
         ensure!(
@@ -40,8 +47,8 @@ pub fn the_image_raises_the_limit_of_its_disks() -> Result<()> {
 }
 
 /// Runs in a machine of its own.
-pub fn a_dump_raises_the_limit_and_puts_it_back() -> Result<()> {
-    run("suite/tuned", "resdump.requests=keep", |guest| {
+fn a_dump_raises_the_limit_and_puts_it_back() -> Result<()> {
+    run("tuned", "resdump.requests=keep", |guest| {
         ensure!(limit(guest)? == KERNELS, "{}", limit(guest)?);
         let said = guest.run("resdump doctor capture --target /dev/vda --force")?;
         ensure!(
@@ -75,11 +82,11 @@ pub fn a_dump_raises_the_limit_and_puts_it_back() -> Result<()> {
 
 fn run(name: &str, append: &str, test: fn(&mut Guest) -> Result<()>) -> Result<()> {
     let paths = Paths::discover()?;
-    let board = bed::board(&paths)?;
-    let image = bed::image(&paths, &board, "appliance")?;
-    let folder = paths.fresh_out(name)?;
+    let board = frame::board(&paths)?;
+    let image = frame::image(&paths, &board, "appliance")?;
+    let folder = paths.fresh_out(&frame::below(&board, name))?;
     let mut machine = Machine::new(&board, &image, &folder);
-    machine.regions = Some(vec![Region::new("capture", BASE, SIZE)]);
+    machine.set_regions(vec![Region::new("capture", BASE, SIZE)]);
     machine.disks = vec![Disk::empty(&folder.join("raw.img"), SIZE)?.throttled(RATE)];
     machine.append = append.to_owned();
     let mut guest = machine.start()?;

@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -15,24 +16,20 @@ use nix::fcntl::OFlag;
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use serde_json::Value;
 
+use host::deadline::{self, Handle};
 use host::paths::Paths;
 use machine::console::Console;
 
-use crate::bed::{Bed, Case, Running, same};
+use crate::frame::{Case, Running, case, same};
 
 const LENGTH: usize = 160 << 10;
 
 pub fn cases() -> Vec<Case> {
-    let case = |name, run| Case {
-        bed: Bed::Low,
-        name,
-        run,
-    };
     vec![
-        case("a_region_comes_over_the_console", |bed| {
+        case!(Low, a_region_comes_over_the_console, |bed| {
             rescue(bed, |_, _| {})
         }),
-        case("a_region_comes_over_a_noisy_console", |bed| {
+        case!(Low, a_region_comes_over_a_noisy_console, |bed| {
             rescue(bed, |number, line| match number % 11 {
                 3 => line.clear(),
                 5 => drop(line.remove(line.len() / 2)),
@@ -114,6 +111,7 @@ fn receive(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
+    deadline::uses(&Arc::new(Handle::of(&child)?));
     let mut from_host = to_host.try_clone()?;
     let mut keyboard = console.keyboard()?;
     let back = thread::spawn(move || {

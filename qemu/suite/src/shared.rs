@@ -3,71 +3,42 @@
 //! changes nothing. Where caches are coherent there are no owners, and all of it works.
 
 use anyhow::{Context, Result, ensure};
-use board::devicetree::Region;
 
-use crate::bed::{Bed, Case, Running, same};
+use crate::frame::{Case, Running, case, same};
 
 const RING: &str = "/dev/resmem/ring";
-const SIZE: u64 = 1 << 20;
+use crate::frame::regions::DMA as SIZE;
 /// What the kernel lists of the mappings for devices, where it watches them.
 const MAPPINGS: &str = "/sys/kernel/debug/dma-api/dump";
 /// That of the first region, and its driver.
 const DEVICE: &str = "resmem-bus:resmem-0";
 const DRIVER: &str = "/sys/bus/platform/drivers/resmem";
 
-/// The kernel is told of 256 MiB.
-pub fn regions() -> Vec<Region> {
-    vec![
-        Region::new("ring", 0x0e00_0000, SIZE)
-            .writable()
-            .device_writes(),
-        Region::new("seen", 0x0e10_0000, SIZE).device_writes(),
-        Region::new("played", 0x0e20_0000, SIZE)
-            .writable()
-            .device_reads(),
-        Region::new("uneven", 0x0e30_0010, SIZE).device_writes(),
-        Region::new("straddle", 0x0ff0_0000, 2 * SIZE)
-            .writable()
-            .device_writes(),
-        Region::new("outside", 0x1800_0000, SIZE)
-            .writable()
-            .device_writes(),
-    ]
-}
-
 pub fn cases() -> Vec<Case> {
-    let case = |name, run| Case {
-        bed: Bed::Dma,
-        name,
-        run,
-    };
     vec![
-        case("the_device_owns_a_region_first", |bed| {
+        case!(Dma, the_device_owns_a_region_first, |bed| {
             owned(bed, RING, 0, SIZE, true)?;
             is_mapped(bed, "ring", &[(0, SIZE)])
         }),
-        case("a_load_is_not_mapped_twice", a_load_is_not_mapped_twice),
-        case(
-            "a_load_leaves_a_region_to_the_device",
-            a_load_leaves_a_region_to_the_device,
-        ),
-        case("a_dump_changes_no_owner", |bed| {
+        case!(Dma, a_load_is_not_mapped_twice),
+        case!(Dma, a_load_leaves_a_region_to_the_device),
+        case!(Dma, a_dump_changes_no_owner, |bed| {
             bed.dump("ring /dev/vda --engine kernel")?;
             bed.same_on(&bed.raw.clone(), 0, "ring")?;
             bed.sha256(RING)?;
             owned(bed, RING, 0, SIZE, true)
         }),
-        case("a_reader_takes_nothing", |bed| {
+        case!(Dma, a_reader_takes_nothing, |bed| {
             bed.says(&format!("sync {RING} --length 0x100000"), "ok")?;
             bed.says(&format!("map {RING}"), "ok")?;
             bed.says(&format!("map {RING} --node-write --private"), "ok")?;
             owned(bed, RING, 0, SIZE, true)
         }),
-        case("a_reader_gives_nothing", |bed| {
+        case!(Dma, a_reader_gives_nothing, |bed| {
             bed.says(&format!("sync {RING} --length 1 --direction 1"), "EBADF")?;
             bed.says("sync /dev/resmem/seen --length 1 --direction 1", "EPERM")
         }),
-        case("a_writer_takes_a_part_and_gives_it_back", |bed| {
+        case!(Dma, a_writer_takes_a_part_and_gives_it_back, |bed| {
             let sync = format!("sync {RING} --region-offset 0x40001 --length 0xffff --node-write");
             bed.says(&sync, "ok")?;
             // Once more to the same owner.
@@ -79,17 +50,14 @@ pub fn cases() -> Vec<Case> {
             owned(bed, RING, 0x40000, 0x10000, true)?;
             is_mapped(bed, "ring", &[(0, SIZE)])
         }),
-        case("a_mapping_to_write_to_takes_its_range", |bed| {
+        case!(Dma, a_mapping_to_write_to_takes_its_range, |bed| {
             bed.says(&format!("map {RING} --prot rw --node-write"), "ok")?;
             owned(bed, RING, 0, bed.page, false)?;
             owned(bed, RING, bed.page, SIZE - bed.page, true)?;
             give(bed, RING, SIZE)
         }),
-        case(
-            "what_a_writer_stored_survives_a_look",
-            what_a_writer_stored_survives_a_look,
-        ),
-        case("too_many_pieces_are_refused", |bed| {
+        case!(Dma, what_a_writer_stored_survives_a_look),
+        case!(Dma, too_many_pieces_are_refused, |bed| {
             let said = bed.check(&format!(
                 "at=0; while [ $at -lt 300 ]; do probe sync {RING} --length 64 --node-write \
                  --region-offset $((at * 256)); at=$((at + 1)); done | sort | uniq -c"
@@ -101,16 +69,10 @@ pub fn cases() -> Vec<Case> {
             give(bed, RING, SIZE)?;
             is_mapped(bed, "ring", &[(0, SIZE)])
         }),
-        case(
-            "unbinding_drops_what_is_mapped",
-            unbinding_drops_what_is_mapped,
-        ),
-        case(
-            "a_device_that_goes_away_during_a_load",
-            a_device_that_goes_away_during_a_load,
-        ),
-        case("a_region_that_a_device_reads", a_region_that_a_device_reads),
-        case("a_region_that_shares_a_cache_line", |bed| {
+        case!(Dma, unbinding_drops_what_is_mapped),
+        case!(Dma, a_device_that_goes_away_during_a_load),
+        case!(Dma, a_region_that_a_device_reads),
+        case!(Dma, a_region_that_shares_a_cache_line, |bed| {
             let refused = "its ends are not those of cache lines, and a device shares it: EINVAL";
             match noncoherent(bed) {
                 true => bed.check(&format!("dmesg | grep '{refused}'"))?,
@@ -118,23 +80,19 @@ pub fn cases() -> Vec<Case> {
             };
             Ok(())
         }),
-        case("memory_without_pages_is_shared_as_well", |bed| {
+        case!(Dma, memory_without_pages_is_shared_as_well, |bed| {
             without_pages(bed, "outside", 0)
         }),
-        case("memory_with_pages_in_part_is_shared_as_well", |bed| {
+        case!(Dma, memory_with_pages_in_part_is_shared_as_well, |bed| {
             is_mapped(bed, "straddle", &[(0, SIZE)])?;
             without_pages(bed, "straddle", SIZE)
         }),
-        Case {
-            bed: Bed::Bounce,
-            name: "a_look_leaves_memory_as_it_is",
-            run: a_look_leaves_memory_as_it_is,
-        },
+        case!(Bounce, a_look_leaves_memory_as_it_is),
     ]
 }
 
 fn noncoherent(bed: &Running) -> bool {
-    bed.board.find("DMA_COHERENT") == Some("no")
+    !bed.board.dma_coherent()
 }
 
 /// Checks that all of a range is the device's, or nothing of it: a load that hands nothing over says which. What

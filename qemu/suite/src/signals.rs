@@ -2,49 +2,23 @@
 //! A transfer that is interrupted says which prefix is on the target, and that is there.
 
 use anyhow::{Context, Result, ensure};
+use board::Need;
 
-use crate::bed::{Bed, Case, Running, instead, same};
+use crate::frame::{Case, Running, case, same};
 
 /// A dump onto a slow disk, with small requests.
 const DUMP: &str = "probe transfer dump /dev/resmem/capture /dev/vda --length 0x4000000 \
                     --chunk 0x100000 --depth 4";
 
 pub fn cases() -> Vec<Case> {
-    let case = |name, run| Case {
-        bed: Bed::Slow,
-        name,
-        run,
-    };
-    let mut cases = vec![
-        case(
-            "a_signal_ends_it_with_the_prefix_that_is_told",
-            a_signal_ends_it_with_the_prefix_that_is_told,
-        ),
-        case(
-            "a_kill_ends_it_with_the_prefix_that_is_logged",
-            a_kill_ends_it_with_the_prefix_that_is_logged,
-        ),
-        case(
-            "a_tracer_ends_it_with_the_prefix_that_is_told",
-            a_tracer_ends_it_with_the_prefix_that_is_told,
-        ),
-        case(
-            "dumps_that_are_killed_do_not_fill_the_log",
-            dumps_that_are_killed_do_not_fill_the_log,
-        ),
-        case(
-            "a_dump_that_was_stopped_and_continued_says_so",
-            a_dump_that_was_stopped_and_continued_says_so,
-        ),
-    ];
-    if instead() == Some("debug") {
-        // The kernel that has this freezer.
-        cases.push(case(
-            "a_dump_that_was_frozen_goes_on",
-            a_dump_that_was_frozen_goes_on,
-        ));
-    }
-    cases
+    vec![
+        case!(Slow, a_signal_ends_it_with_the_prefix_that_is_told),
+        case!(Slow, a_kill_ends_it_with_the_prefix_that_is_logged),
+        case!(Slow, a_tracer_ends_it_with_the_prefix_that_is_told),
+        case!(Slow, dumps_that_are_killed_do_not_fill_the_log),
+        case!(Slow, a_dump_that_was_stopped_and_continued_says_so),
+        case!(Slow, a_dump_that_was_frozen_goes_on).needs(Need::Freezer),
+    ]
 }
 
 /// Starts the dump in the background, waits until the disk has taken some of it, sends a signal,

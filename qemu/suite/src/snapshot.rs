@@ -3,71 +3,67 @@
 
 use anyhow::{Context, Result, ensure};
 
-use crate::bed::{Bed, Case, Running, same};
+use crate::frame::{Case, Running, case, same};
 
 pub fn cases() -> Vec<Case> {
-    let case = |bed, name, run| Case { bed, name, run };
-    let low = Bed::Low;
     vec![
-        case(low, "a_snapshot_is_the_region_at_poll", |bed| {
+        case!(Low, a_snapshot_is_the_region_at_poll, |bed| {
             let size = bed.expected("odd")?.len();
             snapshot(bed, "odd", 0, size, "--wait poll")
         }),
-        case(low, "a_snapshot_is_the_region_at_eventfd", |bed| {
+        case!(Low, a_snapshot_is_the_region_at_eventfd, |bed| {
             snapshot(bed, "capture", 0x1000, 0x10_0000, "--wait eventfd")
         }),
-        case(
-            low,
-            "a_snapshot_wakes_who_waited_before_it_was_started",
-            |bed| snapshot(bed, "odd", 0, 0x1_0000, "--wait epoll"),
+        case!(
+            Low,
+            a_snapshot_wakes_who_waited_before_it_was_started,
+            |bed| snapshot(bed, "odd", 0, 0x1_0000, "--wait epoll")
         ),
-        case(low, "a_snapshot_leaves_sleepers_on_its_file_alone", |bed| {
+        case!(Low, a_snapshot_leaves_sleepers_on_its_file_alone, |bed| {
             bed.says("sleeper /dev/resmem/odd", "ok")
         }),
-        case(low, "a_snapshot_fills_a_buffer_at_any_address", |bed| {
+        case!(Low, a_snapshot_fills_a_buffer_at_any_address, |bed| {
             snapshot(bed, "odd", 0x123, 0x1_2345, "--misalign 1001")
         }),
-        case(low, "a_snapshot_of_one_byte", |bed| {
+        case!(Low, a_snapshot_of_one_byte, |bed| {
             let last = bed.expected("odd")?.len() - 1;
             snapshot(bed, "odd", last, 1, "--misalign 4095")
         }),
-        case(Bed::High, "a_snapshot_from_high_memory", |bed| {
+        case!(High, a_snapshot_from_high_memory, |bed| {
             snapshot(bed, "high", 0, 0x400_0000, "")
         }),
-        case(Bed::Holes, "a_snapshot_from_memory_without_pages", |bed| {
+        case!(Holes, a_snapshot_from_memory_without_pages, |bed| {
             snapshot(bed, "straddle", 0xf_0000, 0x2_0000, "--misalign 7")
         }),
-        case(low, "a_snapshot_ends_with_its_file", |bed| {
+        case!(Low, a_snapshot_ends_with_its_file, |bed| {
             ends_early(bed, "close")
         }),
-        case(low, "a_snapshot_ends_with_its_process", |bed| {
+        case!(Low, a_snapshot_ends_with_its_process, |bed| {
             ends_early(bed, "exit")
         }),
-        case(low, "a_snapshot_of_too_much", |bed| {
+        case!(Low, a_snapshot_of_too_much, |bed| {
             refused(bed, "--length 0x4001000", "EINVAL")
         }),
-        case(low, "a_snapshot_beyond_the_end", |bed| {
+        case!(Low, a_snapshot_beyond_the_end, |bed| {
             refused(bed, "--region-offset 0x3fff000 --length 0x2000", "ERANGE")
         }),
-        case(low, "a_snapshot_of_nothing", |bed| {
+        case!(Low, a_snapshot_of_nothing, |bed| {
             refused(bed, "--length 0", "EINVAL")
         }),
-        case(low, "a_snapshot_into_memory_that_is_not_there", |bed| {
+        case!(Low, a_snapshot_into_memory_that_is_not_there, |bed| {
             refused(bed, "--bad-address", "EFAULT")
         }),
-        case(
-            low,
-            "a_snapshot_with_something_else_than_an_eventfd",
-            |bed| refused(bed, "--bad-eventfd", "EBADF"),
-        ),
-        case(low, "a_snapshot_into_a_mapping_of_its_region", |bed| {
+        case!(Low, a_snapshot_with_something_else_than_an_eventfd, |bed| {
+            refused(bed, "--bad-eventfd", "EBADF")
+        }),
+        case!(Low, a_snapshot_into_a_mapping_of_its_region, |bed| {
             unchanged(bed, "scratch", "scratch", "--misalign 1 --length 4000")?;
             unchanged(bed, "scratch", "scratch", "--length 4096")
         }),
-        case(low, "a_snapshot_into_a_mapping_of_another_region", |bed| {
+        case!(Low, a_snapshot_into_a_mapping_of_another_region, |bed| {
             unchanged(bed, "capture", "scratch", "--length 0x10000")
         }),
-        case(low, "a_snapshot_of_more_than_may_be_pinned", |bed| {
+        case!(Low, a_snapshot_of_more_than_may_be_pinned, |bed| {
             let limited = "snapshot /dev/resmem/capture --memlock 0x20000 --times 3";
             bed.says(&format!("{limited} --length 0x20001"), "ENOMEM")?;
             // What was pinned is given back each time.
@@ -76,16 +72,16 @@ pub fn cases() -> Vec<Case> {
                 bed.says(&format!("{limited} --length 0x10000"), said)
             })
         }),
-        case(low, "a_snapshot_with_an_unknown_flag", |bed| {
+        case!(Low, a_snapshot_with_an_unknown_flag, |bed| {
             refused(bed, "--flags 1", "EINVAL")
         }),
-        case(low, "a_snapshot_with_reserved_fields", |bed| {
+        case!(Low, a_snapshot_with_reserved_fields, |bed| {
             (0..4).try_for_each(|field| refused(bed, &format!("--reserved {field}"), "EINVAL"))
         }),
-        case(low, "a_second_snapshot_while_one_runs", |bed| {
+        case!(Low, a_second_snapshot_while_one_runs, |bed| {
             refused(bed, "--length 0x4000000 --twice", "EBUSY")
         }),
-        case(low, "no_snapshot_was_started", |bed| {
+        case!(Low, no_snapshot_was_started, |bed| {
             bed.says("idle /dev/resmem/odd", "ok state=0")
         }),
     ]

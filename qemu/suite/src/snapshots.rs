@@ -2,49 +2,34 @@
 //! `resdump snapshot` and `resdump bench`, on a real region.
 
 use anyhow::{Context, Result, ensure};
+use board::Need;
 use serde_json::Value;
 
-use crate::bed::{Bed, Case, Running, same};
+use crate::frame::{Case, Running, case, same};
 
 pub fn cases() -> Vec<Case> {
-    let case = |bed, name, run| Case { bed, name, run };
     vec![
-        case(
-            Bed::Low,
-            "a_snapshot_is_written_and_described",
-            a_snapshot_is_written_and_described,
-        ),
-        case(
-            Bed::Low,
-            "a_snapshot_is_what_was_there_before_the_writing",
-            a_snapshot_is_what_was_there_before_the_writing,
-        ),
-        case(
-            Bed::Holes,
-            "a_snapshot_of_memory_without_pages",
-            a_snapshot_of_memory_without_pages,
-        ),
-        case(
-            Bed::Lab,
-            "every_way_is_measured_where_dev_mem_is_open",
-            |bed| {
-                bench(
-                    bed,
-                    &["kernel", "mmap", "mapped", "anon", "read", "devmem"],
-                    &[],
-                )
-            },
-        ),
-        case(
-            Bed::Low,
-            "every_way_but_dev_mem_is_measured_in_the_product",
+        case!(Low, a_snapshot_is_written_and_described),
+        case!(Low, a_snapshot_is_what_was_there_before_the_writing),
+        case!(Holes, a_snapshot_of_memory_without_pages),
+        case!(Lab, every_way_is_measured_where_dev_mem_is_open, |bed| {
+            bench(
+                bed,
+                &["kernel", "mmap", "mapped", "anon", "read", "devmem"],
+                &[],
+            )
+        })
+        .needs(Need::DevMem),
+        case!(
+            Low,
+            every_way_but_dev_mem_is_measured_in_the_product,
             |bed| {
                 bench(
                     bed,
                     &["kernel", "mmap", "mapped", "anon", "read"],
                     &["devmem"],
                 )
-            },
+            }
         ),
     ]
 }

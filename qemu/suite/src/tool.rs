@@ -2,75 +2,38 @@
 //! What `resdump` promises, as far as only a real region shows it.
 
 use anyhow::{Context, Result, ensure};
+use board::Need;
 use serde_json::Value;
 
-use crate::bed::{Bed, Case, Running, same};
+use crate::frame::{Case, Running, case, same};
 
 pub fn cases() -> Vec<Case> {
-    let case = |bed, name, run| Case { bed, name, run };
     vec![
-        case(
-            Bed::Low,
-            "the_mmap_engine_keeps_several_writes_in_flight",
-            the_mmap_engine_keeps_several_writes_in_flight,
-        ),
-        case(
-            Bed::Low,
-            "the_read_engine_copies_every_byte",
-            the_read_engine_copies_every_byte,
-        ),
-        case(
-            Bed::Low,
-            "the_auto_engine_takes_the_kernels_and_says_why",
-            the_auto_engine_takes_the_kernels_and_says_why,
-        ),
-        case(
-            Bed::Low,
-            "a_dump_is_verified_and_has_a_manifest",
-            a_dump_is_verified_and_has_a_manifest,
-        ),
-        case(
-            Bed::Low,
-            "an_interrupted_dump_is_gone_on_with",
-            an_interrupted_dump_is_gone_on_with,
-        ),
-        case(
-            Bed::Low,
-            "an_elf_dump_is_big_endian_with_its_address",
-            an_elf_dump_is_big_endian_with_its_address,
-        ),
-        case(
-            Bed::Low,
-            "a_pipe_takes_pages_without_a_copy",
-            a_pipe_takes_pages_without_a_copy,
-        ),
-        case(
-            Bed::Low,
-            "strict_refuses_a_target_in_memory",
-            strict_refuses_a_target_in_memory,
-        ),
-        case(
-            Bed::Low,
-            "man_pages_and_a_completion_are_installed",
-            |bed| {
-                for command in ["", "-dump", "-snapshot", "-bench"] {
-                    bed.check(&format!(
-                        "test -s /usr/share/man/man1/resdump{command}.1"
-                    ))?;
-                }
-                let pages = bed.check("ls /usr/share/man/man1 | wc -l")?;
-                // One for the program, one for each command.
-                ensure!(pages.trim() == "14", "{pages} man pages");
-                bed.check("grep -q snapshot /usr/share/bash-completion/completions/resdump")?;
-                Ok(())
-            },
-        ),
-        case(Bed::Low, "doctor_finds_the_way", |bed| {
+        case!(Low, the_mmap_engine_keeps_several_writes_in_flight),
+        case!(Low, the_read_engine_copies_every_byte),
+        case!(Low, the_auto_engine_takes_the_kernels_and_says_why),
+        case!(Low, a_dump_is_verified_and_has_a_manifest),
+        case!(Low, an_interrupted_dump_is_gone_on_with),
+        case!(Low, an_elf_dump_is_big_endian_with_its_address).needs(Need::BigEndian32),
+        case!(Low, a_pipe_takes_pages_without_a_copy),
+        case!(Low, strict_refuses_a_target_in_memory),
+        case!(Low, man_pages_and_a_completion_are_installed, |bed| {
+            for command in ["", "-dump", "-snapshot", "-bench"] {
+                bed.check(&format!("test -s /usr/share/man/man1/resdump{command}.1"))?;
+            }
+            let pages = bed.check("ls /usr/share/man/man1 | wc -l")?;
+            // One for the program, one for each command.
+            ensure!(pages.trim() == "14", "{pages} man pages");
+            bed.check("grep -q snapshot /usr/share/bash-completion/completions/resdump")?;
+            Ok(())
+        }),
+        case!(Low, doctor_finds_the_way, |bed| {
             doctor_finds_the_way(bed, "EPERM")
         }),
-        case(Bed::Lab, "doctor_explains_dev_mem", |bed| {
+        case!(Lab, doctor_explains_dev_mem, |bed| {
             doctor_finds_the_way(bed, "EFAULT")
-        }),
+        })
+        .needs(Need::DevMem),
     ]
 }
 

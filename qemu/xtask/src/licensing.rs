@@ -13,7 +13,6 @@ use image::toolchain::Toolchain;
 /// Judges the dependencies of a workspace of the checkout each.
 pub fn check(paths: &Paths, tools: &Toolchain, workspaces: &[&str]) -> Result<()> {
     let program = {
-        let _lock = paths.lock_cache()?;
         let tool = CrateTool {
             name: "cargo-deny",
             input: Inputs::load(&paths.root)?.cargo_deny,

@@ -7,8 +7,9 @@ use anyhow::Result;
 
 use crate::{docs, licensing};
 use board::Board;
+use host::command::output_of;
 use host::paths::Paths;
-use host::step::{Step, output_of};
+use host::step::Step;
 use image::toolchain::Toolchain;
 use image::{Builder, binding, check, module_lint, patches_lint};
 

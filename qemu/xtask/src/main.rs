@@ -17,7 +17,7 @@ use clap::{Parser, Subcommand};
 use board::Board;
 use flash::Consent;
 use host::paths::Paths;
-use host::settings;
+use host::{exit, settings};
 use image::buildroot::Buildroot;
 use image::toolchain::Toolchain;
 use image::{Builder, check, cross, quick, sbom, update};
@@ -43,8 +43,11 @@ enum Task {
         #[arg(default_value = "appliance")]
         flavour: String,
     },
-    /// Build what the suite takes: the images of its flavours, and the dumper for this machine.
-    Prepare,
+    /// Build what the suite takes: images, and the dumper for this machine.
+    Prepare {
+        /// Kernel flavours: what `suite --kernels` prints.
+        flavours: Vec<String>,
+    },
     /// What the quick image is made of, and under which licences.
     Sbom,
     /// The licences of what a host's dumper consists of, for a target of rustc.
@@ -106,16 +109,7 @@ enum Job {
 }
 
 fn main() -> ExitCode {
-    match work(&Arguments::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            let whole = format!("{error:#}");
-            println!("{whole}");
-            println!("FAIL: {}", whole.lines().next().unwrap_or_default());
-            ExitCode::FAILURE
-        }
-    }
+    exit::code(work(&Arguments::parse()))
 }
 
 fn work(arguments: &Arguments) -> Result<bool> {
@@ -135,7 +129,9 @@ fn work(arguments: &Arguments) -> Result<bool> {
     };
     match &arguments.task {
         Task::Image { flavour } => quick::build(&builder(flavour)).map(|_| true),
-        Task::Prepare => prepare::prepare(&builder("appliance"), settings).map(|()| true),
+        Task::Prepare { flavours } => {
+            prepare::prepare(&builder("appliance"), settings, flavours).map(|()| true)
+        }
         Task::Sbom => {
             let builder = builder("appliance");
             sbom::write(&builder, &quick::build(&builder)?).map(|()| true)

@@ -11,8 +11,10 @@ use anyhow::{Context, Result, bail};
 use board::Board;
 use board::Image;
 use board::image::Manifest;
+use host::command::{self, output_of};
+use host::deadline::seconds;
 use host::paths::Paths;
-use host::step::output_of;
+use host::settings;
 use image::toolchain::Toolchain;
 
 /// Builds the appliance again by the front door's `target`, and compares it with `first`, which lies
@@ -43,10 +45,10 @@ pub fn check(
         .args([target, &format!("BOARD={}", board.name)])
         .env("RESDUMP_CACHE", &cache)
         .env("BR2_CCACHE_DIR", cache.join("buildroot-ccache"));
-    if std::env::var_os("BR2_DL_DIR").is_none() {
+    if settings::get().br2_dl_dir.is_none() {
         make.env("BR2_DL_DIR", paths.cache.join("buildroot-dl"));
     }
-    let status = make.status().context("cannot run make")?;
+    let status = command::status(&mut make, seconds(12 * 3600))?;
     if !status.success() {
         bail!("the second build ended with {status}");
     }

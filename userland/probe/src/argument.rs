@@ -13,7 +13,8 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, mprotect};
 use resmem_abi::abi::{self, RegionInfo, RegionSync, Snapshot, SnapshotStatus, Transfer};
 use resmem_abi::ioctl::resized;
 
-use crate::fuzz::calls::{bytes_of, number, value_of};
+use crate::fuzz::calls::{bytes_of, value_of};
+use crate::fuzz::commands::number;
 use crate::{errno_of, number as parsed, open};
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]

@@ -2,19 +2,21 @@
 //! What judges the external tree: Buildroot's own checker and its Kconfig.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
 
 use crate::python;
+use host::command::{output, output_of};
 use host::paths::Paths;
-use host::step::{Step, output_of};
+use host::settings;
+use host::step::Step;
 
 /// Runs `check-package` of the tree that `BUILDROOT_DIR` names, a warning of which is an error, and
 /// loads the defconfigs; says so when there is none.
 pub fn lint(paths: &Paths) -> Result<()> {
-    let Some(tree) = env::var_os("BUILDROOT_DIR").map(PathBuf::from) else {
+    let Some(tree) = settings::get().buildroot_dir.clone() else {
         println!("==> lint-buildroot: SKIPPED, it needs BUILDROOT_DIR=<tree of Buildroot>");
         return Ok(());
     };
@@ -29,15 +31,16 @@ pub fn lint(paths: &Paths) -> Result<()> {
             .args(["ls-files", "buildroot-external"])
             .current_dir(&paths.root),
     )?;
-    let path = env::var_os("PATH").unwrap_or_default();
+    let path = settings::system("PATH").unwrap_or_default();
     let folders = std::iter::once(bin.clone()).chain(env::split_paths(&path));
-    let output = Command::new(bin.join("python3"))
-        .arg(tree.join("utils/check-package"))
-        .arg("-b")
-        .args(files.lines().filter(|file| judged(Path::new(file))))
-        .current_dir(&paths.root)
-        .env("PATH", env::join_paths(folders)?)
-        .output()?;
+    let output = output(
+        Command::new(bin.join("python3"))
+            .arg(tree.join("utils/check-package"))
+            .arg("-b")
+            .args(files.lines().filter(|file| judged(Path::new(file))))
+            .current_dir(&paths.root)
+            .env("PATH", env::join_paths(folders)?),
+    )?;
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     if !output.status.success() || !said.contains("\n0 warnings generated") {
         bail!("check-package:\n{said}");
@@ -53,50 +56,7 @@ fn judged(file: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Output;
-
     use super::*;
-
-    /// Runs the external tree's own check of a final configuration.
-    fn check_config(wanted: &str, config: &str) -> Output {
-        let folder = tempfile::tempdir().unwrap();
-        for (name, text) in [("wanted", wanted), ("config", config)] {
-            std::fs::write(folder.path().join(name), text).unwrap();
-        }
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        Command::new(root.join("../../buildroot-external/package/board-config/check-config"))
-            .args(["Linux", "wanted", "config"])
-            .current_dir(folder.path())
-            .output()
-            .unwrap()
-    }
-
-    #[test]
-    fn a_configuration_that_lost_a_line_stops_the_build() {
-        let output = check_config(
-            "CONFIG_RUST=y\nCONFIG_EXT4_FS=y\n",
-            "# CONFIG_RUST is not set\nCONFIG_EXT4_FS=y\n",
-        );
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert!(!output.status.success());
-        assert!(said.contains("\n  CONFIG_RUST=y\n"), "{said}");
-        assert!(!said.contains("EXT4"), "{said}");
-    }
-
-    #[test]
-    fn a_configuration_that_gained_an_option_stops_the_build() {
-        assert!(
-            !check_config("# CONFIG_VT is not set\n", "CONFIG_VT=y\n")
-                .status
-                .success()
-        );
-    }
-
-    #[test]
-    fn an_absent_option_is_not_set_and_the_last_line_counts() {
-        let wanted = "CONFIG_KUNIT=y\n# a comment\n# CONFIG_KUNIT is not set\n";
-        assert!(check_config(wanted, "CONFIG_SMP=y\n").status.success());
-    }
 
     /// A shared object of that name in `folder`, linked against others there.
     fn link(folder: &Path, name: &str, against: &[&str]) {

@@ -7,7 +7,11 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result, bail};
+
+use host::deadline::{Handle, Limit, seconds};
 
 use super::Buildroot;
 use super::source::RELEASE;
@@ -18,7 +22,8 @@ use board::Image;
 
 use crate::Builder;
 use crate::cross;
-use host::step::{Step, output_of};
+use host::command::output_of;
+use host::step::Step;
 
 /// Where the image goes.
 pub fn folder(buildroot: &Buildroot<'_>) -> PathBuf {
@@ -89,6 +94,7 @@ fn tools(buildroot: &Buildroot<'_>, image: &Image) -> Result<()> {
         .stdout(archive)
         .spawn()
         .context("cannot run cpio")?;
+    let _limit = Limit::start(seconds(60), &Arc::new(Handle::of(&cpio)?));
     if let Some(mut input) = cpio.stdin.take() {
         let names = files.map(|(_, name)| format!("usr/bin/{name}\n")).concat();
         std::io::Write::write_all(&mut input, format!("usr\nusr/bin\n{names}").as_bytes())?;

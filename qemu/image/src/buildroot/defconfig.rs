@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use super::config;
+use crate::kconfig;
 use board::Board;
 use host::paths::Paths;
 use host::step::Step;
@@ -37,9 +37,7 @@ pub fn check(paths: &Paths, tree: &Path) -> Result<()> {
         let file = external.join("configs").join(&name);
         let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
         make("defconfig", &file)?;
-        let loaded = fs::read_to_string(scratch.path().join(".config"))?;
-        let lost = config::dropped(&text, &loaded);
-        ensure!(lost.is_empty(), "{name}: Kconfig drops {lost:?}");
+        kconfig::check(&name, &file, &scratch.path().join(".config"))?;
         let saved = scratch.path().join("saved");
         make("savedefconfig", &saved)?;
         let different = differences(&text, &fs::read_to_string(saved)?);

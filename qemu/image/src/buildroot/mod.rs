@@ -9,7 +9,6 @@ mod progress;
 mod source;
 mod stale;
 
-use std::env;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -17,11 +16,14 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
+use crate::kconfig;
 use crate::sbom;
 use crate::toolchain::Toolchain;
 use board::Board;
 use board::Image;
+use host::command::output;
 use host::paths::Paths;
+use host::settings;
 use host::step::Step;
 
 use config::{Config, EXTRA};
@@ -85,18 +87,13 @@ impl<'a> Buildroot<'a> {
                 .arg("defconfig")
                 .arg(format!("BR2_DEFCONFIG={}", partial.display())),
         )?;
-        let lost = config::dropped(&self.config.text, &fs::read_to_string(&dot_config)?);
-        if !lost.is_empty() {
-            let what = format!(
-                "Buildroot's Kconfig dropped lines of {}: {}",
-                self.config.defconfig.display(),
-                lost.join(", ")
-            );
+        let name = self.config.defconfig.display().to_string();
+        if let Err(lost) = kconfig::check(&name, &partial, &dot_config) {
             // Another toolchain, for example, has no use for some.
-            if env::var_os(EXTRA).is_none() {
-                bail!(what);
+            if settings::get().buildroot_extra.is_none() {
+                return Err(lost);
             }
-            println!("note: with {EXTRA}: {what}");
+            println!("note: with {EXTRA}: {lost}");
         }
         fs::rename(partial, used)?;
         step.done();
@@ -117,15 +114,20 @@ impl<'a> Buildroot<'a> {
             .arg(&self.tree)
             .arg(format!("O={}", self.output.display()))
             .arg(format!("BR2_EXTERNAL={}", external.display()));
-        for (variable, folder) in [
-            ("BR2_DL_DIR", "buildroot-dl"),
-            ("BR2_CCACHE_DIR", "buildroot-ccache"),
+        let settings = settings::get();
+        for (variable, given, folder) in [
+            ("BR2_DL_DIR", &settings.br2_dl_dir, "buildroot-dl"),
+            (
+                "BR2_CCACHE_DIR",
+                &settings.br2_ccache_dir,
+                "buildroot-ccache",
+            ),
         ] {
-            if env::var_os(variable).is_none() {
+            if given.is_none() {
                 make.env(variable, self.paths.cache.join(folder));
             }
         }
-        if let Ok(mirror) = env::var("BR2_PRIMARY_SITE") {
+        if let Some(mirror) = &settings.br2_primary_site {
             make.arg(format!("BR2_PRIMARY_SITE={mirror}"));
         }
         // For Buildroot these are wrong, whatever they are. Its wrapper has a base for ccache of its own;
@@ -147,11 +149,12 @@ impl<'a> Buildroot<'a> {
         make.args(targets);
         let saves = targets.iter().any(|target| target == "savedefconfig");
         if saves {
-            if env::var_os(EXTRA).is_some() {
+            if settings::get().buildroot_extra.is_some() {
                 bail!("savedefconfig: {EXTRA} would get into the defconfig; unset it first");
             }
             make.arg(format!("BR2_DEFCONFIG={}", self.config.defconfig.display()));
         }
+        // Some targets are for a person at a terminal, who takes any time.
         let status = make
             .status()
             .with_context(|| format!("cannot run {make:?}"))?;
@@ -170,7 +173,7 @@ impl<'a> Buildroot<'a> {
     /// Builds the image and its SDK, and leaves them in the folder that the suite knows.
     pub fn image(&self) -> Result<Image> {
         let started = Instant::now();
-        let kernel = self.board.get("LINUX_IMAGE")?;
+        let kernel = &self.board.conf.linux_image;
         let first = !self.output.join("images").join(kernel).exists();
         if first && source::require_sites()? {
             self.fill_hashes()?;
@@ -226,7 +229,7 @@ impl<'a> Buildroot<'a> {
         let file = collect::folder(self).join("sbom.cdx.json");
         fs::create_dir_all(collect::folder(self))?;
         let info = self.output.join("show-info.json");
-        let output = self.make().args(["-s", "show-info"]).output()?;
+        let output = output(self.make().args(["-s", "show-info"]))?;
         if !output.status.success() {
             bail!(
                 "show-info failed: {}",
@@ -237,7 +240,7 @@ impl<'a> Buildroot<'a> {
         let mut generator = self
             .tools
             .command(self.tree.join("utils/generate-cyclonedx"));
-        if env::var_os("BR2_DL_DIR").is_none() {
+        if settings::get().br2_dl_dir.is_none() {
             generator.env("BR2_DL_DIR", self.paths.cache.join("buildroot-dl"));
         }
         step.run(
@@ -248,7 +251,7 @@ impl<'a> Buildroot<'a> {
                 .arg(&file),
         )?;
         let mut document = serde_json::from_slice(&fs::read(&file)?)?;
-        let target = self.board.get("RUST_TARGET")?;
+        let target = &self.board.conf.rust_target;
         sbom::add_crates(&mut document, "resdump", self.paths, self.tools, target)?;
         fs::write(&file, serde_json::to_string_pretty(&document)? + "\n")?;
         step.done();

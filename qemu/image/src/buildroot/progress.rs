@@ -7,7 +7,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result, bail};
+
+use host::deadline::{Handle, Limit, seconds};
+
+/// Seconds of a build.
+const LIMIT: u64 = 12 * 3600;
 
 /// Runs Buildroot's make; prints the packages of its `>>> package step` lines, with the
 /// time since the start.
@@ -25,6 +32,7 @@ pub fn run(command: &mut Command, log: &Path) -> Result<()> {
         .spawn()
         .with_context(|| format!("cannot run {command:?}"))?;
     // The command holds the pipe's other end: it would never be seen to close.
+    let limit = Limit::start(seconds(LIMIT), &Arc::new(Handle::of(&child)?));
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let mut package = String::new();
     let mut last = Vec::new();
@@ -43,6 +51,12 @@ pub fn run(command: &mut Command, log: &Path) -> Result<()> {
         }
     }
     let status = child.wait()?;
+    if limit.expired() {
+        bail!(
+            "Buildroot's make was killed after {LIMIT} s; the log is {}",
+            log.display()
+        );
+    }
     if !status.success() {
         bail!(
             "Buildroot's make ended with {status}; the whole log is {}, its end:\n{}",

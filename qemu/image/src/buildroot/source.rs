@@ -2,15 +2,17 @@
 //! The pinned Buildroot release, or the folder that `BUILDROOT_DIR` names; whether the sites that a
 //! build downloads from can be reached.
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use host::built::unless_built;
+use host::command::output_of;
 use host::paths::Paths;
-use host::step::{Step, output_of, unless_built};
+use host::settings;
+use host::step::Step;
 
 /// The release, a tag.
 pub const RELEASE: &str = "2026.05.1";
@@ -30,9 +32,8 @@ const PATIENCE: u32 = 10;
 
 /// Buildroot's tree, fetched when it is not there.
 pub fn tree(paths: &Paths, logs: &Path) -> Result<PathBuf> {
-    if let Some(given) = env::var_os("BUILDROOT_DIR") {
-        let given = PathBuf::from(given);
-        let version = version(&given).with_context(|| {
+    if let Some(given) = &settings::get().buildroot_dir {
+        let version = version(given).with_context(|| {
             format!("BUILDROOT_DIR={} is not a Buildroot tree", given.display())
         })?;
         if version != RELEASE {
@@ -90,7 +91,8 @@ fn version(tree: &Path) -> Result<String> {
 /// Fails when a build could not download what it needs. Downloads that are at hand already, or a
 /// mirror, are the user's own affair: `Ok(false)`.
 pub fn require_sites() -> Result<bool> {
-    if env::var_os("BR2_DL_DIR").is_some() || env::var_os("BR2_PRIMARY_SITE").is_some() {
+    let settings = settings::get();
+    if settings.br2_dl_dir.is_some() || settings.br2_primary_site.is_some() {
         return Ok(false);
     }
     require(&SITES)?;

@@ -31,7 +31,7 @@ const CONFIGURATION: &str =
 
 /// Compiles what each patch touches, one patch after the other, with warnings as errors. The board must be an e500mc.
 pub fn build(builder: &Builder<'_>) -> Result<()> {
-    let _lock = builder.paths.lock_cache()?;
+    let _inputs = host::built::hold();
     let bindgen = bindgen::build(builder)?;
     let source = linux::source(builder)?;
     let folder = builder.board.common.join("linux");

@@ -13,11 +13,12 @@ use anyhow::{Context, Result, ensure};
 
 use crate::builder::Builder;
 use crate::linux;
+use host::built;
 use host::step::Step;
 
 /// Judges the patches in `board/common/linux/patches` and `board/common/linux/upstream`.
 pub fn lint(builder: &Builder<'_>) -> Result<()> {
-    let _lock = builder.paths.lock_cache()?;
+    let _inputs = built::hold();
     let source = linux::source(builder)?;
     let step = Step::start(
         &builder.logs(),

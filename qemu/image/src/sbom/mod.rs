@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use crate::rootfs::{Installed, InstalledFile};
 use board::Image;
 
 use crate::Builder;
@@ -60,7 +61,7 @@ pub enum Kind {
 pub fn write(builder: &Builder<'_>, image: &Image) -> Result<()> {
     let manifest = image.manifest()?;
     let (mut components, runtime) = parts::all(builder, &manifest)?;
-    let target = builder.board.get("RUST_TARGET")?;
+    let target = &builder.board.conf.rust_target;
     for mut one in crates::all(builder.paths, builder.tools, target)? {
         if one.kind == Kind::Application {
             one.contains.extend_from_slice(&runtime);
@@ -68,7 +69,7 @@ pub fn write(builder: &Builder<'_>, image: &Image) -> Result<()> {
         components.push(one);
     }
     components.sort_by(|one, other| (&one.name, &one.version).cmp(&(&other.name, &other.version)));
-    let strangers = strangers(&image.file("rootfs.list"), &components)?;
+    let strangers = strangers(&Installed::read(&image.folder)?, &components)?;
     ensure!(
         strangers.is_empty(),
         "programs of the root file system that no component accounts for: {strangers:?}"
@@ -110,30 +111,21 @@ pub fn add_crates(
     cyclonedx::add(document, package, &crates::all(paths, tools, target)?)
 }
 
-/// Programs in the list that a root file system is made from, and that are in no component.
-fn strangers(list: &Path, components: &[Component]) -> Result<Vec<String>> {
+/// Programs of a root file system that are in no component.
+fn strangers(installed: &Installed, components: &[Component]) -> Result<Vec<String>> {
     let known: BTreeSet<&str> = components
         .iter()
         .flat_map(|component| component.files.iter().map(String::as_str))
         .collect();
-    let text =
-        fs::read_to_string(list).with_context(|| format!("cannot read {}", list.display()))?;
     let mut strangers = Vec::new();
-    for line in text.lines() {
-        let mut words = line.split(' ');
-        if words.next() != Some("file") {
-            continue;
-        }
-        let (Some(path), Some(source)) = (words.next(), words.next()) else {
-            continue;
-        };
+    for InstalledFile { path, source } in &installed.0 {
         // The folder of the modules is named for the kernel.
         let folder = path.split('/').nth(3).unwrap_or_default();
         let plain = match path.starts_with("/lib/modules/") {
             true => path.replace(folder, "*"),
             false => path.to_owned(),
         };
-        if is_program(Path::new(source))? && !known.contains(plain.as_str()) {
+        if is_program(source)? && !known.contains(plain.as_str()) {
             strangers.push(path.to_owned());
         }
     }
@@ -161,10 +153,13 @@ mod tests {
         fs::write(at("known"), b"\x7fELF...").unwrap();
         fs::write(at("stranger"), b"\x7fELF...").unwrap();
         fs::write(at("script"), b"#!/bin/sh").unwrap();
-        let lines = ["known", "stranger", "script"]
-            .map(|name| format!("file /bin/{name} {} 755 0 0\n", at(name)));
-        let list = folder.path().join("list");
-        fs::write(&list, format!("dir /bin 755 0 0\n{}", lines.concat())).unwrap();
+        let installed = ["known", "stranger", "script"].map(|name| InstalledFile {
+            path: format!("/bin/{name}"),
+            source: at(name).into(),
+        });
+        let list = Installed(installed.into());
+        list.write(folder.path()).unwrap();
+        let list = Installed::read(folder.path()).unwrap();
         let known = Component {
             name: "known".to_owned(),
             version: "1".to_owned(),

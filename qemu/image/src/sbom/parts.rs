@@ -14,7 +14,7 @@ use crate::Builder;
 use crate::linux;
 use crate::toolchain::Toolchain;
 use crate::version;
-use host::step::output_of;
+use host::command::output_of;
 
 /// All of them, and the names of those that are linked into each Rust program.
 pub fn all(builder: &Builder<'_>, manifest: &Manifest) -> Result<(Vec<Component>, Vec<String>)> {
@@ -22,7 +22,7 @@ pub fn all(builder: &Builder<'_>, manifest: &Manifest) -> Result<(Vec<Component>
         let origin = manifest.versions.get(name);
         origin.with_context(|| format!("the image does not say where {name} is from"))
     };
-    let compiler = format!("{}gcc", builder.board.get("CROSS_COMPILE")?);
+    let compiler = builder.board.c_compiler();
     let library = |file: &str| -> Result<PathBuf> {
         let path = output_of(Command::new(&compiler).arg(format!("-print-file-name={file}")))?;
         Ok(PathBuf::from(path.trim()))
@@ -68,7 +68,7 @@ fn kernel(builder: &Builder<'_>, origin: &str) -> Result<Component> {
     Ok(Component {
         kind: Kind::OperatingSystem,
         licence: "GPL-2.0-only WITH Linux-syscall-note".to_owned(),
-        files: vec![builder.board.get("LINUX_IMAGE")?.to_owned()],
+        files: vec![builder.board.conf.linux_image.clone()],
         texts: [
             "COPYING",
             "LICENSES/preferred/GPL-2.0",
@@ -86,7 +86,7 @@ fn busybox(
     libc: &Component,
     gcc: &Component,
 ) -> Result<Component> {
-    let prefix = builder.board.get("CROSS_COMPILE")?;
+    let prefix = &builder.board.conf.cross_compile;
     let folder = format!("busybox-{}", prefix.trim_end_matches('-'));
     Ok(Component {
         licence: "GPL-2.0-only".to_owned(),

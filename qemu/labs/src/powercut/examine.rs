@@ -15,7 +15,7 @@ use super::lab::{Lab, store};
 use super::plan::{Kind, Variant};
 use super::state::{Cut, Fate};
 use board::Board;
-use host::step::output_of;
+use host::command::output_of;
 use machine::disk::Disk;
 use machine::guest::{Guest, Output};
 use machine::instruments::TAINT_OUT_OF_TREE;
@@ -112,7 +112,7 @@ fn device(number: usize) -> String {
 /// How many states go into one machine, each with two disks.
 pub fn at_once(board: &Board) -> Result<usize> {
     // The guest's disks have one letter each.
-    Ok(board.number_or("QEMU_DISKS_MAX", 26)? / 2)
+    Ok(board.qemu()?.disks_max.unwrap_or(26) as usize / 2)
 }
 
 /// Mounts a file system, looks at what is there, and brings the dump to its end.

@@ -27,7 +27,7 @@ use fastrand::Rng;
 
 use board::{Board, Image};
 use examine::Subject;
-use host::settings;
+use host::{deadline, settings};
 use kill::Killed;
 use lab::Lab;
 use plan::{Plan, Start};
@@ -65,7 +65,11 @@ pub fn run(board: &Board, image: &Image, folder: &Path, options: &Options) -> Re
     let killed = thread::scope(|scope| {
         // No more than what one machine examines lies ready.
         let (sender, receiver) = mpsc::sync_channel(at_once);
-        let killer = scope.spawn(|| kill_all(&lab, options, sender));
+        let inherit = deadline::inherit();
+        let killer = scope.spawn(|| {
+            inherit();
+            kill_all(&lab, options, sender)
+        });
         let examined = examine_all(&lab, folder, at_once, receiver, &mut report);
         let killed = killer.join().map_err(|_| anyhow!("the killer panicked"))?;
         // The killer only knows that its states are not taken any more.

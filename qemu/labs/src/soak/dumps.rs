@@ -62,11 +62,11 @@ fn start(board: &Board, image: &Image, folder: &Path) -> Result<(Stage, Guest)> 
     let stage = Stage {
         raw: raw.clone(),
         capture: fs::read(&content)?,
-        page: board.number_or("PAGE_SIZE", 4096)? >> 10,
+        page: board.page() >> 10,
     };
     let mut machine = Machine::new(board, image, folder);
     machine.tools = true;
-    machine.cpus = board.number::<u32>("QEMU_CPUS_MAX")?.min(2);
+    machine.cpus = board.qemu()?.cpus_max.min(2);
     machine.regions = Some(vec![
         Region::new("capture", CAPTURE.0, CAPTURE.1),
         Region::new("scratch", SCRATCH.0, SCRATCH.1).writable(),

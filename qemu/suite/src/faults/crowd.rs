@@ -10,29 +10,32 @@
 use anyhow::{Result, ensure};
 
 use super::dump::{CHUNK, Dump, ENGINES, SIZE, Target};
-use super::{alone, each};
-use crate::bed::{Cell, Running, same};
+use crate::frame::{Case, Running, case, same};
 
-pub fn cells() -> Vec<Cell> {
+pub fn cases() -> Vec<Case> {
     [
-        alone("two_dumps_at_once_to_different_targets", |bed| {
-            different(bed, 2)
-        }),
-        alone("eight_dumps_at_once_to_different_targets", |bed| {
-            different(bed, 8)
-        }),
-        alone("eight_dumps_at_once_to_one_file", |bed| {
+        vec![case!(
+            Faults,
+            two_dumps_at_once_to_different_targets,
+            |bed| { different(bed, 2) }
+        )],
+        vec![case!(
+            Faults,
+            eight_dumps_at_once_to_different_targets,
+            |bed| { different(bed, 8) }
+        )],
+        vec![case!(Faults, eight_dumps_at_once_to_one_file, |bed| {
             crowd(bed, "/mnt/dump")?;
             same(&bed.ext4.read_ext4("dump")?, bed.expected("capture")?)
-        }),
-        alone("eight_dumps_at_once_to_one_disk", |bed| {
+        })],
+        vec![case!(Faults, eight_dumps_at_once_to_one_disk, |bed| {
             crowd(bed, "/dev/vda")?;
             bed.same_on(&bed.raw.clone(), 0, "capture")
-        }),
-        each(
+        })],
+        each!(
             &[Target::Disk, Target::File],
-            "a_second_dump_is_refused_to",
-            second,
+            a_second_dump_is_refused_to,
+            second
         ),
     ]
     .into_iter()

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: MIT
 //! The dump that things happen to: how it is begun, brought to a halt, and looked at afterwards.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use anyhow::{Result, ensure};
+use board::Need;
+use host::deadline::seconds;
 use machine::guest::Output;
 use serde_json::Value;
 
-use crate::bed::{Running, same};
+use crate::frame::{Bed, Case, Running, same};
 
 /// For a dump that is to promise nothing, however long a busy host takes: a checkpoint would.
 pub const NO_CHECKPOINT: &str = "--checkpoint 3600";
-/// Bytes of the region.
-pub const SIZE: u64 = 8 << 20;
+pub use crate::frame::regions::FAULTS as SIZE;
 /// Bytes of a request.
 pub const CHUNK: u64 = 256 << 10;
 
@@ -131,7 +135,14 @@ impl Dump {
              until dump=$(cat /tmp/dumper) && test \"$dump\"; do :; done 2> /dev/null"
         ))?;
         let monitor = bed.guest.monitor()?;
-        while monitor.written(disk)? < before + MIDDLE {}
+        let deadline = Instant::now() + seconds(120);
+        while monitor.written(disk)? < before + MIDDLE {
+            ensure!(
+                Instant::now() < deadline,
+                "the dump has written less than {MIDDLE} bytes in two minutes"
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
         monitor.throttle(disk, STALLED)
     }
 
@@ -219,4 +230,29 @@ pub fn ended(dump: Dump, output: &Output, status: i32, says: &str) -> Result<()>
         output.text
     );
     Ok(())
+}
+
+/// A test of each engine with each of `targets`; see `each!`.
+pub fn each(
+    module: &str,
+    fault: &str,
+    targets: &[Target],
+    run: fn(&mut Running, Dump) -> Result<()>,
+) -> Vec<Case> {
+    let dumps = ENGINES.iter().flat_map(|engine| {
+        targets.iter().map(|target| Dump {
+            engine,
+            target: *target,
+        })
+    });
+    let case = |dump: Dump| {
+        let name = format!("{fault}_{}", dump.target.name());
+        let case = Case::shared(Bed::Faults, module, &name, move |bed| run(bed, dump));
+        let case = case.of(dump.engine);
+        match dump.engine {
+            "devmem" => case.needs(Need::DevMem),
+            _ => case,
+        }
+    };
+    dumps.map(case).collect()
 }

@@ -7,14 +7,13 @@
 use anyhow::{Result, ensure};
 
 use super::dump::{Dump, SIZE, Target, ended};
-use super::each;
-use crate::bed::{Cell, Running};
+use crate::frame::{Case, Running};
 
-pub fn cells() -> Vec<Cell> {
+pub fn cases() -> Vec<Case> {
     let file = [Target::File];
     [
         // The file is cut when no request is in flight, and what comes later makes it long again.
-        each(&file, "a_cut_is_noticed_in", |bed, dump| {
+        each!(&file, a_cut_is_noticed_in, |bed, dump| {
             meddled(
                 bed,
                 dump,
@@ -22,15 +21,10 @@ pub fn cells() -> Vec<Cell> {
                 "ENODATA (61): it was truncated meanwhile, at byte 0x0",
             )
         }),
-        each(&file, "a_removal_is_noticed_of", |bed, dump| {
-            meddled(
-                bed,
-                dump,
-                "rm /mnt/dump",
-                "ENOENT (2): it was removed, ",
-            )
+        each!(&file, a_removal_is_noticed_of, |bed, dump| {
+            meddled(bed, dump, "rm /mnt/dump", "ENOENT (2): it was removed, ")
         }),
-        each(&file, "a_new_name_is_noticed_of", |bed, dump| {
+        each!(&file, a_new_name_is_noticed_of, |bed, dump| {
             meddled(
                 bed,
                 dump,
@@ -38,7 +32,7 @@ pub fn cells() -> Vec<Cell> {
                 "ENOENT (2): it was removed, ",
             )
         }),
-        each(&file, "another_file_is_noticed_in_place_of", |bed, dump| {
+        each!(&file, another_file_is_noticed_in_place_of, |bed, dump| {
             meddled(
                 bed,
                 dump,
@@ -47,7 +41,7 @@ pub fn cells() -> Vec<Cell> {
             )
         }),
         // What looks is the same whatever the engine.
-        each(&file, "a_cut_is_noticed_at_a_checkpoint_of", checkpoint)
+        each!(&file, a_cut_is_noticed_at_a_checkpoint_of, checkpoint)
             .into_iter()
             .take(1)
             .collect(),

@@ -4,6 +4,14 @@
 //! After each the prefix that was told is on the target, byte for byte, and the dump can be gone on
 //! with. docs/explanation/reliability.md has the table.
 
+/// A test of each engine with each of some targets: `each!(targets, fault, run)`. Its name is that of the fault and of
+/// the target, and the engine.
+macro_rules! each {
+    ($targets:expr, $fault:ident, $run:expr) => {
+        $crate::faults::dump::each(module_path!(), stringify!($fault), $targets, $run)
+    };
+}
+
 mod crowd;
 mod dump;
 mod meddled;
@@ -16,52 +24,23 @@ mod stopped;
 mod unloaded;
 mod unplugged;
 
-use crate::bed::{Bed, Cell, Running};
-use anyhow::Result;
-
-pub use dump::SIZE;
-use dump::{Dump, ENGINES, Target};
+use crate::frame::Case;
 
 /// All of them.
-pub fn cells() -> Vec<Cell> {
+pub fn cases() -> Vec<Case> {
     [
-        sector::cells(),
-        room::cells(),
-        readonly::cells(),
-        unplugged::cells(),
-        stalled::cells(),
-        stopped::cells(),
-        meddled::cells(),
-        unloaded::cells(),
-        crowd::cells(),
-        shared::cells(),
+        sector::cases(),
+        room::cases(),
+        readonly::cases(),
+        unplugged::cases(),
+        stalled::cases(),
+        stopped::cases(),
+        meddled::cases(),
+        unloaded::cases(),
+        crowd::cases(),
+        shared::cases(),
     ]
     .into_iter()
     .flatten()
     .collect()
-}
-
-/// A test of each engine with each of `targets`.
-fn each(targets: &[Target], fault: &str, run: fn(&mut Running, Dump) -> Result<()>) -> Vec<Cell> {
-    let dumps = ENGINES.iter().flat_map(|engine| {
-        targets.iter().map(|target| Dump {
-            engine,
-            target: *target,
-        })
-    });
-    let cell = |dump: Dump| Cell {
-        bed: Bed::Faults,
-        name: format!("{}::{fault}_{}", dump.engine, dump.target.name()),
-        run: Box::new(move |bed| run(bed, dump)),
-    };
-    dumps.map(cell).collect()
-}
-
-/// A test of its own.
-fn alone(name: &str, run: fn(&mut Running) -> Result<()>) -> Vec<Cell> {
-    vec![Cell {
-        bed: Bed::Faults,
-        name: name.to_owned(),
-        run: Box::new(run),
-    }]
 }

@@ -9,20 +9,19 @@
 use anyhow::{Result, ensure};
 
 use super::dump::{Dump, NO_CHECKPOINT, SIZE, Target};
-use super::each;
-use crate::bed::{Cell, Running};
+use crate::frame::{Case, Running};
 
-pub fn cells() -> Vec<Cell> {
+pub fn cases() -> Vec<Case> {
     [
-        each(
+        each!(
             &[Target::File],
-            "a_remount_is_refused_during_a_dump_to",
-            remount,
+            a_remount_is_refused_during_a_dump_to,
+            remount
         ),
-        each(
+        each!(
             &[Target::File],
-            "an_error_that_freezes_the_file_system_of",
-            error,
+            an_error_that_freezes_the_file_system_of,
+            error
         ),
     ]
     .into_iter()

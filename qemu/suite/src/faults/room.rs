@@ -7,25 +7,24 @@
 use anyhow::{Context, Result, ensure};
 
 use super::dump::{CHUNK, Dump, SIZE, Target, ended};
-use super::each;
-use crate::bed::{Cell, Running, SMALL, same};
+use crate::frame::{Case, Running, SMALL, same};
 
-pub fn cells() -> Vec<Cell> {
+pub fn cases() -> Vec<Case> {
     [
-        each(
+        each!(
             &[Target::File],
-            "a_file_system_that_another_writer_fills_under",
-            filled_meanwhile,
+            a_file_system_that_another_writer_fills_under,
+            filled_meanwhile
         ),
-        each(
+        each!(
             &[Target::File],
-            "a_file_system_with_room_for_a_part_of",
-            room_for_a_part,
+            a_file_system_with_room_for_a_part_of,
+            room_for_a_part
         ),
-        each(
+        each!(
             &[Target::Disk],
-            "a_disk_that_ends_within_a_request",
-            too_short,
+            a_disk_that_ends_within_a_request,
+            too_short
         ),
     ]
     .into_iter()

@@ -7,34 +7,38 @@
 //! | devmem | status 8 when the page cache is flushed, nothing is promised |
 
 use anyhow::{Result, ensure};
+use board::Need;
 use machine::monitor::Fault;
 
 use super::dump::{CHUNK, Dump, SIZE, Target, ended};
 use super::room::prefix;
-use super::{alone, each};
-use crate::bed::{Cell, Running};
+use crate::frame::{Case, Running, case};
 
 /// Requests of the dump.
 const REQUESTS: u64 = SIZE / CHUNK;
 
-pub fn cells() -> Vec<Cell> {
+pub fn cases() -> Vec<Case> {
     let both = [Target::Disk, Target::File];
     [
-        alone("devmem::a_checkpoint_that_fails_on_a_raw_disk", checkpoint),
-        each(
+        vec![
+            case!(Faults, a_checkpoint_that_fails_on_a_raw_disk, checkpoint)
+                .of("devmem")
+                .needs(Need::DevMem),
+        ],
+        each!(
             &both,
-            "a_bad_sector_under_the_first_request_to",
-            |bed, dump| bad_sector(bed, dump, 0),
+            a_bad_sector_under_the_first_request_to,
+            |bed, dump| bad_sector(bed, dump, 0)
         ),
-        each(
+        each!(
             &both,
-            "a_bad_sector_under_a_middle_request_to",
-            |bed, dump| bad_sector(bed, dump, REQUESTS / 2),
+            a_bad_sector_under_a_middle_request_to,
+            |bed, dump| bad_sector(bed, dump, REQUESTS / 2)
         ),
-        each(
+        each!(
             &both,
-            "a_bad_sector_under_the_last_request_to",
-            |bed, dump| bad_sector(bed, dump, REQUESTS - 1),
+            a_bad_sector_under_the_last_request_to,
+            |bed, dump| bad_sector(bed, dump, REQUESTS - 1)
         ),
     ]
     .into_iter()

@@ -11,29 +11,31 @@
 use anyhow::{Result, ensure};
 
 use super::dump::{Dump, SIZE, STALLED, Target};
-use super::{alone, each};
-use crate::bed::{Cell, Running};
+use crate::frame::{Case, Running, case};
 use crate::snapshot::leaves_nothing_pinned;
 
-pub fn cells() -> Vec<Cell> {
+pub fn cases() -> Vec<Case> {
     [
-        each(
+        each!(
             &[Target::Disk],
-            "another_process_has_the_region_mapped_during_a_dump_to",
-            mapped,
+            another_process_has_the_region_mapped_during_a_dump_to,
+            mapped
         ),
-        alone(
-            "a_descriptor_outlives_the_process_that_dumps_with_it",
-            outlives_a_dump,
-        ),
-        alone(
-            "a_descriptor_outlives_the_process_that_takes_a_snapshot_with_it",
-            outlives_a_snapshot,
-        ),
-        alone(
-            "a_poll_does_not_wait_for_a_snapshot_that_is_being_started",
-            polls_while_one_starts,
-        ),
+        vec![case!(
+            Faults,
+            a_descriptor_outlives_the_process_that_dumps_with_it,
+            outlives_a_dump
+        )],
+        vec![case!(
+            Faults,
+            a_descriptor_outlives_the_process_that_takes_a_snapshot_with_it,
+            outlives_a_snapshot
+        )],
+        vec![case!(
+            Faults,
+            a_poll_does_not_wait_for_a_snapshot_that_is_being_started,
+            polls_while_one_starts
+        )],
     ]
     .into_iter()
     .flatten()

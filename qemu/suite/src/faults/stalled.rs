@@ -6,14 +6,13 @@
 use anyhow::{Context, Result, ensure};
 
 use super::dump::{Dump, SIZE, Target};
-use super::each;
-use crate::bed::{Cell, Running};
+use crate::frame::{Case, Running};
 
-pub fn cells() -> Vec<Cell> {
-    each(
+pub fn cases() -> Vec<Case> {
+    each!(
         &[Target::Disk, Target::File],
-        "a_stalled_disk_is_waited_for_by_a_dump_to",
-        stalled,
+        a_stalled_disk_is_waited_for_by_a_dump_to,
+        stalled
     )
 }
 

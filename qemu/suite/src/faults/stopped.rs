@@ -16,21 +16,20 @@
 use anyhow::{Result, ensure};
 
 use super::dump::{Dump, SIZE, Target, ended};
-use super::each;
 use super::room::prefix;
-use crate::bed::{Cell, Running};
+use crate::frame::{Case, Running};
 
-pub fn cells() -> Vec<Cell> {
+pub fn cases() -> Vec<Case> {
     let disk = [Target::Disk];
     [
-        each(&disk, "sighup_to_a_dump_to", |bed, dump| {
+        each!(&disk, sighup_to_a_dump_to, |bed, dump| {
             asked(bed, dump, "HUP")
         }),
-        each(&disk, "sigterm_to_a_dump_to", |bed, dump| {
+        each!(&disk, sigterm_to_a_dump_to, |bed, dump| {
             asked(bed, dump, "TERM")
         }),
-        each(&disk, "sigkill_to_a_dump_to", killed),
-        each(&disk, "sigstop_and_sigcont_to_a_dump_to", suspended),
+        each!(&disk, sigkill_to_a_dump_to, killed),
+        each!(&disk, sigstop_and_sigcont_to_a_dump_to, suspended),
     ]
     .into_iter()
     .flatten()

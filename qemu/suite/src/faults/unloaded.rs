@@ -8,22 +8,24 @@
 //! | `rmmod` as soon as the last user is gone | it is removed, a snapshot that runs being stopped |
 
 use anyhow::{Result, ensure};
+use board::Need;
 
 use super::dump::{Dump, SIZE, Target};
-use super::each;
-use crate::bed::{Bed, Cell, Running};
+use crate::frame::{Case, Running, case};
 
-pub fn cells() -> Vec<Cell> {
+pub fn cases() -> Vec<Case> {
     let disk = [Target::Disk];
-    let last = Cell {
-        bed: Bed::Faults,
-        name: "the_module_can_be_removed_as_soon_as_nobody_uses_it".to_owned(),
-        run: Box::new(as_soon_as_nobody_uses_it),
-    };
     [
-        each(&disk, "unloading_is_refused_during_a_dump_to", unloading),
-        each(&disk, "unbinding_leaves_a_dump_alone_to", unbinding),
-        vec![last],
+        each!(&disk, unloading_is_refused_during_a_dump_to, unloading),
+        each!(&disk, unbinding_leaves_a_dump_alone_to, unbinding)
+            .into_iter()
+            .map(|case| case.needs(Need::DeviceNode))
+            .collect(),
+        vec![case!(
+            Faults,
+            the_module_can_be_removed_as_soon_as_nobody_uses_it,
+            as_soon_as_nobody_uses_it
+        )],
     ]
     .into_iter()
     .flatten()

@@ -14,14 +14,13 @@ use anyhow::{Context, Result, ensure};
 use machine::monitor::Fault;
 
 use super::dump::{Dump, NO_CHECKPOINT, SIZE, Target, ended};
-use super::each;
-use crate::bed::{Cell, Running};
+use crate::frame::{Case, Running};
 
-pub fn cells() -> Vec<Cell> {
+pub fn cases() -> Vec<Case> {
     let both = [Target::Disk, Target::File];
     [
-        each(&both, "a_disk_that_dies_under", dies),
-        each(&both, "a_disk_that_is_removed_under", removed),
+        each!(&both, a_disk_that_dies_under, dies),
+        each!(&both, a_disk_that_is_removed_under, removed),
     ]
     .into_iter()
     .flatten()

@@ -3,48 +3,55 @@
 
 use anyhow::{Result, ensure};
 
-use crate::bed::{Bed, Case, Running, same};
+use crate::frame::{Case, Running, case, same};
 
 const NODE: &str = "/dev/resmem/capture";
 /// Bytes of it that are moved.
 const LENGTH: usize = 1 << 20;
 
 pub fn cases() -> Vec<Case> {
-    let case = |name, run| Case {
-        bed: Bed::Security,
-        name,
-        run,
-    };
     vec![
-        case("root_without_the_capability_opens_no_region", |bed| {
-            bed.says(&format!("confined probe open {NODE}"), "EPERM")
-        }),
-        case(
-            "a_descriptor_that_was_given_dumps",
-            a_given_descriptor_dumps,
+        case!(
+            Security,
+            root_without_the_capability_opens_no_region,
+            |bed| { bed.says(&format!("confined probe open {NODE}"), "EPERM") }
         ),
-        case("a_descriptor_that_was_given_is_read_and_mapped", |bed| {
-            let digest = bed.sha256(NODE)?;
-            let said = given(bed, "sha256sum <&3")?;
-            ensure!(said.starts_with(&digest), "{said}, expected {digest}");
-            let said = given(bed, "probe map fd:3")?;
-            ensure!(said.trim() == "ok", "{said}");
-            Ok(())
-        }),
-        case("a_descriptor_that_was_given_opens_nothing_else", |bed| {
-            let own = "/proc/self/fd/3";
-            bed.check(&format!("exec 3<{NODE}"))?;
-            let again = bed.probe(&format!("confined probe open {own}"))?;
-            let for_writing = bed.probe(&format!("confined probe open {own} --write"))?;
-            bed.check("exec 3<&-")?;
-            ensure!(
-                again == "EPERM" && for_writing == "EPERM",
-                "{again} {for_writing}"
-            );
-            Ok(())
-        }),
-        case(
-            "a_descriptor_for_reading_does_not_write_what_is_writable",
+        case!(
+            Security,
+            a_descriptor_that_was_given_dumps,
+            a_given_descriptor_dumps
+        ),
+        case!(
+            Security,
+            a_descriptor_that_was_given_is_read_and_mapped,
+            |bed| {
+                let digest = bed.sha256(NODE)?;
+                let said = given(bed, "sha256sum <&3")?;
+                ensure!(said.starts_with(&digest), "{said}, expected {digest}");
+                let said = given(bed, "probe map fd:3")?;
+                ensure!(said.trim() == "ok", "{said}");
+                Ok(())
+            }
+        ),
+        case!(
+            Security,
+            a_descriptor_that_was_given_opens_nothing_else,
+            |bed| {
+                let own = "/proc/self/fd/3";
+                bed.check(&format!("exec 3<{NODE}"))?;
+                let again = bed.probe(&format!("confined probe open {own}"))?;
+                let for_writing = bed.probe(&format!("confined probe open {own} --write"))?;
+                bed.check("exec 3<&-")?;
+                ensure!(
+                    again == "EPERM" && for_writing == "EPERM",
+                    "{again} {for_writing}"
+                );
+                Ok(())
+            }
+        ),
+        case!(
+            Security,
+            a_descriptor_for_reading_does_not_write_what_is_writable,
             |bed| {
                 bed.check("exec 3</dev/resmem/tail")?;
                 let mapped = bed.probe("map fd:3 --prot rw")?;
@@ -56,9 +63,9 @@ pub fn cases() -> Vec<Case> {
                     "{mapped} {protected} {loaded}"
                 );
                 Ok(())
-            },
+            }
         ),
-        case("a_descriptor_for_writing_does_not_read", |bed| {
+        case!(Security, a_descriptor_for_writing_does_not_read, |bed| {
             bed.check("exec 3>/dev/resmem/tail")?;
             let dumped = bed.probe("transfer dump fd:3 /dev/vda --length 512")?;
             let held = bed.probe("snapshot fd:3")?;

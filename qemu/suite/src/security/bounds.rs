@@ -3,38 +3,29 @@
 
 use anyhow::{Result, ensure};
 
-use crate::bed::{Bed, Case, Running, same};
-
-/// Bytes of whole pages that the region in the middle begins with: two of 64 KiB, or more that are smaller.
-pub const WHOLE: u64 = 0x2_0000;
-/// Its size: a part of another page, no multiple of a sector, comes last.
-pub const TAIL: u64 = WHOLE + 0x64;
-/// Where it begins: with a page.
-pub const TAIL_BASE: u64 = 0x0e02_0000;
+use crate::frame::regions::{TAIL, WHOLE};
+use crate::frame::{Case, Running, case, same};
 
 const NODE: &str = "/dev/resmem/tail";
 
 pub fn cases() -> Vec<Case> {
-    let case = |name, run| Case {
-        bed: Bed::Security,
-        name,
-        run,
-    };
     vec![
-        case(
-            "a_dump_into_a_file_leaves_nothing_behind_its_end",
-            into_a_file,
+        case!(
+            Security,
+            a_dump_into_a_file_leaves_nothing_behind_its_end,
+            into_a_file
         ),
-        case(
-            "a_dump_onto_a_disk_leaves_what_is_behind_its_end",
-            onto_a_disk,
+        case!(
+            Security,
+            a_dump_onto_a_disk_leaves_what_is_behind_its_end,
+            onto_a_disk
         ),
-        case("a_read_ends_with_the_region", |bed| {
+        case!(Security, a_read_ends_with_the_region, |bed| {
             let read = bed.mounted(|bed| bed.check(&format!("cat {NODE} > /mnt/read")));
             read?;
             same(&bed.ext4.read_ext4("read")?, bed.expected("tail")?)
         }),
-        case("a_snapshot_ends_with_the_region", |bed| {
+        case!(Security, a_snapshot_ends_with_the_region, |bed| {
             let said = bed.mounted(|bed| {
                 bed.probe(&format!("snapshot {NODE} --length {TAIL} --out /mnt/shot"))
             })?;
@@ -44,19 +35,19 @@ pub fn cases() -> Vec<Case> {
             );
             same(&bed.ext4.read_ext4("shot")?, bed.expected("tail")?)
         }),
-        case("a_mapping_ends_with_the_last_whole_page", |bed| {
+        case!(Security, a_mapping_ends_with_the_last_whole_page, |bed| {
             let more = WHOLE + bed.page;
             bed.says(&format!("map {NODE} --length {WHOLE}"), "ok")?;
             bed.says(&format!("map {NODE} --length {more}"), "EINVAL")?;
             bed.says(&format!("map {NODE} --offset {WHOLE}"), "EINVAL")
         }),
-        case("a_registered_buffer_ends_with_the_region", |bed| {
+        case!(Security, a_registered_buffer_ends_with_the_region, |bed| {
             let all = format!("register {NODE} --length {TAIL} write /dev/vda");
             let last = WHOLE - 0x1000;
             bed.says(&format!("{all} {last} 0x1000"), "ok written=4096")?;
             bed.says(&format!("{all} {WHOLE} 0x1000"), "EFAULT")
         }),
-        case("no_call_takes_a_byte_more_than_the_region", |bed| {
+        case!(Security, no_call_takes_a_byte_more_than_the_region, |bed| {
             let more = TAIL + 1;
             for call in [
                 format!("transfer dump {NODE} /dev/vda --length {more}"),
@@ -69,9 +60,10 @@ pub fn cases() -> Vec<Case> {
             }
             Ok(())
         }),
-        case(
-            "a_load_and_stores_leave_the_neighbours",
-            leaves_the_neighbours,
+        case!(
+            Security,
+            a_load_and_stores_leave_the_neighbours,
+            leaves_the_neighbours
         ),
     ]
 }

@@ -3,20 +3,25 @@
 
 use anyhow::{Result, bail, ensure};
 
+use board::Need;
 use host::paths::Paths;
 use labs::run::fill_with_random;
 use machine::Machine;
 use machine::disk::Disk;
 use machine::guest::Guest;
 
-use crate::bed::{self, same};
+use crate::frame::{self, Case, case, same};
+
+pub fn cases() -> Vec<Case> {
+    vec![case!(alone, nobody_is_heard_where_the_console_is_switched_off).needs(Need::DeviceNode)]
+}
 
 /// Runs in a machine of its own.
-pub fn nobody_is_heard_where_the_console_is_switched_off() -> Result<()> {
+fn nobody_is_heard_where_the_console_is_switched_off() -> Result<()> {
     let paths = Paths::discover()?;
-    let board = bed::board(&paths)?;
-    let image = bed::image(&paths, &board, "appliance")?;
-    let folder = paths.fresh_out("suite/console")?;
+    let board = frame::board(&paths)?;
+    let image = frame::image(&paths, &board, "appliance")?;
+    let folder = paths.fresh_out(&frame::below(&board, "console"))?;
     let mut machine = Machine::new(&board, &image, &folder);
     let content = folder.join("capture.bin");
     let (_, size) = machine.own_region("capture")?;

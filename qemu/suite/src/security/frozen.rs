@@ -3,20 +3,20 @@
 
 use anyhow::{Result, ensure};
 
-use crate::bed::{Bed, Case, Running, same};
+use crate::frame::{Case, Running, case, same};
 
 const LENGTH: usize = 1 << 16;
 
 pub fn cases() -> Vec<Case> {
-    vec![Case {
-        bed: Bed::Security,
-        name: "a_dump_into_a_frozen_file_system_waits_as_a_write_does",
-        run: |bed| {
+    vec![case!(
+        Security,
+        a_dump_into_a_frozen_file_system_waits_as_a_write_does,
+        |bed| {
             ["ordinary", "dump"]
                 .into_iter()
                 .try_for_each(|writer| waits(bed, writer))
-        },
-    }]
+        }
+    )]
 }
 
 /// It waits in the kernel, where neither can be killed; the file is as it was until it goes on.

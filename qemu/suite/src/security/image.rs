@@ -3,17 +3,16 @@
 
 use anyhow::{Result, ensure};
 
-use crate::bed::{Bed, Case, Running};
+use crate::frame::{Case, Running, case};
 
 pub fn cases() -> Vec<Case> {
-    let case = |bed, name, run| Case { bed, name, run };
     vec![
-        case(Bed::Disk, "nothing_listens_on_a_network", |bed| {
+        case!(Disk, nothing_listens_on_a_network, |bed| {
             let sockets = sockets(bed)?;
             ensure!(sockets.is_empty(), "{sockets}");
             Ok(())
         }),
-        case(Bed::Disk, "nobody_has_an_empty_password", |bed| {
+        case!(Disk, nobody_has_an_empty_password, |bed| {
             // The second is not in every image.
             let open = bed.check(
                 "for file in /etc/passwd /etc/shadow; do \
@@ -22,7 +21,7 @@ pub fn cases() -> Vec<Case> {
             ensure!(open.is_empty(), "{open}");
             Ok(())
         }),
-        case(Bed::Disk, "no_program_runs_as_somebody_else", |bed| {
+        case!(Disk, no_program_runs_as_somebody_else, |bed| {
             let found = bed.check(
                 "for file in /bin/* /sbin/* /usr/bin/* /usr/sbin/*; do \
                  if [ -u $file ] || [ -g $file ]; then echo $file; fi; done",
@@ -30,17 +29,13 @@ pub fn cases() -> Vec<Case> {
             ensure!(found.is_empty(), "{found}");
             Ok(())
         }),
-        case(
-            Bed::Security,
-            "who_listens_would_be_seen",
-            who_listens_would_be_seen,
-        ),
-        case(
-            Bed::Security,
-            "memory_cannot_be_reached_beside_the_module",
+        case!(Security, who_listens_would_be_seen),
+        case!(
+            Security,
+            memory_cannot_be_reached_beside_the_module,
             |bed| {
                 // A region, and memory that is the kernel's own.
-                let own = bed.board.memory_base()? + (16 << 20);
+                let own = bed.board.memory_base() + (16 << 20);
                 for page in [bed.base("capture")?, own].map(|address| address / 4096) {
                     for command in [
                         format!("dd if=/dev/mem of=/tmp/page bs=4096 skip={page} count=1"),
@@ -58,7 +53,7 @@ pub fn cases() -> Vec<Case> {
                 bed.check("rm -f /tmp/page; test ! -e /dev/kmem -a ! -e /proc/kcore")?;
                 bed.dump("capture /dev/vda --engine kernel")?;
                 bed.same_on(&bed.raw.clone(), 0, "capture")
-            },
+            }
         ),
     ]
 }

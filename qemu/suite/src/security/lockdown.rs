@@ -4,33 +4,30 @@
 
 use anyhow::{Result, bail, ensure};
 
+use board::Need;
 use host::paths::Paths;
 use machine::Machine;
 use machine::disk::Disk;
 use machine::guest::Guest;
 
-use crate::{Alone, bed};
+use crate::frame::{self, Case, case};
 
 /// The kernel that has it.
 const FLAVOUR: &str = "debug";
 const NODE: &str = "/dev/resmem/capture";
 
-/// The tests, each in a machine of its own.
-pub const ALONE: [Alone; 2] = [
-    (
-        "security::a_kernel_that_is_locked_down_loads_no_module_without_a_signature",
-        a_kernel_that_is_locked_down_loads_no_module_without_a_signature,
-    ),
-    (
-        "security::no_region_is_opened_once_the_kernel_is_locked_down",
-        no_region_is_opened_once_the_kernel_is_locked_down,
-    ),
-];
-
-/// Why they cannot be run, if so.
-pub fn excluded() -> Option<String> {
-    let debug = bed::instead().is_some_and(|flavour| flavour == FLAVOUR);
-    (!debug).then(|| "needs a kernel that can be locked down: make test-debug".to_owned())
+pub fn cases() -> Vec<Case> {
+    let case = |case: Case| case.needs(Need::Lockdown).flavour(FLAVOUR);
+    vec![
+        case(case!(
+            alone,
+            a_kernel_that_is_locked_down_loads_no_module_without_a_signature
+        )),
+        case(case!(
+            alone,
+            no_region_is_opened_once_the_kernel_is_locked_down
+        )),
+    ]
 }
 
 /// From the start, by the kernel's command line.
@@ -87,9 +84,9 @@ fn with_machine(
     work: impl FnOnce(&mut Guest) -> Result<()>,
 ) -> Result<()> {
     let paths = Paths::discover()?;
-    let board = bed::board(&paths)?;
-    let image = bed::image(&paths, &board, FLAVOUR)?;
-    let folder = paths.fresh_out(&format!("suite/{name}"))?;
+    let board = frame::board(&paths)?;
+    let image = frame::image(&paths, &board, FLAVOUR)?;
+    let folder = paths.fresh_out(&frame::below(&board, name))?;
     let mut machine = Machine::new(&board, &image, &folder);
     machine.tools = true;
     machine.append = append.to_owned();

@@ -4,29 +4,23 @@
 use anyhow::ensure;
 use machine::instruments::TAINT_OUT_OF_TREE;
 
-use crate::bed::{Bed, Case};
+use crate::frame::{Case, case};
 
 pub fn cases() -> Vec<Case> {
-    let case = |name, run| Case {
-        bed: Bed::Security,
-        name,
-        run,
-    };
-    let named = |name, run| Case {
-        bed: Bed::Named,
-        name,
-        run,
-    };
     vec![
-        case("an_address_of_the_kernels_in_the_log_is_found", |bed| {
-            // After each test of each bed it is looked for; here there is one.
-            bed.check("echo 'resmem: at c0de1234' > /dev/kmsg")?;
-            let found = bed.guest.check_health(TAINT_OUT_OF_TREE);
-            bed.check("dmesg -c > /dev/null")?;
-            ensure!(found.is_err(), "nobody has seen it");
-            Ok(())
-        }),
-        case("a_parameter_cannot_be_changed_later", |bed| {
+        case!(
+            Security,
+            an_address_of_the_kernels_in_the_log_is_found,
+            |bed| {
+                // After each test of each bed it is looked for; here there is one.
+                bed.check("echo 'resmem: at c0de1234' > /dev/kmsg")?;
+                let found = bed.guest.check_health(TAINT_OUT_OF_TREE);
+                bed.check("dmesg -c > /dev/null")?;
+                ensure!(found.is_err(), "nobody has seen it");
+                Ok(())
+            }
+        ),
+        case!(Security, a_parameter_cannot_be_changed_later, |bed| {
             let file = "/sys/module/resmem/parameters/reserve_mem";
             let mode = bed.check(&format!("stat -c %a {file}"))?;
             ensure!(mode.trim() == "444", "{mode}");
@@ -34,7 +28,7 @@ pub fn cases() -> Vec<Case> {
             ensure!(output.status != 0, "{output:?}");
             Ok(())
         }),
-        named("a_list_of_too_many_names_is_cut", |bed| {
+        case!(Named, a_list_of_too_many_names_is_cut, |bed| {
             let log = bed.check("dmesg | grep reserve_mem:")?;
             ensure!(
                 log.contains("reserve_mem: more than 16 names, the rest is left out")
@@ -44,7 +38,7 @@ pub fn cases() -> Vec<Case> {
             );
             Ok(())
         }),
-        named("a_name_is_not_taken_for_a_format", |bed| {
+        case!(Named, a_name_is_not_taken_for_a_format, |bed| {
             bed.check("dmesg | grep -F 'reserve_mem: %p%s: nothing is reserved under this name'")
                 .map(drop)
         }),

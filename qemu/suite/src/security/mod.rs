@@ -6,22 +6,21 @@ mod bounds;
 mod console;
 mod frozen;
 mod image;
-pub mod lockdown;
+mod lockdown;
 mod messages;
 mod readonly;
 mod writer;
 
-use crate::bed::Case;
-
-pub use bounds::{TAIL, TAIL_BASE, WHOLE};
-pub use console::nobody_is_heard_where_the_console_is_switched_off;
+use crate::frame::Case;
 
 pub fn cases() -> Vec<Case> {
     [
         access::cases(),
         bounds::cases(),
+        console::cases(),
         frozen::cases(),
         image::cases(),
+        lockdown::cases(),
         messages::cases(),
         readonly::cases(),
         writer::cases(),

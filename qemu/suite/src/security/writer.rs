@@ -3,40 +3,37 @@
 //! rights, the file's, the process's.
 
 use anyhow::{Result, ensure};
+use board::Need;
 
-use crate::bed::{Bed, Case, Running, same};
+use crate::frame::{Case, Running, case, same};
 
 const NODE: &str = "/dev/resmem/capture";
 const WRITERS: [&str; 2] = ["ordinary", "dump"];
 const MIB: usize = 1 << 20;
 
 pub fn cases() -> Vec<Case> {
-    let case = |name, run| Case {
-        bed: Bed::Security,
-        name,
-        run,
-    };
     vec![
-        case("where_nothing_is_in_the_way_both_write", |bed| {
+        case!(Security, where_nothing_is_in_the_way_both_write, |bed| {
             both(bed, "plain", "ok moved=65536 error=none")?;
             written(bed, 65536)
         }),
-        case("a_descriptor_that_only_names_a_file", |bed| {
+        case!(Security, a_descriptor_that_only_names_a_file, |bed| {
             both(bed, "name-only", "ok moved=0 error=EBADF")?;
             written(bed, 0)
         }),
-        case("a_file_that_has_become_immutable", |bed| {
+        case!(Security, a_file_that_has_become_immutable, |bed| {
             both(bed, "immutable", "ok moved=0 error=EPERM")?;
             written(bed, 0)
         }),
-        case(
-            "a_file_that_has_become_append_only_keeps_its_writers",
-            |bed| both(bed, "append-only", "ok moved=65536 error=none"),
+        case!(
+            Security,
+            a_file_that_has_become_append_only_keeps_its_writers,
+            |bed| both(bed, "append-only", "ok moved=65536 error=none")
         ),
-        case("a_lock_asks_those_who_ask_for_it_only", |bed| {
+        case!(Security, a_lock_asks_those_who_ask_for_it_only, |bed| {
             both(bed, "locked", "ok moved=65536 error=none")
         }),
-        case("a_descriptor_that_appends_is_refused", |bed| {
+        case!(Security, a_descriptor_that_appends_is_refused, |bed| {
             // An ordinary write goes to the end, wherever it was told to go.
             each(
                 bed,
@@ -44,26 +41,26 @@ pub fn cases() -> Vec<Case> {
                 ["ok moved=65536 error=none", "ok moved=0 error=EINVAL"],
             )
         }),
-        case("a_limit_of_the_size_of_files_ends_the_process", size_limit),
-        case("sealed_memory_is_no_target", |bed| {
+        case!(
+            Security,
+            a_limit_of_the_size_of_files_ends_the_process,
+            size_limit
+        ),
+        case!(Security, sealed_memory_is_no_target, |bed| {
             each(
                 bed,
                 "sealed",
                 ["ok moved=0 error=EPERM", "ok moved=0 error=EOPNOTSUPP"],
             )
         }),
-        case("a_mount_that_is_read_only", read_only_mount),
-        case("a_program_that_is_overwritten_loses_its_setuid_bit", setuid),
-        Case {
-            bed: Bed::Lab,
-            name: "a_watcher_of_the_target_is_told_of_a_dump",
-            run: watcher,
-        },
-        Case {
-            bed: Bed::Lab,
-            name: "a_quota_ends_a_dump_as_it_ends_a_write",
-            run: quota,
-        },
+        case!(Security, a_mount_that_is_read_only, read_only_mount),
+        case!(
+            Security,
+            a_program_that_is_overwritten_loses_its_setuid_bit,
+            setuid
+        ),
+        case!(Lab, a_watcher_of_the_target_is_told_of_a_dump, watcher).needs(Need::Inotify),
+        case!(Lab, a_quota_ends_a_dump_as_it_ends_a_write, quota).needs(Need::Quota),
     ]
 }
 

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use anyhow::Result;
 
+use host::command::output_of;
 use host::paths::Paths;
-use host::step::output_of;
 
 /// Most characters of a subject.
 const COLUMNS: usize = 72;

@@ -16,8 +16,9 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
+use host::command::output_of;
 use host::paths::Paths;
-use host::step::{Step, output_of};
+use host::step::Step;
 use language::Language;
 use markdown::Document;
 

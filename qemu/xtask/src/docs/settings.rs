@@ -10,10 +10,10 @@ use anyhow::{Context, Result};
 use walkdir::WalkDir;
 
 use super::Document;
-use board::Board;
+use board::keys;
+use host::command::output_of;
 use host::paths::Paths;
 use host::settings;
-use host::step::output_of;
 
 /// The document with the tables, by heading.
 const SETTINGS: &str = "docs/reference/settings.md";
@@ -31,7 +31,7 @@ pub fn check(
         (SETTINGS, "environment", environment()),
         (SETTINGS, "parameters-of-the-kernel", kernel(paths)?),
         (SETTINGS, "parameters-of-the-module", module(paths)?),
-        (BOARDS, "boardconf", board(paths)?),
+        (BOARDS, "boardconf", board()),
     ];
     let mut findings = Vec::new();
     for (path, anchor, known) in tables {
@@ -112,19 +112,9 @@ fn module(paths: &Paths) -> Result<BTreeSet<String>> {
     Ok(names)
 }
 
-/// Keys that boards have. `LACKS_…` are a family, one row of the table.
-fn board(paths: &Paths) -> Result<BTreeSet<String>> {
-    let mut keys = BTreeSet::new();
-    for name in Board::names(&paths.root)? {
-        let text = fs::read_to_string(paths.root.join("board").join(name).join("board.conf"))?;
-        let lines = text.lines().filter(|line| !line.starts_with('#'));
-        let names = lines.filter_map(|line| Some(line.split_once('=')?.0));
-        keys.extend(names.map(|name| match name.starts_with("LACKS_") {
-            true => "LACKS_<WORD>".to_owned(),
-            false => name.to_owned(),
-        }));
-    }
-    Ok(keys)
+/// Keys that a board can have.
+fn board() -> BTreeSet<String> {
+    keys::table().map(|(key, _)| key.to_owned()).collect()
 }
 
 #[cfg(test)]

@@ -4,8 +4,11 @@
 
 mod arena;
 pub mod calls;
+pub mod commands;
+mod draw;
 mod freezer;
 mod held;
+mod kinds;
 mod maps;
 mod nodes;
 mod op;
@@ -121,7 +124,7 @@ fn summary(shared: &Shared, plan: Plan, took: Duration) -> Value {
     let mut operations = 0;
     for (kind, errno, count) in shared.boards.iter().flat_map(|board| board.outcomes()) {
         let row = outcomes
-            .entry(op::KINDS[kind].name)
+            .entry(kinds::KINDS[kind].name)
             .or_insert_with(|| json!({}));
         let cell = &mut row[name_of(errno as i32)];
         *cell = json!(cell.as_u64().unwrap_or(0) + u64::from(count));

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use super::op::{KINDS, Op};
+use super::op::{COUNT, Op};
 use super::sys;
 
 /// Most workers.
@@ -22,7 +22,7 @@ pub struct Board {
     /// Set when it has let go of everything, before its operation of that number.
     pub resting: AtomicU32,
     ring: [Op; RING],
-    outcomes: [[u32; ERRNOS]; KINDS.len()],
+    outcomes: [[u32; ERRNOS]; COUNT],
     signatures: [u8; SIGNATURE_BITS / 8],
 }
 

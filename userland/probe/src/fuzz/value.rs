@@ -4,7 +4,7 @@
 use fastrand::Rng;
 
 use super::arena::{LARGER, SMALLER};
-use super::calls::region::commands;
+use super::commands::commands;
 
 /// What an argument means.
 #[derive(Clone, Copy)]

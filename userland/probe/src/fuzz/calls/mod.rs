@@ -34,29 +34,3 @@ pub fn answered(place: &Place, expected: &[u8]) -> bool {
     let (known, rest) = bytes_mut(place.address, place.size).split_at(expected.len());
     known == expected && rest.iter().all(|byte| *byte == 0)
 }
-
-/// Number of an ioctl of the ABI.
-macro_rules! number {
-    (r $name:ident $type:ty) => {
-        nix::request_code_read!(
-            resmem_abi::abi::IOC_TYPE,
-            resmem_abi::abi::$name,
-            size_of::<$type>()
-        ) as u32
-    };
-    (w $name:ident $type:ty) => {
-        nix::request_code_write!(
-            resmem_abi::abi::IOC_TYPE,
-            resmem_abi::abi::$name,
-            size_of::<$type>()
-        ) as u32
-    };
-    (rw $name:ident $type:ty) => {
-        nix::request_code_readwrite!(
-            resmem_abi::abi::IOC_TYPE,
-            resmem_abi::abi::$name,
-            size_of::<$type>()
-        ) as u32
-    };
-}
-pub(crate) use number;

@@ -2,64 +2,15 @@
 //! The commands that describe a region and hand it over, and numbers that are no command.
 
 use resmem_abi::RegionInfo;
-use resmem_abi::abi::{self, RegionSync, Snapshot, SnapshotStatus, Transfer};
+use resmem_abi::abi::{self, RegionSync};
 use resmem_abi::ioctl::resized;
 
+use crate::fuzz::commands::{GENERIC, all, number};
 use crate::fuzz::op::{Args, Outcome, Ran};
 use crate::fuzz::sys;
 use crate::fuzz::thread::Thread;
 
-use super::{answered, bytes_of, number};
-
-/// The numbers of all commands.
-fn all() -> [u32; 6] {
-    [
-        number!(r IOC_INFO RegionInfo),
-        number!(rw IOC_DUMP Transfer),
-        number!(rw IOC_LOAD Transfer),
-        number!(w IOC_SNAPSHOT Snapshot),
-        number!(r IOC_SNAPSHOT_STATUS SnapshotStatus),
-        number!(w IOC_SYNC RegionSync),
-    ]
-}
-
-/// Commands that the kernel answers for any file.
-const GENERIC: [u32; 12] = [
-    0x5450,
-    0x5451,
-    0x5452,
-    0x5460,
-    0x5421,
-    0x8004_667e,
-    0x8004_667d,
-    0x4004_667f,
-    1,
-    2,
-    0x541b,
-    0xc020_660b,
-];
-
-/// Numbers that are almost those of commands.
-pub fn commands(random: u32) -> [u32; 32] {
-    let mut list = [random; 32];
-    for (at, known) in all().into_iter().enumerate() {
-        let beside = [
-            known ^ 1 << (random % 32),
-            known ^ 0x2000_0000 << (random % 3),
-            known ^ 0x0001_0000 << (random % 13),
-            known & 0xffff_ff00 | random & 0xff,
-        ];
-        list[4 * at..4 * at + 4].copy_from_slice(&beside);
-    }
-    list[24..29].copy_from_slice(&[
-        GENERIC[random as usize % 12],
-        0x1272,
-        0x5401,
-        0x5240,
-        random & 0xffff,
-    ]);
-    list
-}
+use super::{answered, bytes_of};
 
 pub fn mangled(thread: &mut Thread<'_>, args: &Args) -> Ran {
     let node = thread.nodes.get(args[0]);

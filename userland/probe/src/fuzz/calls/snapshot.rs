@@ -5,12 +5,13 @@ use resmem_abi::abi::{self, Snapshot, SnapshotStatus};
 use resmem_abi::ioctl::resized;
 
 use crate::fuzz::arena::{MARK, Place, SNAPSHOT, SNAPSHOTS, bytes_mut};
+use crate::fuzz::commands::number;
 use crate::fuzz::nodes::{Node, OpenFile, Pending};
 use crate::fuzz::op::{Args, Outcome, Ran};
 use crate::fuzz::sys;
 use crate::fuzz::thread::Thread;
 
-use super::{answered, bytes_of, number, value_of};
+use super::{answered, bytes_of, value_of};
 
 /// Bytes around a buffer that must stay as they are.
 const MARGIN: usize = 4096;

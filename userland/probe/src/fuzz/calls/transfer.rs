@@ -6,6 +6,7 @@ use resmem_abi::abi;
 use resmem_abi::ioctl::resized;
 
 use crate::fuzz::arena::bytes_mut;
+use crate::fuzz::commands::number;
 use crate::fuzz::nodes::Node;
 use crate::fuzz::op::{Args, Outcome, Ran};
 use crate::fuzz::sys::{self, Called};
@@ -13,7 +14,7 @@ use crate::fuzz::targets::{self, GOOD, Target};
 use crate::fuzz::thread::Thread;
 use crate::fuzz::value::Class;
 
-use super::{bytes_of, number, value_of};
+use super::{bytes_of, value_of};
 
 const SIZE: usize = size_of::<Transfer>();
 /// What results are before a call.

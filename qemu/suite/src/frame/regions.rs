@@ -1,22 +1,12 @@
 // SPDX-License-Identifier: MIT
 //! The regions of the machines that tests run in.
 
-use std::collections::BTreeMap;
-
-use anyhow::{Context, Result};
-use serde_json::Value;
-
-use board::TreeSource;
+use board::Need;
 use board::devicetree::Region;
 use board::firmware::cannot_reserve;
-use machine::Machine;
-use machine::guest::Guest;
 
-use crate::bed::Bed;
-use crate::faults;
-use crate::fuzz;
-use crate::security::{TAIL, TAIL_BASE, WHOLE};
-use crate::shared;
+use super::bed::Bed;
+use super::canaries;
 
 /// Size of a region that is a number of pages, and no power of two.
 pub fn odd(page: u64) -> u64 {
@@ -30,6 +20,18 @@ pub const RAGGED: u64 = (1 << 20) + 77;
 
 /// A name that is longer than a label can be.
 pub const TOO_LONG: &str = "a-name-that-is-longer-than-what-the-module-can-tell-to-a-program-0";
+
+/// Bytes of whole pages that the region in the middle begins with: two of 64 KiB, or more that are smaller.
+pub const WHOLE: u64 = 0x2_0000;
+/// Its size: a part of another page, no multiple of a sector, comes last.
+pub const TAIL: u64 = WHOLE + 0x64;
+/// Where it begins: with a page.
+pub const TAIL_BASE: u64 = 0x0e02_0000;
+
+/// Size of the region that faulty dumps are made of.
+pub const FAULTS: u64 = 8 << 20;
+/// Size of the regions that a device shares.
+pub const DMA: u64 = 1 << 20;
 
 /// What is in the device tree of a bed on a kernel with pages of `page` bytes; `None` leaves the board's own.
 pub fn of(bed: Bed, page: u64) -> Option<Vec<Region>> {
@@ -65,49 +67,60 @@ pub fn of(bed: Bed, page: u64) -> Option<Vec<Region>> {
             Region::new("after", TAIL_BASE + TAIL, 2 * WHOLE - TAIL),
             Region::new("capture", 0x1000_0000, 16 << 20),
         ]),
-        Bed::Fuzz => Some(fuzz::regions()),
-        Bed::Dma => Some(shared::regions()),
+        Bed::Fuzz => Some(canaries::regions()),
+        Bed::Dma => Some(dma()),
         Bed::Bounce => Some(vec![
             // As much as one of the kernel's own buffers has.
             Region::new("ring", 0x0f80_0000, 128 << 10)
                 .writable()
                 .device_writes(),
         ]),
-        Bed::Faults => Some(vec![Region::new("capture", 0x1000_0000, faults::SIZE)]),
+        Bed::Faults => Some(vec![Region::new("capture", 0x1000_0000, FAULTS)]),
         Bed::Named => Some(Vec::new()),
         Bed::Lab | Bed::Kunit | Bed::Readme | Bed::Disk | Bed::Slow => None,
     }
 }
 
-/// Why a bed cannot be had where the firmware makes the device tree, if so. It does without regions that
-/// a device writes.
-pub fn missed(regions: &[Region]) -> Option<String> {
-    regions
-        .iter()
-        .filter(|region| !region.device_writes)
-        .find_map(|region| Some((region.driver_label(), cannot_reserve(region)?)))
-        .map(|(label, why)| format!("its region {label} cannot be had: {why}"))
+/// The kernel is told of 256 MiB.
+fn dma() -> Vec<Region> {
+    vec![
+        Region::new("ring", 0x0e00_0000, DMA)
+            .writable()
+            .device_writes(),
+        Region::new("seen", 0x0e10_0000, DMA).device_writes(),
+        Region::new("played", 0x0e20_0000, DMA)
+            .writable()
+            .device_reads(),
+        Region::new("uneven", 0x0e30_0010, DMA).device_writes(),
+        Region::new("straddle", 0x0ff0_0000, 2 * DMA)
+            .writable()
+            .device_writes(),
+        Region::new("outside", 0x1800_0000, DMA)
+            .writable()
+            .device_writes(),
+    ]
 }
 
-/// Where a machine's own regions are: as its device tree says, or, where the kernel chose, as the
-/// driver does.
-pub fn bases(machine: &Machine<'_>, guest: &mut Guest) -> Result<BTreeMap<String, u64>> {
-    let Some(regions) = &machine.regions else {
-        return Ok(BTreeMap::new());
-    };
-    if machine.board.tree_source()? != TreeSource::Firmware {
-        let memory = machine.board.memory_base()?;
-        let base = |region: &Region| (region.driver_label().to_owned(), memory + region.base);
-        return Ok(regions.iter().map(base).collect());
+/// Whether only nodes of the device tree can say what a bed's regions are. It does without those that a device
+/// writes.
+fn need_nodes(bed: Bed) -> bool {
+    let regions = of(bed, 4096).unwrap_or_default();
+    let mut regions = regions.iter().filter(|region| !region.device_writes);
+    regions.any(|region| cannot_reserve(region).is_some())
+}
+
+impl Bed {
+    /// What all its tests need.
+    pub fn needs(self) -> Vec<Need> {
+        let more = match self {
+            Bed::High => Some(Need::HighMemory),
+            Bed::Readme | Bed::Docs => Some(Need::Transcripts),
+            Bed::Disk => Some(Need::DiskImage),
+            Bed::Failing => Some(Need::FaultInjection),
+            Bed::Dma => Some(Need::DeviceNode),
+            Bed::Bounce => return vec![Need::Qemu, Need::DeviceNode, Need::Swiotlb],
+            _ => need_nodes(self).then_some(Need::DeviceNode),
+        };
+        [Some(Need::Qemu), more].into_iter().flatten().collect()
     }
-    let said: Value = serde_json::from_str(&guest.check("resdump list --json")?)?;
-    let listed = said["regions"].as_array().context("no list of regions")?;
-    let base = |region: &Value| {
-        Some((
-            region["label"].as_str()?.to_owned(),
-            region["base"].as_u64()?,
-        ))
-    };
-    let bases: Option<_> = listed.iter().map(base).collect();
-    bases.with_context(|| format!("a region without a label or a base: {said}"))
 }
