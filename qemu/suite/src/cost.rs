@@ -51,11 +51,6 @@ pub fn cases() -> Vec<Case> {
             .needs(Need::InstructionCounts)
             .flavour("lab")
             .limit(900),
-        case!(alone, binding_looks_at_each_page_in_few_instructions)
-            .needs(Need::InstructionCounts)
-            .needs(Need::DeviceNode)
-            .flavour("lab")
-            .limit(900),
         case!(alone, what_is_not_data_costs_little)
             .needs(Need::InstructionCounts)
             .flavour("lab")
@@ -123,40 +118,5 @@ pub fn a_sync_touches_every_cache_line_that_it_must() -> Result<()> {
         false => ensure!(per_line >= 1.0, "{per_line:.2} instructions a line"),
         true => ensure!(per_line < 0.1, "{per_line:.2} instructions a line"),
     }
-    Ok(())
-}
-
-/// Most instructions that binding the driver may cost for each page of its region: one read of each, in a way that
-/// survives a missing mapping, and the look at its page structure.
-const BIND_MOST: f64 = 300.0;
-
-/// Measures the difference between two sizes, so that what binding costs whatever the size is left out.
-fn binding_looks_at_each_page_in_few_instructions() -> Result<()> {
-    const MIB: u64 = 1 << 20;
-    const SIZES: [u64; 2] = [64 * MIB, 128 * MIB];
-    const DRIVER: &str = "/sys/bus/platform/drivers/resmem";
-    const DEVICE: &str = "resmem-bus:resmem-0";
-    let paths = Paths::discover()?;
-    let board = frame::board(&paths)?;
-    let image = frame::image(&paths, &board, "lab")?;
-    let cost = |size| {
-        let stage = Stage {
-            icount: true,
-            size: Some(size),
-            ..Stage::new(&paths, &board, &image)
-        };
-        stage.run(&frame::below(&board, "bind"), |guest, _| {
-            let command =
-                format!("sh -c 'echo {DEVICE} >{DRIVER}/unbind && echo {DEVICE} >{DRIVER}/bind'");
-            metered(guest, &command, 3)
-        })
-    };
-    let pages = ((SIZES[1] - SIZES[0]) / board.page()) as f64;
-    let per_page = (cost(SIZES[1])? - cost(SIZES[0])?) / pages;
-    println!("binding costs {per_page:.0} instructions a page");
-    ensure!(
-        (1.0..=BIND_MOST).contains(&per_page),
-        "{per_page:.1} instructions a page"
-    );
     Ok(())
 }
