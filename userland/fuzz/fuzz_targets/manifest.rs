@@ -30,7 +30,7 @@ fuzz_target!(|input: &[u8]| {
     fs::write(&*DUMP, dump).expect("room for a dump");
     fs::write(&beside, text).expect("room for a manifest");
     if let Ok(Some(mut manifest)) = Manifest::load(&beside) {
-        let mut record = manifest::claim(&beside, &[], true).expect("it is ours");
+        let mut record = manifest::claim(&beside, &[], true, "").expect("it is ours");
         manifest
             .store(&mut record, true)
             .expect("room for a manifest");

@@ -9,6 +9,7 @@ use std::io;
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
+use resdump::advice::Doing;
 use resdump::error::{Error, Result};
 use resdump::signals::Stop;
 use resdump::stream::frame::{Frame, Kind, LETTERS, Seen};
@@ -101,7 +102,7 @@ struct Store {
 }
 
 fn refused() -> Error {
-    Error::io("refused", "a", &io::ErrorKind::InvalidData.into())
+    Error::during(Doing::Else, "refused", "a", &io::ErrorKind::InvalidData.into())
 }
 
 impl Sink for Store {

@@ -156,16 +156,15 @@ fn special(errno: Errno, doing: Doing, root: bool) -> Option<Row> {
         ),
         (Write | Transfer | Sync, Errno::EPERM | Errno::EACCES) => (
             Some(Permission),
-            "the target is read-only now: see blockdev --getro, or lsattr",
+            "the target is read-only now: see 'blockdev --getro', or lsattr",
         ),
         (Manifest, Errno::ENAMETOOLONG) => (
             None,
-            "the name of the manifest, with .json at its end, is too long: give a shorter name, or \
-             --manifest PATH",
+            "the name of the manifest, with .json at its end, is too long: give a shorter name",
         ),
         (Manifest, Errno::ENOSPC) => (
             Some(ExitCode::NoSpace),
-            "no room for the manifest: make room, or give --manifest PATH elsewhere",
+            "no room for the manifest: make room",
         ),
         (OpenTarget, Errno::EEXIST) => (
             None,
@@ -198,7 +197,7 @@ fn special(errno: Errno, doing: Doing, root: bool) -> Option<Row> {
         ),
         (Transfer | Load, Errno::EFAULT) => (
             Some(Engine),
-            "the memory cannot be pinned: use --engine kernel",
+            "the memory cannot be pinned: use the engine kernel",
         ),
         (DevMem, Errno::EFAULT) => (
             None,
@@ -207,21 +206,21 @@ fn special(errno: Errno, doing: Doing, root: bool) -> Option<Row> {
         ),
         (DevMem, Errno::EPERM) => (
             None,
-            "this kernel keeps memory out of /dev/mem (STRICT_DEVMEM or lockdown): use --engine kernel",
+            "this kernel keeps memory out of /dev/mem (STRICT_DEVMEM or lockdown): use the engine kernel",
         ),
         (DevMem, Errno::EACCES) if !root => {
             (Some(Permission), "run as root (CAP_SYS_RAWIO is needed)")
         }
         (DevMem, Errno::ENOENT | Errno::ENXIO | Errno::ENODEV) => (
             None,
-            "this kernel has no /dev/mem (CONFIG_DEVMEM): use --engine kernel",
+            "this kernel has no /dev/mem (CONFIG_DEVMEM): use the engine kernel",
         ),
         (Pin, Errno::ENODEV | Errno::EACCES | Errno::EPERM) => {
-            (None, "it cannot be mapped: use --engine read")
+            (None, "it cannot be mapped: use the engine read")
         }
         (Pin, Errno::ENOMEM | Errno::EAGAIN) => (
             None,
-            "not enough memory: give a smaller --chunk or --depth, or raise ulimit -l",
+            "not enough memory: take a smaller chunk or depth, or raise ulimit -l",
         ),
         (Snapshot, Errno::ENOMEM) => (
             Some(Engine),
@@ -294,6 +293,10 @@ fn special(errno: Errno, doing: Doing, root: bool) -> Option<Row> {
             None,
             "its file system has become read-only, as after an error of its own: check it, and mount it again",
         ),
+        (Print, Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG) => (
+            Some(ExitCode::NoSpace),
+            "standard output is full; this is about what was to be printed there, no more",
+        ),
         (Print, Errno::EBADF) => (
             None,
             "standard output is closed: give it a file, or /dev/null",
@@ -346,9 +349,7 @@ fn general(errno: Errno, root: bool) -> Option<Row> {
         Errno::EUCLEAN | Errno::EBADMSG => {
             io("the file system is damaged: see the kernel log, unmount it and run fsck")
         }
-        Errno::EHWPOISON => {
-            io("memory with a hardware error: leave it out with --offset, --length")
-        }
+        Errno::EHWPOISON => io("memory with a hardware error: leave that range out"),
         Errno::EBADE => io("the device is reserved by another machine"),
 
         Errno::ENOENT => usual("check the path"),
@@ -374,7 +375,7 @@ fn general(errno: Errno, root: bool) -> Option<Row> {
         Errno::ESTALE => usual("its file server has forgotten the file: mount it again"),
         Errno::EMFILE => usual("too many files are open in this process: raise ulimit -n"),
         Errno::ENFILE => usual("too many files are open in the system: raise fs.file-max"),
-        Errno::ENOMEM => usual("no memory is left: end other programs, or give a smaller --chunk"),
+        Errno::ENOMEM => usual("no memory is left: end other programs, or move less at a time"),
         Errno::ENOLCK => usual("its file server has no locks: start its lock daemon"),
         Errno::EDEADLK | Errno::EAGAIN | Errno::ERESTART => {
             usual("it is busy at this moment: run it again")
@@ -390,7 +391,7 @@ fn general(errno: Errno, root: bool) -> Option<Row> {
             usual("a number is too large for it: check offset and length")
         }
         Errno::EBADF => usual("it is closed, or open for the other direction: check redirections"),
-        Errno::EFAULT => usual("memory that cannot be reached: use another --engine"),
+        Errno::EFAULT => usual("memory that cannot be reached: use another engine"),
         Errno::ENODEV => usual("the device is gone, or has no driver: check the path"),
         Errno::ENXIO => usual("nothing is behind this node: check the path"),
         Errno::ENOMEDIUM => usual("no medium is in the drive: insert one"),
@@ -420,7 +421,7 @@ fn general(errno: Errno, root: bool) -> Option<Row> {
         | Errno::EPFNOSUPPORT
         | Errno::EPROTONOSUPPORT => usual("not an address that this machine can use: check it"),
         Errno::EPROTO | Errno::ECOMM => usual("the other end breaks the protocol: use one version"),
-        Errno::EMSGSIZE => usual("too much for one message: give a smaller --chunk"),
+        Errno::EMSGSIZE => usual("too much for one message: move less at a time"),
         _ => return None,
     })
 }
@@ -541,6 +542,35 @@ mod tests {
         for (index, one) in advice.iter().enumerate() {
             assert_ne!(*one, unknown);
             assert!(!advice[..index].contains(one), "{one}");
+        }
+    }
+
+    /// Each is printed by several commands: it names no option that one of them does not have.
+    #[test]
+    fn advice_names_options_of_all_commands_that_give_it() {
+        use clap::CommandFactory;
+        let mut cli = crate::cli::Cli::command();
+        cli.build();
+        for (errno, doing, _, _, advice) in every() {
+            let own: String = advice.split('\'').step_by(2).collect();
+            let words = own.split(|it: char| !it.is_ascii_alphanumeric() && it != '-');
+            for word in words.filter_map(|word| word.strip_prefix("--")) {
+                let commands: &[&str] = match doing {
+                    Doing::OpenTarget => {
+                        &["dump", "snapshot", "convert", "receive", "bench", "doctor"]
+                    }
+                    Doing::Load => &["load"],
+                    Doing::Snapshot => &["snapshot", "bench"],
+                    _ => &[],
+                };
+                let has = |name: &&str| {
+                    let command = cli.find_subcommand(name).unwrap();
+                    let word = Some(word);
+                    command.get_arguments().any(|arg| arg.get_long() == word)
+                };
+                let is_known = !commands.is_empty() && commands.iter().all(has);
+                assert!(is_known, "{errno} {doing:?}: {advice}");
+            }
         }
     }
 

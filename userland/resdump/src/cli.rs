@@ -172,6 +172,7 @@ impl Command {
             Self::Snapshot(args) => args.writes_to_standard_output(),
             Self::Send(args) => args.writes_to_standard_output(),
             Self::Receive(args) => args.writes_to_standard_output(),
+            Self::Convert(args) => args.writes_to_standard_output(),
             _ => false,
         }
     }

@@ -130,6 +130,8 @@ impl Console {
         };
         let mut out = io::BufWriter::new(stream);
         match write(&mut out).and_then(|()| out.flush()) {
+            // As of a message: there is no other place to report that.
+            Err(_) if self.aside => Ok(()),
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(not_printed(&error)),
             _ => Ok(()),
         }

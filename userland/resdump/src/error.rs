@@ -60,16 +60,6 @@ impl Error {
         let (code, advice) = advice::of(errno, doing);
         Self::new(code, what, subject, errno, advice)
     }
-
-    /// As [`Error::during`], where it is not said what was being done.
-    pub fn system(what: &'static str, subject: impl fmt::Display, errno: Errno) -> Self {
-        Self::during(Doing::Else, what, subject, errno)
-    }
-
-    /// As [`Error::system`], for an error of the standard library.
-    pub fn io(what: &'static str, subject: impl fmt::Display, error: &io::Error) -> Self {
-        Self::during(Doing::Else, what, subject, error)
-    }
 }
 
 /// What has an errno.

@@ -15,7 +15,8 @@ pub enum ExitCode {
     Other = 1,
     /// The command line is wrong.
     Usage = 2,
-    /// No such region: wrong label, module not loaded, or no region in the device tree.
+    /// No such region: wrong label, module not loaded, or no region in the device tree; or no file that this
+    /// program reads.
     NoRegion = 3,
     /// Not privileged, or the region is read-only.
     Permission = 4,
@@ -62,7 +63,7 @@ impl ExitCode {
 
 /// The table that `--help` shows.
 pub const HELP: &str = "\
-Exit status: 0 done, 1 other error, 2 usage, 3 no such region or no module,
+Exit status: 0 done, 1 other error, 2 usage, 3 no region, module or file,
   4 permission, 5 range or alignment, 6 target refused, 7 no space,
   8 I/O error, 9 interrupted, 10 engine not available,
   11 --strict and a copy, 12 differs, 13 incomplete";

@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn a_period_beyond_all_clocks_has_no_checkpoint() {
         let folder = tempfile::tempdir().unwrap();
-        let record = manifest::claim(&folder.path().join("a.json"), &[], false).unwrap();
+        let record = manifest::claim(&folder.path().join("a.json"), &[], false, "").unwrap();
         let origin = Origin {
             region: "capture".into(),
             base: None,
@@ -144,7 +144,7 @@ mod tests {
         };
         let manifest = Manifest::begin(origin, Format::Raw, 0, 0);
         let mut journal = Journal::begin(
-            manifest::claim(&path, &[], false).unwrap(),
+            manifest::claim(&path, &[], false, "").unwrap(),
             manifest,
             PERIOD,
         )
@@ -164,7 +164,9 @@ mod tests {
         journal.at(|| unreachable!("the kernel would say that it has worked"));
         assert!(journal.sync(|| Ok(())).is_err());
         assert_eq!(journal.durable(), 8192);
-        let all = |manifest: &mut Manifest| (manifest.complete, manifest.bytes) = (true, 1 << 30);
+        let all = |manifest: &mut Manifest| {
+            (manifest.complete, manifest.bytes, manifest.error) = (true, 1 << 30, None);
+        };
         journal.finish(all).unwrap();
         assert!(load().complete);
     }

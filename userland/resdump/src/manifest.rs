@@ -249,12 +249,19 @@ pub fn is_one(text: &[u8]) -> bool {
 }
 
 /// Takes `path` for the manifest of a dump, while what is `taken` is read and written. With `force`, for a
-/// path that a person has named, what is there need not be a manifest.
-pub fn claim(path: &Path, taken: &[Identity], force: bool) -> Result<Record> {
+/// path that a person has named, what is there need not be a manifest. `elsewhere` is what to do where it
+/// cannot be there.
+pub fn claim(
+    path: &Path,
+    taken: &[Identity],
+    force: bool,
+    elsewhere: &'static str,
+) -> Result<Record> {
     Record::claim(&Claim {
         path,
         taken,
         force,
+        elsewhere,
         is_record: is_one,
     })
 }
@@ -295,10 +302,11 @@ mod tests {
         let path = folder.path().join("a.json");
         let mut manifest = manifest();
         manifest.bytes = 3 << 30;
-        let mut record = claim(&path, &[], false).unwrap();
+        let mut record = claim(&path, &[], false, "").unwrap();
         manifest.store(&mut record, false).unwrap();
         assert_eq!(Manifest::load(&path).unwrap(), Some(manifest.clone()));
         (manifest.complete, manifest.bytes) = (true, 5 << 30);
+        manifest.error = None;
         manifest.store(&mut record, true).unwrap();
         assert_eq!(Manifest::load(&path).unwrap(), Some(manifest));
         assert_eq!(folder.path().read_dir().unwrap().count(), 1);
@@ -328,7 +336,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.json");
         remove(&path).unwrap();
-        let mut record = claim(&path, &[], false).unwrap();
+        let mut record = claim(&path, &[], false, "").unwrap();
         manifest().store(&mut record, true).unwrap();
         remove(&path).unwrap();
         assert!(!path.exists());

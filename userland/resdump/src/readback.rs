@@ -44,6 +44,8 @@ pub struct ReadBack {
     path: PathBuf,
     reader: Reader,
     progress: Progress,
+    /// Whether there may be more than is to be read.
+    is_part: bool,
     stop: Stop,
 }
 
@@ -89,6 +91,11 @@ impl ReadBack {
         Self::packed(path, File::open(path), Some(length), compression, stop)
     }
 
+    /// All that can be unpacked of a compressed file, whatever is said of it.
+    pub fn unpacked(saved: &Saved, compression: Compression, stop: &Stop) -> Result<Self> {
+        Self::packed(saved.path(), again(saved), None, compression, stop)
+    }
+
     /// All bytes of a saved dump, its ranges one after the other.
     pub fn of(saved: &Saved, stop: &Stop) -> Result<Self> {
         Self::part(saved, saved.ranges(), stop)
@@ -97,12 +104,15 @@ impl ReadBack {
     /// Some of the ranges of a saved dump; all of them if it is compressed.
     pub fn part(saved: &Saved, ranges: &[Range], stop: &Stop) -> Result<Self> {
         let path = saved.path();
-        // The same file, whatever the path names by now.
-        let again = PathBuf::from(format!("/proc/self/fd/{}", saved.file().as_raw_fd()));
         if let Some(compression) = saved.compression() {
-            let file = File::open(again).or_else(|_| saved.file().try_clone());
-            let length = saved.manifest().map(|manifest| manifest.bytes);
-            return Self::packed(path, file, length, compression, stop);
+            let whole = saved.manifest().map(|manifest| manifest.bytes);
+            // Of what is not complete only so much can be unpacked.
+            let part = ranges.iter().map(|range| range.stored).sum();
+            let is_part = saved.takes_incomplete() && part > 0;
+            let length = if is_part { Some(part) } else { whole };
+            let mut part = Self::packed(path, again(saved), length, compression, stop)?;
+            part.is_part = is_part;
+            return Ok(part);
         }
         let runs: Vec<Span> = ranges
             .iter()
@@ -112,7 +122,7 @@ impl ReadBack {
             })
             .collect();
         let file = match runs.iter().all(|run| run.offset.is_multiple_of(ALIGN)) {
-            true => direct(&again).or_else(|_| saved.file().try_clone()),
+            true => direct(&name_of(saved)).or_else(|_| saved.file().try_clone()),
             false => saved.file().try_clone(),
         };
         Self::plain(path, file, runs, stop)
@@ -146,6 +156,7 @@ impl ReadBack {
                 runs,
             },
             progress: Progress::new(0, false),
+            is_part: false,
             stop: stop.clone(),
         })
     }
@@ -170,6 +181,7 @@ impl ReadBack {
                 length,
             },
             progress: Progress::new(0, false),
+            is_part: false,
             stop: stop.clone(),
         })
     }
@@ -226,6 +238,9 @@ impl ReadBack {
                     check(stop, path, done, length.unwrap_or(done))?;
                     // Whatever the manifest says, no more is in memory than what is written at a time.
                     let left = length.map_or(BLOCK as u64, |length| length - done);
+                    if left == 0 && self.is_part {
+                        return Ok(());
+                    }
                     let wanted = left.min(BLOCK as u64) as usize;
                     // One more than there should be, to notice that there is.
                     let read = from
@@ -342,6 +357,16 @@ impl ReadBack {
     }
 }
 
+/// A name of the open file, whatever its path names by now.
+fn name_of(saved: &Saved) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", saved.file().as_raw_fd()))
+}
+
+/// The same file, from its start.
+fn again(saved: &Saved) -> io::Result<File> {
+    File::open(name_of(saved)).or_else(|_| saved.file().try_clone())
+}
+
 fn direct(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
@@ -386,6 +411,13 @@ fn check(stop: &Stop, path: &Path, done: u64, length: u64) -> Result<()> {
 fn failed(path: &Path, error: io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::InvalidData => mismatch(path, "it cannot be unpacked".into()),
+        io::ErrorKind::UnexpectedEof => Error::new(
+            ExitCode::Incomplete,
+            "file is too short",
+            text::name(path),
+            Errno::ENODATA,
+            "it ends within what is compressed",
+        ),
         _ => Error::during(Doing::Read, "cannot read back", text::name(path), &error),
     }
 }

@@ -246,6 +246,14 @@ impl Report<'_> {
     }
 }
 
+/// What is added to the result of what is in memory.
+pub fn in_memory(is_in_memory: bool) -> &'static str {
+    match is_in_memory {
+        true => ", in memory, not durable",
+        false => "",
+    }
+}
+
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.complete {
@@ -274,7 +282,7 @@ impl fmt::Display for Report<'_> {
             write!(f, ", snapshot taken in {:.6} s", taken.micros as f64 / 1e6)?;
         }
         f.write_str(match self.synced {
-            _ if self.in_memory => ", in memory, not durable",
+            _ if self.in_memory => in_memory(true),
             Some(true) => ", synced",
             Some(false) => ", not synced",
             None => "",

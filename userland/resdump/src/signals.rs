@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 //! SIGINT, SIGTERM and SIGHUP end a transfer at the next point where its state is known; a second one
-//! ends the program at once. What must not be left behind is put right in each case.
+//! ends the program at once, and so does each other signal that ends a program and can be caught. What must
+//! not be left behind is put right in each case. Not caught are SIGKILL and what a fault of the program
+//! itself raises (SIGSEGV, SIGBUS, SIGILL, SIGFPE).
 //!
 //! A signal that the program was started with ignored, as `nohup` ignores SIGHUP, stays ignored.
 //! SIGPIPE is ignored by Rust's runtime and SIGXFSZ here: both come back as an errno of the write, EPIPE
@@ -12,15 +14,19 @@
 use std::{
     fmt, panic,
     sync::{
-        Arc, Mutex, Once, PoisonError,
+        Arc, Mutex, MutexGuard, Once, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
-use nix::sys::signal::SigSet;
+use nix::{libc, sys::signal::SigSet};
 use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ},
+    consts::{
+        SIGABRT, SIGALRM, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGSYS, SIGTERM, SIGTRAP,
+        SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU, SIGXFSZ,
+    },
     flag,
     iterator::Signals,
     low_level,
@@ -35,6 +41,27 @@ use crate::{
 
 /// Those that ask for the end.
 const REQUESTS: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
+
+/// Those that end the program at once, as if nothing had been done about them.
+const ENDS: [i32; 13] = [
+    SIGQUIT,
+    SIGABRT,
+    SIGALRM,
+    SIGIO,
+    SIGPROF,
+    libc::SIGPWR,
+    libc::SIGSTKFLT,
+    SIGSYS,
+    SIGTRAP,
+    SIGUSR1,
+    SIGUSR2,
+    SIGVTALRM,
+    SIGXCPU,
+];
+
+/// For what must come to its end before the program may: between two looks, and how often.
+const LOOK: Duration = Duration::from_millis(10);
+const LOOKS_MAX: u32 = 1000;
 
 /// What the thread that waits for signals needs.
 const STACK: usize = 128 << 10;
@@ -79,29 +106,34 @@ impl Stop {
     }
 }
 
-/// Lets the first of `signals` be, and ends the program with the second, or with SIGQUIT. There is
+/// Lets the first of `signals` be, and ends the program with the second, or with one of [`ENDS`]. There is
 /// one such thread.
-fn watch(signals: Vec<i32>) -> std::io::Result<()> {
+fn watch(mut signals: Vec<i32>) -> std::io::Result<()> {
     static STARTED: AtomicBool = AtomicBool::new(false);
     if STARTED.swap(true, Ordering::Relaxed) {
         return Ok(());
     }
-    let quits = !sys::signal::is_ignored(SIGQUIT)?;
-    let all = signals.into_iter().chain(quits.then_some(SIGQUIT));
-    let mut coming = Signals::new(all)?;
+    for signal in ENDS {
+        if !sys::signal::is_ignored(signal)? {
+            signals.push(signal);
+        }
+    }
+    let mut coming = Signals::new(signals)?;
     let work = move || {
         let mut asked = false;
         for signal in coming.forever() {
-            if signal == SIGQUIT {
-                put_right();
+            let is_request = REQUESTS.contains(&signal);
+            if is_request && (!asked || SETTLED.load(Ordering::SeqCst)) {
+                asked = true;
+                continue;
+            }
+            let _held = wait_for_holder();
+            put_right();
+            if !is_request {
                 // It ends as if nothing had been done about it, with a core file where wanted.
                 let _ = low_level::emulate_default_handler(signal);
             }
-            if asked {
-                put_right();
-                low_level::exit(ExitCode::Interrupted as i32);
-            }
-            asked = true;
+            low_level::exit(ExitCode::Interrupted as i32);
         }
     };
     blocked(|| {
@@ -111,6 +143,32 @@ fn watch(signals: Vec<i32>) -> std::io::Result<()> {
             .spawn(work)
     })
     .map(drop)
+}
+
+/// Taken while a signal must not end the program.
+static HOLD: Mutex<()> = Mutex::new(());
+
+/// No signal that can be caught ends the program while the result lives, which must not be for long.
+pub fn hold() -> MutexGuard<'static, ()> {
+    HOLD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn wait_for_holder() -> Option<MutexGuard<'static, ()>> {
+    for _ in 0..LOOKS_MAX {
+        if let Ok(held) = HOLD.try_lock() {
+            return Some(held);
+        }
+        thread::sleep(LOOK);
+    }
+    None
+}
+
+/// Whether the result of the program is written down already.
+static SETTLED: AtomicBool = AtomicBool::new(false);
+
+/// Whether the result of the program is about to be written down: requests to end come too late then.
+pub fn settled(is_last: bool) {
+    SETTLED.store(is_last, Ordering::SeqCst);
 }
 
 /// Has signals that are errors of a write come back as such, and puts things right after a panic.

@@ -12,7 +12,7 @@ use std::{
 
 use clap::{
     CommandFactory,
-    error::{ContextKind, ContextValue},
+    error::{ContextKind, ContextValue, ErrorKind},
 };
 use nix::errno::Errno;
 
@@ -38,6 +38,11 @@ pub fn end(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
             Err(error) => console.complain(&error),
         };
     }
+    let is_empty = error.kind() == ErrorKind::InvalidValue
+        && matches!(error.get(ContextKind::InvalidValue), Some(ContextValue::String(it)) if it.is_empty());
+    if is_empty && !json {
+        return console.complain(&as_error(error, &text, command.as_deref()));
+    }
     if !json {
         // Where standard error cannot be written to, the status is all that is left.
         let _ = io::stderr().lock().write_all(text.as_bytes());
@@ -62,7 +67,9 @@ fn known(argument: &OsStr) -> Option<String> {
 fn output_is_data(command: &str, arguments: &[OsString]) -> bool {
     match command {
         "send" => true,
-        "dump" | "snapshot" | "receive" => arguments.iter().any(|argument| argument == "-"),
+        "dump" | "snapshot" | "receive" | "convert" => {
+            arguments.iter().any(|argument| argument == "-")
+        }
         _ => false,
     }
 }
@@ -82,6 +89,7 @@ fn as_error(error: &clap::Error, text: &str, command: Option<&str>) -> Error {
     let command = command.map_or_else(|| "resdump".into(), |command| format!("resdump {command}"));
     // What is in the way, without what the command line looks like in general.
     let reason = text.split("\n\nUsage:").next().unwrap_or(text);
+    let reason = reason.split("\n\nFor more").next().unwrap_or(reason);
     let words: Vec<&str> = reason.split_whitespace().collect();
     let reason = words.join(" ");
     let reason = match reason.strip_prefix("error: ") {
@@ -123,6 +131,8 @@ mod tests {
             "{error}"
         );
         assert_eq!(of("resdump dump a").what, "wrong command line");
+        let empty = of("resdump dump a ").to_string();
+        assert!(!empty.contains("For more information"), "{empty}");
         assert!(of("resdump").advice.starts_with("give a command"));
         for line in ["resdump show a --length x", "resdump bogus", "resdump dump"] {
             let text = of(line).to_string();

@@ -8,7 +8,7 @@ use std::{fmt, sync::LazyLock};
 
 use clap::ValueEnum;
 use crc::{CRC_32_ISCSI, Crc, Table};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::Digest as _;
 
 /// Made when it is needed: 16 KiB that nothing compresses would lie in the image.
@@ -32,8 +32,13 @@ pub enum Algorithm {
 pub struct Digest {
     /// How.
     pub algorithm: Algorithm,
-    /// Lower-case hexadecimal.
+    /// Lower-case hexadecimal; read in either case.
+    #[serde(deserialize_with = "lower_case")]
     pub hex: String,
+}
+
+fn lower_case<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    String::deserialize(from).map(|text| text.to_ascii_lowercase())
 }
 
 impl fmt::Display for Digest {

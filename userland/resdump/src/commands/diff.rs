@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::input::TakeArgs;
 use crate::{
+    advice::Doing,
     codec::compare,
     console::Console,
     error::{Error, Result},
@@ -16,7 +17,7 @@ use crate::{
     progress::Progress,
     signals::Stop,
     size,
-    source::{self, Pair, Source},
+    source::{self, Pair, Source, digest},
 };
 
 /// Bytes compared at a time.
@@ -159,6 +160,9 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     }
     drop(progress);
     let (count, different) = failed?;
+    for source in [one, other] {
+        digest::expect(source, &|| stop.requested())?;
+    }
     let error = (count > 0).then(|| {
         Error::new(
             ExitCode::Mismatch,
@@ -250,7 +254,8 @@ fn differ(
         let mut done = 0;
         while done < pair.length {
             if stop.requested() {
-                return Err(Error::system("compared in part", one.name(), Errno::EINTR));
+                let (what, name) = ("compared in part", one.name());
+                return Err(Error::during(Doing::Read, what, name, Errno::EINTR));
             }
             let length = (pair.length - done).min(BLOCK) as usize;
             let (mine, its) = (&mut mine[..length], &mut its[..length]);

@@ -10,13 +10,14 @@ use serde::Serialize;
 
 use super::input::InputArgs;
 use crate::{
+    advice::Doing,
     console::Console,
     error::{Error, Result},
     exit_codes::ExitCode,
     progress::Progress,
     signals::Stop,
     size,
-    source::{self, Extent, Source},
+    source::{self, Extent, Source, digest},
     span::Span,
 };
 
@@ -140,6 +141,7 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     }
     drop(search);
     result?;
+    digest::expect(source, &|| stop.requested())?;
     let error = (count == 0).then(|| {
         Error::new(
             ExitCode::Other,
@@ -245,7 +247,12 @@ impl Search<'_> {
         while at < end {
             if self.stop.requested() {
                 let name = self.source.name();
-                return Err(Error::system("searched in part", name, Errno::EINTR));
+                return Err(Error::during(
+                    Doing::Read,
+                    "searched in part",
+                    name,
+                    Errno::EINTR,
+                ));
             }
             let length = (end - at).min((buffer.len() - kept) as u64) as usize;
             self.source.read_at(&mut buffer[kept..kept + length], at)?;

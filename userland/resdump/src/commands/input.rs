@@ -47,6 +47,7 @@ impl TakeArgs {
             manifest: None,
             incomplete: self.incomplete,
             raw: self.raw,
+            has_options: true,
         }
     }
 }

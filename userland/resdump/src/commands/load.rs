@@ -23,7 +23,7 @@ use crate::{
     report::{Clock, Report},
     signals::Stop,
     size,
-    source::{Medium, Region, Saved, Source},
+    source::{Medium, Region, Saved, Source, digest},
     span::Span,
     transfer,
 };
@@ -94,8 +94,9 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
         ..error
     })?;
     let span = Span::new(args.offset, Some(length), region.size())?;
-
     let stop = Stop::on_signals()?;
+    digest::expect(&saved, &|| stop.requested())?;
+
     let mut engine = Kernel::load(region.node(), Settings::default());
     let all = Piece {
         offset: span.offset,
@@ -117,7 +118,8 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     report.time(&clock, 0.0);
     let error = moved
         .error
-        .map(|errno| incomplete(name, moved.bytes, length, errno));
+        .map(|errno| incomplete(name, moved.bytes, length, errno))
+        .or_else(|| saved.check_unchanged().err());
     report.tell(args.quiet, console, error)
 }
 

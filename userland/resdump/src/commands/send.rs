@@ -70,6 +70,8 @@ struct Sent<'a> {
     /// Those that the receiver has stored, as it says.
     bytes: u64,
     complete: bool,
+    /// Whether they are in memory there, as it says: not durable.
+    in_memory: bool,
     digest: Option<Digest>,
 }
 
@@ -80,6 +82,7 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let source = &*source;
     let span = Span::new(args.offset, args.length, source.size())?;
     let stop = Stop::on_signals()?;
+    digest::expect(source, &|| stop.requested())?;
     let name = args
         .line
         .as_ref()
@@ -129,6 +132,7 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
             length: span.length,
             bytes,
             complete: error.is_none(),
+            in_memory: matches!(&sent, Ok(verdict) if verdict.in_memory),
             digest: digest.filter(|_| error.is_none()),
         };
         console.object(&sent, error.as_ref())?;

@@ -57,6 +57,9 @@ pub struct Args {
     input: InputArgs,
 }
 
+/// Most bytes of a saved file whose digest is checked before a few of them are shown.
+const CHECKED_MAX: u64 = 16 << 20;
+
 #[derive(Serialize)]
 struct Bytes<'a> {
     region: &'a str,
@@ -70,6 +73,14 @@ struct Bytes<'a> {
 pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let source = source::open_any(&args.region, &args.input.how())?;
     let extents = source.extents();
+    if source.size() <= CHECKED_MAX {
+        source::digest::expect(&*source, &|| false)?;
+    } else if !source.seals().is_empty() {
+        let name = source.name();
+        log::warn!(
+            "{name}: it is large, and its digest is not checked: 'resdump verify' does that"
+        );
+    }
     if args.ranges {
         return ranges(&*source, &extents, console);
     }

@@ -7,7 +7,6 @@ use std::{ffi::OsString, path::PathBuf};
 use nix::errno::Errno;
 use serde::Serialize;
 
-use super::input::TakeArgs;
 use crate::{
     codec::digest::Digest,
     console::Console,
@@ -138,11 +137,11 @@ fn check(
         verdict.checked.push("check sums of the frames");
     }
     if let Some(name) = &args.against {
-        let other = source::open_any(name, &TakeArgs::default().how())?;
+        let other = source::open_any(name, &How::default())?;
         verdict.bytes = compare(saved, &*other, show, stop)?;
         verdict.checked.push("bytes");
     }
-    Ok(())
+    saved.check_unchanged()
 }
 
 /// Compares all that both have; one of them has to have all of the other. How many bytes that was.

@@ -18,7 +18,7 @@ use crate::{
     engine::{self, Name, Piece, Settings},
     error::{Error, Result, errno_of},
     output::{Manner, Output, Permit, Queue, Request},
-    signals::Stop,
+    signals::{self, Stop},
     source::{Region, Source},
     span::Span,
     sys::mapping::Mapping,
@@ -38,6 +38,8 @@ pub fn findings(
     source: Option<&dyn Source>,
 ) -> (Vec<Finding>, Option<Name>) {
     let name = format!("target {}", text::name(place));
+    // What is on the target is put back first; it takes a moment only.
+    let _held = signals::hold();
     let (target, before) = match open(place, force, source) {
         Ok(opened) => opened,
         Err(error) => return (vec![Finding::failed(name, &error)], None),

@@ -35,7 +35,7 @@ impl Devmem {
             unavailable(
                 Name::Devmem,
                 Errno::ENXIO,
-                "a file is not in memory: use --engine mmap",
+                "a file is not in memory: use the engine mmap",
             )
         })?;
         let base = region.base();
@@ -106,7 +106,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "engine not available: devmem: EPERM (1): this kernel keeps memory out of /dev/mem \
-             (STRICT_DEVMEM or lockdown): use --engine kernel"
+             (STRICT_DEVMEM or lockdown): use the engine kernel"
         );
     }
 }

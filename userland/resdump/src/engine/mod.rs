@@ -211,7 +211,7 @@ pub fn open<'a>(
     if strict && engine.copies() {
         return Err(would_copy(
             engine.name().as_str(),
-            "this engine copies every byte: use --engine kernel",
+            "this engine copies every byte: use the engine kernel",
         ));
     }
     log::info!("engine {} ({})", engine.name().as_str(), engine.reason());
@@ -234,7 +234,7 @@ pub fn open_cached<'a>(
                 "target has no direct I/O",
                 name.as_str(),
                 Errno::EOPNOTSUPP,
-                format!("{why}: give a target on a disk, or leave --engine out"),
+                format!("{why}: give a target on a disk, or take another engine"),
             ));
         }
         Name::Auto => {
@@ -291,7 +291,7 @@ fn open_one<'a>(
                     name,
                     Errno::ENOTTY,
                     format!(
-                        "{} is a file, not a live region: use --engine mmap",
+                        "{} is a file, not a live region: use the engine mmap",
                         source.name()
                     ),
                 ));

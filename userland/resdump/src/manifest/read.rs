@@ -17,11 +17,9 @@ use crate::{
     codec::format::Format,
     error::{Error, Result},
     exit_codes::ExitCode,
+    output::RECORD_MAX as SIZE_MAX,
     text,
 };
-
-/// Most bytes of a manifest: a hundred for each of as many ranges as a file may have.
-const SIZE_MAX: u64 = 16 << 20;
 
 impl Manifest {
     /// Reads a manifest. `Ok(None)` when there is none. Anything but a regular file of at most 16 MiB
@@ -66,6 +64,9 @@ impl Manifest {
                 "it has {bytes} of {length} bytes, and complete is {}",
                 self.complete
             ));
+        }
+        if self.complete && self.error.is_some() {
+            return Some("it is complete, and has an error".into());
         }
         let leaves = |base: Option<u64>, length: u64| {
             base.is_some_and(|base| base.checked_add(length.saturating_sub(1)).is_none())
@@ -165,6 +166,7 @@ mod tests {
         };
         let mut manifest = Manifest::begin(origin, Format::Raw, 0, 1);
         (manifest.complete, manifest.bytes) = (true, 8192);
+        manifest.error = None;
         manifest
     }
 
@@ -181,7 +183,8 @@ mod tests {
     fn a_manifest_that_contradicts_itself_is_none() {
         assert_eq!(manifest().contradiction(), None);
         type Change = fn(&mut Manifest);
-        let changes: [Change; 11] = [
+        let changes: [Change; 12] = [
+            |it| it.error = Some("no digest".into()),
             |it| it.bytes = 4096,
             |it| it.bytes = 8193,
             |it| (it.complete, it.bytes) = (false, 8193),

@@ -5,8 +5,14 @@
 use std::{
     fs::{File, Metadata, OpenOptions},
     io,
-    os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
+    os::{
+        fd::AsRawFd,
+        unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
+    },
     path::Path,
+    sync::Arc,
+    thread,
+    time::Duration,
 };
 
 use nix::libc;
@@ -18,8 +24,17 @@ use super::{
 
 /// What a file is, whatever it is called: links, bind mounts, other nodes of the same device, and
 /// devices that lie on each other are seen through.
-#[derive(Clone, Copy, Debug)]
-pub struct Identity(What);
+#[derive(Clone, Debug)]
+pub struct Identity {
+    what: What,
+    /// Of a regular file that is read: the file.
+    input: Option<Arc<File>>,
+}
+
+/// Between two looks whether a time stamp has moved, and how often: the kernel's clock ticks at 100 Hz
+/// at least.
+const TICK: Duration = Duration::from_millis(2);
+const LOOKS_MAX: u32 = 50;
 
 #[derive(Clone, Copy, Debug)]
 enum What {
@@ -39,6 +54,15 @@ impl Identity {
             false => None,
         };
         Ok(Self::new(&metadata, device))
+    }
+
+    /// As [`Identity::of`], for a file that is read: [`Identity::is_alias`] looks at it.
+    pub fn of_input(file: &File) -> io::Result<Self> {
+        let input = file.metadata()?.is_file().then(|| file.try_clone());
+        Ok(Self {
+            input: input.transpose()?.map(Arc::new),
+            ..Self::of(file)?
+        })
     }
 
     /// Of what `path` names, links being followed. Nothing is opened but regular files.
@@ -61,7 +85,7 @@ impl Identity {
     fn new(metadata: &Metadata, device: Option<u64>) -> Self {
         let kind = metadata.file_type();
         let (dev, ino) = (metadata.dev(), metadata.ino());
-        Self(if kind.is_file() {
+        let what = if kind.is_file() {
             What::Storage(Node::File { dev, ino, device })
         } else if kind.is_block_device() {
             What::Storage(Node::Device(metadata.rdev()))
@@ -69,12 +93,13 @@ impl Identity {
             What::Device(metadata.rdev())
         } else {
             What::Other(dev, ino)
-        })
+        };
+        Self { what, input: None }
     }
 
     /// Whether it is the very same.
     pub fn is(&self, other: &Self) -> bool {
-        match (self.0, other.0) {
+        match (self.what, other.what) {
             (What::Storage(one), What::Storage(two)) => one == two,
             (What::Device(one), What::Device(two)) => one == two,
             (What::Other(dev, ino), What::Other(d, i)) => (dev, ino) == (d, i),
@@ -84,11 +109,47 @@ impl Identity {
 
     /// Whether what is written to one of them may change what is read from the other.
     pub fn overlaps(&self, other: &Self) -> bool {
-        match (self.0, other.0) {
+        match (self.what, other.what) {
             (What::Storage(one), What::Storage(two)) => Storage::current().overlap(one, two),
             _ => self.is(other),
         }
     }
+
+    /// Whether the open `file` is this input by a name that another file system gives it: overlay, FUSE or
+    /// NFS on the same machine. No number of theirs says so; but what sets a time of the one moves the time
+    /// of the other. Nothing but the time of its last change of state is changed of `file`.
+    pub(super) fn is_alias(&self, file: &File) -> bool {
+        self.input
+            .as_ref()
+            .is_some_and(|input| moves_with(file, input).unwrap_or(false))
+    }
+}
+
+/// Whether a change of `file` is one of `input`.
+fn moves_with(file: &File, input: &File) -> io::Result<bool> {
+    let changed = |of: &Metadata| (of.ctime(), of.ctime_nsec());
+    let (ours, before) = (file.metadata()?, look_again(input)?);
+    let is_like = ours.is_file()
+        && (ours.len(), ours.mtime()) == (before.len(), before.mtime())
+        && ours.len() > 0;
+    if !is_like {
+        return Ok(false);
+    }
+    for _ in 0..LOOKS_MAX {
+        file.set_modified(ours.modified()?)?;
+        if changed(&file.metadata()?) != changed(&ours) {
+            break;
+        }
+        thread::sleep(TICK);
+    }
+    Ok(changed(&look_again(input)?) != changed(&before))
+}
+
+/// What is known of an open file now: a file server is asked when a file is opened.
+fn look_again(file: &File) -> io::Result<Metadata> {
+    File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))
+        .and_then(|again| again.metadata())
+        .or_else(|_| file.metadata())
 }
 
 #[cfg(test)]

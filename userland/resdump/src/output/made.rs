@@ -45,7 +45,7 @@ impl Made {
 
     /// Takes it away also when the program ends at once.
     pub(super) fn remove_at_once(&mut self) {
-        let (path, identity) = (self.path.clone(), self.identity);
+        let (path, identity) = (self.path.clone(), self.identity.clone());
         self.at_once = Some(signals::at_once(move || remove(&path, &identity)));
     }
 
@@ -85,6 +85,7 @@ pub(super) struct Temporary {
 impl Temporary {
     /// In the folder of `path`.
     pub(super) fn beside(path: &Path) -> io::Result<(File, Self)> {
+        folder::expect_removable(path)?;
         let (file, name) = tempfile::Builder::new()
             .prefix(".resdump-")
             .make_in(folder::of(path), |name| {

@@ -45,9 +45,9 @@ pub use folder::sync_folder;
 pub use identity::Identity;
 pub use meanwhile::Holes;
 pub use named::refuse_inputs;
-pub use place::{Place, output as standard_output};
+pub use place::{Place, is_output as is_standard_output, output as standard_output};
 pub use queue::{Queue, Tuned};
-pub use record::{Claim, Record, Weight, remove as remove_record};
+pub use record::{Claim, Record, SIZE_MAX as RECORD_MAX, Weight, remove as remove_record};
 
 use made::{Made, Temporary};
 
@@ -82,7 +82,7 @@ pub enum Manner {
     /// In place, at any position, through the page cache.
     Buffered,
     /// From begin to end: a file has its name when all is there ([`Output::commit`]). What is not a
-    /// regular file is written to; a pipe or a terminal does as well.
+    /// regular file is written to; a pipe or a terminal does as well, and standard output.
     Whole,
 }
 
@@ -136,7 +136,8 @@ impl Output {
     ///
     /// What is refused, whatever was permitted: what is read; a directory, a socket, memory; a link to
     /// nothing; a new name among device nodes; what another run writes to. Without `force`: a file that
-    /// is not empty, a device that is in use. Pipes and character devices are for [`Manner::Whole`] only.
+    /// is not empty, a device that is in use. Pipes, character devices and standard output, which `-` stands
+    /// for as well, are for [`Manner::Whole`] only.
     pub fn open(request: &Request<'_>, stop: Option<&Stop>) -> Result<Self> {
         open::open(request, stop)
     }
@@ -245,6 +246,13 @@ impl Output {
     pub fn keep(&mut self) {
         if let Some(made) = self.made.take() {
             made.keep();
+        }
+    }
+
+    /// If opening it has made the file, that is taken away also when the program ends at once.
+    pub fn remove_at_once(&mut self) {
+        if let Some(made) = &mut self.made {
+            made.remove_at_once();
         }
     }
 

@@ -172,14 +172,21 @@ fn is_for_nodes(folder: &Path) -> bool {
     }
 }
 
-/// Refuses what is read, and what lies on the same bytes.
-pub fn refuse_inputs(path: &Path, identity: &Identity, inputs: &[Identity]) -> Result<()> {
-    let Some(input) = inputs.iter().find(|input| input.overlaps(identity)) else {
+/// Refuses the open `file`, whose name is `path`, if it is what is read, or lies on the same bytes.
+pub fn refuse_inputs(path: &Path, file: &File, inputs: &[Identity]) -> Result<()> {
+    const WHAT: &str = "cannot inspect target";
+    let identity = Identity::of(file)
+        .map_err(|error| Error::during(Doing::OpenTarget, WHAT, text::name(path), &error))?;
+    let same = |input: &&Identity| input.overlaps(&identity) || input.is_alias(file);
+    let Some(input) = inputs.iter().find(same) else {
         return Ok(());
     };
-    let advice = match input.is(identity) {
-        true => "it would be overwritten while it is read: give another target",
-        false => "one of them lies on the other, or both on the same bytes: give another target",
+    let advice = match (input.is(&identity), input.overlaps(&identity)) {
+        (true, _) => "it would be overwritten while it is read: give another target",
+        (_, true) => {
+            "one of them lies on the other, or both on the same bytes: give another target"
+        }
+        _ => "it is the source by the name that another file system gives it: give another target",
     };
     Err(Error::new(
         ExitCode::Target,

@@ -24,7 +24,7 @@ use super::{
     made::{MODE, Made, Temporary},
     mounts,
     named::{self, Found, Named},
-    rights, traits,
+    place, rights, traits,
 };
 use crate::{
     advice::Doing,
@@ -43,12 +43,18 @@ const LOOKS_MAX: u32 = 200;
 
 pub(super) fn open(request: &Request<'_>, stop: Option<&Stop>) -> Result<Output> {
     let path = request.path;
+    if place::is_output(path) {
+        return standard_output(request);
+    }
     let found = named::find(WHAT, path)?;
     let kind = kind(path, &found, request)?;
     if kind == Kind::File {
         named::refuse_among_nodes(WHAT, path, &found.real)?;
     }
     let refused = |error: io::Error| refused(path, kind, errno_of(&error));
+    if found.named == Named::Nothing {
+        folder::expect_removable(&found.real).map_err(refused)?;
+    }
     let mut options = OpenOptions::new();
     options.write(true);
     let file = match kind {
@@ -110,6 +116,40 @@ pub(super) fn open(request: &Request<'_>, stop: Option<&Stop>) -> Result<Output>
     Ok(output)
 }
 
+/// What this program was started with as standard output, whatever that is: it is added to.
+fn standard_output(request: &Request<'_>) -> Result<Output> {
+    let path = request.path;
+    if request.manner != Manner::Whole {
+        return Err(wrong_type(path, Errno::ESPIPE, "standard output"));
+    }
+    let file = place::output()
+        .map_err(|error| Error::during(Doing::Print, "cannot write", "standard output", &error))?;
+    named::refuse_inputs(path, &file, request.inputs)?;
+    Ok(Output {
+        path: path.into(),
+        real: path.into(),
+        folder: None,
+        file,
+        kind: Kind::Stream,
+        alignment: Alignment::NONE,
+        permit: request.permit,
+        made: None,
+        way: Way::Copied("it is a stream"),
+        in_memory: false,
+        whole: None,
+    })
+}
+
+fn wrong_type(path: &Path, errno: Errno, what: &str) -> Error {
+    Error::new(
+        ExitCode::Target,
+        "target is of the wrong type",
+        text::name(path),
+        errno,
+        format!("it is {what}: give a file or a block device"),
+    )
+}
+
 /// Which kind of output a path is good for.
 fn kind(path: &Path, found: &Found, request: &Request<'_>) -> Result<Kind> {
     let streams = request.manner == Manner::Whole;
@@ -124,13 +164,7 @@ fn kind(path: &Path, found: &Found, request: &Request<'_>) -> Result<Kind> {
         Named::Sink | Named::Device => ("a character device", Errno::EINVAL),
         Named::Memory => ("memory itself", Errno::EINVAL),
     };
-    Err(Error::new(
-        ExitCode::Target,
-        "target is of the wrong type",
-        text::name(path),
-        errno,
-        format!("it is {what}: give a file or a block device"),
-    ))
+    Err(wrong_type(path, errno, what))
 }
 
 /// Opens a pipe or a character device. A pipe is waited for until it has a reader.
@@ -184,7 +218,7 @@ fn check(output: &Output, request: &Request<'_>) -> Result<()> {
     if !same {
         return Err(inspect(Errno::ESTALE.into()));
     }
-    named::refuse_inputs(path, &identity, request.inputs)?;
+    named::refuse_inputs(path, &output.file, request.inputs)?;
     if output.kind != Kind::File {
         return Ok(());
     }
@@ -297,7 +331,12 @@ fn refused(path: &Path, kind: Kind, errno: Errno) -> Error {
             WHAT,
             text::name(path),
             errno,
-            "nothing reads from it: start its reader first",
+            match is_pipe(path) {
+                true => "nothing reads from it: start its reader first",
+                false => {
+                    "nothing is behind it: this process has no terminal, or the device is gone"
+                }
+            },
         );
     }
     Error::during(Doing::OpenTarget, WHAT, text::name(path), errno)

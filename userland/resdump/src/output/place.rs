@@ -29,7 +29,7 @@ impl Place {
     /// `None` for the path of a file or device. Standard output may also be called by a name that the
     /// kernel gives it, such as `/dev/stdout`. An address that cannot be one is refused.
     pub fn of(target: &Path) -> Result<Option<Self>> {
-        if target == Path::new("-") || is_output(target) {
+        if is_output(target) {
             return Ok(Some(Self::Output));
         }
         match target.to_str() {
@@ -45,8 +45,12 @@ pub fn output() -> io::Result<File> {
     Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
 }
 
-/// Whether a path leads to this process's descriptor 1, and not merely to the same file.
-fn is_output(path: &Path) -> bool {
+/// Whether a path stands for standard output: it is `-`, or leads to this process's descriptor 1, and not
+/// merely to the same file.
+pub fn is_output(path: &Path) -> bool {
+    if path == Path::new("-") {
+        return true;
+    }
     let own = PathBuf::from(format!("/proc/{}/fd", process::id()));
     let mut path = path.to_path_buf();
     for _ in 0..LINKS_MAX {

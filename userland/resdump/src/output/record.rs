@@ -18,22 +18,23 @@ use super::{
     made::Temporary,
     meanwhile,
     named::{self, Named},
-    rights, sync_folder,
+    place, rights, sync_folder,
 };
 use crate::{
     advice::Doing,
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
-    sys, text,
+    signals, sys, text,
 };
 
 const WHAT: &str = "cannot write manifest";
 const REFUSED: &str = "manifest refused";
 
-/// Most bytes of a record: what is longer is none.
-const SIZE_MAX: u64 = 1 << 20;
+/// Most bytes of a record, more than a hundred for each of as many ranges as a file may have: what is longer
+/// is none.
+pub const SIZE_MAX: u64 = 16 << 20;
 
-/// Room that is held for the next record, in bytes: more than one has with the longest of names.
+/// Room that is held for the next record, in bytes, at least: more than one has with the longest of names.
 const ROOM: usize = 16 << 10;
 
 /// Which file is to be a record.
@@ -45,6 +46,8 @@ pub struct Claim<'a> {
     pub taken: &'a [Identity],
     /// Whether a person has named the file, and allowed to overwrite what it is.
     pub force: bool,
+    /// What a person can do to have it elsewhere: "give another --manifest".
+    pub elsewhere: &'static str,
     /// Whether a text is such a record: nothing else is overwritten otherwise.
     pub is_record: fn(&[u8]) -> bool,
 }
@@ -65,6 +68,7 @@ pub enum Weight {
 #[derive(Debug)]
 pub struct Record {
     path: PathBuf,
+    elsewhere: &'static str,
     real: PathBuf,
     /// What has the name.
     held: Option<File>,
@@ -79,10 +83,22 @@ impl Record {
     /// or written meanwhile; a file that is not empty and not a record, unless `force` says otherwise;
     /// what another run writes to.
     pub fn claim(claim: &Claim<'_>) -> Result<Self> {
-        let path = claim.path;
-        let found = named::find(WHAT, path).map_err(|error| too_long(error, path))?;
+        let (path, elsewhere) = (claim.path, claim.elsewhere);
+        if place::is_output(path) {
+            return Err(refused(
+                path,
+                Errno::ESPIPE,
+                "it is standard output",
+                elsewhere,
+            ));
+        }
+        let found = named::find(WHAT, path).map_err(|error| match error.errno {
+            Errno::ENAMETOOLONG => refused(path, error.errno, "its name is too long", elsewhere),
+            _ => error,
+        })?;
         let mut record = Self {
             path: path.into(),
+            elsewhere,
             real: found.real,
             held: None,
             stored: false,
@@ -95,7 +111,8 @@ impl Record {
                 return Err(refused(
                     path,
                     Errno::EINVAL,
-                    "it is not a regular file: give another --manifest",
+                    "it is not a regular file",
+                    elsewhere,
                 ));
             }
         }
@@ -121,19 +138,32 @@ impl Record {
                 errno @ (Errno::EEXIST | Errno::ESTALE) => refused(
                     &self.path,
                     errno,
-                    "another file has got its name meanwhile: give another --manifest",
+                    "another file has got its name meanwhile",
+                    self.elsewhere,
                 ),
-                _ => Error::during(Doing::Manifest, WHAT, text::name(&self.path), &error),
+                errno => {
+                    let error = Error::during(Doing::Manifest, WHAT, text::name(&self.path), errno);
+                    let is_here = matches!(errno, Errno::ENOSPC | Errno::ENAMETOOLONG);
+                    let or = match is_here {
+                        true => format!(", or {}", self.elsewhere),
+                        false => String::new(),
+                    };
+                    Error {
+                        advice: error.advice.clone() + &or,
+                        ..error
+                    }
+                }
             })
     }
 
     fn try_store(&mut self, text: &[u8], weight: Weight) -> io::Result<()> {
         let last = weight == Weight::Last;
+        signals::settled(last);
         // Nothing else of this process writes now: what is given back is there.
         self.room = None;
         if self.held.is_none() {
             // Before something is there that would have to be taken away again.
-            self.room = self.hold_room(last)?;
+            self.room = self.hold_room(text.len(), last)?;
         }
         let first = !self.stored;
         let (mut file, temporary) = Temporary::beside(&self.real)?;
@@ -162,7 +192,7 @@ impl Record {
             true => sync_folder(&self.real),
             false => Ok(()),
         };
-        let settled = named.and_then(|()| self.settle(first, last));
+        let settled = named.and_then(|()| self.settle(text.len(), first, last));
         if settled.is_err() && first && !replaced {
             // The caller ends with an error: what was not there before is not left.
             let _ = fs::remove_file(&self.real);
@@ -171,10 +201,10 @@ impl Record {
         settled
     }
 
-    /// Holds room for the next.
-    fn settle(&mut self, first: bool, last: bool) -> io::Result<()> {
+    /// Holds room for the next, of `length` bytes and some more.
+    fn settle(&mut self, length: usize, first: bool, last: bool) -> io::Result<()> {
         if self.room.is_none() {
-            match self.hold_room(last) {
+            match self.hold_room(length, last) {
                 Ok(room) => self.room = room,
                 Err(error) if first => return Err(error),
                 Err(error) => {
@@ -185,13 +215,14 @@ impl Record {
         Ok(())
     }
 
-    fn hold_room(&self, last: bool) -> io::Result<Option<File>> {
+    /// Room for one that is no longer than one of `length` bytes and some more.
+    fn hold_room(&self, length: usize, last: bool) -> io::Result<Option<File>> {
         if last {
             return Ok(None);
         }
         let mut file = Temporary::without_name(&self.real)?;
         let bytes = [0; 4096];
-        for _ in 0..ROOM / bytes.len() {
+        for _ in 0..(length + ROOM) / bytes.len() {
             file.write_all(&bytes)?;
         }
         Ok(Some(file))
@@ -253,12 +284,12 @@ fn take(claim: &Claim<'_>, real: &Path) -> Result<File> {
         .custom_flags(libc::O_NONBLOCK)
         .open(real)
         .map_err(failed)?;
-    let identity = Identity::of(&file).map_err(failed)?;
-    if claim.taken.iter().any(|taken| taken.overlaps(&identity)) {
+    if named::refuse_inputs(path, &file, claim.taken).is_err() {
         return Err(refused(
             path,
             Errno::EINVAL,
-            "it is the source, what is known of the source, or the target: give another --manifest",
+            "it is the source, what is known of the source, or the target",
+            claim.elsewhere,
         ));
     }
     let text = read(&file).map_err(failed)?;
@@ -266,8 +297,8 @@ fn take(claim: &Claim<'_>, real: &Path) -> Result<File> {
         return Err(refused(
             path,
             Errno::EEXIST,
-            "it is not a manifest: give another --manifest, to overwrite it with --force, or \
-             --no-manifest",
+            "it is not a manifest",
+            claim.elsewhere,
         ));
     }
     lock::take(&file, path)?;
@@ -284,19 +315,9 @@ fn read(file: &File) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-fn refused(path: &Path, errno: Errno, advice: &str) -> Error {
+fn refused(path: &Path, errno: Errno, why: &str, elsewhere: &str) -> Error {
+    let advice = format!("{why}: {elsewhere}");
     Error::new(ExitCode::Target, REFUSED, text::name(path), errno, advice)
-}
-
-fn too_long(error: Error, path: &Path) -> Error {
-    match error.errno {
-        Errno::ENAMETOOLONG => refused(
-            path,
-            error.errno,
-            "its name is too long: give --manifest PATH, or --no-manifest",
-        ),
-        _ => error,
-    }
 }
 
 #[cfg(test)]
@@ -312,6 +333,7 @@ mod tests {
             path,
             taken: &[],
             force,
+            elsewhere: "give another name",
             is_record,
         })
     }
@@ -354,7 +376,7 @@ mod tests {
     fn what_is_not_a_record_stays_unless_it_was_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.json");
-        for text in ["other", "recor", &"record".repeat(1 << 18)] {
+        for text in ["other", "recor", &"record".repeat(3 << 20)] {
             fs::write(&path, text).unwrap();
             assert_eq!(claim(&path, false).unwrap_err().errno, Errno::EEXIST);
             remove(&path, is_record).unwrap();

@@ -15,8 +15,11 @@ use crate::{
     sys, text,
 };
 
+/// Bytes that a manifest beside a file may take.
+const MANIFEST: u64 = 64 << 10;
+
 /// What to do about too little of it, where less may be written.
-const LESS: &str = "give a larger target or a smaller --length, or --partial to write what fits";
+const LESS: &str = "give a larger target or a smaller --length";
 
 impl Output {
     /// Fails unless `bytes` from its start on fit on a device.
@@ -44,10 +47,39 @@ impl Output {
         sys::block::size(&self.file).map_err(|errno| self.failed("cannot inspect target", errno))
     }
 
+    /// Fails where there is too little room for the first `room` bytes of `plan` in place of the bytes of a
+    /// file, and for its manifest: nothing of them is lost then.
+    pub fn expect_fit(&self, plan: &Plan, room: u64, sparse: bool) -> Result<()> {
+        if self.kind != Kind::File || self.permit.partial {
+            return Ok(());
+        }
+        let before = self.metadata()?.len();
+        if before == 0 || room == 0 {
+            return Ok(());
+        }
+        let end = plan.seek + room;
+        // A limit on its length counts where it grows, not where blocks are allocated.
+        let mut tried = match end > before {
+            true => self.truncate(end),
+            false => Ok(()),
+        };
+        if tried.is_ok() && !sparse {
+            let reserved = sys::file::reserve(&self.file, plan.seek, room)
+                .and_then(|()| sys::file::reserve(&self.file, end, MANIFEST));
+            if let Err(errno @ (Errno::ENOSPC | Errno::EDQUOT)) = reserved {
+                tried = Err(self.no_room(room, errno));
+            }
+        }
+        // What is left of the attempt is given back.
+        self.truncate(before)?;
+        tried
+    }
+
     /// Makes room for the first `room` bytes of `plan`. Of a regular file the bytes before `plan.seek`
     /// stay, the rest is dropped, and the blocks are allocated, because direct writes that extend a file
-    /// wait for each other; none are in a `sparse` file. Returns for how many of them there is room: not all only if `partial` was permitted.
-    pub fn prepare(&self, plan: &Plan, room: u64, sparse: bool) -> Result<u64> {
+    /// wait for each other; none are in a `sparse` file. Returns for how many of them there is room, and what
+    /// is in the way of the others: not all only if `partial` was permitted.
+    pub fn prepare(&self, plan: &Plan, room: u64, sparse: bool) -> Result<(u64, Errno)> {
         self.begin();
         let length = room;
         match self.kind {
@@ -72,19 +104,16 @@ impl Output {
                 if available < length && !self.permit.partial {
                     return Err(self.too_small(length, available, LESS));
                 }
-                return Ok(available.min(length));
+                return Ok((available.min(length), Errno::ENOSPC));
             }
             Kind::File => {
                 self.truncate(plan.seek)?;
                 match sys::file::allocate(&self.file, plan.seek, length) {
                     Ok(()) => {}
-                    Err(Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG) if self.permit.partial => {
-                        return self.allocate_what_fits(plan.seek, length);
-                    }
-                    Err(Errno::ENOSPC) => {
-                        self.truncate(plan.seek)?;
-                        let available = sys::file::available(&self.file).unwrap_or(0);
-                        return Err(self.too_small(length, available, LESS));
+                    Err(errno @ (Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG))
+                        if self.permit.partial =>
+                    {
+                        return Ok((self.allocate_what_fits(plan.seek, length)?, errno));
                     }
                     Err(errno @ (Errno::EOPNOTSUPP | Errno::ENOSYS)) => {
                         log::info!("{}: no preallocation: {errno}", text::name(&self.path));
@@ -92,12 +121,22 @@ impl Output {
                     }
                     Err(errno) => {
                         self.truncate(plan.seek)?;
-                        return Err(self.failed("cannot allocate", errno));
+                        return Err(self.no_room(length, errno));
                     }
                 }
             }
         }
-        Ok(length)
+        Ok((length, Errno::ENOSPC))
+    }
+
+    fn no_room(&self, length: u64, errno: Errno) -> Error {
+        match errno {
+            Errno::ENOSPC => {
+                let available = sys::file::available(&self.file).unwrap_or(0);
+                self.too_small(length, available, LESS)
+            }
+            errno => self.failed("cannot allocate", errno),
+        }
     }
 
     /// Allocates as many of `length` bytes from `seek` on as there is room for, in whole pages.

@@ -55,6 +55,9 @@ pub(super) fn is_volatile(device: u64) -> bool {
 pub(super) fn device_of(file: &File) -> Option<u64> {
     use std::os::unix::fs::MetadataExt;
     let dev = file.metadata().ok()?.dev();
+    if sys::file::file_system(file) == Ok(OVERLAY) {
+        return device_of(&File::open(mounts::upper_folder(file)?).ok()?);
+    }
     // Where the number is the file system's own, as that of btrfs, its mount names the device.
     storage::on_device(dev).or_else(|| {
         let metadata = fs::metadata(mounts::of(file)?.source).ok()?;

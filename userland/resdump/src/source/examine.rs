@@ -11,7 +11,8 @@ use nix::errno::Errno;
 use object::Endianness;
 
 use super::{
-    Medium, Saved, medium,
+    Medium, Saved,
+    medium::{self, Stamp},
     saved::{Fault, How},
 };
 use crate::{
@@ -28,6 +29,14 @@ use crate::{
 /// read in spite of them.
 pub(super) fn examine(path: &Path, how: &How) -> Result<Saved> {
     let (file, medium, size) = medium::open(path)?;
+    let stamp = Stamp::of(&file).map_err(|error| {
+        Error::during(
+            Doing::OpenSource,
+            "cannot inspect",
+            text::name(path),
+            &error,
+        )
+    })?;
     let mut fault = None;
     let manifests = places(path, how.manifest.as_deref());
     let manifest = find_manifest(&manifests, how.manifest.is_some()).unwrap_or_else(|error| {
@@ -53,7 +62,9 @@ pub(super) fn examine(path: &Path, how: &How) -> Result<Saved> {
         manifest: None,
         manifests,
         fault: None,
+        how: how.clone(),
         end: size,
+        stamp,
     };
     saved.ranges = match &manifest {
         Some(manifest) => saved.by_manifest(manifest, &mut fault)?,
@@ -65,7 +76,19 @@ pub(super) fn examine(path: &Path, how: &How) -> Result<Saved> {
         (saved.format, saved.compression) = (Format::Raw, None);
     }
     saved.manifest = manifest;
+    if let Some(fault) = &mut fault
+        && saved.is_being_written()
+    {
+        fault.error = Error::new(
+            ExitCode::Incomplete,
+            "dump is incomplete",
+            &saved.name,
+            Errno::EBUSY,
+            "another run writes to it now: wait for its end",
+        );
+    }
     saved.fault = fault;
+    saved.warn_of_overlap();
     if saved.compression.is_none() {
         saved.ranges.retain(|range| range.stored > 0);
     }
@@ -106,6 +129,22 @@ impl Saved {
         Fault {
             error: self.error("file and manifest differ", Errno::EBADMSG, what),
             differs: true,
+        }
+    }
+
+    /// Of what is there twice, both may be different.
+    fn warn_of_overlap(&self) {
+        let known = |range: &Range| Some((range.base?, range.length));
+        let mut known: Vec<_> = self.ranges.iter().filter_map(known).collect();
+        known.sort_unstable();
+        let twice = known
+            .windows(2)
+            .find(|pair| pair[1].0 - pair[0].0 < pair[0].1);
+        if let Some([_, (base, _)]) = twice {
+            log::warn!(
+                "{}: several of its ranges have the address {base:#x}",
+                self.name
+            );
         }
     }
 
@@ -328,7 +367,7 @@ fn parts(manifest: &Manifest) -> Vec<Range> {
 
 fn how_to_complete(manifest: &Manifest) -> String {
     let how = if manifest.engine == "receive" {
-        "receive it again, over a serial line with --resume"
+        "go on with 'resdump receive --resume'"
     } else if manifest.engine == "convert" {
         "its input was incomplete"
     } else if manifest.compression.is_some() || manifest.snapshot.is_some() {

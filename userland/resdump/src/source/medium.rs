@@ -4,9 +4,9 @@
 //! second reading, and is refused before it is opened.
 
 use std::{
-    fs::{self, File, FileType, OpenOptions},
+    fs::{self, File, FileType, Metadata, OpenOptions},
     io,
-    os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt},
+    os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt},
     path::Path,
 };
 
@@ -27,6 +27,22 @@ pub enum Medium {
     File,
     /// A block device: it is as long as it is.
     Block,
+}
+
+/// What of a regular file changes when it is written to: length, and when content and state changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp(u64, [i64; 4]);
+
+impl Stamp {
+    /// Of an open file; `None` for a device, of which nothing says when it was written to.
+    pub(super) fn of(file: &File) -> io::Result<Option<Self>> {
+        let metadata = file.metadata()?;
+        let of = |it: &Metadata| {
+            let times = [it.mtime(), it.mtime_nsec(), it.ctime(), it.ctime_nsec()];
+            Self(it.len(), times)
+        };
+        Ok(metadata.is_file().then(|| of(&metadata)))
+    }
 }
 
 impl ReadAt for File {

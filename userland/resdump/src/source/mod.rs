@@ -19,7 +19,10 @@ use nix::errno::Errno;
 
 use crate::{
     advice::Doing,
-    codec::format::{Format, machine::Machine},
+    codec::{
+        digest::Digest,
+        format::{Format, machine::Machine},
+    },
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
     manifest::{Manifest, Origin},
@@ -73,7 +76,7 @@ pub trait Source: Sync {
 
     /// What must not be written to while this is read: the file, and what is known of it.
     fn identities(&self) -> Vec<Identity> {
-        Identity::of(self.file()).into_iter().collect()
+        Identity::of_input(self.file()).into_iter().collect()
     }
 
     /// Where the source's first byte is in the file. Of one with several [`Source::extents`], that of
@@ -109,6 +112,16 @@ pub trait Source: Sync {
             within: self.region().map(|_| 0),
             is_disk: false,
         }
+    }
+
+    /// What is known of its content: digests that parts of it should have.
+    fn seals(&self) -> Vec<(Span, Digest)> {
+        Vec::new()
+    }
+
+    /// Fails when something has written to it since it was opened, where that shows.
+    fn check_unchanged(&self) -> Result<()> {
+        Ok(())
     }
 
     /// Why a copy of it is not complete, if it is not complete itself.
@@ -205,6 +218,15 @@ pub fn open_one(name: impl AsRef<OsStr>, how: &How) -> Result<Box<dyn Source>> {
 /// file or of a block device that holds a dump. What has no slash is a label.
 pub fn open_any(name: impl AsRef<OsStr>, how: &How) -> Result<Box<dyn Source>> {
     let name = name.as_ref();
+    if name.is_empty() {
+        return Err(Error::new(
+            ExitCode::Usage,
+            "no such region",
+            "''",
+            Errno::EINVAL,
+            "the argument is empty: give a label, or the path of a saved file",
+        ));
+    }
     let path = node_path(name);
     let is_file = name.as_bytes().contains(&b'/') && !path.starts_with(DIRECTORY);
     match fs::metadata(&path).map(|metadata| metadata.file_type()) {

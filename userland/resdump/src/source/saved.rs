@@ -3,7 +3,7 @@
 //! A file or block device that was saved from a region, in any format, by this program or another.
 
 use std::{
-    fs::File,
+    fs::{File, TryLockError},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
@@ -11,17 +11,19 @@ use std::{
 use nix::errno::Errno;
 use object::Endianness;
 
-use super::{Extent, Medium, Place, Source, examine};
+use super::{Extent, Medium, Place, Source, examine, medium::Stamp};
 use crate::{
     advice::Doing,
     codec::{
         compression::Compression,
+        digest::Digest,
         format::{Format, Range, machine::Machine},
     },
     error::{Error, Result},
     exit_codes::ExitCode,
     manifest::Manifest,
     output::Identity,
+    span::Span,
     system::System,
 };
 
@@ -34,6 +36,8 @@ pub struct How {
     pub incomplete: bool,
     /// Take all of the file as it is, whatever its first bytes or its manifest say.
     pub raw: bool,
+    /// Whether the user can choose between these.
+    pub has_options: bool,
 }
 
 /// A saved dump. Its source are the bytes that were in memory, without headers: one range after the
@@ -57,8 +61,12 @@ pub struct Saved {
     pub(super) manifests: Vec<PathBuf>,
     /// Why it is not complete.
     pub(super) fault: Option<Fault>,
+    /// How it is read.
+    pub(super) how: How,
     /// Where it ends, by its headers.
     pub(super) end: u64,
+    /// Of the file, when it was opened.
+    pub(super) stamp: Option<Stamp>,
 }
 
 /// Why a saved dump is not what it should be.
@@ -77,15 +85,25 @@ impl Saved {
     pub fn open(path: &Path, how: &How) -> Result<Self> {
         let mut saved = Self::examine(path, how)?;
         match saved.fault.take() {
-            Some(fault) if !how.incomplete && !saved.ranges.is_empty() => Err(Error {
-                advice: format!("{}; --incomplete takes what is there", fault.error.advice),
-                ..fault.error
-            }),
-            Some(fault) if saved.ranges.is_empty() => Err(Error {
-                advice: "nothing of it can be trusted: remove its manifest to read it nevertheless"
-                    .into(),
-                ..fault.error
-            }),
+            Some(fault) if !how.incomplete || saved.ranges.is_empty() => {
+                let (is_empty, has_manifest) = (
+                    saved.ranges.is_empty(),
+                    saved.manifests.iter().any(|it| it.exists()),
+                );
+                let more = match fault.error.errno {
+                    // It is being written.
+                    Errno::EBUSY => "",
+                    _ if is_empty && has_manifest => {
+                        "; nothing of it can be trusted: remove its manifest to read it nevertheless"
+                    }
+                    _ if !is_empty && how.has_options => "; --incomplete takes what is there",
+                    _ => "",
+                };
+                Err(Error {
+                    advice: fault.error.advice + more,
+                    ..fault.error
+                })
+            }
             Some(fault) => {
                 log::warn!("{}", fault.error);
                 saved.fault = Some(fault);
@@ -137,9 +155,23 @@ impl Saved {
         self.manifest.as_ref()
     }
 
+    /// The digest that its bytes should have: of all of them, as they are read.
+    pub fn digest(&self) -> Option<&Digest> {
+        self.manifest
+            .as_ref()
+            .filter(|it| !self.how.raw && self.fault.is_none() && it.bytes == it.origin.length)?
+            .digest
+            .as_ref()
+    }
+
     /// Why it is not complete, if it is not.
     pub fn fault(&self) -> Option<&Fault> {
         self.fault.as_ref()
+    }
+
+    /// Whether what is there of it is taken, if that is not all.
+    pub fn takes_incomplete(&self) -> bool {
+        self.how.incomplete
     }
 
     /// Why it is longer than its headers say, if it is a file and has no manifest that would say it.
@@ -173,6 +205,19 @@ impl Saved {
     }
 }
 
+impl Saved {
+    /// Whether another run has taken it, to write to it.
+    pub(super) fn is_being_written(&self) -> bool {
+        match self.file.try_lock_shared() {
+            Ok(()) => {
+                let _ = self.file.unlock();
+                false
+            }
+            Err(error) => matches!(error, TryLockError::WouldBlock),
+        }
+    }
+}
+
 impl Source for Saved {
     fn name(&self) -> &str {
         &self.name
@@ -188,7 +233,7 @@ impl Source for Saved {
 
     fn identities(&self) -> Vec<Identity> {
         let manifests = self.manifests.iter().map(|path| Identity::named(path));
-        std::iter::once(Identity::of(&self.file))
+        std::iter::once(Identity::of_input(&self.file))
             .chain(manifests)
             .flatten()
             .collect()
@@ -248,6 +293,29 @@ impl Source for Saved {
     fn incomplete(&self) -> Option<String> {
         let fault = self.fault.as_ref()?;
         Some(format!("the source is incomplete: {}", fault.error))
+    }
+
+    fn seals(&self) -> Vec<(Span, Digest)> {
+        let all = Span {
+            offset: 0,
+            length: self.size(),
+        };
+        let seal = |digest: &Digest| (all, digest.clone());
+        self.digest().map(seal).into_iter().collect()
+    }
+
+    fn check_unchanged(&self) -> Result<()> {
+        match Stamp::of(&self.file) {
+            Ok(stamp) if stamp == self.stamp => Ok(()),
+            _ => Err(Error::new(
+                ExitCode::Mismatch,
+                "source was changed meanwhile",
+                &self.name,
+                Errno::ESTALE,
+                "another program wrote to it, or the target is the same file by another name: what was \
+                 read cannot be trusted",
+            )),
+        }
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {

@@ -8,10 +8,11 @@ use nix::errno::Errno;
 
 use super::{Extent, Source};
 use crate::{
-    codec::format::machine::Machine,
+    codec::{digest::Digest, format::machine::Machine},
     error::{Error, Result},
     exit_codes::ExitCode,
     output::Identity,
+    span::Span,
     system::System,
 };
 
@@ -116,6 +117,24 @@ impl Source for Several {
 
     fn system(&self) -> System {
         self.sources[0].system()
+    }
+
+    fn seals(&self) -> Vec<(Span, Digest)> {
+        let moved = |(span, digest): (Span, Digest), by: &Extent| {
+            let offset = span.offset + by.offset;
+            (Span { offset, ..span }, digest)
+        };
+        let each = self.parts();
+        each.flat_map(|(source, extent)| {
+            let seals = source.seals().into_iter();
+            seals.map(move |seal| moved(seal, &extent))
+        })
+        .collect()
+    }
+
+    fn check_unchanged(&self) -> Result<()> {
+        let mut each = self.sources.iter();
+        each.try_for_each(|source| source.check_unchanged())
     }
 
     fn incomplete(&self) -> Option<String> {

@@ -77,8 +77,11 @@ pub struct Check {
 /// From the receiver: what has become of the dump.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// Bytes of the dump that are durable there.
+    /// Bytes of the dump that are there, durable unless `in_memory` says otherwise.
     pub bytes: u64,
+    /// Whether they are in memory, where nothing is durable. Older receivers do not say.
+    #[serde(default)]
+    pub in_memory: bool,
     /// Why it is not a complete dump; `None` when all of it was checked and stored.
     pub error: Option<Failure>,
 }
@@ -135,7 +138,11 @@ impl Verdict {
             errno: format!("{:?}", error.errno),
             message: error.to_string(),
         });
-        Self { bytes, error }
+        Self {
+            bytes,
+            in_memory: false,
+            error,
+        }
     }
 
     /// What the sender of `length` bytes to `name` makes of it.
@@ -225,6 +232,7 @@ mod tests {
             };
             let verdict = Verdict {
                 bytes: 10,
+                in_memory: false,
                 error: Some(failure),
             };
             let error = verdict.judge("tcp:a:1", 10).unwrap_err();

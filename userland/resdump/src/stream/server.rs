@@ -213,6 +213,7 @@ fn introduce(stream: TcpStream, peer: SocketAddr) -> io::Result<Caller> {
     if version == Version::Later {
         let verdict = Verdict {
             bytes: 0,
+            in_memory: false,
             error: Some(wire::Failure {
                 status: crate::exit_codes::ExitCode::Io as u8,
                 errno: "EPROTONOSUPPORT".into(),

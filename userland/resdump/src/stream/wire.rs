@@ -309,6 +309,7 @@ mod tests {
         let start = Start::of(&header(None), 4, None);
         let verdict = Verdict {
             bytes: 6,
+            in_memory: true,
             error: None,
         };
         let mut stream = Vec::new();

@@ -15,19 +15,7 @@ use crate::span::{Alignment, Span};
 /// What `statx(STATX_DIOALIGN)` says of an open file or block device: `None` where the kernel or the
 /// file system does not know, `EOPNOTSUPP` where it knows that there is no direct I/O.
 pub fn direct_io_alignment(file: &File) -> Result<Option<Alignment>> {
-    let mut stat = MaybeUninit::<libc::statx>::zeroed();
-    // SAFETY: The descriptor is open, the path is an empty C string, `stat` has room for the answer.
-    Errno::result(unsafe {
-        libc::statx(
-            file.as_raw_fd(),
-            c"".as_ptr(),
-            libc::AT_EMPTY_PATH,
-            libc::STATX_DIOALIGN,
-            stat.as_mut_ptr(),
-        )
-    })?;
-    // SAFETY: The kernel filled it in, and it was zeroed before; it holds integers only.
-    let stat = unsafe { stat.assume_init() };
+    let stat = statx(file, libc::STATX_DIOALIGN)?;
     if stat.stx_mask & libc::STATX_DIOALIGN == 0 {
         return Ok(None);
     }
@@ -38,24 +26,45 @@ pub fn direct_io_alignment(file: &File) -> Result<Option<Alignment>> {
     Ok(Some(Alignment { memory, offset }))
 }
 
+/// Whether what is made in the open folder can never be removed or renamed (`chattr +a`).
+pub fn is_append_only(folder: &File) -> bool {
+    let append = libc::STATX_ATTR_APPEND as u64;
+    statx(folder, 0).is_ok_and(|stat| stat.stx_attributes & append != 0)
+}
+
+fn statx(file: &File, mask: u32) -> Result<libc::statx> {
+    let mut stat = MaybeUninit::<libc::statx>::zeroed();
+    // SAFETY: The descriptor is open, the path is an empty C string, `stat` has room for the answer.
+    Errno::result(unsafe {
+        libc::statx(
+            file.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            mask,
+            stat.as_mut_ptr(),
+        )
+    })?;
+    // SAFETY: The kernel filled it in, and it was zeroed before; it holds integers only.
+    Ok(unsafe { stat.assume_init() })
+}
+
 /// Allocates the blocks of `length` bytes from `offset` and lets the file grow to hold them, without
 /// writing. `EOPNOTSUPP` where the file system cannot.
 pub fn allocate(file: &File, offset: u64, length: u64) -> Result<()> {
+    fallocate(file, 0, offset, length)
+}
+
+/// Allocates the blocks of `length` bytes from `offset`; the file does not grow. What is not written by the
+/// time that the file is cut is given back.
+pub fn reserve(file: &File, offset: u64, length: u64) -> Result<()> {
+    fallocate(file, libc::FALLOC_FL_KEEP_SIZE, offset, length)
+}
+
+fn fallocate(file: &File, mode: i32, offset: u64, length: u64) -> Result<()> {
     let offset = i64::try_from(offset).map_err(|_| Errno::EFBIG)?;
     let length = i64::try_from(length).map_err(|_| Errno::EFBIG)?;
     // SAFETY: The descriptor is open; no memory is passed.
-    Errno::result(unsafe { libc::fallocate64(file.as_raw_fd(), 0, offset, length) }).map(drop)
-}
-
-/// Allocates the blocks of the first `length` bytes; the file does not grow. What is not written by the
-/// time that the file is cut is given back.
-pub fn reserve(file: &File, length: u64) -> Result<()> {
-    let length = i64::try_from(length).map_err(|_| Errno::EFBIG)?;
-    // SAFETY: The descriptor is open; no memory is passed.
-    Errno::result(unsafe {
-        libc::fallocate64(file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE, 0, length)
-    })
-    .map(drop)
+    Errno::result(unsafe { libc::fallocate64(file.as_raw_fd(), mode, offset, length) }).map(drop)
 }
 
 /// The first hole in `within`, a part of a file that is not behind its end: what was never written,

@@ -37,7 +37,9 @@ impl Bench {
     }
 
     pub(crate) fn run(&self, args: &[&str]) -> Output {
-        command(self.folder.path(), args).output().unwrap()
+        let output = command(self.folder.path(), args).output().unwrap();
+        expect_own_options(args, &output);
+        output
     }
 
     /// Runs it with a reader of its standard output that has gone away.
@@ -87,6 +89,34 @@ impl Bench {
 
     pub(crate) fn out(&self) -> Vec<u8> {
         fs::read(self.path("out")).unwrap()
+    }
+}
+
+/// Advice names options of the command that was run, and of another only within quotes.
+fn expect_own_options(args: &[&str], output: &Output) {
+    use clap::CommandFactory;
+    let mut cli = resdump::cli::Cli::command();
+    cli.build();
+    let Some(command) = args.iter().find_map(|name| cli.find_subcommand(name)) else {
+        return;
+    };
+    let known = |word: &str| {
+        let mut all = command.get_arguments().chain(cli.get_arguments());
+        all.any(|arg| arg.get_long() == Some(word))
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    for line in said.lines().filter(|line| line.starts_with("resdump: ")) {
+        // What another end says is about its own; what is quoted is another command.
+        let line = line.split(" it says: ").next().unwrap_or(line);
+        let own: String = line.split('\'').step_by(2).collect();
+        let words = own.split(|it: char| !it.is_ascii_alphanumeric() && it != '-');
+        for word in words.filter_map(|word| word.strip_prefix("--")) {
+            let is_given = args.iter().any(|arg| arg.contains(word));
+            assert!(
+                known(word) || is_given || word == "help",
+                "{args:?}: --{word}: {line}"
+            );
+        }
     }
 }
 

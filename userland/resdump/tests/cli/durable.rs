@@ -234,5 +234,5 @@ fn verify_knows_an_interrupted_dump() {
     manifest["engine"] = "receive".into();
     fs::write(bench.path("out.json"), manifest.to_string()).unwrap();
     let output = bench.run(&["verify", "./out"]);
-    assert!(stderr(&output).contains("receive it again"));
+    assert!(stderr(&output).contains("'resdump receive --resume'"));
 }

@@ -334,7 +334,7 @@ fn compressed_files_of_other_programs_are_unpacked() {
         let whole = fs::read(&packed).unwrap();
         fs::write(&packed, &whole[..whole.len() - 1]).unwrap();
         let output = bench.run(&["convert", "packed", "again", "--to", "raw"]);
-        assert_eq!(output.status.code(), Some(12), "{}", stderr(&output));
+        assert_eq!(output.status.code(), Some(13), "{}", stderr(&output));
         assert!(!bench.path("again").exists());
     }
 }

@@ -10,6 +10,7 @@ mod arguments;
 mod assets;
 mod bench;
 mod compare;
+mod cut;
 mod doctor;
 #[cfg(feature = "host")]
 mod documents;
@@ -32,6 +33,7 @@ mod receivers;
 mod recipes;
 mod remote;
 mod room;
+mod sealed;
 mod serial;
 mod serial_keep;
 mod several;

@@ -169,3 +169,51 @@ fn one_dump_after_the_other_and_a_failure_does_not_end_it() {
     assert_eq!(objects.iter().filter(short).count(), 2, "{objects:?}");
     assert!(bench.path("in/escape-1.raw").exists());
 }
+
+#[test]
+fn of_a_dump_that_only_began_nothing_is_left() {
+    for more in [0, 2] {
+        let bench = Bench::new(1);
+        let receiver = Receiver::start(&bench, &["--quiet"]);
+        let mut stream = receiver.connect();
+        wire::write_header(&mut stream, &header("begun", 4)).unwrap();
+        wire::read_version(&mut stream).unwrap();
+        if more > 0 {
+            block(&mut stream, b"ab");
+        }
+        crate::peers::hang_up(stream);
+        assert_eq!(receiver.end().0, 13);
+        assert_eq!(bench.path("out").exists(), more > 0);
+        assert_eq!(bench.path("out.json").exists(), more > 0);
+    }
+}
+
+#[test]
+fn what_is_in_memory_at_the_receiver_is_not_called_durable_at_the_sender() {
+    let bench = Bench::new(8192);
+    let Ok(memory) = tempfile::TempDir::new_in("/dev/shm") else {
+        eprintln!("LEFT OUT: no /dev/shm here");
+        return;
+    };
+    let file = memory.path().join("out").display().to_string();
+    for json in [&[][..], &["--json"]] {
+        let receiver = Receiver::into(&bench, &file, &[&["--force"], json].concat());
+        let output = send(&bench, &receiver, json);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let (status, received, _) = receiver.end();
+        assert_eq!(status, 0);
+        let sent = String::from_utf8(output.stdout).unwrap();
+        for said in [sent, received] {
+            if json.is_empty() {
+                assert!(said.contains("in memory, not durable"), "{said}");
+                assert!(!said.contains("synced"), "{said}");
+            } else {
+                let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+                assert_eq!(said["in_memory"], true);
+            }
+        }
+    }
+    let line = ["convert", "./saved", &file, "--to", "raw", "--force"];
+    let said = String::from_utf8(bench.run(&line).stdout).unwrap();
+    assert!(said.contains("in memory, not durable"), "{said}");
+}

@@ -139,3 +139,78 @@ fn an_unknown_address_or_another_machine_is_refused() {
     let output = bench.run(&["dump", "./a", "./c", "./out"]);
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
 }
+
+/// Where there is no room for all, nothing is begun; what was there stays.
+#[test]
+fn a_full_disk_takes_none_of_them() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("LEFT OUT: only root can mount");
+        return;
+    }
+    let bench = scene(&REGIONS);
+    let small = bench.path("small");
+    fs::create_dir(&small).unwrap();
+    let mount = |args: &[&str]| {
+        let done = std::process::Command::new(args[0])
+            .args(&args[1..])
+            .status();
+        assert!(done.unwrap().success(), "{args:?}");
+    };
+    let at = small.to_str().unwrap();
+    mount(&["mount", "-t", "tmpfs", "-o", "size=64k", "none", at]);
+    let line = ["dump", "./b", "./a", "./c", "./small/out"];
+    let output = bench.run(&line);
+    let made = small.read_dir().unwrap().count();
+    fs::write(small.join("out"), "precious").unwrap();
+    let again = bench.run(&[&line[..], &["--force"]].concat());
+    let left = fs::read(small.join("out")).unwrap();
+    mount(&["umount", at]);
+    assert_eq!(
+        (output.status.code(), made),
+        (Some(7), 0),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(again.status.code(), Some(7), "{}", stderr(&again));
+    assert_eq!(left, b"precious");
+}
+
+#[test]
+fn a_signal_leaves_what_is_known_not_to_be_all() {
+    let bench = scene(&REGIONS);
+    let text = fs::read_to_string(bench.path("a.json")).unwrap();
+    for (name, base) in [("one", 0x1_0000_0000u64), ("two", 0x2_0000_0000)] {
+        let mut manifest: Value = serde_json::from_str(&text).unwrap();
+        manifest["base"] = base.into();
+        for field in ["length", "bytes"] {
+            manifest[field] = (512 << 20).into();
+        }
+        fs::File::create(bench.path(name))
+            .and_then(|file| file.set_len(512 << 20))
+            .unwrap();
+        fs::write(bench.path(&format!("{name}.json")), manifest.to_string()).unwrap();
+    }
+    let line = [
+        "dump", "./one", "./two", "./out", "--chunk", "64K", "--depth", "1", "--quiet",
+    ];
+    let child = crate::bench::command(bench.folder.path(), &line)
+        .spawn()
+        .unwrap();
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !bench.path("out.json").exists() {
+        assert!(std::time::Instant::now() < until);
+        std::thread::yield_now();
+    }
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGHUP).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(9), "{}", stderr(&output));
+    if bench.path("out").exists() {
+        assert_eq!(bench.manifest()["complete"], false);
+        assert_eq!(bench.run(&["show", "./out"]).status.code(), Some(13));
+    }
+    let line = ["dump", "./one", "./two", "./out", "--resume"];
+    let output = bench.run(&line);
+    assert_eq!(output.status.code(), Some(2), "it cannot be resumed");
+    assert!(stderr(&output).contains("--resume"), "{}", stderr(&output));
+}

@@ -195,6 +195,7 @@ fn no_terminal_obeys_a_receivers_words() {
         };
         let verdict = wire::Verdict {
             bytes: 0,
+            in_memory: false,
             error: Some(failure),
         };
         wire::write_verdict(&mut stream, &verdict).unwrap();

@@ -134,17 +134,17 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
         },
         inputs: &source.identities(),
     };
-    let direct = Output::open(&request, None)?;
+    let mut direct = Output::open(&request, None)?;
+    direct.remove_at_once();
     direct.take_part(0, 0)?;
-    let measured = prepare(args, source, &direct, &stop).and_then(|bench| {
-        let mut report = Report::new(args, source, &bench);
-        rounds(args, &bench, &mut report, console)?;
-        Ok(report)
-    });
+    let bench = prepare(args, source, &direct, &stop)?;
+    let mut report = Report::new(args, source, &bench);
+    let measured = rounds(args, &bench, &mut report, console);
     // What was written to try it out is nothing.
     direct.truncate(0)?;
+    drop(bench);
     drop(direct);
-    let report = measured?;
+    measured?;
     if console.is_json() {
         console.object(&report, None)?;
     } else {
@@ -165,10 +165,12 @@ fn prepare<'a>(
     let length = args.length.min(source.size());
     let span = Span::new(0, Some(length - length % whole), source.size())?;
     let plan = Plan::new(span, 0, 0, direct.alignment())?;
+    let ordinary = Held::copy(source, span)?;
+    direct.expect_fit(&plan, span.length, false)?;
     direct.prepare(&plan, span.length, false)?;
     Ok(Bench {
         source,
-        ordinary: Held::copy(source, span)?,
+        ordinary,
         span,
         direct,
         buffered: direct.buffered()?,

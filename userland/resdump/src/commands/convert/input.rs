@@ -7,6 +7,7 @@ use std::path::Path;
 use nix::errno::Errno;
 
 use crate::{
+    codec::compression::Compression,
     codec::format::{self, Found, Range, Unreadable},
     error::{Error, Result},
     exit_codes::ExitCode,
@@ -22,31 +23,58 @@ const HEAD: usize = 4096;
 pub(super) struct Input {
     pub(super) saved: Saved,
     pub(super) ranges: Vec<Range>,
+    /// Why it is not all, where only unpacking it has shown that.
+    cut: Option<String>,
 }
 
 impl Input {
     pub(super) fn open(path: &Path, how: &How, show: bool, stop: &Stop) -> Result<Self> {
         let saved = Saved::open(path, how)?;
         let mut ranges = saved.ranges().to_vec();
-        if saved.compression().is_some() && saved.manifest().is_none() {
-            let length = unpacked(&saved, show, stop)?;
-            (ranges[0].length, ranges[0].stored) = (length, length);
+        let mut cut = None;
+        let is_known = saved.manifest().is_some() && saved.fault().is_none();
+        if let Some(compression) = saved.compression().filter(|_| !is_known) {
+            let (length, ended) = unpacked(&saved, compression, show, stop)?;
+            if let Err(error) = ended {
+                let advice = format!("{}; --incomplete takes what is there", error.advice);
+                if !how.incomplete || length == 0 {
+                    return Err(Error { advice, ..error });
+                }
+                log::warn!("{error}");
+                cut = Some(format!("the source is incomplete: {error}"));
+            } else if length == 0 {
+                return Err(Error::new(
+                    ExitCode::Incomplete,
+                    "nothing in it",
+                    saved.name(),
+                    Errno::ENODATA,
+                    "it has 0 bytes",
+                ));
+            }
+            let said = saved.manifest().map_or(length, |it| it.bytes);
+            ranges[0].length = ranges[0].length.max(said);
+            ranges[0].stored = length.min(said);
         }
-        Ok(Self { saved, ranges })
+        Ok(Self { saved, ranges, cut })
     }
 
-    /// Whether its manifest's digest is of what is in its ranges.
-    pub(super) fn is_whole(&self) -> bool {
-        let manifest = self.saved.manifest();
-        manifest.is_some_and(|it| it.bytes == it.origin.length) && self.saved.fault().is_none()
+    /// Why a copy of it is not complete, if it is not.
+    pub(super) fn incomplete(&self) -> Option<String> {
+        self.saved.incomplete().or_else(|| self.cut.clone())
     }
 }
 
-/// How many bytes are in a compressed file that nothing says it of, which have to be memory as it was.
-fn unpacked(saved: &Saved, show: bool, stop: &Stop) -> Result<u64> {
+/// How many bytes are in a compressed file that nothing says it of, which have to be memory as it was; whether
+/// it ends as it should.
+fn unpacked(
+    saved: &Saved,
+    compression: Compression,
+    show: bool,
+    stop: &Stop,
+) -> Result<(u64, Result<()>)> {
     let mut head = Vec::new();
     let mut length = 0;
-    ReadBack::of(saved, stop)?
+    let read = ReadBack::unpacked(saved, compression, stop)?
         .shown(show)
         .read(&mut |at, bytes| {
             if at == 0 {
@@ -54,9 +82,15 @@ fn unpacked(saved: &Saved, show: bool, stop: &Stop) -> Result<u64> {
             }
             length = at + bytes.len() as u64;
             Ok(true)
-        })?;
+        });
+    match &read {
+        Err(error) if error.code != ExitCode::Incomplete => return read.map(|()| (0, Ok(()))),
+        _ => {}
+    }
     let name = match format::detect(&&head[..], length) {
-        Ok(Found::Plain(contents)) if contents.format == format::Format::Raw => return Ok(length),
+        Ok(Found::Plain(contents)) if contents.format == format::Format::Raw => {
+            return Ok((length, read));
+        }
         Ok(Found::Plain(contents)) => contents.format.as_str(),
         Ok(Found::Packed(_)) => "compressed",
         Err(Unreadable::Foreign { name, .. }) => name,

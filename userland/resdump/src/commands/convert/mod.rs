@@ -23,9 +23,10 @@ use crate::{
     error::{Error, Result},
     exit_codes::ExitCode,
     manifest::{self, Manifest},
-    output::{Identity, Kind, Manner, Output, Permit, Record, Request},
+    output::{self, Identity, Kind, Manner, Output, Permit, Record, Request},
     progress::Progress,
     readback::{self, ReadBack},
+    report,
     signals::Stop,
     size,
     source::{Saved, Source},
@@ -80,6 +81,13 @@ pub struct Args {
     quiet: bool,
 }
 
+impl Args {
+    /// Whether standard output is the target.
+    pub fn writes_to_standard_output(&self) -> bool {
+        output::is_standard_output(&self.output)
+    }
+}
+
 #[derive(Serialize)]
 struct Converted<'a> {
     input: &'a str,
@@ -90,6 +98,8 @@ struct Converted<'a> {
     bytes: u64,
     ranges: usize,
     complete: bool,
+    /// Whether the output is in memory: nothing there is ever durable.
+    in_memory: bool,
 }
 
 /// Runs `convert`.
@@ -126,9 +136,21 @@ pub fn run_until(args: &Args, console: &Console, stop: &Stop) -> Result<ExitCode
         inputs: &taken,
     };
     let output = Output::open(&request, Some(stop))?;
+    let is_in_memory = output.is_in_memory();
     let record = claim(&plan, &output, taken)?;
     output.expect_room(plan.length())?;
+    if let [_, _, ..] = &inputs[..] {
+        // Their ranges are not written in the order that the digests have.
+        for input in &inputs {
+            if let Some(digest) = input.saved.digest() {
+                ReadBack::of(&input.saved, stop)?.expect_digest(digest)?;
+            }
+        }
+    }
     write(&inputs, &mut plan, &output, show, stop)?;
+    inputs
+        .iter()
+        .try_for_each(|input| input.saved.check_unchanged())?;
     finish(&mut plan.manifest, output, record)?;
     let manifest = &plan.manifest;
     let converted = Converted {
@@ -140,6 +162,7 @@ pub fn run_until(args: &Args, console: &Console, stop: &Stop) -> Result<ExitCode
         bytes: manifest.bytes,
         ranges: plan.parts.len(),
         complete: manifest.complete,
+        in_memory: is_in_memory,
     };
     if console.is_json() {
         console.object(&converted, None)?;
@@ -149,10 +172,10 @@ pub fn run_until(args: &Args, console: &Console, stop: &Stop) -> Result<ExitCode
                 write!(out, "INCOMPLETE, of {} bytes: ", manifest.origin.length)?;
             }
             write!(out, "{} bytes", manifest.bytes)?;
-            match plan.parts.len() {
-                1 => writeln!(out),
-                count => writeln!(out, ", {count} ranges"),
+            if plan.parts.len() > 1 {
+                write!(out, ", {} ranges", plan.parts.len())?;
             }
+            writeln!(out, "{}", report::in_memory(is_in_memory))
         })?;
     }
     Ok(ExitCode::Ok)
@@ -175,7 +198,14 @@ fn claim(plan: &Plan, output: &Output, mut taken: Vec<Identity>) -> Result<Optio
         };
     }
     taken.push(output.identity()?);
-    manifest::claim(&manifest::beside(output.lasting_path()), &taken, false).map(Some)
+    let beside = manifest::beside(output.lasting_path());
+    manifest::claim(
+        &beside,
+        &taken,
+        false,
+        "give another OUTPUT, or move it away",
+    )
+    .map(Some)
 }
 
 /// Gives the output its name and its manifest: at no time has it one that speaks of something else.

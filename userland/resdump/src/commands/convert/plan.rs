@@ -215,10 +215,10 @@ fn describe(args: &Args, inputs: &[Input], parts: &[Part], manifest: &mut Manife
     if args.base.is_some() || manifest.origin.start() != parts[0].range.base {
         (manifest.origin.base, manifest.origin.offset) = (parts[0].range.base, 0);
     }
-    let fault = inputs.iter().find_map(|input| input.saved.incomplete());
+    let fault = inputs.iter().find_map(Input::incomplete);
     manifest.complete = fault.is_none();
     manifest.error = fault;
-    if inputs.len() > 1 || !inputs[0].is_whole() {
+    if inputs.len() > 1 || inputs[0].saved.digest().is_none() {
         manifest.digest = None;
     }
 }

@@ -28,7 +28,7 @@ fn unknown(what: &'static str, source: &dyn Source, format: Format, how: &str) -
         what,
         source.name(),
         Errno::EINVAL,
-        format!("nothing tells it: 'resdump convert FILE NEW --to {format}' takes {how}"),
+        format!("nothing tells it: 'resdump convert FILE NEW --to {format} {how}' says it"),
     )
 }
 

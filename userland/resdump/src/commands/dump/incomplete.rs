@@ -7,10 +7,13 @@ use nix::errno::Errno;
 use super::{job::Job, layout::Layout};
 use crate::{
     advice::{self, Doing},
+    codec::digest::Algorithm,
     engine::Moved,
     error::Error,
     exit_codes::ExitCode,
     output::Kind,
+    source::{Source, digest},
+    span::Span,
     text,
 };
 
@@ -89,6 +92,30 @@ pub(super) fn incomplete(
     )
 }
 
+/// Most bytes that are read again of what could not be written.
+const REREAD: u64 = 4 << 20;
+
+/// `stopped`, or why the saved file that is read from cannot be read from byte `at` on: an engine says of
+/// a bad sector there no more than that it could not go on.
+pub(super) fn blame(source: &dyn Source, at: u64, stopped: Error) -> Error {
+    if source.region().is_some()
+        || matches!(stopped.code, ExitCode::Interrupted | ExitCode::NoSpace)
+    {
+        return stopped;
+    }
+    let span = Span {
+        offset: at,
+        length: source.size().saturating_sub(at).min(REREAD),
+    };
+    match digest::of(source, span, Algorithm::Crc32c, &|| false) {
+        Err(error) => Error {
+            advice: format!("{}; {}", error.advice, stopped.advice),
+            ..error
+        },
+        Ok(_) => stopped,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -96,7 +123,7 @@ mod tests {
     use super::*;
     use crate::{
         cli::{Cli, Command},
-        span::{Plan, Span},
+        span::Plan,
     };
 
     fn job(line: &[&str]) -> Job {
@@ -129,6 +156,7 @@ mod tests {
                 body: 0x1_4000_0000,
             },
             room: span.length,
+            full: Errno::ENOSPC,
         };
         let moved = Moved {
             bytes,

@@ -6,6 +6,7 @@ use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
 use super::job::Job;
 use crate::{
+    console::Console,
     error::{Error, Result},
     exit_codes::ExitCode,
     journal::Journal,
@@ -13,6 +14,7 @@ use crate::{
     output::{Kind, Output},
     report::Report,
     source::Source,
+    text,
 };
 
 /// Makes it known that the target is not complete: by `manifest`, where there is to be one, and by
@@ -27,7 +29,13 @@ pub(super) fn begin(
     taken.push(target.identity()?);
     let record = job
         .manifest(target)
-        .map(|(path, named)| manifest::claim(&path, &taken, named && job.permit.force))
+        .map(|(path, named)| {
+            let elsewhere = match named {
+                true => "give another --manifest, --force to overwrite a file, or --no-manifest",
+                false => "give --manifest PATH, or --no-manifest",
+            };
+            manifest::claim(&path, &taken, named && job.permit.force, elsewhere)
+        })
         .transpose()?;
     let journal = record
         .map(|record| Journal::begin(record, manifest(), job.period))
@@ -55,8 +63,38 @@ pub(super) fn abandon(journal: Option<Journal>) {
     }
 }
 
-/// What was read back and is not what it should be must not be gone on with; what was read back in
-/// part may be.
+/// The end of every dump to a file or device: what is worth nothing goes, what is known is written down and
+/// reported. `is_begun`: whether something of the dump has been written.
+pub(super) fn end(
+    job: &Job,
+    console: &Console,
+    mut target: Output,
+    journal: Option<Journal>,
+    mut report: Report<'_>,
+    is_begun: bool,
+    mut error: Option<Error>,
+) -> Result<ExitCode> {
+    match error.as_ref().map(|error| error.code) {
+        Some(ExitCode::Interrupted) => report.complete = false,
+        // What was read, or what was written, is not what it should be.
+        Some(ExitCode::Mismatch) => report.distrust(),
+        _ => {}
+    }
+    if is_begun {
+        target.keep();
+    }
+    if target.is_new() {
+        abandon(journal);
+    } else if let Some(journal) = journal {
+        report.manifest = Some(text::name(journal.path()));
+        let stored = journal.finish(|manifest| record(manifest, &report, error.as_ref()));
+        error = error.or(stored.err());
+    }
+    report.tell(job.quiet, console, error)
+}
+
+/// What was read back and is not what it should be must not be resumed; what was read back in part may
+/// be.
 pub(super) fn distrust_unless(verified: &Result<()>, report: &mut Report<'_>) {
     match verified {
         Ok(()) => {}
@@ -66,10 +104,11 @@ pub(super) fn distrust_unless(verified: &Result<()>, report: &mut Report<'_>) {
 }
 
 /// The last word on a dump.
-pub(super) fn record(manifest: &mut Manifest, report: &Report<'_>, error: Option<&Error>) {
+fn record(manifest: &mut Manifest, report: &Report<'_>, error: Option<&Error>) {
     // Memory has nothing to wait for, and keeps nothing.
     let synced = report.synced == Some(true) || report.in_memory;
-    manifest.complete = report.complete && synced && report.source_error.is_none();
+    let is_well = error.is_none() && report.source_error.is_none();
+    manifest.complete = report.complete && synced && is_well;
     manifest.durable = Some(report.synced == Some(true));
     // Without a sync that worked, what was known before is all that is known.
     if synced {

@@ -41,6 +41,8 @@ pub(super) struct Layout {
     pub(super) plan: Plan,
     /// How much of the rest there is room for.
     pub(super) room: u64,
+    /// What is in the way of more.
+    pub(super) full: Errno,
 }
 
 impl Layout {
@@ -66,6 +68,7 @@ impl Layout {
             digest: None,
             plan: plan(source, span, data_offset, alignment)?,
             room: span.length,
+            full: Errno::ENOSPC,
         };
         if job.permit.resume {
             (layout.done, layout.digest) = resume_at(job, source, &layout, target)?;
@@ -76,7 +79,7 @@ impl Layout {
             layout.plan = plan(source, rest, data_offset + layout.done, alignment)?;
         }
         layout.check_strict(job, target)?;
-        layout.room = layout.room(job, target)?;
+        (layout.room, layout.full) = layout.room(job, target)?;
         Ok(layout)
     }
 
@@ -95,11 +98,12 @@ impl Layout {
     }
 
     /// Holds the rest against `--keep-free` and `--max-size`.
-    fn room(&self, job: &Job, target: &Output) -> Result<u64> {
+    fn room(&self, job: &Job, target: &Output) -> Result<(u64, Errno)> {
         let wanted = self.plan.span.length;
-        let mut room = wanted;
+        let (mut room, mut full) = (wanted, Errno::ENOSPC);
         if let Some(most) = job.max_size {
             room = room.min(most.saturating_sub(self.plan.seek - job.seek));
+            full = Errno::EFBIG;
             if room < wanted && !job.permit.partial {
                 return Err(no_room(
                     format_args!("--max-size {most}"),
@@ -111,7 +115,9 @@ impl Layout {
         }
         if job.keep_free > 0 {
             let free = free_after(target, self.plan.seek, job.keep_free)?;
-            room = room.min(free);
+            if free < room {
+                (room, full) = (free, Errno::ENOSPC);
+            }
             if free < wanted && !job.permit.partial {
                 return Err(no_room(
                     format_args!("--keep-free {}", job.keep_free),
@@ -121,7 +127,7 @@ impl Layout {
                 ));
             }
         }
-        Ok(room)
+        Ok((room, full))
     }
 }
 

@@ -6,15 +6,12 @@
 //! can be refused is refused before the target is changed: the range, then the engine, then the target,
 //! then alignment and room.
 
-use nix::errno::Errno;
-
 use crate::{
     console::Console,
-    error::{Error, Result},
+    error::Result,
     exit_codes::ExitCode,
     output::{Manner, Output, Request},
     source::{self, Several, Source},
-    text,
 };
 
 mod args;
@@ -75,15 +72,4 @@ fn open(job: &Job, manner: Manner, source: &dyn Source) -> Result<Output> {
         inputs: &source.identities(),
     };
     Output::open(&request, None)
-}
-
-/// Somebody did not want to wait for it.
-fn no_digest(job: &Job) -> Error {
-    Error::new(
-        ExitCode::Interrupted,
-        "no digest",
-        text::name(&job.target),
-        Errno::EINTR,
-        "stopped by a signal; all bytes are on the target",
-    )
 }

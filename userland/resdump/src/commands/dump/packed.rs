@@ -7,11 +7,7 @@ use std::io::{self, Write};
 
 use nix::errno::Errno;
 
-use super::{
-    job::Job,
-    known::{abandon, begin, distrust_unless, record},
-    no_digest, open,
-};
+use super::{incomplete::blame, job::Job, known, open};
 use crate::{
     advice::{self, Doing},
     codec::compression::Compression,
@@ -28,7 +24,6 @@ use crate::{
     source::{Source, digest},
     span::Span,
     stream::sender::{BLOCK, Sender},
-    text,
 };
 
 /// Runs it.
@@ -40,7 +35,7 @@ pub(super) fn run(
 ) -> Result<ExitCode> {
     let span = job.span(source.size())?;
     let stop = Stop::on_signals()?;
-    let mut target = open(job, Manner::Buffered, source)?;
+    let target = open(job, Manner::Buffered, source)?;
     if target.kind() == Kind::Block {
         return Err(Error::new(
             ExitCode::Usage,
@@ -64,8 +59,9 @@ pub(super) fn run(
     let mut sender = Sender::new(source, target.file(), &stop)
         .map_err(|error| Error::during(Doing::OpenTarget, "cannot open target", &name, &error))?;
     let mut progress = Progress::new(span.length, show);
+    let cancelled = || stop.requested();
     let ((bytes, written), digest) =
-        digest::alongside(source, span, job.digest, &|| stop.requested(), || {
+        digest::alongside(source, span, job.digest, &cancelled, digest::ALONE, || {
             let written = write(&mut sender, span, compression, &mut progress, &stop);
             if written.1.is_err() {
                 stop.request();
@@ -73,11 +69,7 @@ pub(super) fn run(
             written
         });
     drop(progress);
-    let (digest, unknown) = match digest {
-        Ok(None) if job.digest.is_some() => (None, Some(no_digest(job))),
-        Ok(digest) => (digest, None),
-        Err(error) => (None, Some(error)),
-    };
+    let (digest, unknown) = digest.map_or_else(|failed| (None, Some(failed)), |it| (it, None));
     report.stored = Some(sender.stored);
     report.moved(
         &Moved {
@@ -117,7 +109,8 @@ pub(super) fn run(
         .err()
         .or(written
             .err()
-            .map(|error| incomplete(&name, bytes, span, durable, errno_of(&error))))
+            .map(|error| incomplete(&name, bytes, span, durable, errno_of(&error)))
+            .map(|stopped| blame(source, span.offset + bytes, stopped)))
         .or(synced.err())
         .or(unknown);
     if job.verify && error.is_none() {
@@ -128,20 +121,10 @@ pub(super) fn run(
             None => read_back.expect_bytes(source, span.offset),
         };
         report.verified = verified.is_ok();
-        distrust_unless(&verified, &mut report);
+        known::distrust_unless(&verified, &mut report);
         error = verified.err();
     }
-    if bytes > 0 {
-        target.keep();
-    }
-    if target.is_new() {
-        abandon(journal);
-    } else if let Some(journal) = journal {
-        report.manifest = Some(text::name(journal.path()));
-        let stored = journal.finish(|manifest| record(manifest, &report, error.as_ref()));
-        error = error.or(stored.err());
-    }
-    report.tell(job.quiet, console, error)
+    known::end(job, console, target, journal, report, bytes > 0, error)
 }
 
 fn prepare(
@@ -154,7 +137,7 @@ fn prepare(
     let mut manifest = source.manifest(span, job.format, 0);
     manifest.compression = Some(compression);
     manifest.stored = Some(0);
-    let journal = begin(job, source, target, || manifest)?;
+    let journal = known::begin(job, source, target, || manifest)?;
     target.begin();
     target.truncate(0)?;
     Ok(journal)

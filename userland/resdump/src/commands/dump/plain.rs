@@ -2,11 +2,13 @@
 
 //! `resdump dump REGION TARGET` to a file or block device, the bytes as they are.
 
+use nix::errno::Errno;
+
 use super::{job::Job, known, layout::Layout, open, run::Run};
 use crate::{
     console::Console,
     engine::{self, Engine},
-    error::Result,
+    error::{Error, Result},
     exit_codes::ExitCode,
     journal::Journal,
     manifest::Manifest,
@@ -15,7 +17,6 @@ use crate::{
     signals::Stop,
     source::Source,
     span::Span,
-    text,
 };
 
 /// Runs it.
@@ -23,7 +24,7 @@ pub(super) fn run(job: &Job, source: &dyn Source, console: &Console) -> Result<E
     let span = job.span(source.size())?;
     let stop = Stop::on_signals()?;
     let _tuned = job.tune()?;
-    let (mut engine, mut target) = ends(job, source, span)?;
+    let (mut engine, target) = ends(job, source, span)?;
     let mut layout = Layout::new(job, source, &*engine, span, &target)?;
     let end = layout.data_offset.saturating_add(span.length);
     target.take_part(job.seek, end - job.seek)?;
@@ -46,19 +47,10 @@ pub(super) fn run(job: &Job, source: &dyn Source, console: &Console) -> Result<E
 
     let verified = run.verify(&moved, digest.as_ref(), show, &mut report);
     known::distrust_unless(&verified, &mut report);
-    let mut error = error.or(verified.err());
+    let error = error.or(verified.err());
     report.digest = digest;
-    if layout.done + moved.bytes > 0 {
-        target.keep();
-    }
-    if target.is_new() {
-        known::abandon(journal);
-    } else if let Some(journal) = journal {
-        report.manifest = Some(text::name(journal.path()));
-        let stored = journal.finish(|manifest| known::record(manifest, &report, error.as_ref()));
-        error = error.or(stored.err());
-    }
-    report.tell(job.quiet, console, error)
+    let is_begun = layout.done + moved.bytes > 0;
+    known::end(job, console, target, journal, report, is_begun, error)
 }
 
 /// The engine, and what it writes to.
@@ -101,6 +93,15 @@ fn prepare(
     layout: &mut Layout,
     target: &Output,
 ) -> Result<Option<Journal>> {
+    let or_partial = |error: Error| match (error.code, error.errno) {
+        (ExitCode::NoSpace, Errno::ENOSPC) => Error {
+            advice: error.advice + ", or --partial to write what fits",
+            ..error
+        },
+        _ => error,
+    };
+    let fits = target.expect_fit(&layout.plan, layout.room, job.zero_skip);
+    fits.map_err(or_partial)?;
     let journal = known::begin(job, source, target, || Manifest {
         seek: Some(job.seek),
         bytes: layout.done,
@@ -109,15 +110,17 @@ fn prepare(
         ..source.manifest(layout.span, job.format, layout.data_offset)
     })?;
     match target.prepare(&layout.plan, layout.room, job.zero_skip) {
-        Ok(room) => {
-            layout.room = room;
+        Ok((room, full)) => {
+            if room < layout.room {
+                (layout.room, layout.full) = (room, full);
+            }
             Ok(journal)
         }
         Err(error) => {
             if target.is_new() {
                 known::abandon(journal);
             }
-            Err(error)
+            Err(or_partial(error))
         }
     }
 }

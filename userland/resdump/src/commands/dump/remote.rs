@@ -71,9 +71,11 @@ pub(super) fn run(dump: &mut Dump<'_>, address: &Address, console: &Console) -> 
     let mut error = None;
     // What the receiver has not acknowledged is not known to be there.
     let mut known = there;
+    let mut in_memory = false;
     if let Some(ended) = ended {
         if let Ended::Verdict(verdict) = &ended {
             known = verdict.bytes.min(dump.span.length);
+            in_memory = verdict.in_memory;
         }
         error = judge(dump, there + bytes, ended).err();
     }
@@ -81,7 +83,8 @@ pub(super) fn run(dump: &mut Dump<'_>, address: &Address, console: &Console) -> 
     moved.bytes = known.saturating_sub(there);
     let mut report = dump.report(&sender, &moved, there.min(known));
     report.complete = acknowledged;
-    report.synced = Some(acknowledged);
+    report.synced = Some(acknowledged && !in_memory);
+    report.in_memory = acknowledged && in_memory;
     dump.tell(report, digest, error, console)
 }
 
@@ -109,7 +112,7 @@ fn expect_same(dump: &Dump<'_>, start: &Start) -> Result<()> {
             "cannot resume",
             dump.name,
             Errno::ESTALE,
-            "the receiver has other bytes, so the region has changed since: receive again with --force",
+            "the receiver has other bytes, so the region has changed since: 'resdump receive --force' takes all again",
         )),
         None => Err(failure(dump, 0, Ended::Broken(Errno::EINTR))),
     }

@@ -8,10 +8,9 @@ use nix::errno::Errno;
 
 use super::{
     headers,
-    incomplete::{incomplete, trusted},
+    incomplete::{blame, incomplete, trusted},
     job::Job,
     layout::Layout,
-    no_digest,
 };
 use crate::{
     advice::{self, Doing},
@@ -80,16 +79,17 @@ impl Run<'_> {
             let error = finished
                 .changed
                 .or(moved.error.map(|errno| {
-                    let kind = self.target.kind();
-                    incomplete(
+                    let stopped = incomplete(
                         self.job,
-                        kind,
+                        self.target.kind(),
                         &moved,
                         self.layout,
                         finished.kept,
                         self.is_snapshot(),
                         errno,
-                    )
+                    );
+                    let at = self.layout.plan.span.offset + moved.bytes;
+                    blame(self.source, at, stopped)
                 }))
                 .or(finished.error)
                 .or_else(|| self.check_strict(&moved));
@@ -100,13 +100,10 @@ impl Run<'_> {
             self.layout.span,
             self.job.digest,
             &cancelled,
+            digest::ALONE,
             work,
         );
-        let (digest, unknown) = match digest {
-            Ok(None) if self.job.digest.is_some() => (None, Some(no_digest(self.job))),
-            Ok(digest) => (digest, None),
-            Err(failed) => (None, Some(failed)),
-        };
+        let (digest, unknown) = digest.map_or_else(|failed| (None, Some(failed)), |it| (it, None));
         (moved, digest, error.or(unknown))
     }
 
@@ -153,7 +150,7 @@ impl Run<'_> {
             moved.error = more.error;
         }
         if moved.error.is_none() && room < plan.span.length {
-            moved.error = Some(Errno::ENOSPC);
+            moved.error = Some(self.layout.full);
         }
         let tail = plan.tail();
         if moved.error.is_none() && tail > 0 {

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 
 use nix::errno::Errno;
 
-use super::{headers, job::Job, known, no_digest, open};
+use super::{headers, incomplete::blame, job::Job, known, open};
 use crate::{
     advice::{self, Doing},
     codec::{
@@ -63,7 +63,7 @@ pub(super) fn run(job: &Job, source: &Several, console: &Console) -> Result<Exit
         true => Manner::Direct,
         false => Manner::Buffered,
     };
-    let mut target = open(job, manner, source)?;
+    let target = open(job, manner, source)?;
     let why = match is_direct {
         true => target.why_copied(),
         false => job.why_copied(),
@@ -99,8 +99,10 @@ pub(super) fn run(job: &Job, source: &Several, console: &Console) -> Result<Exit
     let mut manifest = source.manifest(whole, job.format, ranges[0].plan.seek);
     manifest.seek = Some(0);
     manifest.set_ranges(ranges.iter().map(told).collect());
+    let all = extent(&ranges);
+    target.expect_fit(&all, all.span.length, false)?;
     let mut journal = known::begin(job, source, &target, || manifest.clone())?;
-    if let Err(error) = make_room(&ranges, &target) {
+    if let Err(error) = target.prepare(&all, all.span.length, false) {
         if target.is_new() {
             known::abandon(journal);
         }
@@ -112,7 +114,7 @@ pub(super) fn run(job: &Job, source: &Several, console: &Console) -> Result<Exit
     report.target(&name, target.kind(), 0);
     report.in_memory = target.is_in_memory();
     let show = !job.quiet && !console.is_json();
-    let (mut error, sums) = write(
+    let (is_begun, mut error, sums) = write(
         job,
         source,
         &mut ranges,
@@ -131,17 +133,7 @@ pub(super) fn run(job: &Job, source: &Several, console: &Console) -> Result<Exit
         known::distrust_unless(&verified, &mut report);
         error = verified.err();
     }
-    if report.bytes > 0 {
-        target.keep();
-    }
-    if target.is_new() {
-        known::abandon(journal);
-    } else if let Some(journal) = journal {
-        report.manifest = Some(text::name(journal.path()));
-        let stored = journal.finish(|manifest| known::record(manifest, &report, error.as_ref()));
-        error = error.or(stored.err());
-    }
-    report.tell(job.quiet, console, error)
+    known::end(job, console, target, journal, report, is_begun, error)
 }
 
 /// Headers, then one range after the other, each where direct I/O can begin.
@@ -193,17 +185,16 @@ fn told(range: &Range<'_>) -> Part {
     }
 }
 
-/// Room for all of them at once.
-fn make_room(ranges: &[Range<'_>], target: &Output) -> Result<()> {
+/// All of them, and what is between them.
+fn extent(ranges: &[Range<'_>]) -> Plan {
     let first = ranges[0].plan.seek;
     let last = &ranges[ranges.len() - 1];
     let length = last.plan.seek + last.extent.length - first;
-    let all = Plan {
+    Plan {
         span: Span { offset: 0, length },
         seek: first,
         body: length,
-    };
-    target.prepare(&all, length, false).map(drop)
+    }
 }
 
 /// Writes everything and makes it durable, the digest being computed meanwhile.
@@ -218,7 +209,7 @@ fn write(
     show: bool,
     stop: &Stop,
     report: &mut Report<'_>,
-) -> (Option<Error>, Option<Digest>) {
+) -> (bool, Option<Error>, Option<Digest>) {
     let whole = Span {
         offset: 0,
         length: source.size(),
@@ -257,24 +248,23 @@ fn write(
         if report.bytes < whole.length {
             abort.request();
         }
-        changed
+        let error = changed
             .or(moved
                 .error
-                .map(|errno| incomplete(job, moved.bytes, whole.length, errno)))
+                .map(|errno| incomplete(job, moved.bytes, whole.length, errno))
+                .map(|stopped| blame(source, moved.bytes, stopped)))
             .or(described)
             .or(synced.err())
             .or_else(|| {
                 let why = "it is complete, but bytes have been copied";
                 (job.strict && moved.copied > 0).then(|| engine::would_copy(&job.name(), why))
-            })
+            });
+        (moved.bytes > 0, error)
     };
-    let (error, digest) = digest::alongside(source, whole, job.digest, &cancelled, work);
-    let (digest, unknown) = match digest {
-        Ok(None) if job.digest.is_some() => (None, Some(no_digest(job))),
-        Ok(digest) => (digest, None),
-        Err(failed) => (None, Some(failed)),
-    };
-    (error.or(unknown), digest)
+    let ((is_begun, error), digest) =
+        digest::alongside(source, whole, job.digest, &cancelled, digest::ALONE, work);
+    let (digest, unknown) = digest.map_or_else(|failed| (None, Some(failed)), |it| (it, None));
+    (is_begun, error.or(unknown), digest)
 }
 
 /// Moves the bytes of all ranges: the contiguous prefix of them all.

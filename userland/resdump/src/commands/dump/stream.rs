@@ -5,13 +5,11 @@
 use std::{
     fs::File,
     io::{self, Write},
-    sync::mpsc::{RecvTimeoutError, channel},
-    thread,
 };
 
 use nix::errno::Errno;
 
-use super::{job::Job, no_digest, remote};
+use super::{incomplete::blame, job::Job, remote};
 use crate::{
     advice::{self, Doing},
     codec::digest::Digest,
@@ -19,10 +17,10 @@ use crate::{
     engine::{self, Moved, Name},
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
-    output::{self, Identity, Kind, Place},
+    output::{self, Kind, Place},
     progress::Progress,
     report::{Clock, Report},
-    signals::{self, Stop},
+    signals::Stop,
     source::{Source, digest},
     span::Span,
     stream::{
@@ -85,9 +83,7 @@ impl Dump<'_> {
             Error::during(Doing::Print, "cannot write", "standard output", error)
         };
         let out = output::standard_output().map_err(|error| failed(&error))?;
-        if let Ok(identity) = Identity::of(&out) {
-            output::refuse_inputs(&self.job.target, &identity, &self.source.identities())?;
-        }
+        output::refuse_inputs(&self.job.target, &out, &self.source.identities())?;
         let mut sender =
             Sender::new(self.source, &out, &self.stop).map_err(|error| failed(&error))?;
         self.expect_direct(&sender)?;
@@ -120,39 +116,24 @@ impl Dump<'_> {
         idle: &dyn Fn(),
         work: impl FnOnce() -> (T, io::Result<()>),
     ) -> ((T, io::Result<()>), Result<Option<Digest>>) {
-        let Some(algorithm) = self.job.digest else {
-            return (work(), Ok(None));
-        };
         let abort = Stop::default();
-        thread::scope(|scope| {
-            let (tell, told) = channel();
-            // A signal is for the thread that sends.
-            signals::blocked(|| {
-                let cancelled = || self.stop.requested() || abort.requested();
-                scope.spawn(move || {
-                    let digest = digest::of(self.source, self.span, algorithm, &cancelled);
-                    // The other end is there until it has heard this.
-                    let _ = tell.send(digest);
-                })
-            });
+        let cancelled = || self.stop.requested() || abort.requested();
+        let work = || {
             let done = work();
             if done.1.is_err() {
                 abort.request();
             }
-            let digest = loop {
-                match told.recv_timeout(BEAT) {
-                    Ok(digest) => break digest,
-                    Err(RecvTimeoutError::Timeout) => idle(),
-                    // It has panicked, and the scope does the same.
-                    Err(RecvTimeoutError::Disconnected) => break Ok(None),
-                }
-            };
-            let digest = match digest {
-                Ok(None) if done.1.is_ok() => Err(no_digest(self.job)),
-                digest => digest,
-            };
-            (done, digest)
-        })
+            done
+        };
+        let algorithm = self.job.digest;
+        digest::alongside(
+            self.source,
+            self.span,
+            algorithm,
+            &cancelled,
+            (BEAT, idle),
+            work,
+        )
     }
 
     /// Sends everything from byte `done` on; the bytes that went, and what stopped it. `announce` is given
@@ -219,6 +200,7 @@ impl Dump<'_> {
             Ok(digest) => (digest, None),
             Err(error) => (None, Some(error)),
         };
+        report.complete &= unknown.is_none();
         report.digest = digest;
         let copied = self.job.strict && report.copied > 0;
         let error = error.or(unknown).or_else(|| {
@@ -233,13 +215,14 @@ impl Dump<'_> {
     pub(super) fn incomplete(&self, done: u64, error: &io::Error) -> Error {
         let errno = errno_of(error);
         let (code, reason) = advice::of(errno, Doing::Send);
-        Error::new(
+        let stopped = Error::new(
             code,
             "dump incomplete",
             self.name,
             errno,
             format!("{reason}; {done} of {} bytes were sent", self.span.length),
-        )
+        );
+        blame(self.source, self.span.offset + done, stopped)
     }
 }
 

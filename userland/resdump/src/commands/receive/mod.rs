@@ -13,6 +13,7 @@ use crate::{
     console::Console,
     error::{Error, Result},
     exit_codes::ExitCode,
+    report::in_memory,
     size,
     stream::socket::SILENCE,
     text,
@@ -175,6 +176,8 @@ struct Received<'a> {
     bytes: u64,
     resumed: u64,
     complete: bool,
+    /// Whether the file is in memory: nothing there is ever durable.
+    in_memory: bool,
     digest: Option<&'a Digest>,
     manifest: Option<&'a str>,
     seconds: f64,
@@ -189,6 +192,7 @@ impl<'a> Received<'a> {
             bytes: stored.bytes,
             resumed: stored.resumed,
             complete: stored.error.is_none(),
+            in_memory: stored.in_memory,
             digest: stored.digest.as_ref(),
             manifest: stored.manifest.as_deref(),
             seconds: stored.seconds,
@@ -207,10 +211,10 @@ impl<'a> Received<'a> {
                     self.length,
                     text::printable(self.region)
                 )?;
-                match job.keep {
-                    Some(_) => writeln!(out, " in {}", text::printable(self.file)),
-                    None => writeln!(out),
+                if job.keep.is_some() {
+                    write!(out, " in {}", text::printable(self.file))?;
                 }
+                writeln!(out, "{}", in_memory(self.in_memory))
             })?;
         }
         Ok(error.map_or(ExitCode::Ok, |error| console.complain(error)))

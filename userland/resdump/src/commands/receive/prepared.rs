@@ -29,6 +29,8 @@ use super::store::Store;
 /// Bytes before the end of what is there already that the sender compares.
 const CHECKED: u64 = 4 << 20;
 
+const ELSEWHERE: &str = "give another --manifest, or overwrite it by --manifest with --force";
+
 /// What a person allowed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Policy {
@@ -90,7 +92,7 @@ impl Prepared {
         let force = policy.force && policy.manifest.is_some();
         let identity = output.identity()?;
         let record = named
-            .map(|named| manifest::claim(&named, &[identity], force))
+            .map(|named| manifest::claim(&named, &[identity], force, ELSEWHERE))
             .transpose()?;
         Ok(Self {
             path: path.into(),
@@ -146,9 +148,7 @@ impl Prepared {
             manifest::remove(&manifest::beside(&self.path))?;
         }
         self.output.begin();
-        self.output.truncate(bytes)?;
-        self.output.keep();
-        Ok(())
+        self.output.truncate(bytes)
     }
 
     /// Fails for what no machine can have sent, and for what is not wanted.
@@ -279,7 +279,7 @@ fn room(target: &Output, path: &Path, length: u64) -> Result<()> {
     if length == 0 {
         return Ok(());
     }
-    match sys::file::reserve(target.file(), length) {
+    match sys::file::reserve(target.file(), 0, length) {
         Ok(()) => Ok(()),
         Err(Errno::ENOSPC | Errno::EDQUOT) => {
             let available = sys::file::available(target.file()).unwrap_or(0);

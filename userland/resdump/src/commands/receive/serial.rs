@@ -263,7 +263,7 @@ impl Sink for Storing<'_> {
             }
         };
         let stored = store.finish(error);
-        let verdict = Verdict::of(stored.bytes, stored.error.as_ref());
+        let verdict = stored.verdict();
         self.ended = Some(Ended::Stored(stored));
         verdict
     }

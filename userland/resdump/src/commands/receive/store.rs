@@ -22,7 +22,7 @@ use crate::{
     readback::ReadBack,
     signals::Stop,
     span::Span,
-    stream::messages::{Check, Trailer},
+    stream::messages::{Check, Trailer, Verdict},
     text,
 };
 
@@ -49,8 +49,19 @@ pub(super) struct Stored {
     pub(super) resumed: u64,
     pub(super) digest: Option<Digest>,
     pub(super) manifest: Option<String>,
+    pub(super) in_memory: bool,
     pub(super) seconds: f64,
     pub(super) error: Option<Error>,
+}
+
+impl Stored {
+    /// What the sender is told.
+    pub(super) fn verdict(&self) -> Verdict {
+        Verdict {
+            in_memory: self.in_memory,
+            ..Verdict::of(self.bytes, self.error.as_ref())
+        }
+    }
 }
 
 impl Store {
@@ -202,6 +213,12 @@ impl Store {
             Err(_) => self.journal.as_ref().map_or(0, Journal::durable),
         };
         error = error.or(settled.err());
+        if self.bytes > 0 || error.is_none() {
+            self.target.keep();
+        } else if let Some(journal) = self.journal.take_if(|_| self.target.is_new()) {
+            // Nothing has come: nothing is left.
+            journal.abandon();
+        }
         // What differs somewhere is good for nothing.
         let bytes = match &error {
             Some(error) if error.code == ExitCode::Mismatch => 0,
@@ -219,6 +236,7 @@ impl Store {
             resumed: self.resumed,
             digest: self.digest.filter(|_| error.is_none()),
             manifest,
+            in_memory: self.target.is_in_memory(),
             seconds: self.started.elapsed().as_secs_f64(),
             error,
         }

@@ -153,7 +153,7 @@ fn take(
     };
     let error = receive(&mut store, caller, &talk, silence, stop, show).err();
     let stored = store.finish(error);
-    talk.verdict(&Verdict::of(stored.bytes, stored.error.as_ref()));
+    talk.verdict(&stored.verdict());
     Ok(stored)
 }
 

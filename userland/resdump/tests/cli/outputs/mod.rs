@@ -2,11 +2,14 @@
 
 //! What may be written to, and what becomes of what was there.
 
+mod aliases;
 mod kinds;
 mod memory;
 mod rights;
+mod room;
 mod signals;
 mod sources;
+mod standard;
 mod storage;
 mod together;
 

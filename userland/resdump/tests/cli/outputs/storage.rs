@@ -40,10 +40,10 @@ impl Drop for Loop {
 }
 
 /// A file system that is mounted, until it goes out of use.
-struct Mount(PathBuf);
+pub(super) struct Mount(PathBuf);
 
 impl Mount {
-    fn new(what: &str, at: PathBuf, options: &[&str]) -> Self {
+    pub(super) fn new(what: &str, at: PathBuf, options: &[&str]) -> Self {
         fs::create_dir_all(&at).unwrap();
         tool("mount", &[options, &[what, at.to_str().unwrap()]].concat());
         Self(at)

@@ -50,7 +50,7 @@ fn read<H: FileHeader<Endian = Endianness>>(
     if header.e_type(endian) != elf::ET_CORE {
         return Err(Unreadable::Foreign {
             name: "an ELF file, and no core",
-            advice: "--raw takes its bytes as they are",
+            advice: "'resdump convert FILE NEW --to raw --raw' takes its bytes as they are",
         });
     }
     let segments = segments::<H>(from, header, endian)?;
@@ -115,7 +115,7 @@ fn read<H: FileHeader<Endian = Endianness>>(
     if contents.ranges.is_empty() {
         return Err(Unreadable::Foreign {
             name: "an ELF core without memory in segments",
-            advice: "--raw takes its bytes as they are",
+            advice: "'resdump convert FILE NEW --to raw --raw' takes its bytes as they are",
         });
     }
     Ok(contents)
