@@ -193,7 +193,7 @@ fn special(errno: Errno, doing: Doing, root: bool) -> Option<Row> {
         (Transfer | Write | Load, Errno::EOPNOTSUPP) => (
             Some(Target),
             "its file system may copy (FUSE, btrfs, CIFS, 9p, tmpfs): take a file on ext4, XFS or F2FS, \
-             a block device, or another --engine",
+             a block device, or another engine",
         ),
         (Transfer | Load, Errno::EFAULT) => (
             Some(Engine),

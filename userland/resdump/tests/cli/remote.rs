@@ -157,7 +157,11 @@ fn a_receiver_that_is_stopped_says_so() {
     };
     assert_eq!(verdict.error.map(|it| it.status), Some(9));
     assert_eq!(receiver.end().0, 9);
-    assert_eq!(bench.manifest()["bytes"], verdict.bytes);
+    // The signal may come before the block does: then there is nothing to keep.
+    match verdict.bytes {
+        0 => assert!(!bench.path("out.json").exists() && !bench.path("out").exists()),
+        bytes => assert_eq!(bench.manifest()["bytes"], bytes),
+    }
 }
 
 #[test]
