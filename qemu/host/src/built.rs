@@ -95,11 +95,19 @@ mod tests {
         let folder = scratch.path().join("one");
         let mut builds = 0;
         for key in ["a", "a", "b", "b", "a"] {
-            unless_built(&folder, key, || Ok(builds += 1)).unwrap();
+            unless_built(&folder, key, || {
+                builds += 1;
+                Ok(())
+            })
+            .unwrap();
         }
         assert_eq!(builds, 3);
         assert!(unless_built(&folder, "c", || anyhow::bail!("no")).is_err());
-        unless_built(&folder, "a", || Ok(builds += 1)).unwrap();
+        unless_built(&folder, "a", || {
+            builds += 1;
+            Ok(())
+        })
+        .unwrap();
         assert_eq!(builds, 4, "an interrupted build is not a finished one");
     }
 
