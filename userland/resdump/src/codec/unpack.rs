@@ -54,11 +54,14 @@ pub struct Unpacker<R: BufRead> {
     failed: Option<io::Error>,
 }
 
+/// The packed bytes from the first on: those that the magic was read from, then the rest.
+type Whole<R> = Chain<Cursor<Vec<u8>>, Watched<R>>;
+
 enum State<R: BufRead> {
     /// Before a frame, or at the end.
     Between(Watched<R>),
     InZstd(Box<Frame<Watched<R>>>),
-    InLz4(Box<Lz4<Chain<Cursor<Vec<u8>>, Watched<R>>>>),
+    InLz4(Box<Lz4<Whole<R>>>),
     /// After an error.
     Lost,
 }
