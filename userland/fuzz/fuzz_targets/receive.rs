@@ -102,7 +102,12 @@ struct Store {
 }
 
 fn refused() -> Error {
-    Error::during(Doing::Else, "refused", "a", &io::ErrorKind::InvalidData.into())
+    Error::during(
+        Doing::Else,
+        "refused",
+        "a",
+        &io::ErrorKind::InvalidData.into(),
+    )
 }
 
 impl Sink for Store {
