@@ -18,7 +18,7 @@ use crate::{
     codec::digest::Digest,
     codec::format::Format,
     error::{Error, Result},
-    output::{self, Claim, Identity, Record, Weight},
+    output::{self, Claim, Identity, Record},
     span::Span,
     system::{Moment, System, Taken},
     text,
@@ -212,8 +212,7 @@ impl Manifest {
     }
 
     /// Puts it in place of what is there, so that a power cut leaves the one or the other: it is on
-    /// the disk when this returns, unless it promises nothing. There is room for another then, unless it is the
-    /// `last`.
+    /// the disk when this returns. There is room for another then, unless it is the `last`.
     pub fn store(&mut self, record: &mut Record, last: bool) -> Result<()> {
         self.written = Moment::now();
         let mut text = serde_json::to_vec_pretty(self).map_err(|error| {
@@ -225,12 +224,7 @@ impl Manifest {
             )
         })?;
         text.push(b'\n');
-        let weight = match (last, self.bytes) {
-            (true, _) => Weight::Last,
-            (false, 0) => Weight::Light,
-            (false, _) => Weight::Full,
-        };
-        record.store(&text, weight)
+        record.store(&text, last)
     }
 }
 

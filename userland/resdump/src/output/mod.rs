@@ -47,7 +47,7 @@ pub use meanwhile::Holes;
 pub use named::refuse_inputs;
 pub use place::{Place, is_output as is_standard_output, output as standard_output};
 pub use queue::{Queue, Tuned};
-pub use record::{Claim, Record, SIZE_MAX as RECORD_MAX, Weight, remove as remove_record};
+pub use record::{Claim, Record, SIZE_MAX as RECORD_MAX, remove as remove_record};
 
 use made::{Made, Temporary};
 
@@ -328,7 +328,7 @@ impl Output {
     }
 
     /// Makes the name of a file durable.
-    fn sync_name(&self) -> Result<()> {
+    pub fn sync_name(&self) -> Result<()> {
         match &self.folder {
             Some(folder) => folder
                 .sync_all()

@@ -24,7 +24,7 @@ use crate::{
     advice::Doing,
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
-    signals, sys, text,
+    signals, text,
 };
 
 const WHAT: &str = "cannot write manifest";
@@ -50,18 +50,6 @@ pub struct Claim<'a> {
     pub elsewhere: &'static str,
     /// Whether a text is such a record: nothing else is overwritten otherwise.
     pub is_record: fn(&[u8]) -> bool,
-}
-
-/// What is lost with a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weight {
-    /// Nothing: it says that nothing is known yet. It takes the place of a record that says more for certain, and is
-    /// whole when it is there, but need not be there after a power cut.
-    Light,
-    /// What it promises.
-    Full,
-    /// The same, and there is none after it.
-    Last,
 }
 
 /// A file that is this process's to write, until this is dropped: it is locked.
@@ -130,10 +118,9 @@ impl Record {
     }
 
     /// Puts `text` in place of what is there, so that a power cut leaves the one or the other: it is on
-    /// the disk when this returns, unless its `weight` is light. There is room for another then, unless it is the
-    /// last.
-    pub fn store(&mut self, text: &[u8], weight: Weight) -> Result<()> {
-        self.try_store(text, weight)
+    /// the disk when this returns. There is room for another then, unless it is the `last`.
+    pub fn store(&mut self, text: &[u8], last: bool) -> Result<()> {
+        self.try_store(text, last)
             .map_err(|error| match errno_of(&error) {
                 errno @ (Errno::EEXIST | Errno::ESTALE) => refused(
                     &self.path,
@@ -156,8 +143,7 @@ impl Record {
             })
     }
 
-    fn try_store(&mut self, text: &[u8], weight: Weight) -> io::Result<()> {
-        let last = weight == Weight::Last;
+    fn try_store(&mut self, text: &[u8], last: bool) -> io::Result<()> {
         signals::settled(last);
         // Nothing else of this process writes now: what is given back is there.
         self.room = None;
@@ -171,10 +157,7 @@ impl Record {
         if let Some(held) = &self.held {
             rights::copy(held, &file, &self.path).map_err(|error| error.errno)?;
         }
-        match weight {
-            Weight::Light => sys::file::write_out(&file).or_else(|_| file.sync_all())?,
-            Weight::Full | Weight::Last => file.sync_all()?,
-        }
+        file.sync_all()?;
         // There are two with the name for a moment: both are this process's.
         let _ = file.try_lock();
         match &self.held {
@@ -187,12 +170,7 @@ impl Record {
         }
         let replaced = self.held.replace(file).is_some();
         self.stored = true;
-        // A name that nothing had before need not be durable if nothing is lost with it.
-        let named = match replaced || weight != Weight::Light {
-            true => sync_folder(&self.real),
-            false => Ok(()),
-        };
-        let settled = named.and_then(|()| self.settle(text.len(), first, last));
+        let settled = sync_folder(&self.real).and_then(|()| self.settle(text.len(), first, last));
         if settled.is_err() && first && !replaced {
             // The caller ends with an error: what was not there before is not left.
             let _ = fs::remove_file(&self.real);
@@ -344,13 +322,12 @@ mod tests {
         let path = folder.path().join("a.json");
         let mut record = claim(&path, false).unwrap();
         assert!(!path.exists(), "nothing is made by a claim");
-        for (text, weight) in [
-            ("record 0", Weight::Light),
-            ("record 1", Weight::Full),
-            ("record 22", Weight::Full),
-            ("record 3", Weight::Last),
+        for (text, last) in [
+            ("record 1", false),
+            ("record 22", false),
+            ("record 3", true),
         ] {
-            record.store(text.as_bytes(), weight).unwrap();
+            record.store(text.as_bytes(), last).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
             assert_eq!(folder.path().read_dir().unwrap().count(), 1);
             assert_eq!(claim(&path, true).unwrap_err().errno, Errno::EBUSY);
@@ -364,9 +341,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.json");
         let (mut one, mut two) = (claim(&path, false).unwrap(), claim(&path, false).unwrap());
-        one.store(b"record 1", Weight::Full).unwrap();
+        one.store(b"record 1", false).unwrap();
         assert_eq!(
-            two.store(b"record 2", Weight::Full).unwrap_err().errno,
+            two.store(b"record 2", false).unwrap_err().errno,
             Errno::EEXIST
         );
         assert_eq!(fs::read(&path).unwrap(), b"record 1");
@@ -394,16 +371,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.json");
         let mut record = claim(&path, false).unwrap();
-        record.store(b"record 1", Weight::Full).unwrap();
+        record.store(b"record 1", false).unwrap();
         fs::write(folder.path().join("b"), "other").unwrap();
         fs::rename(folder.path().join("b"), &path).unwrap();
         assert_eq!(
-            record.store(b"record 2", Weight::Last).unwrap_err().errno,
+            record.store(b"record 2", true).unwrap_err().errno,
             Errno::ESTALE
         );
         assert_eq!(fs::read(&path).unwrap(), b"other");
         fs::remove_file(&path).unwrap();
-        record.store(b"record 2", Weight::Last).unwrap();
+        record.store(b"record 2", true).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"record 2");
     }
 
@@ -421,7 +398,7 @@ mod tests {
         fs::write(path("file"), "").unwrap();
         claim(&path("link"), false)
             .unwrap()
-            .store(b"record", Weight::Last)
+            .store(b"record", true)
             .unwrap();
         assert_eq!(fs::read(path("file")).unwrap(), b"record");
         assert!(path("link").is_symlink());

@@ -47,6 +47,10 @@ pub(super) fn begin(
                 manifest::remove(&stale)?;
             }
         }
+        if journal.is_some() {
+            // What is durable so far is the name of the manifest, in another folder perhaps.
+            target.sync_name()?;
+        }
     }
     Ok(journal)
 }
