@@ -158,7 +158,9 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let (root, folder) = (scratch.path(), scratch.path().join("board/one"));
         fs::create_dir_all(&folder).unwrap();
-        let settings = "LINUX_IMAGE=uImage\nLINUX_DTB=one.dtb\nCONSOLE=ttyS0\n";
+        let settings = "LINUX_ARCH=powerpc\nCROSS_COMPILE=powerpc-linux-gnu-\n\
+                        RUST_TARGET=powerpc-unknown-linux-gnu\nLINUX_FRAGMENTS=base\n\
+                        LINUX_IMAGE=uImage\nLINUX_DTB=one.dtb\nCONSOLE=ttyS0\nDMA_COHERENT=no\n";
         fs::write(folder.join("board.conf"), settings).unwrap();
         let script = format!("setenv bootargs root=PARTUUID=52450001-02 ro\n{commands}\n");
         fs::write(folder.join("boot.cmd"), script).unwrap();
