@@ -87,9 +87,18 @@ impl Monitor {
     /// Lets a disk take no more than `rate` bytes per second, 0 for as many as it can. Requests wait
     /// in QEMU until then.
     pub fn throttle(&mut self, disk: usize, rate: u64) -> Result<()> {
+        self.limit(disk, 0, rate)
+    }
+
+    /// The same for what is read from it; [`Self::throttle`] with 0 ends both.
+    pub fn throttle_reads(&mut self, disk: usize, rate: u64) -> Result<()> {
+        self.limit(disk, rate, 0)
+    }
+
+    fn limit(&mut self, disk: usize, reads: u64, writes: u64) -> Result<()> {
         let arguments = json!({
             "device": format!("disk{disk}"),
-            "bps": 0, "bps_rd": 0, "bps_wr": rate, "iops": 0, "iops_rd": 0, "iops_wr": 0,
+            "bps": 0, "bps_rd": reads, "bps_wr": writes, "iops": 0, "iops_rd": 0, "iops_wr": 0,
         });
         self.execute("block_set_io_throttle", arguments).map(drop)
     }
