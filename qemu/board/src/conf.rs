@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! A board as data: the key=value file `board/<name>/board.conf` and the files beside it. What a
+//! A board as data: the key=value file `board/<name>/board.conf` and the files next to it. What a
 //! board does not have, it takes from the board that its `BASE` names, if there is one, and then from
 //! `board/common/disk`.
 

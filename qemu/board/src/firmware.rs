@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::devicetree::Region;
 
-/// Alignment of a region: that of every page size, and of what `dd` is told.
+/// Alignment of a region: that of every page size, and of the blocks of `dd`.
 const ALIGN: &str = "1M";
 
 /// Why the kernel cannot reserve a region of this kind by itself, if so.
@@ -28,7 +28,7 @@ pub fn command_line(regions: &[Region]) -> Result<String> {
     for region in regions {
         let label = region.driver_label();
         if let Some(why) = cannot_reserve(region) {
-            bail!("the region {label} cannot be had: {why}");
+            bail!("the region {label} is not available: {why}");
         }
         words.push(format!("reserve_mem={}:{ALIGN}:{label}", region.size));
     }
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernel_reserves_what_the_driver_is_told_of() {
+    fn the_kernel_reserves_what_the_driver_names() {
         let regions = [
             Region::new("node", 0x1000_0000, 64 << 20).named("capture"),
             Region::new("scratch", 0x0f00_0000, 4096).writable(),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! A finished image, whoever built it.
+//! A finished image, of either builder.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -58,7 +58,7 @@ pub fn build(builder: &Builder<'_>) -> Result<Busybox> {
                 .arg("--strip-components=1"),
         )?;
         let make = |target: &str| {
-            // Options that only now can be had are asked for: an empty line takes the default.
+            // Options that become available are asked for: an empty line takes the default.
             let mut make = builder.tools.command("sh");
             make.args(["-c", "yes '' | make \"$@\"", "sh", "-C"])
                 .arg(&tree)

@@ -13,7 +13,7 @@ use host::step::{Key, Step};
 /// The scripts and layouts that both image builders share, below `board/common`.
 const SHARED: &str = "disk";
 
-/// Adds to `key` what a disk image depends on beside the root file system.
+/// Adds to `key` what a disk image depends on besides the root file system.
 pub fn key(builder: &Builder<'_>, key: Key) -> Result<Key> {
     let board = builder.board;
     let mut key = key
@@ -33,7 +33,7 @@ pub fn key(builder: &Builder<'_>, key: Key) -> Result<Key> {
     Ok(key)
 }
 
-/// Makes `boot.scr` and `sdcard.img` from what is in `folder`, and looks at what has come out.
+/// Makes `boot.scr` and `sdcard.img` from what is in `folder`, and checks the result.
 pub fn assemble(builder: &Builder<'_>, folder: &Path) -> Result<()> {
     let name = format!("disk-{}-{}", builder.board.name, builder.flavour);
     let step = Step::start(&builder.logs(), &name, "put the disk image together")?;

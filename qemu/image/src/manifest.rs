@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! What an image consists of: versions, sources and hashes, as JSON beside it.
+//! What an image consists of: versions, sources and hashes, as JSON next to it.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! Kernel modules, each built from a copy of its folder beside the kernel it is for.
+//! Kernel modules, each built from a copy of its folder next to the kernel it is for.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::linux::{Kernel, Source, make};
 use host::built::{self, unless_built};
 use host::step::{Key, Step};
 
-/// Beside a module's objects: the key of the kernel that they were compiled for.
+/// Next to a module's objects: the key of the kernel that they were compiled for.
 const KERNEL: &str = ".kernel";
 
 /// Builds the module `name` from the folder `sources` of the checkout and returns its path.
@@ -33,7 +33,7 @@ pub fn build(
     unless_built(&folder, &key, || {
         let step = format!("{name}-{board}-{}", builder.flavour);
         let step = Step::start(&builder.logs(), &step, "build the kernel module")?;
-        // Kbuild looks for changed options beside a module's sources, where they are not: what was compiled
+        // Kbuild looks for changed options next to a module's sources, where they are not: what was compiled
         // for another kernel would stay.
         let kernel_of = folder.join(KERNEL);
         if fs::read_to_string(&kernel_of).ok().as_ref() != Some(&made_for) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //! The root file system, as an initramfs and as a squashfs with the same content. Nothing in them
-//! depends on who builds them, or where, or when.
+//! depends on the user, place or time of the build.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -17,7 +17,7 @@ use crate::linux::Kernel;
 use board::devicetree;
 use host::step::Step;
 
-/// What goes in beside the overlay.
+/// What goes in besides the overlay.
 pub struct Parts<'a> {
     pub kernel: &'a Kernel,
     pub module: &'a Path,
@@ -26,7 +26,7 @@ pub struct Parts<'a> {
     pub assets: &'a Path,
     pub probe: &'a Path,
     pub client: &'a Path,
-    /// A module with a bug, for those who look for bugs.
+    /// A module with a bug, which a detector must report.
     pub planted: Option<&'a Path>,
     pub busybox: &'a Busybox,
 }
@@ -171,7 +171,7 @@ fn write_cpio(
 }
 
 /// The same for a partition. Everything comes from the list, nothing from the disk: owners, devices
-/// and times do not depend on who builds it.
+/// and times do not depend on the user that builds it.
 fn write_squashfs(step: &Step, folder: &Path, content: &[(String, Entry)]) -> Result<()> {
     let mut list = String::new();
     for (path, entry) in content {

@@ -108,7 +108,7 @@ impl Console {
         }
     }
 
-    /// The keyboard's end of the line, for somebody else to type on.
+    /// The keyboard's end of the line, for another thread to type on.
     pub fn keyboard(&self) -> Result<File> {
         Ok(self.input.as_fd().try_clone_to_owned()?.into())
     }

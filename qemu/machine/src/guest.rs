@@ -75,7 +75,7 @@ impl Guest {
     }
 
     /// Waits for the shell's prompt and returns the seconds since the start. Then regions are filled
-    /// whose place nobody knew before.
+    /// whose place was not known before.
     pub fn wait_for_shell(&mut self) -> Result<f64> {
         self.console.wait_for(PROMPT, self.limit(120))?;
         let uptime = self.uptime();
@@ -90,7 +90,7 @@ impl Guest {
         Ok(uptime)
     }
 
-    /// A limit, stretched for a kernel that watches itself.
+    /// A limit, stretched for a kernel with slow detectors.
     pub(crate) fn limit(&self, limit: u64) -> Duration {
         seconds(limit).mul_f64(self.instruments.slowness())
     }
@@ -179,7 +179,7 @@ impl Guest {
         Ok(output.text)
     }
 
-    /// Powers off and waits for the end of the machine. What the kernel watches itself with must have
+    /// Powers off and waits for the end of the machine. The kernel's detectors must have
     /// found nothing.
     pub fn power_off(mut self) -> Result<ExitStatus> {
         if let Err(error) = self.check_instruments() {
@@ -216,7 +216,7 @@ impl Guest {
         move || handle.kill()
     }
 
-    /// What somebody needs who looks into a failure: console, command line, how to repeat it.
+    /// What is needed to examine a failure: console, command line, how to repeat it.
     pub fn report(&self) -> String {
         let folder = self.folder.display();
         let stderr = std::fs::read_to_string(self.folder.join("qemu.stderr")).unwrap_or_default();

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! What a kernel says of its own health: its log, its taint, and the instruments that it has for
-//! watching itself.
+//! What a kernel says of its own health: its log, its taint, and its detectors.
 
 use anyhow::{Result, bail, ensure};
 
@@ -31,7 +30,7 @@ const SPLATS: [&str; 13] = [
 const DEBUGFS: &str = "/sys/kernel/debug";
 
 impl Guest {
-    /// Checks that the kernel has nothing to complain about: no warning, bug or oops in its log, and
+    /// Checks that the kernel log is clean: no warning, bug or oops in it, and the kernel is
     /// tainted with exactly `taint`, and by modules without a signature where it looks for one. Races without
     /// a module of ours are counted.
     pub fn check_health(&mut self, taint: u32) -> Result<()> {
@@ -48,7 +47,7 @@ impl Guest {
         let ours = self.has_races_of_ours(&races.join("\n"))?;
         if ours || rest.join("\n").trim() != taint.to_string() {
             bail!(
-                "the kernel complains (expected to see {taint} only):\n{found}{}",
+                "the kernel log is not clean (expected to see {taint} only):\n{found}{}",
                 self.check("dmesg")?
             );
         }
@@ -67,7 +66,7 @@ impl Guest {
         Ok(reports.iter().any(|report| report.ours))
     }
 
-    /// Checks that the kernel's instruments, where it has any, still watch and have found nothing.
+    /// Checks that the kernel's detectors, where it has any, are on and have found nothing.
     pub fn check_instruments(&mut self) -> Result<()> {
         if self.instruments.locks {
             self.check_locks()?;
@@ -79,12 +78,12 @@ impl Guest {
             ))?;
             ensure!(
                 said.split_whitespace().eq(["N", "0"]),
-                "misuse of the DMA interface, or nobody watched (disabled, errors): {said}"
+                "misuse of the DMA interface, or its detector is off (disabled, errors): {said}"
             );
         }
         if self.instruments.leaks {
             let leaks = self.leaks()?;
-            ensure!(leaks.is_empty(), "memory that nobody points to:\n{leaks}");
+            ensure!(leaks.is_empty(), "unreferenced memory:\n{leaks}");
         }
         Ok(())
     }
@@ -99,7 +98,7 @@ impl Guest {
         Ok(())
     }
 
-    /// What kmemleak finds that nobody points to.
+    /// Unreferenced memory that kmemleak finds.
     pub(crate) fn leaks(&mut self) -> Result<String> {
         self.mount_debugfs()?;
         // It takes two looks to be sure, and what is younger than 5 s is not looked at.

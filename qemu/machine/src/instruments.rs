@@ -14,16 +14,16 @@ pub(crate) const TAINT_UNSIGNED: u32 = 1 << 13;
 /// The taint of a kernel that has run KUnit tests.
 pub const TAINT_TEST: u32 = 1 << 18;
 
-/// What a kernel watches itself with, as its configuration has it.
+/// The detectors of a kernel, as its configuration has them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Instruments {
     /// Order and context of locks (lockdep).
     pub locks: bool,
-    /// Memory that nobody points to (kmemleak).
+    /// Unreferenced memory (kmemleak).
     pub leaks: bool,
     /// Use of the DMA interface.
     pub dma: bool,
-    /// Signatures of modules. Nobody signs ours, and the kernel is tainted by that.
+    /// Signatures of modules. Ours have none, and the kernel is tainted by that.
     pub signatures: bool,
     /// Data races (KCSAN).
     pub races: bool,

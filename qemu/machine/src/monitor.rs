@@ -30,7 +30,7 @@ pub enum Fault {
 }
 
 impl Monitor {
-    /// Makes the socket. QEMU is told of it by [`Self::arguments`].
+    /// Makes the socket. [`Self::arguments`] pass it to QEMU.
     pub(crate) fn new(socket: &Path) -> Result<Self> {
         let listener = UnixListener::bind(socket)
             .with_context(|| format!("cannot make the socket {}", socket.display()))?;
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_told_with_the_command() {
+    fn an_error_names_the_command() {
         let (_folder, mut monitor) = monitor(&["{\"error\": {\"desc\": \"no such thing\"}}"]);
         let error = monitor.execute("nothing", json!({})).unwrap_err();
         let text = error.to_string();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! The black box: a region that has survived a warm reset is on a disk before anybody can type.
+//! The black box: a region that has survived a warm reset is on a disk before the shell prompts.
 
 use std::fs;
 
@@ -43,7 +43,7 @@ fn a_region_that_survived_a_reset_is_on_disk_before_the_prompt() -> Result<()> {
     let mut machine = Machine::new(&board, &image, &folder);
     machine.tools = true;
     machine.resets = true;
-    // Nobody fills the region from outside: that would be repeated by the reset.
+    // The region is not filled from outside: the reset would repeat that.
     machine.regions = Some(vec![Region::new("recorder", 0x1000_0000, SIZE).writable()]);
     machine.disks = vec![target.clone(), given];
     machine.append = "resdump.auto=recorder:/dev/vda resdump.auto=recorder:/tmp/box/ \
@@ -61,7 +61,7 @@ fn play(guest: &mut Guest, target: &Disk, expected: &[u8]) -> Result<()> {
     guest.wait_for_shell()?;
     ensure!(
         target.read(0, SIZE)? != expected,
-        "the disk has what nobody has written yet"
+        "the disk has what is not written yet"
     );
     // What an instrument records.
     guest.check("resdump load /dev/vdb recorder --quiet")?;

@@ -85,7 +85,7 @@ fn dump(guest: &mut Guest) -> Result<()> {
         ))?;
         let line = format!(
             "dump incomplete: /dev/vda: EIO (5): see the kernel log, the medium may be bad; {GOOD} of {SIZE} bytes are \
-             on the target, go on with --resume"
+             on the target, "
         );
         ensure!(
             output.status == 8 && output.text.contains(&line),

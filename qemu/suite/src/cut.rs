@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! A dump that is stopped by Ctrl-C and gone on with. What a power cut does is tested by `powercut`.
+//! A dump that is stopped by Ctrl-C and resumed. What a power cut does is tested by `powercut`.
 
 use std::fs;
 
@@ -23,11 +23,11 @@ const RATE: u64 = 16 << 20;
 const DUMP: &str = "resdump -v dump capture /mnt/file --checkpoint 1 --chunk 1M --resume";
 
 pub fn cases() -> Vec<Case> {
-    vec![case!(alone, a_dump_goes_on_after_ctrl_c)]
+    vec![case!(alone, a_dump_is_resumed_after_ctrl_c)]
 }
 
 /// Runs in a machine of its own.
-fn a_dump_goes_on_after_ctrl_c() -> Result<()> {
+fn a_dump_is_resumed_after_ctrl_c() -> Result<()> {
     let paths = Paths::discover()?;
     let board = frame::board(&paths)?;
     let image = frame::image(&paths, &board, "appliance")?;
@@ -44,7 +44,7 @@ fn a_dump_goes_on_after_ctrl_c() -> Result<()> {
         .wait_for_shell()
         .and_then(|_| guest.check("mount -t ext4 /dev/vda /mnt"))
         .and_then(|_| interrupted(&mut guest))
-        .and_then(|bytes| gone_on_with(&mut guest, bytes));
+        .and_then(|bytes| resumed(&mut guest, bytes));
     if let Err(error) = done {
         bail!("{error:#}\n{}", guest.report());
     }
@@ -62,13 +62,12 @@ fn interrupted(guest: &mut Guest) -> Result<u64> {
     ensure!(
         ended.status == 9
             && ended.text.contains("EINTR (4): stopped by a signal; ")
-            && ended
-                .text
-                .contains("bytes are on the target, go on with --resume"),
+            && ended.text.contains("bytes are on the target, ")
+            && ended.text.trim_end().ends_with("--resume"),
         "{ended:?}"
     );
     let bytes = durable(guest)?;
-    // A benchmark takes its file away.
+    // A benchmark removes its file.
     guest.start("resdump -v bench /mnt/rates --length 64M")?;
     guest.wait_for("engine kernel", 60)?;
     guest.type_bytes(b"\x03")?;
@@ -104,7 +103,7 @@ fn durable(guest: &mut Guest) -> Result<u64> {
     Ok(bytes)
 }
 
-fn gone_on_with(guest: &mut Guest, bytes: u64) -> Result<()> {
+fn resumed(guest: &mut Guest, bytes: u64) -> Result<()> {
     let output = guest.run("resdump verify /mnt/file")?;
     ensure!(output.status == 13, "{output:?}");
     let text = guest.check("resdump dump capture /mnt/file --resume --verify --quiet --json")?;

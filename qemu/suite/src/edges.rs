@@ -81,7 +81,7 @@ fn disk(bed: &mut Running, at: usize, length: usize) -> Result<()> {
     same(body, &bed.expected("capture")?[..length])?;
     ensure!(
         before.iter().chain(after).all(|byte| *byte == 0o252),
-        "bytes beside the range have changed"
+        "bytes next to the range have changed"
     );
     Ok(())
 }

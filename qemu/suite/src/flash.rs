@@ -43,10 +43,10 @@ fn tool(name: &str) -> Command {
 }
 
 pub fn cases() -> Vec<Case> {
-    vec![case!(host, an_image_arrives_on_a_disk_that_nobody_uses).needs(Need::Host)]
+    vec![case!(host, an_image_arrives_on_a_disk_that_is_not_in_use).needs(Need::Host)]
 }
 
-fn an_image_arrives_on_a_disk_that_nobody_uses() -> Result<()> {
+fn an_image_arrives_on_a_disk_that_is_not_in_use() -> Result<()> {
     let scratch = tempfile::tempdir()?;
     let (image, file) = (scratch.path().join("image"), scratch.path().join("medium"));
     fill_with_random(&image, IMAGE)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //! Memory with page structures that the kernel does not map: `no-map` on Book3S of 32 bits. Its firmware makes the
-//! device tree, so its firmware is told of the region.
+//! device tree, so the region is in the settings of its firmware.
 
 use std::fs;
 

@@ -119,7 +119,7 @@ fn a_sub_range(bed: &mut Running) -> Result<()> {
         let untouched = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
         ensure!(
             untouched(before) && untouched(after),
-            "{engine} wrote beside the range"
+            "{engine} wrote next to the range"
         );
     }
     Ok(())

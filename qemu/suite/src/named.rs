@@ -40,7 +40,7 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-/// The rest of its last page is somebody else's.
+/// The rest of its last page is not the region's.
 fn ends_within_a_page(bed: &mut Running) -> Result<()> {
     let frayed = "resdump dump frayed /dev/vda --force --quiet";
     let output = bed.run(&format!("{frayed} --engine mmap --mapped"))?;

@@ -58,7 +58,7 @@ const fn odd(name: &'static str, driver: &'static str, outcome: Outcome) -> Tree
 
 const LONG: &str = "memory-region = <&region_plain>; memory-region-names = \"a234567890123456789012345678901234567890123456789012345678901234\";";
 
-/// The kernel is told of 256 MiB.
+/// The kernel uses 256 MiB.
 const CASES: [Tree; 26] = [
     tree("plain", 0x0c00_0000, 0x10_0000, Ok(&["plain"])),
     tree("overlapping", 0x0c08_0000, 0x10_0000, Ok(&["overlapping"])),

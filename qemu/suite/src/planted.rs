@@ -68,16 +68,16 @@ fn play(guest: &mut Guest, says: &str, place: &str) -> Result<()> {
     guest.wait_for_shell()?;
     guest.check_health(TAINT_OUT_OF_TREE)?;
     guest.check("insmod /lib/planted.ko")?;
-    let Err(complaint) = guest.check_health(TAINT_OUT_OF_TREE) else {
-        bail!("nobody has noticed");
+    let Err(report) = guest.check_health(TAINT_OUT_OF_TREE) else {
+        bail!("the bug was not reported");
     };
-    let complaint = format!("{complaint:#}");
+    let report = format!("{report:#}");
     ensure!(
-        complaint.contains(says)
-            && complaint
+        report.contains(says)
+            && report
                 .lines()
                 .any(|line| line.contains(place) && line.ends_with("[planted]")),
-        "not {says:?} in {place}:\n{complaint}"
+        "not {says:?} in {place}:\n{report}"
     );
     Ok(())
 }

@@ -13,7 +13,7 @@ use machine::instruments::TAINT_OUT_OF_TREE;
 
 use crate::frame::{self, Case, case};
 
-/// Behind the memory that the kernel is told of, in the memory that the machine has.
+/// Behind the memory that the kernel uses, in the memory that the machine has.
 const BASE: u64 = 0x1800_0000;
 const SIZE: u64 = 16 << 20;
 const NODE: &str = "/dev/resmem/dimm";

@@ -16,7 +16,7 @@ pub fn cases() -> Vec<Case> {
     vec![
         case!(
             alone,
-            what_is_on_disk_after_a_power_cut_is_complete_or_can_be_gone_on_with
+            what_is_on_disk_after_a_power_cut_is_complete_or_can_be_resumed
         )
         .needs(Need::PowerCut)
         .limit(1200),
@@ -24,7 +24,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// Runs in machines of its own.
-fn what_is_on_disk_after_a_power_cut_is_complete_or_can_be_gone_on_with() -> Result<()> {
+fn what_is_on_disk_after_a_power_cut_is_complete_or_can_be_resumed() -> Result<()> {
     let paths = Paths::discover()?;
     let board = frame::board(&paths)?;
     let image = frame::image(&paths, &board, "appliance")?;

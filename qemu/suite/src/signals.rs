@@ -12,12 +12,12 @@ const DUMP: &str = "probe transfer dump /dev/resmem/capture /dev/vda --length 0x
 
 pub fn cases() -> Vec<Case> {
     vec![
-        case!(Slow, a_signal_ends_it_with_the_prefix_that_is_told),
+        case!(Slow, a_signal_ends_it_with_the_prefix_that_is_reported),
         case!(Slow, a_kill_ends_it_with_the_prefix_that_is_logged),
-        case!(Slow, a_tracer_ends_it_with_the_prefix_that_is_told),
+        case!(Slow, a_tracer_ends_it_with_the_prefix_that_is_reported),
         case!(Slow, dumps_that_are_killed_do_not_fill_the_log),
         case!(Slow, a_dump_that_was_stopped_and_continued_says_so),
-        case!(Slow, a_dump_that_was_frozen_goes_on).needs(Need::Freezer),
+        case!(Slow, a_dump_that_was_frozen_continues).needs(Need::Freezer),
     ]
 }
 
@@ -26,7 +26,7 @@ pub fn cases() -> Vec<Case> {
 fn interrupted(bed: &mut Running, signal: &str) -> Result<String> {
     bed.check("dd if=/dev/zero of=/dev/vda bs=1M count=1 conv=fsync")?;
     let output = bed.run(&format!(
-        // An interactive shell would be told of a stop when it waits.
+        // An interactive shell would be notified of a stop when it waits.
         "sh -c 'written() {{ set -- $(cat /sys/block/vda/stat); echo $7; }}; before=$(written); \
          {DUMP} > /tmp/said & until [ $(written) -gt $((before + 16384)) ]; do :; done; \
          {signal}; wait $!; cat /tmp/said'"
@@ -48,11 +48,11 @@ fn prefix(bed: &mut Running, moved: usize) -> Result<()> {
 const STOP_AND_GO: &str =
     "kill -STOP $!; until grep -q State:.T /proc/$!/status; do :; done; kill -CONT $!";
 
-fn a_signal_ends_it_with_the_prefix_that_is_told(bed: &mut Running) -> Result<()> {
+fn a_signal_ends_it_with_the_prefix_that_is_reported(bed: &mut Running) -> Result<()> {
     ends_with_eintr(bed, "kill -USR1 $!")
 }
 
-fn a_tracer_ends_it_with_the_prefix_that_is_told(bed: &mut Running) -> Result<()> {
+fn a_tracer_ends_it_with_the_prefix_that_is_reported(bed: &mut Running) -> Result<()> {
     ends_with_eintr(bed, "probe traced $!")?;
     // The tool asks for the rest.
     bed.check(
@@ -118,7 +118,7 @@ fn dumps_that_are_killed_do_not_fill_the_log(bed: &mut Running) -> Result<()> {
 }
 
 /// As when the system is suspended: the freezer is the same.
-fn a_dump_that_was_frozen_goes_on(bed: &mut Running) -> Result<()> {
+fn a_dump_that_was_frozen_continues(bed: &mut Running) -> Result<()> {
     bed.check("mkdir -p /tmp/freezer; mount -t cgroup -o freezer freezer /tmp/freezer; mkdir -p /tmp/freezer/dump")?;
     let said = interrupted(
         bed,

@@ -66,7 +66,7 @@ fn a_snapshot_is_written_and_described(bed: &mut Running) -> Result<()> {
 /// The region changes while its snapshot is still being read.
 fn a_snapshot_is_what_was_there_before_the_writing(bed: &mut Running) -> Result<()> {
     bed.check("mkfifo /tmp/pipe; resdump dump scratch /dev/vda --force --quiet")?;
-    // Nobody reads the pipe yet: the snapshot is held, and its writing waits.
+    // The pipe is not read yet: the snapshot is held, and its writing waits.
     bed.check("{ resdump -v snapshot scratch - --json >/tmp/pipe 2>/tmp/said & } ; exec 3</tmp/pipe; dd bs=1 count=1 <&3 >/tmp/first 2>/dev/null")?;
     bed.check("resdump load /dev/vdc scratch --length 1M --quiet")?;
     bed.check("cat /tmp/first - <&3 >/tmp/then; exec 3<&-; wait; cat /tmp/said")?;
@@ -85,7 +85,7 @@ fn a_snapshot_of_memory_without_pages(bed: &mut Running) -> Result<()> {
     bed.same_on(&bed.raw.clone(), 0, "straddle")
 }
 
-/// What each way came to; the figures themselves are nobody's promise.
+/// The result of each engine; the figures themselves are not checked.
 fn bench(bed: &mut Running, measured: &[&str], refused: &[&str]) -> Result<()> {
     let text = bed.check(
         "resdump bench /dev/vda --force --length 4M --rounds 2 --chunk 1M --depth 4 --json",

@@ -13,7 +13,7 @@ pub fn cases() -> Vec<Case> {
         case!(Low, the_read_engine_copies_every_byte),
         case!(Low, the_auto_engine_takes_the_kernels_and_says_why),
         case!(Low, a_dump_is_verified_and_has_a_manifest),
-        case!(Low, an_interrupted_dump_is_gone_on_with),
+        case!(Low, an_interrupted_dump_is_resumed),
         case!(Low, an_elf_dump_is_big_endian_with_its_address).needs(Need::BigEndian32),
         case!(Low, a_pipe_takes_pages_without_a_copy),
         case!(Low, strict_refuses_a_target_in_memory),
@@ -78,7 +78,7 @@ fn a_dump_is_verified_and_has_a_manifest(bed: &mut Running) -> Result<()> {
     })
 }
 
-fn an_interrupted_dump_is_gone_on_with(bed: &mut Running) -> Result<()> {
+fn an_interrupted_dump_is_resumed(bed: &mut Running) -> Result<()> {
     bed.mounted(|bed| {
         bed.dump("capture /mnt/file")?;
         // As a power cut leaves it: half of the file is garbage, and the manifest knows.

@@ -120,7 +120,7 @@ fn versions(buildroot: &Buildroot<'_>) -> Result<BTreeMap<String, String>> {
             .lines()
             .find_map(|line| line.strip_prefix(&format!("{name}=")))
             .map(str::to_owned)
-            .with_context(|| format!("Buildroot tells no {name}"))
+            .with_context(|| format!("Buildroot prints no {name}"))
     };
     let tool = |program: &str| -> Result<String> {
         let text = output_of(Command::new(program).arg("--version"))?;

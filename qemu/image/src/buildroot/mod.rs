@@ -154,7 +154,7 @@ impl<'a> Buildroot<'a> {
             }
             make.arg(format!("BR2_DEFCONFIG={}", self.config.defconfig.display()));
         }
-        // Some targets are for a person at a terminal, who takes any time.
+        // Some targets are for a person at a terminal, and take any time.
         let status = make
             .status()
             .with_context(|| format!("cannot run {make:?}"))?;
@@ -222,7 +222,7 @@ impl<'a> Buildroot<'a> {
         Ok(())
     }
 
-    /// Writes `sbom.cdx.json` beside the image: CycloneDX, by the generator that Buildroot ships,
+    /// Writes `sbom.cdx.json` next to the image: CycloneDX, by the generator that Buildroot ships,
     /// from its own data, and the crates in the dumper, which Buildroot does not know.
     pub fn sbom(&self) -> Result<()> {
         let step = Step::start(&self.logs(), "sbom", "software bill of materials")?;

@@ -119,7 +119,7 @@ pub fn add(document: &mut Value, package: &str, contained: &[Component]) -> Resu
         Some(one) => dependency(one, contained).depends_on,
         None => Vec::new(),
     };
-    // Programs of the package beside the one that it is named for.
+    // Programs of the package besides the one that it is named for.
     let others = contained.iter().filter(|one| one.kind == Kind::Application);
     contains.extend(others.filter(|one| !own(one)).map(reference));
     list(document, "components")?.extend(entries);

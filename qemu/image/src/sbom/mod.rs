@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //! What the quick image is made of, and under which licences: a CycloneDX document and a report with
-//! all texts, beside the image. Of its own image Buildroot writes that itself, except for crates.
+//! all texts, next to the image. Of its own image Buildroot writes that itself, except for crates.
 
 mod crates;
 mod cyclonedx;
@@ -57,7 +57,7 @@ pub enum Kind {
     Data,
 }
 
-/// Writes `sbom.cdx.json` and `licences.txt` beside an image.
+/// Writes `sbom.cdx.json` and `licences.txt` next to an image.
 pub fn write(builder: &Builder<'_>, image: &Image) -> Result<()> {
     let manifest = image.manifest()?;
     let (mut components, runtime) = parts::all(builder, &manifest)?;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! What an image consists of beside crates: the kernel, the module, busybox, and what the compilers put
+//! What an image consists of besides crates: the kernel, the module, busybox, and what the compilers put
 //! into each program.
 
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! `make bench`: what a dump costs the processor, and how fast it is beside the other ways.
+//! `make bench`: what a dump costs the processor, and how fast it is next to other methods.
 //!
 //! Two kinds of figures, from several boots of the lab image: instructions, which repeat, and
 //! throughput, of which only ratios within the boot mean anything.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! The benchmark's report: `out/bench/report.json` and a readable one beside it.
+//! The benchmark's report: `out/bench/report.json` and a readable one next to it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +17,7 @@ use super::throughput::{Rate, Rates, best};
 use super::whole::Whole;
 use board::Image;
 
-/// The content of `report.json`; `schema` grows with every change. `docs/reference/benchmark.md` tells what
+/// The content of `report.json`; `schema` grows with every change. `docs/results/benchmark.md` has what
 /// each field means.
 #[derive(Debug, Serialize)]
 pub struct Report {

@@ -14,7 +14,7 @@ use machine::disk::Disk;
 use machine::guest::Guest;
 use machine::instruments::TAINT_OUT_OF_TREE;
 
-/// What to measure in: the board with its own region and an empty disk, unless told otherwise.
+/// What to measure in: the board with its own region and an empty disk, by default.
 pub struct Stage<'a> {
     /// Folders.
     pub paths: &'a Paths,

@@ -124,5 +124,5 @@ fn with_fio(guest: &mut Guest, size: u64) -> Result<f64> {
     let answer: Value =
         serde_json::from_str(said.trim()).with_context(|| format!("fio printed {said:?}"))?;
     let rate = answer["jobs"][0]["write"]["bw_bytes"].as_f64();
-    Ok(rate.context("fio told no rate")? / 1e6)
+    Ok(rate.context("fio reported no rate")? / 1e6)
 }

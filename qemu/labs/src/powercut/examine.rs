@@ -21,7 +21,7 @@ use machine::guest::{Guest, Output};
 use machine::instruments::TAINT_OUT_OF_TREE;
 
 /// What the kernel says when it is not content with a file system or a disk.
-const COMPLAINTS: &str = "EXT4-fs error|EXT4-fs warning|JBD2: |Buffer I/O|I/O error";
+const ERRORS: &str = "EXT4-fs error|EXT4-fs warning|JBD2: |Buffer I/O|I/O error";
 
 /// A disk state that is examined.
 pub struct Subject {
@@ -120,7 +120,7 @@ fn look(guest: &mut Guest, subject: &Subject, disk: usize) -> Result<Found> {
     guest.check(&format!("mount -t ext4 {} /mnt", device(disk)))?;
     let found = dumps(guest, subject, &device(disk + 1))?;
     guest.check("umount /mnt")?;
-    let said = guest.check(&format!("dmesg -c | grep -E '{COMPLAINTS}' || true"))?;
+    let said = guest.check(&format!("dmesg -c | grep -E '{ERRORS}' || true"))?;
     ensure!(said.is_empty(), "the kernel says: {said}");
     Ok(found)
 }

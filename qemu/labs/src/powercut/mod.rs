@@ -147,7 +147,7 @@ fn examine_all(
     }
 }
 
-/// Keeps the disks of a state that is not as it should be, as they were before anybody looked.
+/// Keeps the disks of a state that is not as it should be, as they were before they were examined.
 fn keep(folder: &Path, machine: &Path, subject: &Subject) -> Result<String> {
     let name = format!(
         "cut-{}-state-{}",

@@ -163,7 +163,7 @@ mod tests {
     /// What a client sends, and what it is answered.
     struct Client {
         says: io::Cursor<Vec<u8>>,
-        told: Vec<u8>,
+        sent: Vec<u8>,
     }
 
     impl Read for Client {
@@ -174,7 +174,7 @@ mod tests {
 
     impl Write for Client {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.told.write(bytes)
+            self.sent.write(bytes)
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -195,20 +195,20 @@ mod tests {
         says.extend(options.concat());
         let mut client = Client {
             says: io::Cursor::new(says),
-            told: Vec::new(),
+            sent: Vec::new(),
         };
-        (handshake(&mut client, 0x1234), client.told)
+        (handshake(&mut client, 0x1234), client.sent)
     }
 
     #[test]
     fn a_client_learns_the_size_and_that_flushes_count() {
-        let (done, told) = negotiate(&[option(8, &[]), option(OPTION_GO, &[0; 6])]);
+        let (done, sent) = negotiate(&[option(8, &[]), option(OPTION_GO, &[0; 6])]);
         assert!(done.unwrap());
         // Greeting, refusal of structured replies, then the export and an acknowledgement.
-        let export = &told[18 + 20 + 20..][..12];
+        let export = &sent[18 + 20 + 20..][..12];
         assert_eq!(export, [0, 0, 0, 0, 0, 0, 0, 0, 0x12, 0x34, 0, 5]);
-        assert_eq!(told[18 + 12..][..4], REPLY_UNSUPPORTED.to_be_bytes());
-        assert_eq!(told.len(), 18 + 20 + 32 + 20);
+        assert_eq!(sent[18 + 12..][..4], REPLY_UNSUPPORTED.to_be_bytes());
+        assert_eq!(sent.len(), 18 + 20 + 32 + 20);
     }
 
     #[test]

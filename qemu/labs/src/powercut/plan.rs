@@ -12,7 +12,7 @@ use super::state::{Cut, Luck};
 pub const SIZE: u64 = 8 << 20;
 /// Bytes a second that a slow disk takes, so that there are checkpoints.
 const SLOW: u64 = 2_500_000;
-/// Writes and flushes of a dump beside those of its data, roughly.
+/// Writes and flushes of a dump besides those of its data, roughly.
 const OVERHEAD: usize = 25;
 /// Flushes of a dump without a checkpoint, roughly.
 const FLUSHES: usize = 11;

@@ -39,7 +39,7 @@ const DEPOT: (&str, &str, u64) = ("/sys/kernel/debug/stackdepot/stats", "pools:"
 pub(super) struct Figures {
     /// Since the start.
     pub minutes: f64,
-    /// KiB that are free or whose owner the kernel tells, by owner.
+    /// KiB that are free or whose owner the kernel names, by owner.
     pub owners: BTreeMap<String, u64>,
     /// Open files.
     pub files: u64,
@@ -62,7 +62,7 @@ impl Figures {
         self.owners.values().sum()
     }
 
-    /// For a user who waits.
+    /// For progress.
     pub fn line(&self, done: &Done) -> String {
         format!(
             "{:5.1} min: round {}, known {} KiB, slab {} KiB, files {}, pinned {}, small dump {:.1} ms, copy {:.1} ms",

@@ -89,7 +89,7 @@ impl Report {
         format!(
             "# Long run: dumps under pressure\n\n{:.1} minutes, {} rounds, {} bytes dumped; {} dumps \
              compared on the host, {} in the guest; {} loads, {} snapshots.\n\
-             Meanwhile {} MiB of memory were taken from them, and {} MiB written and found again beside \
+             Meanwhile {} MiB of memory were taken from them, and {} MiB written and found again next to \
              them.\n\
              The kernel log was clean after each round: no warning, lock debugging on to the \
              end, no misuse of DMA, no unreferenced memory in {} searches.\n\n\

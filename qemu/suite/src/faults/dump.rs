@@ -71,7 +71,7 @@ pub struct Dump {
 }
 
 impl Dump {
-    /// The command. The manifest is in memory, so that a disk that stands still is in nobody's way.
+    /// The command. The manifest is in memory, so that a disk that stands still does not delay it.
     pub fn command(self, more: &str) -> String {
         format!(
             "resdump dump capture {} --engine {} --chunk {CHUNK} --depth 2 --quiet \
@@ -193,8 +193,8 @@ impl Dump {
         Ok(())
     }
 
-    /// The fault is over: what was begun is gone on with, and complete then.
-    pub fn goes_on(self, bed: &mut Running) -> Result<()> {
+    /// The fault is over: the dump is resumed, and complete then.
+    pub fn resumes(self, bed: &mut Running) -> Result<()> {
         bed.check(&self.command("--resume"))?;
         self.is_complete(bed)
     }
@@ -209,7 +209,7 @@ impl Dump {
         Ok(())
     }
 
-    /// Checks that the first `bytes` of the region are on the target, which nobody has mounted; of
+    /// Checks that the first `bytes` of the region are on the target, which is not mounted; of
     /// a file they are all of it.
     pub fn holds(self, bed: &Running, bytes: u64) -> Result<()> {
         let expected = &bed.expected("capture")?[..bytes as usize];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! Somebody else at the file that a dump is written to.
+//! Another process changes the file that a dump is written to.
 //!
 //! Outcome: status 12, and the manifest says that nothing can be trusted. What is overwritten in
 //! place is found by `--verify` only.
@@ -63,7 +63,7 @@ fn meddled(bed: &mut Running, dump: Dump, how: &str, says: &str) -> Result<()> {
         )?;
         dump.nothing_is_trusted(bed)?;
         bed.check("rm -f /mnt/other /mnt/dump")?;
-        dump.goes_on(bed)
+        dump.resumes(bed)
     })?;
     dump.holds(bed, SIZE)
 }

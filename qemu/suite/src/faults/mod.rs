@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //! Faults while a dump runs: each fault with each engine is a test with a stated outcome.
 //!
-//! After each the prefix that was told is on the target, byte for byte, and the dump can be gone on
-//! with. docs/explanation/reliability.md has the table.
+//! After each the prefix that was reported is on the target, byte for byte, and the dump can be
+//! resumed. docs/explanation/reliability.md has the table.
 
 /// A test of each engine with each of some targets: `each!(targets, fault, run)`. Its name is that of the fault and of
 /// the target, and the engine.

@@ -4,7 +4,7 @@
 //! | how | outcome |
 //! |---|---|
 //! | `mount -o remount,ro` | refused by the kernel (`EBUSY`), the dump is complete |
-//! | an error in the file system, mounted with `errors=remount-ro` | status 8, nothing is promised; after a check of the file system it goes on with `--resume` |
+//! | an error in the file system, mounted with `errors=remount-ro` | status 8, nothing is promised; after a check of the file system `--resume` completes it |
 
 use anyhow::{Result, ensure};
 
@@ -54,6 +54,6 @@ fn error(bed: &mut Running, dump: Dump) -> Result<()> {
         dump.promises_nothing(bed, &output)
     })?;
     bed.ext4.check()?;
-    dump.mounted(bed, |bed| dump.goes_on(bed))?;
+    dump.mounted(bed, |bed| dump.resumes(bed))?;
     dump.holds(bed, SIZE)
 }

@@ -2,7 +2,7 @@
 //! A target that has less room than it seemed.
 //!
 //! Outcome, whatever the engine: status 7, and what there was room for is on the target, to the byte
-//! also where that is part of a request; room made, it goes on with `--resume`.
+//! also where that is part of a request; room made, `--resume` completes it.
 
 use anyhow::{Context, Result, ensure};
 
@@ -73,17 +73,17 @@ fn full(bed: &mut Running, dump: Dump, output: &machine::guest::Output) -> Resul
         7,
         "dump incomplete: TARGET: ENOSPC (28): the target is full; ",
     )?;
-    let told = prefix(&output.text)?;
-    ensure!(CHUNK < told && told < SIZE, "{}", output.text);
-    dump.holds(bed, told)?;
-    dump.mounted(bed, |bed| dump.goes_on(bed))?;
+    let reported = prefix(&output.text)?;
+    ensure!(CHUNK < reported && reported < SIZE, "{}", output.text);
+    dump.holds(bed, reported)?;
+    dump.mounted(bed, |bed| dump.resumes(bed))?;
     dump.holds(bed, SIZE)
 }
 
 /// `… 1310720 of 8388608 bytes are on the target …`
 pub fn prefix(text: &str) -> Result<u64> {
-    let told = text.split_once(&format!(" of {SIZE} bytes are on the target"));
-    let number = told.and_then(|(before, _)| before.rsplit(' ').next()?.parse().ok());
+    let before = text.split_once(&format!(" of {SIZE} bytes are on the target"));
+    let number = before.and_then(|(before, _)| before.rsplit(' ').next()?.parse().ok());
     number.with_context(|| format!("no prefix in {text:?}"))
 }
 

@@ -3,7 +3,7 @@
 //!
 //! | engine | outcome |
 //! |---|---|
-//! | kernel, mmap, read | status 8, the requests before it are on the target (but for those that it was joined with on the way), go on with `--resume` |
+//! | kernel, mmap, read | status 8, the requests before it are on the target (but for those that it was joined with on the way), `--resume` completes it |
 //! | devmem | status 8 when the page cache is flushed, nothing is promised |
 
 use anyhow::{Result, ensure};
@@ -73,22 +73,22 @@ fn bad_sector(bed: &mut Running, dump: Dump, request: u64) -> Result<()> {
             8,
             "dump incomplete: TARGET: EIO (5): see the kernel log, the medium may be bad; ",
         )?;
-        let told = prefix(&output.text)?;
+        let reported = prefix(&output.text)?;
         // Two are in flight; the driver or QEMU may have joined them into one, which fails then.
         ensure!(
-            told == bad_one || told + CHUNK == bad_one,
-            "{told} of {bad_one}"
+            reported == bad_one || reported + CHUNK == bad_one,
+            "{reported} of {bad_one}"
         );
-        if told > 0 {
-            dump.holds(bed, told)?;
+        if reported > 0 {
+            dump.holds(bed, reported)?;
         }
     }
-    dump.mounted(bed, |bed| dump.goes_on(bed))?;
+    dump.mounted(bed, |bed| dump.resumes(bed))?;
     dump.holds(bed, SIZE)
 }
 
-/// The kernel tells of a write-back that failed once. The dump's end is not the first to ask.
-/// The other engines are told of the sector at once.
+/// The kernel reports a write-back that failed once. The dump's end is not the first to ask.
+/// The other engines get the error of the sector at once.
 fn checkpoint(bed: &mut Running) -> Result<()> {
     let dump = Dump {
         engine: "devmem",
@@ -105,7 +105,7 @@ fn checkpoint(bed: &mut Running) -> Result<()> {
     let says = "cannot sync: TARGET: EIO (5): do not trust what is on the target";
     ended(dump, &output?, 8, says)?;
     dump.nothing_is_trusted(bed)?;
-    dump.goes_on(bed)?;
+    dump.resumes(bed)?;
     dump.holds(bed, SIZE)
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //! A node or a region that several processes share during a dump.
 //!
-//! | who | outcome |
+//! | other process | outcome |
 //! |---|---|
 //! | another process has the region mapped | the dump is complete, the mapping stays |
 //! | the process that dumps is killed, its parent has the same descriptor | the descriptor works |

@@ -3,14 +3,14 @@
 //!
 //! | signal | outcome |
 //! |---|---|
-//! | SIGHUP, SIGTERM | status 9; the prefix that is told is on the target and durable |
+//! | SIGHUP, SIGTERM | status 9; the prefix that is reported is on the target and durable |
 //! | SIGKILL | the manifest says incomplete |
 //! | SIGSTOP, SIGCONT | it is complete |
 //!
 //! SIGINT is in `cut.rs`, typed on the console: a shell that starts a job in the background of a script lets it
 //! ignore that signal, and an inherited ignore stays.
 //!
-//! After the first three it goes on with `--resume`. What a call of the module answers to a signal is
+//! After the first three `--resume` completes it. What a call of the module answers to a signal is
 //! in `signals.rs`.
 
 use anyhow::{Result, ensure};
@@ -48,15 +48,15 @@ fn asked(bed: &mut Running, dump: Dump, signal: &str) -> Result<()> {
         9,
         "dump incomplete: TARGET: EINTR (4): stopped by a signal; ",
     )?;
-    let told = prefix(&output.text)?;
-    ensure!(0 < told && told < SIZE, "{told} bytes");
-    dump.holds(bed, told)?;
+    let reported = prefix(&output.text)?;
+    ensure!(0 < reported && reported < SIZE, "{reported} bytes");
+    dump.holds(bed, reported)?;
     let manifest = dump.manifest(bed)?;
     ensure!(
-        manifest["complete"] == false && manifest["bytes"] == told,
+        manifest["complete"] == false && manifest["bytes"] == reported,
         "{manifest}"
     );
-    dump.goes_on(bed)?;
+    dump.resumes(bed)?;
     dump.holds(bed, SIZE)
 }
 
@@ -72,7 +72,7 @@ fn killed(bed: &mut Running, dump: Dump) -> Result<()> {
         manifest["complete"] == false && manifest["bytes"] == 0,
         "{manifest}"
     );
-    dump.goes_on(bed)?;
+    dump.resumes(bed)?;
     dump.holds(bed, SIZE)
 }
 

@@ -23,8 +23,8 @@ pub fn cases() -> Vec<Case> {
             .collect(),
         vec![case!(
             Faults,
-            the_module_can_be_removed_as_soon_as_nobody_uses_it,
-            as_soon_as_nobody_uses_it
+            the_module_can_be_removed_as_soon_as_it_is_unused,
+            removed_when_unused
         )],
     ]
     .into_iter()
@@ -67,7 +67,7 @@ fn complete(bed: &mut Running, dump: Dump) -> Result<()> {
     dump.holds(bed, SIZE)
 }
 
-fn as_soon_as_nobody_uses_it(bed: &mut Running) -> Result<()> {
+fn removed_when_unused(bed: &mut Running) -> Result<()> {
     for last in [
         "probe snapshot /dev/resmem/capture --length 0x800000 --wait exit",
         "probe snapshot /dev/resmem/capture --length 0x800000 --wait close",

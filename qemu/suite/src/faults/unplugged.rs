@@ -7,7 +7,7 @@
 //! the PCI bus, as a driver sees a hot-unplug.
 //!
 //! Outcome: status 8; what was acknowledged is there when the disk is, and nothing is promised of it
-//! if it could not be flushed; back again, the dump goes on with `--resume`. A dump through the page
+//! if it could not be flushed; back again, `--resume` completes the dump. A dump through the page
 //! cache may be complete, for a removal waits until it is written back.
 
 use anyhow::{Context, Result, ensure};
@@ -39,7 +39,7 @@ fn dies(bed: &mut Running, dump: Dump) -> Result<()> {
     if dump.target == Target::File {
         bed.ext4.check()?;
     }
-    dump.mounted(bed, |bed| dump.goes_on(bed))?;
+    dump.mounted(bed, |bed| dump.resumes(bed))?;
     dump.holds(bed, SIZE)
 }
 
@@ -83,7 +83,7 @@ fn removed(bed: &mut Running, dump: Dump) -> Result<()> {
     if promised > 0 {
         dump.holds(bed, promised)?;
     }
-    dump.mounted(bed, |bed| dump.goes_on(bed))?;
+    dump.mounted(bed, |bed| dump.resumes(bed))?;
     dump.holds(bed, SIZE)
 }
 

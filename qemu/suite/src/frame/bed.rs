@@ -32,7 +32,7 @@ pub enum Bed {
     Disk,
     /// The same with a small region next to it that may be written to, for docs/resdump.md.
     Docs,
-    /// The product's kernel, told to use half of the memory; regions beyond that, across its end,
+    /// The product's kernel, using half of the memory; regions beyond that, across its end,
     /// without a mapping, and with ragged bounds.
     Holes,
     /// The product's kernel with a raw disk that is slow.
@@ -47,10 +47,10 @@ pub enum Bed {
     Failing,
     /// The product's kernel with a region of each sort between canaries.
     Fuzz,
-    /// The product's kernel, told to use half of the memory, with regions that a device shares, and disks whose
+    /// The product's kernel, using half of the memory, with regions that a device shares, and disks whose
     /// driver uses the kernel's DMA interface.
     Dma,
-    /// The product's kernel, told to let no device at memory itself (`swiotlb=force`).
+    /// The product's kernel, with copies of memory for devices (`swiotlb=force`).
     Bounce,
 }
 

@@ -26,7 +26,7 @@ pub fn regions() -> Vec<Region> {
             .writable()
             .device_writes(),
         Region::new("nomap", 0x0c51_0000, SIZE).no_map(),
-        // The kernel is told of memory up to 0x1000_0000.
+        // The kernel uses memory up to 0x1000_0000.
         Region::new("straddle", 0x0fff_0000, 2 * CANARY),
         Region::new("outside", 0x1801_0000, SIZE),
         Region::new("beyond", 0x1811_0000, SIZE).writable(),

@@ -164,10 +164,10 @@ mod tests {
 
     /// The number of the process that a test used.
     fn process(pool: &Pool<Sleeper>) -> u32 {
-        let (tell, told) = std::sync::mpsc::channel();
-        pool.with(1, LONG, move |machine| Ok(tell.send(machine.child.id())?))
+        let (done, waited) = std::sync::mpsc::channel();
+        pool.with(1, LONG, move |machine| Ok(done.send(machine.child.id())?))
             .unwrap();
-        told.recv().unwrap()
+        waited.recv().unwrap()
     }
 
     fn runs(process: u32) -> bool {

@@ -81,7 +81,7 @@ pub fn of(bed: Bed, page: u64) -> Option<Vec<Region>> {
     }
 }
 
-/// The kernel is told of 256 MiB.
+/// The kernel uses 256 MiB.
 fn dma() -> Vec<Region> {
     vec![
         Region::new("ring", 0x0e00_0000, DMA)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! From the list of tests to their verdicts: who runs, in which order, in which machine, how long.
+//! From the list of tests to their verdicts: what runs, in which order, in which machine, how long.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -155,7 +155,7 @@ fn play(machines: &Pool<Running>, place: Place, limit: Duration) -> Result<()> {
     }
 }
 
-/// Runs a test, unless there is a reason not to, and notes how it ended.
+/// Runs a test, unless there is a reason not to, and notes the result.
 fn recorded(
     outcomes: &Mutex<Vec<Outcome>>,
     name: String,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! Who may open a region, and what somebody can do who may not, and was given a descriptor.
+//! Which users may open a region, and what others can do with a descriptor that they were given.
 
 use anyhow::{Result, ensure};
 
@@ -76,7 +76,7 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-/// Runs a command as nobody, to whom root gave the open region as descriptor 3.
+/// Runs a command without rights, with the open region as descriptor 3.
 fn given(bed: &mut Running, command: &str) -> Result<String> {
     bed.check(&format!("(exec 3<{NODE}; su nobody -c '{command}' 2>&1)"))
 }
@@ -90,7 +90,7 @@ fn a_given_descriptor_dumps(bed: &mut Running) -> Result<()> {
         )?;
         let expected = format!("ok moved={LENGTH} direct={LENGTH} copied=0 error=UnknownErrno");
         ensure!(said.trim() == expected, "{said}");
-        // What root may write and nobody may not, the module does not write for nobody either.
+        // A target that root alone may write is not written for another user.
         let said = given(bed, "probe transfer dump fd:3 /dev/vda")?;
         ensure!(said.trim() == "EACCES", "{said}");
         Ok(())

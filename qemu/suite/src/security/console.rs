@@ -13,11 +13,11 @@ use machine::guest::Guest;
 use crate::frame::{self, Case, case, same};
 
 pub fn cases() -> Vec<Case> {
-    vec![case!(alone, nobody_is_heard_where_the_console_is_switched_off).needs(Need::DeviceNode)]
+    vec![case!(alone, a_console_that_is_switched_off_takes_no_input).needs(Need::DeviceNode)]
 }
 
 /// Runs in a machine of its own.
-fn nobody_is_heard_where_the_console_is_switched_off() -> Result<()> {
+fn a_console_that_is_switched_off_takes_no_input() -> Result<()> {
     let paths = Paths::discover()?;
     let board = frame::board(&paths)?;
     let image = frame::image(&paths, &board, "appliance")?;
@@ -33,7 +33,7 @@ fn nobody_is_heard_where_the_console_is_switched_off() -> Result<()> {
     machine.append = "resdump.console=off resdump.auto=capture:/dev/vda".to_owned();
     let mut guest = machine.start()?;
     let result = not_heard(&mut guest).and_then(|()| {
-        // What the board is for goes on.
+        // The dump at boot is made all the same.
         same(&target.read(0, size)?, &std::fs::read(&content)?)
     });
     match result {
@@ -54,7 +54,7 @@ fn not_heard(guest: &mut Guest) -> Result<()> {
     // A shell answers within a moment.
     ensure!(
         guest.wait_for("42=answer", 5).is_err(),
-        "somebody answered on the console"
+        "there was an answer on the console"
     );
     let status = guest
         .monitor()?

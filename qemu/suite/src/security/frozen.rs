@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! A file system that is frozen, so that somebody can copy it, does not change.
+//! A file system that is frozen, so that it can be copied, does not change.
 
 use anyhow::{Result, ensure};
 
@@ -19,7 +19,7 @@ pub fn cases() -> Vec<Case> {
     )]
 }
 
-/// It waits in the kernel, where neither can be killed; the file is as it was until it goes on.
+/// It waits in the kernel, where neither can be killed; the file is as it was until then.
 fn waits(bed: &mut Running, writer: &str) -> Result<()> {
     let mut found = bed.mounted(|bed| {
         bed.check(&format!(
@@ -33,7 +33,7 @@ fn waits(bed: &mut Running, writer: &str) -> Result<()> {
         let frozen = bed.ext4.read_ext4("file")?;
         bed.says("guard thaw /mnt", "ok")?;
         let said = bed.check("wait $writer; cat /tmp/said; rm /tmp/said")?;
-        // The shell tells of the end of what it had in the background.
+        // The shell reports the end of its background job.
         ensure!(
             said.contains(&format!("ok moved={LENGTH} error=none")),
             "{writer}: {said}"

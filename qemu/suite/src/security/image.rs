@@ -12,7 +12,7 @@ pub fn cases() -> Vec<Case> {
             ensure!(sockets.is_empty(), "{sockets}");
             Ok(())
         }),
-        case!(Disk, nobody_has_an_empty_password, |bed| {
+        case!(Disk, no_user_has_an_empty_password, |bed| {
             // The second is not in every image.
             let open = bed.check(
                 "for file in /etc/passwd /etc/shadow; do \
@@ -21,7 +21,7 @@ pub fn cases() -> Vec<Case> {
             ensure!(open.is_empty(), "{open}");
             Ok(())
         }),
-        case!(Disk, no_program_runs_as_somebody_else, |bed| {
+        case!(Disk, no_program_is_setuid_or_setgid, |bed| {
             let found = bed.check(
                 "for file in /bin/* /sbin/* /usr/bin/* /usr/sbin/*; do \
                  if [ -u $file ] || [ -g $file ]; then echo $file; fi; done",

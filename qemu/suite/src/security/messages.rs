@@ -16,7 +16,7 @@ pub fn cases() -> Vec<Case> {
                 bed.check("echo 'resmem: at c0de1234' > /dev/kmsg")?;
                 let found = bed.guest.check_health(TAINT_OUT_OF_TREE);
                 bed.check("dmesg -c > /dev/null")?;
-                ensure!(found.is_err(), "nobody has seen it");
+                ensure!(found.is_err(), "it was not found");
                 Ok(())
             }
         ),

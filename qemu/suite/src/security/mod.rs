@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! What docs/explanation/security.md promises, tried by somebody who wants more than that.
+//! What docs/explanation/security.md promises, tried by what must not succeed.
 
 mod access;
 mod bounds;

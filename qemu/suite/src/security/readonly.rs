@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! A region that may only be read stays as it is, whoever writes to a mapping of it, and in whatever way.
+//! A region that may only be read stays as it is, by each method to write to a mapping of it.
 
 use anyhow::Result;
 use board::Need;

@@ -34,7 +34,7 @@ pub fn cases() -> Vec<Case> {
             both(bed, "locked", "ok moved=65536 error=none")
         }),
         case!(Security, a_descriptor_that_appends_is_refused, |bed| {
-            // An ordinary write goes to the end, wherever it was told to go.
+            // An ordinary write goes to the end, whatever its offset.
             each(
                 bed,
                 "appends",
@@ -59,7 +59,7 @@ pub fn cases() -> Vec<Case> {
             a_program_that_is_overwritten_loses_its_setuid_bit,
             setuid
         ),
-        case!(Lab, a_watcher_of_the_target_is_told_of_a_dump, watcher).needs(Need::Inotify),
+        case!(Lab, a_watcher_of_the_target_is_notified_of_a_dump, watcher).needs(Need::Inotify),
         case!(Lab, a_quota_ends_a_dump_as_it_ends_a_write, quota).needs(Need::Quota),
     ]
 }
@@ -114,9 +114,9 @@ fn read_only_mount(bed: &mut Running) -> Result<()> {
         let said = with_file(bed, |bed| {
             bed.check("mkdir -p /tmp/ro && mount -o bind /mnt /tmp/ro && mount -o remount,bind,ro /mnt /tmp/ro")?;
             let through = bed.probe(&format!("guarded {writer} {NODE} /tmp/ro/file"))?;
-            let beside = bed.probe(&format!("guarded {writer} {NODE} /mnt/file"))?;
+            let ordinary = bed.probe(&format!("guarded {writer} {NODE} /mnt/file"))?;
             bed.check("umount /tmp/ro && rmdir /tmp/ro")?;
-            Ok([through, beside])
+            Ok([through, ordinary])
         })?;
         ensure!(
             said == ["EROFS", "ok moved=65536 error=none"],
@@ -126,7 +126,7 @@ fn read_only_mount(bed: &mut Running) -> Result<()> {
     Ok(())
 }
 
-/// By somebody who may write to a program and must not make it one that runs as somebody else.
+/// By a user who may write to a program and must not make it setuid.
 fn setuid(bed: &mut Running) -> Result<()> {
     for writer in WRITERS {
         let mode = with_file(bed, |bed| {

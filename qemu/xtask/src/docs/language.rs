@@ -2,6 +2,7 @@
 //! House language: phrases that are not used, with what to write instead, from `language.toml`.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -12,6 +13,9 @@ use serde::Deserialize;
 pub struct Language {
     /// A phrase in lower case, and what to write instead.
     instead: BTreeMap<String, String>,
+    /// Commands and the like whose words are names of something, and what they name.
+    #[serde(default)]
+    names: BTreeMap<String, String>,
     /// Beginnings of paths, and how often phrases still occur there: never more than this.
     remaining: BTreeMap<String, usize>,
     /// Beginnings of paths that are not looked at, each with the reason.
@@ -63,18 +67,35 @@ impl Language {
                     .map(|word| (word.to_owned(), at + 1)),
             );
         }
+        let named: Vec<Range<usize>> = self
+            .names
+            .keys()
+            .flat_map(|name| places(&words, name))
+            .collect();
         let mut findings = Vec::new();
         for (phrase, instead) in &self.instead {
-            let wanted: Vec<&str> = phrase.split(' ').collect();
-            for window in words.windows(wanted.len()) {
-                if window.iter().map(|(word, _)| word).eq(wanted.iter()) {
-                    let line = window[0].1;
+            for place in places(&words, phrase) {
+                if !named
+                    .iter()
+                    .any(|name| name.start <= place.start && place.end <= name.end)
+                {
+                    let line = words[place.start].1;
                     findings.push(format!("{path}:{line}: \"{phrase}\": write {instead}"));
                 }
             }
         }
         findings
     }
+}
+
+/// Where the words of a phrase follow each other.
+fn places(words: &[(String, usize)], phrase: &str) -> Vec<Range<usize>> {
+    let wanted: Vec<&str> = phrase.split(' ').collect();
+    let windows = words.windows(wanted.len()).enumerate();
+    windows
+        .filter(|(_, window)| window.iter().map(|(word, _)| word).eq(wanted.iter()))
+        .map(|(start, _)| start..start + wanted.len())
+        .collect()
 }
 
 #[cfg(test)]
@@ -118,6 +139,15 @@ mod tests {
         let more = found("old/b", "mended");
         assert_eq!(more.last().unwrap(), "old/: 2 phrases, 1 were left there");
         assert_eq!(language().check(&[]), [""; 0]);
+    }
+
+    #[test]
+    fn a_name_is_no_phrase() {
+        let text = "[instead]\nnobody = \"no user\"\n[names]\n\"su nobody\" = \"an account\"\n[remaining]\n[allowed]\n";
+        let language = Language::parse(text).unwrap();
+        let file = |text: &str| [("a.rs".to_owned(), text.to_owned())];
+        assert_eq!(language.check(&file("su nobody -c id")), [""; 0]);
+        assert_eq!(language.check(&file("su nobody\n// nobody reads")).len(), 1);
     }
 
     #[test]
