@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# What a user downloads, in out/release: docs/how-to/release.md has the list. The files depend on the commit and on the
+# What a user downloads, in out/release: CONTRIBUTING.md has the list. The files depend on the commit and on the
 # tools, not on time or folder.
 #
 #   release.sh BOARD...     XTASK has the command that runs xtask
@@ -21,7 +21,7 @@ if [ -n "$changed" ]; then
 fi
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' userland/Cargo.toml)
 if ! grep -qE "^## ${version//./\\.}( |$)" CHANGELOG.md || grep -q '^## Unreleased' CHANGELOG.md; then
-    echo "release: CHANGELOG.md has no chapter $version, or one that is not released: see docs/how-to/release.md" >&2
+    echo "release: CHANGELOG.md has no chapter $version, or one that is not released: see CONTRIBUTING.md" >&2
     exit 1
 fi
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)

@@ -173,7 +173,7 @@ fn mirror() -> Result<String> {
         .find_map(|line| line.strip_prefix("VERSION_CODENAME="))
     else {
         bail!(
-            "not a Debian machine: give an unpacked kernel tree with LINUX_SRC= (docs/reference/image.md)"
+            "not a Debian machine: give an unpacked kernel tree with LINUX_SRC= (docs/how-to/image.md)"
         );
     };
     let targets = output_of(Command::new("apt-get").args([
