@@ -194,9 +194,9 @@ impl Command {
             Self::Snapshot(args) => snapshot::run(args, console),
             Self::Bench(args) => bench::run(args, console),
             #[cfg(feature = "assets")]
-            Self::Completions(args) => completions::run(args, console),
+            Self::Completions(args) => completions::run(args, Cli::command(), console),
             #[cfg(feature = "assets")]
-            Self::Man(args) => man::run(args, console),
+            Self::Man(args) => man::run(args, Cli::command(), console),
         }
     }
 

@@ -4,13 +4,12 @@
 
 use std::{fs, io, path::PathBuf};
 
-use clap::CommandFactory;
+use clap::Command;
 use nix::errno::Errno;
 
 use crate::{
     advice::Doing,
     assets::{self, Page},
-    cli::Cli,
     console::Console,
     error::{Error, Result},
     exit_codes::ExitCode,
@@ -28,9 +27,9 @@ pub struct Args {
     dir: Option<PathBuf>,
 }
 
-/// Runs `man`.
-pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
-    let pages = assets::pages(Cli::command())
+/// Runs `man` for the command line that `command` defines.
+pub fn run(args: &Args, command: Command, console: &Console) -> Result<ExitCode> {
+    let pages = assets::pages(command)
         .map_err(|error| Error::during(Doing::Else, "cannot make", "man pages", &error))?;
     match &args.dir {
         Some(folder) => store(folder, &pages, console),

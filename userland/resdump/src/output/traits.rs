@@ -22,7 +22,7 @@ const COPYING: [u32; 4] = [0x6573_5546, 0x2405_1905, 0x0000_72b6, 0x0000_f15f];
 /// What is known of the place of a file.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Traits {
-    /// Nothing there survives the power.
+    /// It does not survive a power cut.
     pub(super) in_memory: bool,
     /// The processor copies every byte that is written to it.
     pub(super) copies: bool,
@@ -46,9 +46,11 @@ pub(super) fn of(file: &File) -> Traits {
     }
 }
 
-/// Of an open block device with this number.
+/// Whether what is written to a block device does not survive a power cut.
 pub(super) fn is_volatile(device: u64) -> bool {
-    Storage::current().is_volatile(device)
+    let storage = Storage::current();
+    let in_memory = |image| File::open(image).is_ok_and(|image| of(&image).in_memory);
+    storage.is_ram_disk(device) || storage.images(device).into_iter().any(in_memory)
 }
 
 /// The block device that the file system of `file` is on.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
-//! What a saved dump is, and whether the file, its headers and its manifest agree about it.
+//! What a saved dump is.
 
 use std::{
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -11,13 +11,12 @@ use nix::errno::Errno;
 use object::Endianness;
 
 use super::{
-    Medium, Saved,
+    Fault, How, Medium, Saved,
     medium::{self, Stamp},
-    saved::{Fault, How},
 };
 use crate::{
     advice::Doing,
-    codec::format::{self, Contents, Format, Found, Range, ReadAt, Unreadable, machine::Machine},
+    codec::format::{self, Contents, Format, Found, Range, Unreadable, machine::Machine},
     error::{Error, Result},
     exit_codes::ExitCode,
     manifest::{self, Manifest},
@@ -25,9 +24,52 @@ use crate::{
     text,
 };
 
-/// Looks at all of it but the bytes of memory. Faults are kept, not returned, where something can be
+const DAMAGED: &str = "damaged header";
+
+impl Saved {
+    /// Opens a saved dump. `ENODATA` or `EBADMSG`, with [`ExitCode::Incomplete`], for one that its
+    /// own headers or its manifest call incomplete, or of which that cannot be known, unless `how`
+    /// says to take it all the same.
+    pub fn open(path: &Path, how: &How) -> Result<Self> {
+        let mut saved = Self::examine(path, how)?;
+        match saved.fault.take() {
+            Some(fault) if !how.incomplete || saved.ranges.is_empty() => {
+                let (is_empty, has_manifest) = (
+                    saved.ranges.is_empty(),
+                    saved.manifests.iter().any(|it| it.exists()),
+                );
+                let more = match fault.error.errno {
+                    // It is being written.
+                    Errno::EBUSY => "",
+                    _ if is_empty && has_manifest => {
+                        "; none of it can be trusted: remove its manifest to read it nevertheless"
+                    }
+                    _ if !is_empty && how.has_options => "; --incomplete takes what is there",
+                    _ => "",
+                };
+                Err(Error {
+                    advice: fault.error.advice + more,
+                    ..fault.error
+                })
+            }
+            Some(fault) => {
+                log::warn!("{}", fault.error);
+                saved.fault = Some(fault);
+                Ok(saved)
+            }
+            None => Ok(saved),
+        }
+    }
+
+    /// As [`Saved::open`], also where there is a fault: the caller looks at [`Saved::fault`].
+    pub fn examine(path: &Path, how: &How) -> Result<Self> {
+        examine(path, how)
+    }
+}
+
+/// Looks at all of a saved dump but the bytes of memory. Faults are kept, not returned, where something can be
 /// read in spite of them.
-pub(super) fn examine(path: &Path, how: &How) -> Result<Saved> {
+fn examine(path: &Path, how: &How) -> Result<Saved> {
     let (file, medium, size) = medium::open(path)?;
     let stamp = Stamp::of(&file).map_err(|error| {
         Error::during(
@@ -40,11 +82,9 @@ pub(super) fn examine(path: &Path, how: &How) -> Result<Saved> {
     let mut fault = None;
     let manifests = places(path, how.manifest.as_deref());
     let manifest = find_manifest(&manifests, how.manifest.is_some()).unwrap_or_else(|error| {
+        let code = ExitCode::Incomplete;
         fault = Some(Fault {
-            error: Error {
-                code: ExitCode::Incomplete,
-                ..error
-            },
+            error: Error { code, ..error },
             differs: false,
         });
         None
@@ -67,7 +107,7 @@ pub(super) fn examine(path: &Path, how: &How) -> Result<Saved> {
         stamp,
     };
     saved.ranges = match &manifest {
-        Some(manifest) => saved.by_manifest(manifest, &mut fault)?,
+        Some(manifest) => saved.by_manifest(manifest, &mut fault),
         None if how.raw => Vec::new(),
         None => saved.by_headers(&mut fault)?,
     };
@@ -79,13 +119,8 @@ pub(super) fn examine(path: &Path, how: &How) -> Result<Saved> {
     if let Some(fault) = &mut fault
         && saved.is_being_written()
     {
-        fault.error = Error::new(
-            ExitCode::Incomplete,
-            "dump is incomplete",
-            &saved.name,
-            Errno::EBUSY,
-            "another run writes to it now: wait for its end",
-        );
+        let advice = "another run writes to it now: wait for its end";
+        fault.error = Fault::missing(&saved.name, "dump is incomplete", Errno::EBUSY, advice).error;
     }
     saved.fault = fault;
     saved.warn_of_overlap();
@@ -93,45 +128,13 @@ pub(super) fn examine(path: &Path, how: &How) -> Result<Saved> {
         saved.ranges.retain(|range| range.stored > 0);
     }
     if saved.ranges.is_empty() && saved.fault.is_none() {
-        return Err(saved.error("nothing in it", Errno::ENODATA, "it has headers only"));
+        let advice = "it has headers only";
+        return Err(Fault::missing(&saved.name, "nothing in it", Errno::ENODATA, advice).error);
     }
     Ok(saved)
 }
 
 impl Saved {
-    fn error(&self, what: &'static str, errno: Errno, advice: impl Into<String>) -> Error {
-        Error::new(ExitCode::Incomplete, what, &self.name, errno, advice)
-    }
-
-    fn too_short(&self, needed: u64) -> Fault {
-        Fault {
-            error: self.error(
-                "file is too short",
-                Errno::ENODATA,
-                format!("it has {} bytes, and should have {needed}", self.size),
-            ),
-            differs: false,
-        }
-    }
-
-    pub(super) fn too_long(&self, needed: u64) -> Fault {
-        Fault {
-            error: self.error(
-                "file is too long",
-                Errno::EBADMSG,
-                format!("it has {} bytes, and should have {needed}", self.size),
-            ),
-            differs: true,
-        }
-    }
-
-    fn contradicts(&self, what: &str) -> Fault {
-        Fault {
-            error: self.error("file and manifest differ", Errno::EBADMSG, what),
-            differs: true,
-        }
-    }
-
     /// Of what is there twice, both may be different.
     fn warn_of_overlap(&self) {
         let known = |range: &Range| Some((range.base?, range.length));
@@ -178,138 +181,19 @@ impl Saved {
 
     fn judge_headers(&self, contents: &Contents) -> Option<Fault> {
         if self.size < contents.end {
-            return Some(self.too_short(contents.end));
+            return Some(Fault::too_short(&self.name, self.size, contents.end));
         }
         let (stored, length) = (contents.stored(), contents.length());
         if stored < length {
-            return Some(Fault {
-                error: self.error(
-                    "dump is incomplete",
-                    Errno::ENODATA,
-                    format!("{stored} of {length} bytes are there"),
-                ),
-                differs: false,
-            });
+            let advice = format!("{stored} of {length} bytes are there");
+            let what = "dump is incomplete";
+            return Some(Fault::missing(&self.name, what, Errno::ENODATA, advice));
         }
         if contents.stray && self.medium == Medium::File {
-            return Some(Fault {
-                error: self.error(
-                    "damaged header",
-                    Errno::EBADMSG,
-                    format!("no header of a range is at byte {:#x}", contents.end),
-                ),
-                differs: true,
-            });
+            let advice = format!("no header of a range is at byte {:#x}", contents.end);
+            return Some(Fault::contradiction(&self.name, DAMAGED, advice));
         }
         None
-    }
-
-    /// With a manifest: what that says, if the file agrees.
-    fn by_manifest(
-        &mut self,
-        manifest: &Manifest,
-        fault: &mut Option<Fault>,
-    ) -> Result<Vec<Range>> {
-        self.format = manifest.format;
-        self.compression = manifest.compression;
-        if !manifest.complete {
-            *fault = Some(Fault {
-                error: self.error(
-                    "dump is incomplete",
-                    Errno::ENODATA,
-                    how_to_complete(manifest),
-                ),
-                differs: false,
-            });
-        }
-        let mut ranges = parts(manifest);
-        if self.compression.is_some() {
-            let stored = manifest.stored.filter(|_| manifest.complete);
-            self.judge_length(stored.unwrap_or(self.size), manifest, fault);
-            let is_right = matches!(format::detect(&self.file, self.size),
-                Ok(Found::Packed(found)) if Some(found) == self.compression);
-            if !is_right && fault.is_none() {
-                *fault = Some(self.contradicts("it is not compressed as its manifest says"));
-            }
-            return Ok(ranges);
-        }
-        let mut left = manifest.bytes;
-        let mut end = 0;
-        for range in &mut ranges {
-            let there = range.length.min(left);
-            left -= there;
-            if there > 0 {
-                end = end.max(range.at.saturating_add(there));
-            }
-            range.stored = there.min(self.size.saturating_sub(range.at));
-        }
-        self.judge_length(end, manifest, fault);
-        // Headers are written last: those of an incomplete dump need not be there.
-        if manifest.complete && manifest.format != Format::Raw {
-            let found = self.compare_headers(manifest, &mut ranges);
-            if let (Err(differs), None) = (found, &fault) {
-                *fault = Some(self.contradicts(&differs));
-            }
-        }
-        Ok(ranges)
-    }
-
-    fn judge_length(&self, end: u64, manifest: &Manifest, fault: &mut Option<Fault>) {
-        if self.size < end {
-            // That it is short is worse than that it was not finished.
-            *fault = Some(self.too_short(end));
-        } else if fault.is_none()
-            && self.size > end
-            && self.medium == Medium::File
-            && manifest.complete
-        {
-            *fault = Some(self.too_long(end));
-        }
-    }
-
-    /// Holds the headers of a complete dump against its manifest, and takes from them what it does
-    /// not say.
-    fn compare_headers(
-        &mut self,
-        manifest: &Manifest,
-        ranges: &mut [Range],
-    ) -> std::result::Result<(), String> {
-        let start = match manifest.seek {
-            Some(start) => start,
-            // As ever written by versions that did not say it: one block before the data.
-            None if manifest.format == Format::Elf => manifest
-                .data_offset
-                .saturating_sub(format::elf::DATA_OFFSET),
-            None => 0,
-        };
-        let from = From {
-            file: &self.file,
-            start,
-        };
-        let size = self.size.saturating_sub(start);
-        let contents = match format::detect(&from, size) {
-            Ok(Found::Plain(contents)) => contents,
-            Err(Unreadable::Damaged(what)) => return Err(what.into()),
-            _ => Contents::raw(size),
-        };
-        if contents.format != manifest.format {
-            return Err(format!("it has no {} header", manifest.format.as_str()));
-        }
-        let is_same = contents.ranges.len() == ranges.len()
-            && contents.ranges.iter().zip(&*ranges).all(|(found, said)| {
-                let base = said.base.is_none() || found.base == said.base;
-                base && found.length == said.length && found.at.checked_add(start) == Some(said.at)
-            });
-        if !is_same {
-            return Err("its headers have other ranges".into());
-        }
-        for (range, found) in ranges.iter_mut().zip(&contents.ranges) {
-            range.base = found.base;
-            range.virt = found.virt;
-        }
-        // The manifest says where it is from; what its headers should say may be another choice.
-        self.machine = contents.machine.or(self.machine);
-        Ok(())
     }
 
     fn unreadable(&self, error: Unreadable) -> Error {
@@ -322,66 +206,12 @@ impl Saved {
                 Errno::ENOEXEC,
                 format!("it is {name}: {advice}"),
             ),
-            Unreadable::Damaged(what) => self.error("damaged header", Errno::EBADMSG, what),
+            Unreadable::Damaged(what) => Fault::contradiction(&self.name, DAMAGED, what).error,
         }
     }
 }
 
-/// A file from `start` on.
-struct From<'a> {
-    file: &'a File,
-    start: u64,
-}
-
-impl ReadAt for From<'_> {
-    fn read_at(&self, buffer: &mut [u8], at: u64) -> std::io::Result<usize> {
-        match at.checked_add(self.start) {
-            Some(at) => ReadAt::read_at(self.file, buffer, at),
-            None => Ok(0),
-        }
-    }
-}
-
-/// Where a manifest says that the bytes are: all of them, whether they are there or not.
-fn parts(manifest: &Manifest) -> Vec<Range> {
-    let range = |base, at, length| Range {
-        base,
-        virt: None,
-        at,
-        length,
-        stored: length,
-    };
-    if manifest.ranges.is_empty() {
-        let length = match manifest.compression {
-            Some(_) => manifest.bytes,
-            None => manifest.origin.length,
-        };
-        return vec![range(manifest.origin.start(), manifest.data_offset, length)];
-    }
-    manifest
-        .ranges
-        .iter()
-        .map(|part| range(part.base, part.data_offset, part.length))
-        .collect()
-}
-
-fn how_to_complete(manifest: &Manifest) -> String {
-    let how = if manifest.engine == "receive" {
-        "go on with 'resdump receive --resume'"
-    } else if manifest.engine == "convert" {
-        "its input was incomplete"
-    } else if manifest.compression.is_some() || manifest.snapshot.is_some() {
-        "make it again"
-    } else {
-        "go on with 'resdump dump --resume'"
-    };
-    format!(
-        "{} of {} bytes are there: {how}",
-        manifest.bytes, manifest.origin.length
-    )
-}
-
-/// Where the manifest of `path` may be: where it is said to be, else beside it, else beside what a link
+/// Where the manifest of `path` may be: where it is said to be, else next to it, else next to what a link
 /// names.
 fn places(path: &Path, said: Option<&Path>) -> Vec<PathBuf> {
     match said {

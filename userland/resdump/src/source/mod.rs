@@ -32,8 +32,10 @@ use crate::{
     text,
 };
 
+mod agree;
 pub mod digest;
 mod examine;
+mod fault;
 mod held;
 mod medium;
 mod place;
@@ -42,11 +44,12 @@ mod saved;
 mod several;
 
 pub use examine::machine_of;
+pub use fault::Fault;
 pub use held::Held;
 pub use medium::Medium;
 pub use place::{Pair, Place};
 pub use region::{DIRECTORY, Region, labels, none_found};
-pub use saved::{Fault, How, Saved};
+pub use saved::{How, Saved};
 pub use several::Several;
 
 /// Bytes looked at a time.

@@ -11,7 +11,7 @@ use std::{
 use nix::errno::Errno;
 use object::Endianness;
 
-use super::{Extent, Medium, Place, Source, examine, medium::Stamp};
+use super::{Extent, Fault, Medium, Place, Source, medium::Stamp};
 use crate::{
     advice::Doing,
     codec::{
@@ -30,7 +30,7 @@ use crate::{
 /// How a saved dump is to be read.
 #[derive(Clone, Debug, Default)]
 pub struct How {
-    /// Where its manifest is; beside it, if that is not said.
+    /// Where its manifest is; next to it, if that is not said.
     pub manifest: Option<PathBuf>,
     /// Take what is there of a dump that is not complete.
     pub incomplete: bool,
@@ -69,55 +69,7 @@ pub struct Saved {
     pub(super) stamp: Option<Stamp>,
 }
 
-/// Why a saved dump is not what it should be.
-#[derive(Debug)]
-pub struct Fault {
-    /// As it is told, with [`ExitCode::Incomplete`].
-    pub error: Error,
-    /// Whether file, headers and manifest contradict each other; else something is missing.
-    pub differs: bool,
-}
-
 impl Saved {
-    /// Opens a saved dump. `ENODATA` or `EBADMSG`, with [`ExitCode::Incomplete`], for one that its
-    /// own headers or its manifest call incomplete, or of which that cannot be known, unless `how`
-    /// says to take it all the same.
-    pub fn open(path: &Path, how: &How) -> Result<Self> {
-        let mut saved = Self::examine(path, how)?;
-        match saved.fault.take() {
-            Some(fault) if !how.incomplete || saved.ranges.is_empty() => {
-                let (is_empty, has_manifest) = (
-                    saved.ranges.is_empty(),
-                    saved.manifests.iter().any(|it| it.exists()),
-                );
-                let more = match fault.error.errno {
-                    // It is being written.
-                    Errno::EBUSY => "",
-                    _ if is_empty && has_manifest => {
-                        "; nothing of it can be trusted: remove its manifest to read it nevertheless"
-                    }
-                    _ if !is_empty && how.has_options => "; --incomplete takes what is there",
-                    _ => "",
-                };
-                Err(Error {
-                    advice: fault.error.advice + more,
-                    ..fault.error
-                })
-            }
-            Some(fault) => {
-                log::warn!("{}", fault.error);
-                saved.fault = Some(fault);
-                Ok(saved)
-            }
-            None => Ok(saved),
-        }
-    }
-
-    /// As [`Saved::open`], also where there is a fault: the caller looks at [`Saved::fault`].
-    pub fn examine(path: &Path, how: &How) -> Result<Self> {
-        examine::examine(path, how)
-    }
-
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -177,7 +129,7 @@ impl Saved {
     /// Why it is longer than its headers say, if it is a file and has no manifest that would say it.
     pub fn excess(&self) -> Option<Error> {
         let is_longer = self.medium == Medium::File && self.size > self.end;
-        is_longer.then(|| self.too_long(self.end).error)
+        is_longer.then(|| Fault::too_long(&self.name, self.size, self.end).error)
     }
 
     /// Bytes that its headers or its manifest promise.

@@ -6,11 +6,13 @@
 //! can be refused is refused before the target is changed: the range, then the engine, then the target,
 //! then alignment and room.
 
+use nix::errno::Errno;
+
 use crate::{
     console::Console,
-    error::Result,
+    error::{Error, Result},
     exit_codes::ExitCode,
-    output::{Manner, Output, Request},
+    output::{Manner, Output, Place, Request},
     source::{self, Several, Source},
 };
 
@@ -25,11 +27,13 @@ mod plain;
 mod remote;
 mod run;
 mod several;
+mod standard;
 mod stream;
 
 pub use args::Args;
 pub(in crate::commands) use headers::lime as lime_header;
 use job::Job;
+use stream::Dump;
 
 /// Runs `dump`.
 pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
@@ -57,9 +61,29 @@ pub(super) fn dump(mut job: Job, source: &dyn Source, console: &Console) -> Resu
     job.fill(source.name())?;
     let job = &job;
     match (&job.place, job.compress) {
-        (Some(place), _) => stream::run(job, place, source, console),
+        (Some(place), _) => streamed(job, place, source, console),
         (None, Some(compression)) => packed::run(job, compression, source, console),
         (None, None) => plain::run(job, source, console),
+    }
+}
+
+/// Dumps `source` to what can only be added to.
+fn streamed(job: &Job, place: &Place, source: &dyn Source, console: &Console) -> Result<ExitCode> {
+    if source.incomplete().is_some() && matches!(place, Place::Tcp(_)) {
+        return Err(Error::new(
+            ExitCode::Usage,
+            "not for a stream",
+            "--incomplete",
+            Errno::ESPIPE,
+            "the receiver would take it for complete: convert it to a file first",
+        ));
+    }
+    let aside = console.aside();
+    let name = job.name();
+    let dump = Dump::new(job, source, &name, console)?;
+    match place {
+        Place::Output => standard::run(&dump, &aside),
+        Place::Tcp(address) => remote::run(&dump, address, console),
     }
 }
 

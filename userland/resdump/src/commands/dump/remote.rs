@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Sends it to `address`.
-pub(super) fn run(dump: &mut Dump<'_>, address: &Address, console: &Console) -> Result<ExitCode> {
+pub(super) fn run(dump: &Dump<'_>, address: &Address, console: &Console) -> Result<ExitCode> {
     let failed = |error: io::Error| {
         let errno = error.raw_os_error().map(Errno::from_raw);
         // A name that cannot be looked up has no errno.

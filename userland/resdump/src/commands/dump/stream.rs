@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: MIT
 
-//! `resdump dump REGION -` and `resdump dump REGION tcp:HOST:PORT`.
+//! A dump to a stream: its blocks, its digest, its report.
 
-use std::{
-    fs::File,
-    io::{self, Write},
-};
+use std::{fs::File, io};
 
 use nix::errno::Errno;
 
-use super::{incomplete::blame, job::Job, remote};
+use super::{incomplete::blame, job::Job};
 use crate::{
     advice::{self, Doing},
     codec::digest::Digest,
@@ -17,7 +14,7 @@ use crate::{
     engine::{self, Moved, Name},
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
-    output::{self, Kind, Place},
+    output::Kind,
     progress::Progress,
     report::{Clock, Report},
     signals::Stop,
@@ -28,40 +25,6 @@ use crate::{
         socket::BEAT,
     },
 };
-
-/// Runs it.
-pub(super) fn run(
-    job: &Job,
-    place: &Place,
-    source: &dyn Source,
-    console: &Console,
-) -> Result<ExitCode> {
-    if source.incomplete().is_some() && matches!(place, Place::Tcp(_)) {
-        return Err(Error::new(
-            ExitCode::Usage,
-            "not for a stream",
-            "--incomplete",
-            Errno::ESPIPE,
-            "the receiver would take it for complete: convert it to a file first",
-        ));
-    }
-    let aside = console.aside();
-    let name = job.name();
-    let span = job.span(source.size())?;
-    let mut dump = Dump {
-        job,
-        source,
-        span,
-        name: &name,
-        stop: Stop::on_signals()?,
-        show: !job.quiet && !console.is_json(),
-        clock: Clock::start(),
-    };
-    match place {
-        Place::Output => dump.to_output(&aside),
-        Place::Tcp(address) => remote::run(&mut dump, address, console),
-    }
-}
 
 /// What is done with a block before it is sent.
 pub(super) type Announce<'a> = &'a mut dyn FnMut(&File, Option<&[u8]>, u32) -> io::Result<()>;
@@ -77,25 +40,23 @@ pub(super) struct Dump<'a> {
     pub(super) clock: Clock,
 }
 
-impl Dump<'_> {
-    fn to_output(&self, console: &Console) -> Result<ExitCode> {
-        let failed = |error: &io::Error| {
-            Error::during(Doing::Print, "cannot write", "standard output", error)
-        };
-        let out = output::standard_output().map_err(|error| failed(&error))?;
-        output::refuse_inputs(&self.job.target, &out, &self.source.identities())?;
-        let mut sender =
-            Sender::new(self.source, &out, &self.stop).map_err(|error| failed(&error))?;
-        self.expect_direct(&sender)?;
-        let ((bytes, sent), digest) = self.alongside(&|| {}, || {
-            self.blocks(&mut sender, 0, &mut |mut out, packed, _| {
-                packed.map_or(Ok(()), |packed| out.write_all(packed))
-            })
-        });
-        let error = sent.err().map(|error| self.incomplete(bytes, &error));
-        let moved = moved(&sender, bytes);
-        let report = self.report(&sender, &moved, 0);
-        self.tell(report, digest, error, console)
+impl<'a> Dump<'a> {
+    /// A dump of what `job` says.
+    pub(super) fn new(
+        job: &'a Job,
+        source: &'a dyn Source,
+        name: &'a str,
+        console: &Console,
+    ) -> Result<Self> {
+        Ok(Self {
+            job,
+            source,
+            span: job.span(source.size())?,
+            name,
+            stop: Stop::on_signals()?,
+            show: !job.quiet && !console.is_json(),
+            clock: Clock::start(),
+        })
     }
 
     /// With `--strict` refuses a stream whose bytes would be copied.

@@ -7,42 +7,29 @@ use std::os::unix::fs::FileExt;
 
 use nix::errno::Errno;
 
-use super::{headers, incomplete::blame, job::Job, known, open};
+use super::{incomplete::blame, job::Job, known, open};
 use crate::{
     advice::{self, Doing},
-    codec::{
-        digest::{Algorithm, Digest, Hasher},
-        format::{
-            Format,
-            elf::{self, Segment},
-            lime,
-        },
-    },
+    codec::{digest::Digest, format::Format},
     console::Console,
-    engine::{self, Engine, Moved, Piece},
+    engine::{self, Moved, Piece},
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
     journal::Journal,
-    manifest::{Manifest, Part},
+    manifest::Manifest,
     output::{Holes, Manner, Output},
     progress::Progress,
     readback::ReadBack,
     report::{Clock, Report},
     signals::Stop,
-    source::{Extent, Several, Source, digest},
-    span::{Alignment, Plan, Span},
-    text, transfer,
+    source::{Several, Source, digest},
+    span::Span,
+    transfer,
 };
 
-/// A region of the dump.
-struct Range<'a> {
-    source: &'a dyn Source,
-    engine: Box<dyn Engine + 'a>,
-    /// Where its bytes are among those of all.
-    extent: Extent,
-    /// Where they go to.
-    plan: Plan,
-}
+mod layout;
+
+use layout::{Range, describe, extent, lay_out};
 
 /// Runs it.
 pub(super) fn run(job: &Job, source: &Several, console: &Console) -> Result<ExitCode> {
@@ -98,7 +85,7 @@ pub(super) fn run(job: &Job, source: &Several, console: &Console) -> Result<Exit
     }
     let mut manifest = source.manifest(whole, job.format, ranges[0].plan.seek);
     manifest.seek = Some(0);
-    manifest.set_ranges(ranges.iter().map(told).collect());
+    manifest.set_ranges(ranges.iter().map(Range::part).collect());
     let all = extent(&ranges);
     target.expect_fit(&all, all.span.length, false)?;
     let mut journal = known::begin(job, source, &target, || manifest.clone())?;
@@ -134,67 +121,6 @@ pub(super) fn run(job: &Job, source: &Several, console: &Console) -> Result<Exit
         error = verified.err();
     }
     known::end(job, console, target, journal, report, is_begun, error)
-}
-
-/// Headers, then one range after the other, each where direct I/O can begin.
-fn lay_out<'a>(
-    job: &Job,
-    source: &'a Several,
-    engines: Vec<Box<dyn Engine + 'a>>,
-    alignment: Alignment,
-) -> Result<Vec<Range<'a>>> {
-    let extents = source.extents();
-    // A core has all headers at its start, a LiME file one before each range.
-    let (align, mut at, between) = match job.format {
-        Format::Lime => (1, lime::HEADER, lime::HEADER),
-        Format::Elf | Format::Raw => {
-            let align = elf::DATA_OFFSET.max(alignment.offset.into());
-            (align, headers::header_bytes_of(source, &extents, align)?, 0)
-        }
-    };
-    let mut ranges = Vec::new();
-    for ((source, extent), engine) in source.parts().zip(engines) {
-        let mut alignment = alignment;
-        if engine.any_address() {
-            alignment.memory = 1;
-        }
-        let span = Span {
-            offset: 0,
-            length: extent.length,
-        };
-        let base = source.region().and_then(Source::base).unwrap_or(0);
-        let plan = Plan::new(span, at, base, alignment)?;
-        at = (at + extent.length).next_multiple_of(align) + between;
-        ranges.push(Range {
-            source,
-            engine,
-            extent,
-            plan,
-        });
-    }
-    log::debug!("{}: {at} bytes", job.name());
-    Ok(ranges)
-}
-
-fn told(range: &Range<'_>) -> Part {
-    Part {
-        region: Some(range.source.name().into()),
-        base: range.extent.base,
-        length: range.extent.length,
-        data_offset: range.plan.seek,
-    }
-}
-
-/// All of them, and what is between them.
-fn extent(ranges: &[Range<'_>]) -> Plan {
-    let first = ranges[0].plan.seek;
-    let last = &ranges[ranges.len() - 1];
-    let length = last.plan.seek + last.extent.length - first;
-    Plan {
-        span: Span { offset: 0, length },
-        seek: first,
-        body: length,
-    }
 }
 
 /// Writes everything and makes it durable, the digest being computed meanwhile.
@@ -331,93 +257,13 @@ fn bytes(
     all
 }
 
-/// How many of the first `done` bytes of all are in a range.
-fn there(range: &Range<'_>, done: u64) -> u64 {
-    done.saturating_sub(range.extent.offset)
-        .min(range.extent.length)
-}
-
-/// The headers: last, so that they never promise what is not there. A check sum of all that is no memory.
-fn describe(
-    job: &Job,
-    source: &Several,
-    ranges: &[Range<'_>],
-    target: &Output,
-    manifest: &Manifest,
-    done: u64,
-) -> Result<Option<Digest>> {
-    let Some(end) = ranges
-        .iter()
-        .filter(|range| there(range, done) > 0)
-        .map(|range| range.plan.seek + there(range, done))
-        .max()
-    else {
-        return Ok(None);
-    };
-    target.truncate(end)?;
-    let mut hasher = Hasher::new(Algorithm::Crc32c);
-    let mut at = 0;
-    for (place, header) in headers_of(job, source, ranges, manifest, done)? {
-        target
-            .buffered()?
-            .write_all_at(&header, place)
-            .map_err(|error| {
-                let name = text::name(target.path());
-                Error::during(Doing::Write, "cannot write header", name, &error)
-            })?;
-        hasher.update(&header);
-        at = place + header.len() as u64;
-    }
-    if job.format == Format::Elf {
-        // What is between the ranges was allocated, and never written.
-        for range in ranges {
-            hasher.update(&vec![0; (range.plan.seek - at) as usize]);
-            at = range.plan.seek + range.extent.length;
-        }
-    }
-    Ok(Some(hasher.finish()))
-}
-
-/// Each header, and where it goes to.
-fn headers_of(
-    job: &Job,
-    source: &Several,
-    ranges: &[Range<'_>],
-    manifest: &Manifest,
-    done: u64,
-) -> Result<Vec<(u64, Vec<u8>)>> {
-    if job.format == Format::Lime {
-        return ranges
-            .iter()
-            .filter(|range| there(range, done) > 0)
-            .map(|range| {
-                let base = range.extent.base.unwrap_or(0);
-                let header = headers::lime(base, there(range, done))?;
-                Ok((range.plan.seek - lime::HEADER, header))
-            })
-            .collect();
-    }
-    let segments = ranges
-        .iter()
-        .map(|range| Segment {
-            physical: range.extent.base.unwrap_or(0),
-            virt: range.extent.base.unwrap_or(0),
-            at: range.plan.seek,
-            length: range.extent.length,
-            stored: there(range, done),
-        })
-        .collect();
-    let header = headers::header_of(source, segments, manifest.note())?;
-    Ok(vec![(0, header)])
-}
-
 /// Whether what was moved is where it has been put.
 fn check(ranges: &[Range<'_>], target: &Output, done: u64) -> Result<()> {
     for range in ranges {
         let is_zero = |offset, length| range.source.is_zero(offset, length);
         let data = Span {
             offset: range.plan.seek,
-            length: there(range, done),
+            length: range.there(done),
         };
         if data.length > 0 {
             target.check_data(data, Holes::ForZeros(&is_zero))?;
