@@ -105,7 +105,7 @@ enum Call {
     Pressure(pressure::Pressure),
     /// Become a command that has no right to raw memory.
     Confined(confined::Confined),
-    /// Put something in the way of those who write.
+    /// Keep other processes from writing.
     Guard(guard::Guard),
     /// Write to a file that something is in the way of.
     Guarded(guarded::Guarded),

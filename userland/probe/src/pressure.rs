@@ -114,7 +114,7 @@ fn block(round: u64, at: u64) -> Vec<u8> {
     word.repeat(BLOCK / word.len())
 }
 
-/// Memory that could be had without hurting anybody, in bytes.
+/// Memory that could be had without taking it from other processes, in bytes.
 fn available() -> Result<u64, Errno> {
     crate::held::meminfo("MemAvailable:")
 }

@@ -99,7 +99,7 @@ impl Console {
         self.json
     }
 
-    /// Prints the object with `body` in it, and the error that it came to, if any. There is one in a
+    /// Prints the object with `body` in it, and the error, if any. There is one in a
     /// run: nothing is printed after the first.
     pub fn object<T: Serialize>(&self, body: &T, error: Option<&Error>) -> Result<()> {
         if self.printed.swap(true, Ordering::Relaxed) {

@@ -15,7 +15,7 @@ use crate::{
 /// The result of everything in this program that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A failure, told to a person who has to act on it.
+/// A failure, as it is reported to the user.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}: {subject}: {}: {advice}", ErrnoText(*.errno))]
 pub struct Error {

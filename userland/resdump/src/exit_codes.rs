@@ -34,7 +34,7 @@ pub enum ExitCode {
     Engine = 10,
     /// `--strict`, and bytes would have to be copied.
     Strict = 11,
-    /// What was read back, or a saved file, differs from what it should be, or somebody changed the target
+    /// What was read back, or a saved file, differs from what it should be, or the target was changed
     /// meanwhile.
     Mismatch = 12,
     /// The saved file is known to be incomplete, or nothing says that it is complete.

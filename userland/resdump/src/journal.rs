@@ -20,7 +20,7 @@ use crate::{
     output::Record,
 };
 
-/// Between two checkpoints, unless somebody wants it otherwise: each makes the target durable.
+/// Between two checkpoints, by default: each makes the target durable.
 pub const PERIOD: Duration = Duration::from_secs(10);
 
 /// The manifest of a dump that runs.
@@ -96,7 +96,7 @@ impl Journal {
         self.manifest.store(&mut self.record, true)
     }
 
-    /// There is nothing to tell of: no manifest.
+    /// There is nothing to describe: no manifest.
     pub fn abandon(self) {
         if let Err(error) = self.record.remove() {
             log::warn!("{error}");

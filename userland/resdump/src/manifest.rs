@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-//! What is known of a dump, in a file beside it: `<name>.json`.
+//! What is known of a dump, in a file next to it: `<name>.json`.
 //!
 //! It is also the journal that `--resume` goes by: `bytes` never says more than what was durable
 //! when it was written. A dump is complete when its manifest can be read and says so, and not
@@ -266,7 +266,7 @@ pub fn remove(path: &Path) -> Result<()> {
     output::remove_record(path, is_one)
 }
 
-/// `<name>.json` beside `target`.
+/// `<name>.json` next to `target`.
 pub fn beside(target: &Path) -> PathBuf {
     let mut name = target.as_os_str().to_owned();
     name.push(".json");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-//! What a transfer came to: the final line, and its JSON.
+//! The result of a transfer: the final line, and its JSON.
 
 #![forbid(unsafe_code)]
 
@@ -100,7 +100,7 @@ pub struct Report<'a> {
     pub copied: u64,
     /// How the bytes were compressed on their way.
     pub compression: Option<Compression>,
-    /// What they came to, in bytes, if they were.
+    /// Their compressed size in bytes, if they were.
     pub stored: Option<u64>,
     /// Of a snapshot: when it was taken.
     pub snapshot: Option<Taken>,

@@ -2,7 +2,7 @@
 
 //! SIGINT, SIGTERM and SIGHUP end a transfer at the next point where its state is known; a second one
 //! ends the program at once, and so does each other signal that ends a program and can be caught. What must
-//! not be left behind is put right in each case. Not caught are SIGKILL and what a fault of the program
+//! not be left behind is restored in each case. Not caught are SIGKILL and what a fault of the program
 //! itself raises (SIGSEGV, SIGBUS, SIGILL, SIGFPE).
 //!
 //! A signal that the program was started with ignored, as `nohup` ignores SIGHUP, stays ignored.
@@ -204,7 +204,7 @@ type Work = Box<dyn Fn() + Send>;
 /// What is to be done when the program ends at once, the youngest last.
 static LEFT: Mutex<Vec<(usize, Work)>> = Mutex::new(Vec::new());
 
-/// Something that is put right when the program ends at once, as long as this lives.
+/// Something that is restored when the program ends at once, as long as this lives.
 pub struct AtOnce(usize);
 
 impl fmt::Debug for AtOnce {

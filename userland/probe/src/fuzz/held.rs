@@ -106,7 +106,7 @@ fn pinned() -> Result<i64, String> {
     Ok(acquired.wrapping_sub(released) as i32 as i64)
 }
 
-/// No frame of a region is mapped by anybody.
+/// No frame of a region is mapped by any process.
 fn mapped(setting: &Setting) -> Result<(), String> {
     let counts =
         fs::File::open("/proc/kpagecount").map_err(|error| format!("/proc/kpagecount: {error}"))?;

@@ -29,7 +29,7 @@ pub struct Target {
 pub struct Targets {
     all: Vec<Target>,
     files: [RawFd; 2],
-    /// For those who want to be told.
+    /// For notifications.
     pub event: RawFd,
 }
 

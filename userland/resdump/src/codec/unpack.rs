@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_cut_is_told_from_one_that_is_damaged() {
+    fn a_cut_file_and_a_damaged_one_are_different_errors() {
         for compression in BOTH {
             let noise: Vec<u8> = (0..300u32).map(|n| (n * n / 7) as u8).collect();
             let frame = compression.pack(&noise).unwrap();

@@ -23,7 +23,7 @@ use crate::{
 /// Bytes compared at a time.
 const BLOCK: u64 = 1 << 20;
 
-/// Ranges that one JSON object lists, unless it is told how many.
+/// Ranges that one JSON object lists without --limit.
 const JSON_LIMIT: usize = 1 << 16;
 
 /// Arguments of `diff`.
@@ -283,7 +283,7 @@ fn differ(
 
 /// What only one has.
 fn alone(one: &dyn Source, other: &dyn Source, pairs: &[Pair], found: &mut Found<'_>) {
-    // A disk goes on behind what was dumped to it.
+    // A disk continues behind what was dumped to it.
     if !one.place().is_disk {
         let mine = pairs.iter().map(|pair| (pair.mine, pair.length)).collect();
         rest(one, mine, Has::One, found);

@@ -27,7 +27,7 @@ const BLOCK: usize = 1 << 20;
 /// Most bytes of what is looked for.
 const LENGTH_MAX: usize = 64 << 10;
 
-/// Hits that one JSON object lists, unless it is told how many.
+/// Hits that one JSON object lists without --limit.
 const JSON_LIMIT: u64 = 1 << 16;
 
 /// Arguments of `find`.

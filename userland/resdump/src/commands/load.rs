@@ -75,7 +75,7 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
 
     let room = region.size().saturating_sub(args.offset);
     let there = size.saturating_sub(args.skip);
-    // A disk goes on behind what is on it.
+    // A disk continues behind what is on it.
     if args.length.is_none() && there > room && kind == Kind::File {
         return Err(Error::new(
             ExitCode::Range,

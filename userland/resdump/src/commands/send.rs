@@ -61,7 +61,7 @@ impl Args {
     }
 }
 
-/// What became of it, for a program.
+/// The result, for a program.
 #[derive(Serialize)]
 struct Sent<'a> {
     region: &'a str,
@@ -153,7 +153,7 @@ fn judge(
 }
 
 fn incomplete(name: &str, broken: Broken) -> Error {
-    let again = "send again to go on where the receiver is";
+    let again = "send again to resume where the receiver is";
     let (code, errno, advice) = match broken {
         Broken::Silence => (
             ExitCode::Io,

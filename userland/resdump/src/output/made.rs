@@ -25,7 +25,7 @@ use crate::{
 /// Mode of a file that is made: what was in memory is for its owner's eyes.
 pub(super) const MODE: u32 = 0o600;
 
-/// A name in a folder of somebody's that this program has given to a file.
+/// A name that this program has given to a file, in a folder that others use as well.
 #[derive(Debug)]
 pub(super) struct Made {
     path: PathBuf,

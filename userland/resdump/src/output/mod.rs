@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-//! What is written to: one type for every output, and one for the manifest beside it.
+//! What is written to: one type for every output, and one for the manifest next to it.
 
 #![forbid(unsafe_code)]
 
@@ -70,7 +70,7 @@ pub struct Permit {
     pub force: bool,
     /// Begin although not all will fit.
     pub partial: bool,
-    /// Go on with a file that is not empty.
+    /// Resume in a file that is not empty.
     pub resume: bool,
 }
 
@@ -211,7 +211,7 @@ impl Output {
         }
     }
 
-    /// Whether nothing of it survives the power: tmpfs, ramfs, a RAM disk, or what lies on one.
+    /// Whether it does not survive a power cut: tmpfs, ramfs, a RAM disk, or what lies on one.
     pub fn is_in_memory(&self) -> bool {
         self.in_memory
     }
@@ -224,7 +224,7 @@ impl Output {
     }
 
     /// All is written: makes it durable, and gives a file its name if it has not got it yet. Fails when
-    /// somebody else has given the name to another file meanwhile.
+    /// another program has given the name to another file meanwhile.
     pub fn commit(mut self) -> Result<()> {
         if self.kind != Kind::Stream {
             self.file
@@ -346,7 +346,7 @@ impl Output {
         }
     }
 
-    /// Fails when somebody else has cut, removed or replaced a file since `data` was written to it.
+    /// Fails when another program has truncated, removed or replaced a file since `data` was written to it.
     pub fn check_data(&self, data: Span, holes: Holes<'_>) -> Result<()> {
         match self.kind {
             Kind::File => meanwhile::check(&self.file, &self.path, data, holes),

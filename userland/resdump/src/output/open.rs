@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 //! Opening an output: what is refused, and why. Nothing is changed that was there before; what is made
-//! goes away again if it comes to nothing.
+//! is removed again if nothing is written.
 
 use std::{
     fs::{self, File, OpenOptions},

@@ -15,7 +15,7 @@ use crate::{
     sys, text,
 };
 
-/// Bytes that a manifest beside a file may take.
+/// Bytes that a manifest next to a file may take.
 const MANIFEST: u64 = 64 << 10;
 
 /// What to do about too little of it, where less may be written.

@@ -22,7 +22,7 @@ pub(super) fn interrupted(stop: &Stop, path: &Path, done: u64, length: u64) -> R
     }
     Err(Error::new(
         ExitCode::Interrupted,
-        "read back in part",
+        "read in part",
         text::name(path),
         Errno::EINTR,
         format!("stopped by a signal; {done} of {length} bytes"),

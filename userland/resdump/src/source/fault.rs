@@ -43,7 +43,7 @@ impl Fault {
         Self::missing(name, "file is too short", Errno::ENODATA, advice)
     }
 
-    /// The file goes on behind what is promised.
+    /// The file continues behind what is promised.
     pub(super) fn too_long(name: &str, size: u64, needed: u64) -> Self {
         let advice = format!("it has {size} bytes, and should have {needed}");
         Self::contradiction(name, "file is too long", advice)

@@ -35,7 +35,7 @@ enum Heard {
     End(Ended),
 }
 
-/// How a connection came to its end.
+/// How a connection ended.
 #[derive(Debug)]
 pub enum Ended {
     /// The receiver said how.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-//! What the two ends of a stream tell each other, as JSON, over a connection and over a serial line.
+//! The messages of the two ends of a stream, as JSON, over a connection and over a serial line.
 
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use crate::{
     span::Span,
 };
 
-/// Version of what they tell each other. Version 1 has no [`Start`] and no [`Verdict`]: its sender ends
+/// Version of the messages. Version 1 has no [`Start`] and no [`Verdict`]: its sender ends
 /// well when it could send everything.
 pub const VERSION: u32 = 2;
 

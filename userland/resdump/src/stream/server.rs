@@ -240,7 +240,7 @@ pub struct Talk {
 }
 
 impl Talk {
-    /// Says who answers, and from now on that it is there.
+    /// Identifies the receiver, and from now on that it is there.
     pub fn begin(stream: &TcpStream, version: Version) -> io::Result<Self> {
         let out = stream.try_clone()?;
         out.set_write_timeout(Some(INTRODUCTION))?;

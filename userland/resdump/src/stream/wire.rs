@@ -75,7 +75,7 @@ pub enum Answer {
     Verdict(Verdict),
 }
 
-/// Says who speaks.
+/// Identifies the sender.
 pub fn write_magic(out: &mut dyn Write) -> io::Result<()> {
     out.write_all(MAGIC)?;
     out.write_all(b"2\n")
@@ -110,7 +110,7 @@ pub fn write_start(out: &mut dyn Write, start: &Start) -> io::Result<()> {
     write_text(out, b'S', start)
 }
 
-/// Says how it ended.
+/// Writes the result.
 pub fn write_verdict(out: &mut dyn Write, verdict: &Verdict) -> io::Result<()> {
     write_text(out, b'V', verdict)
 }
@@ -123,7 +123,7 @@ fn write_text(out: &mut dyn Write, letter: u8, value: &impl Serialize) -> io::Re
     out.write_all(&message)
 }
 
-/// Reads who speaks. `InvalidData` as soon as it is not this program.
+/// Reads the identification. `InvalidData` as soon as it is not this program.
 pub fn read_version(from: &mut dyn Read) -> io::Result<Version> {
     for expected in MAGIC {
         if read_byte(from)? != *expected {

@@ -136,7 +136,7 @@ fn a_manifest_of_many_ranges_is_one() {
 }
 
 #[test]
-fn two_ranges_at_one_address_are_told() {
+fn two_ranges_at_one_address_are_reported() {
     let bench = Bench::new(1);
     for (bases, told) in [
         (&[0, 64, 8][..], true),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-//! What is durable, what is known of it, and how it is gone on with.
+//! What is durable, what is known of it, and how it is resumed.
 
 use std::{fs, process::Command};
 
@@ -85,7 +85,7 @@ fn a_manifest_beside_the_dump_may_have_another_path() {
 }
 
 #[test]
-fn an_interrupted_dump_is_gone_on_with() {
+fn an_interrupted_dump_is_resumed() {
     let bench = Bench::new((3 << 20) + 5);
     interrupted(&bench, 1 << 20);
     let (status, json) = bench.dump(&["--resume", "--verify", "--digest", "blake3"]);
@@ -134,7 +134,7 @@ fn resuming_trusts_nothing_that_has_changed() {
 }
 
 #[test]
-fn what_was_read_back_and_differs_is_not_gone_on_with() {
+fn what_was_read_back_and_differs_is_not_resumed() {
     let bench = Bench::new(6 << 20);
     interrupted(&bench, 5 << 20);
     let mut out = bench.out();
@@ -201,7 +201,7 @@ fn verify_accepts_what_was_dumped_and_nothing_else() {
 fn what_is_known_to_be_there_is_all_that_is_read_of_an_incomplete_dump() {
     for (bytes, status, says) in [
         (1 << 20, 0, "1048576 of 2097152 bytes are there"),
-        (0, 13, "nothing of it can be trusted"),
+        (0, 13, "none of it can be trusted"),
     ] {
         let bench = Bench::new(2 << 20);
         interrupted(&bench, bytes);
@@ -229,7 +229,7 @@ fn verify_knows_an_interrupted_dump() {
     let output = bench.run(&["verify", "./out"]);
     assert_eq!(output.status.code(), Some(13));
     assert!(stderr(&output).contains("1048576 of 2097152 bytes are there"));
-    assert!(stderr(&output).contains("go on with 'resdump dump --resume'"));
+    assert!(stderr(&output).contains("resume it with 'resdump dump --resume'"));
     let mut manifest = bench.manifest();
     manifest["engine"] = "receive".into();
     fs::write(bench.path("out.json"), manifest.to_string()).unwrap();

@@ -175,7 +175,7 @@ fn converting_takes_what_the_manifest_says_is_there() {
     assert_eq!(
         convert(&["--incomplete"]).0,
         Some(13),
-        "nothing of it can be trusted"
+        "none of it can be trusted"
     );
 }
 

@@ -55,7 +55,7 @@ fn names(value: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// What is told of a disk.
+/// Fields of a disk.
 const QUEUE: [&str; 7] = [
     "disk",
     "max_sectors_kb",

@@ -242,7 +242,7 @@ fn every_error_beside_other_output() {
     expect_file!["../snapshots/errors-beside.txt"].assert_eq(&transcript(&scene(), &lines, false));
 }
 
-/// What nobody can bring about at will, or only another test does.
+/// What a test cannot bring about at will, or only another test does.
 const NOT_SHOWN: &[&str] = &[
     // A kernel or a disk that fails in the middle.
     "cannot allocate",
@@ -259,7 +259,7 @@ const NOT_SHOWN: &[&str] = &[
     "no memory for a copy",
     "no snapshot",
     "target changed while it was opened",
-    // Somebody else at the file: `faults` in the suite.
+    // Another program at the file: `faults` in the suite.
     "target was changed meanwhile",
     // A signal at the right moment; `cut` in the suite has one.
     "benchmark interrupted",
@@ -267,7 +267,7 @@ const NOT_SHOWN: &[&str] = &[
     "searched in part",
     "no digest",
     "dump incomplete",
-    "read back in part",
+    "read in part",
     // A bad sector: `broken`, as the one before.
     "load incomplete",
     // A region that is large enough: also `cut`.

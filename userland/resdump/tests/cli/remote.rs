@@ -116,7 +116,7 @@ fn a_digest_that_differs_is_the_senders_status() {
     wire::write_trailer(&mut stream, &trailer(b"abce")).unwrap();
     let verdict = verdict(stream);
     assert_eq!(verdict.error.as_ref().map(|it| it.status), Some(12));
-    assert_eq!(verdict.bytes, 0, "nothing of it is good for anything");
+    assert_eq!(verdict.bytes, 0, "none of it can be used");
     assert_eq!(receiver.end().0, 12);
     assert_eq!(bench.manifest()["complete"], false);
 }
@@ -168,7 +168,7 @@ fn a_receiver_that_is_stopped_says_so() {
 fn a_receiver_that_dies_or_acknowledges_nothing_is_no_success() {
     let bench = Bench::new(300_000);
     for (number, receiver) in [
-        // Of version 1: it does not know who speaks.
+        // Of version 1: it has no identification.
         (|mut stream: std::net::TcpStream| {
             stream.read_exact(&mut [0; 17]).unwrap();
         }) as fn(std::net::TcpStream),
@@ -258,7 +258,7 @@ fn resuming_sends_what_is_missing() {
         hang_up(stream);
         let (status, _, said) = receiver.end();
         assert_eq!(status, 13, "{said}");
-        assert!(said.contains("go on with --resume"), "{said}");
+        assert!(said.contains("resume it with --resume"), "{said}");
         assert_eq!(bench.manifest()["bytes"], (6 << 20) + 777);
 
         let receiver = Receiver::start(&bench, &["--resume"]);
@@ -274,7 +274,7 @@ fn resuming_sends_what_is_missing() {
 }
 
 #[test]
-fn what_has_changed_since_is_not_gone_on_with() {
+fn what_has_changed_since_is_not_resumed() {
     let bench = Bench::new(1 << 20);
     let receiver = Receiver::start(&bench, &[]);
     let mut stream = receiver.connect();

@@ -39,7 +39,7 @@ fn a_stray_connection_does_not_end_it() {
 }
 
 #[test]
-fn a_later_version_is_told_which_one_this_is() {
+fn a_later_version_gets_the_number_of_this_one() {
     let bench = Bench::new(1);
     let mut receiver = Receiver::start(&bench, &[]);
     let mut stream = receiver.connect();
@@ -79,7 +79,7 @@ fn a_sender_of_version_1_is_received() {
 }
 
 #[test]
-fn of_several_at_once_one_is_taken_and_the_others_are_told() {
+fn of_several_at_once_one_is_taken_and_the_others_are_refused() {
     let bench = Bench::new(300_000);
     let receiver = Receiver::start(&bench, &["--quiet"]);
     let mut first = receiver.connect();

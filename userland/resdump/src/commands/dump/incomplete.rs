@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-//! What stopped a dump, what is on the target, and how to go on.
+//! What stopped a dump, what is on the target, and how to resume.
 
 use nix::errno::Errno;
 
@@ -17,11 +17,11 @@ use crate::{
     text,
 };
 
-/// How to go on with a dump that has a manifest. What a snapshot held is gone.
+/// How to resume a dump that has a manifest. What a snapshot held is gone.
 fn next(is_snapshot: bool) -> &'static str {
     match is_snapshot {
         true => "take it again",
-        false => "go on with --resume",
+        false => "resume it with --resume",
     }
 }
 
@@ -73,7 +73,7 @@ pub(super) fn incomplete(
         advice += next(is_snapshot);
     } else if done > 0 {
         advice += &format!(
-            ", go on with --offset {:#x} --length {:#x} --seek {:#x}{}",
+            ", continue with --offset {:#x} --length {:#x} --seek {:#x}{}",
             layout.span.offset + done,
             whole - done,
             layout.data_offset + done,
@@ -176,7 +176,7 @@ mod tests {
             (0, "do not trust what is on the target"),
             (
                 4096,
-                "only the first 4096 bytes can be trusted, go on with --resume",
+                "only the first 4096 bytes can be trusted, resume it with --resume",
             ),
         ] {
             let error = stopped_and(Some(kept), &line, Kind::File, 8192, Errno::EIO);
@@ -196,13 +196,13 @@ mod tests {
         assert_eq!(
             stopped(&line, Kind::File, 0x1_0000_0000, Errno::ENOSPC).to_string(),
             "dump incomplete: /mnt/a: ENOSPC (28): the target is full; 4294967296 of 5368709120 \
-             bytes are on the target, go on with --resume"
+             bytes are on the target, resume it with --resume"
         );
         let line = ["capture", "/mnt/a", "--no-manifest"];
         assert_eq!(
             stopped(&line, Kind::File, 0x1_0000_0000, Errno::EINTR).to_string(),
             "dump incomplete: /mnt/a: EINTR (4): stopped by a signal; 4294967296 of 5368709120 \
-             bytes are on the target, go on with --offset 0x100001000 --length 0x40000000 \
+             bytes are on the target, continue with --offset 0x100001000 --length 0x40000000 \
              --seek 0x100000200 --force"
         );
         let line = ["capture", "/dev/vdb"];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-//! What is written down of a dump: that it has begun, and what it came to.
+//! What is recorded of a dump: that it has begun, and its result.
 
 use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Makes it known that the target is not complete: by `manifest`, where there is to be one, and by
-/// taking away another that lies beside the target and speaks of what was there before.
+/// taking away another that is next to the target and speaks of what was there before.
 pub(super) fn begin(
     job: &Job,
     source: &dyn Source,
@@ -60,7 +60,7 @@ fn same_file(one: &Path, other: &Path) -> bool {
     matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-/// There is nothing on the target that a manifest could tell of.
+/// There is nothing on the target that a manifest could describe.
 pub(super) fn abandon(journal: Option<Journal>) {
     if let Some(journal) = journal {
         journal.abandon();
@@ -144,7 +144,7 @@ mod tests {
     use crate::span::Span;
 
     #[test]
-    fn what_was_read_back_and_differs_is_not_to_be_gone_on_with() {
+    fn what_was_read_back_and_differs_is_not_resumed() {
         let span = Span {
             offset: 0,
             length: 8192,

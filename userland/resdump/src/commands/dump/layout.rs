@@ -24,7 +24,7 @@ use crate::{
     sys, text,
 };
 
-/// Most bytes of the end of an interrupted dump that are compared before it is gone on with.
+/// Most bytes of the end of an interrupted dump that are compared before it is resumed.
 const LAST_PIECE: u64 = 4 << 20;
 
 /// What goes where.

@@ -95,7 +95,7 @@ pub(super) fn run(
         offset: 0,
         length: sender.stored,
     };
-    // What a disk has lost is missing as well; nobody has cut it.
+    // What a disk has lost is missing as well, and was not truncated.
     let changed = match &synced {
         // Frames have no zeros that fill a block.
         Ok(()) => target.check_data(data, Holes::Nowhere),

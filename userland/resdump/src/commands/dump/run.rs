@@ -197,7 +197,7 @@ impl Run<'_> {
         };
         let sync_seconds = clock.seconds();
         let kept = journal.map_or(0, Journal::durable);
-        // What a disk has lost is missing as well; nobody has cut it.
+        // What a disk has lost is missing as well, and was not truncated.
         let changed = match &synced {
             Ok(()) => self.check_data(moved.bytes).err(),
             Err(_) => None,
@@ -222,7 +222,7 @@ impl Run<'_> {
     }
 
     /// Makes `bytes` more than there were durable, and says how many there are: none that can be
-    /// trusted if somebody else has cut the file or taken it away.
+    /// trusted if another program has truncated or removed the file.
     fn checkpoint(&self, bytes: u64) -> io::Result<u64> {
         self.target.try_sync()?;
         Ok(match self.check_data(bytes) {
@@ -321,6 +321,6 @@ struct Finished {
     error: Option<Error>,
     /// Of the headers, if there are any.
     headers: Option<Digest>,
-    /// What somebody else did to the target meanwhile.
+    /// What another program did to the target meanwhile.
     changed: Option<Error>,
 }

@@ -37,10 +37,10 @@ pub struct Args {
     /// tcp:[ADDRESS:]PORT (0: any), a serial device, or '-' for this terminal
     from: OsString,
 
-    /// File to make, its manifest beside it; a folder with --keep-listening
+    /// File to make, its manifest next to it; a folder with --keep-listening
     file: PathBuf,
 
-    /// Go on with what came before, as the manifest says
+    /// Resume an interrupted transfer, as the manifest says
     #[arg(long)]
     resume: bool,
 
@@ -61,7 +61,7 @@ pub struct Args {
     #[arg(long, value_name = "BYTES", value_parser = size::parse)]
     max_size: Option<u64>,
 
-    /// Where the manifest goes to [default: FILE.json beside a file]
+    /// Where the manifest goes to [default: FILE.json next to a file]
     #[arg(long, value_name = "PATH")]
     manifest: Option<PathBuf>,
 

@@ -55,7 +55,7 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    /// What the sender is told.
+    /// What is sent back.
     pub(super) fn verdict(&self) -> Verdict {
         Verdict {
             in_memory: self.in_memory,
@@ -179,7 +179,9 @@ impl Store {
             errno,
             match bytes {
                 0 => format!("{reason}; nothing is here: send again"),
-                _ => format!("{reason}; {bytes} of {length} bytes are here: go on with --resume"),
+                _ => {
+                    format!("{reason}; {bytes} of {length} bytes are here: resume it with --resume")
+                }
             },
         )
     }

@@ -188,7 +188,7 @@ fn what_was_there_stays_when_what_is_to_replace_it_is_not_whole() {
 }
 
 #[test]
-fn a_dump_that_is_hung_up_can_be_gone_on_with() {
+fn a_dump_that_is_hung_up_can_be_resumed() {
     let bench = with_large();
     let line = ["dump", "./large", "./out", "--zero-skip", "--quiet"];
     let mut child = start(&bench, &line);
