@@ -131,7 +131,7 @@ fn watch(mut signals: Vec<i32>) -> std::io::Result<()> {
             put_right();
             if !is_request {
                 // It ends as if nothing had been done about it, with a core file where wanted.
-                let _ = low_level::emulate_default_handler(signal);
+                sys::signal::end_by(signal);
             }
             low_level::exit(ExitCode::Interrupted as i32);
         }

@@ -41,6 +41,17 @@ fn lower_case<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     String::deserialize(from).map(|text| text.to_ascii_lowercase())
 }
 
+impl Digest {
+    /// Whether it is a number of as many digits as the algorithm gives.
+    pub fn is_well_formed(&self) -> bool {
+        let digits = match self.algorithm {
+            Algorithm::Crc32c => 8,
+            Algorithm::Sha256 | Algorithm::Blake3 => 64,
+        };
+        self.hex.len() == digits && self.hex.bytes().all(|it| it.is_ascii_hexdigit())
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self.algorithm {

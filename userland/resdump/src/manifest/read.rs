@@ -68,23 +68,37 @@ impl Manifest {
         if self.complete && self.error.is_some() {
             return Some("it is complete, and has an error".into());
         }
-        let leaves = |base: Option<u64>, length: u64| {
-            base.is_some_and(|base| base.checked_add(length.saturating_sub(1)).is_none())
-        };
-        let start = match self.origin.base {
-            Some(base) => match base.checked_add(self.origin.offset) {
-                None => return Some("its addresses leave 64 bits".into()),
-                start => start,
-            },
-            None => None,
-        };
-        if leaves(start, length)
-            || self
-                .ranges
-                .iter()
-                .any(|range| leaves(range.base, range.length))
+        let leaves =
+            |start: u64, length: u64| start.checked_add(length.saturating_sub(1)).is_none();
+        let start = self
+            .origin
+            .base
+            .unwrap_or(0)
+            .checked_add(self.origin.offset);
+        let parts = self.ranges.iter();
+        if start.is_none_or(|start| leaves(start, length))
+            || leaves(self.data_offset, bytes)
+            || parts
+                .flat_map(|part| {
+                    [
+                        (part.base.unwrap_or(0), part.length),
+                        (part.data_offset, part.length),
+                    ]
+                })
+                .any(|(start, length)| leaves(start, length))
         {
-            return Some("its addresses leave 64 bits".into());
+            return Some("its addresses or offsets leave 64 bits".into());
+        }
+        let counters = [self.direct, self.copied, self.skipped, self.resumed];
+        if self.complete && counters.iter().any(|count| *count > length) {
+            return Some("more bytes were moved than it has".into());
+        }
+        if let Some(digest) = [&self.digest, &self.headers]
+            .into_iter()
+            .flatten()
+            .find(|it| !it.is_well_formed())
+        {
+            return Some(format!("{digest} is no digest"));
         }
         if several {
             let sum = self
@@ -155,6 +169,7 @@ mod tests {
     use nix::{sys::stat::Mode, unistd::mkfifo};
 
     use super::{super::Part, *};
+    use crate::codec::digest::{Algorithm, Digest};
     use crate::manifest::Origin;
 
     fn manifest() -> Manifest {
@@ -179,11 +194,16 @@ mod tests {
         }
     }
 
+    fn digest(hex: &str) -> Option<Digest> {
+        let (algorithm, hex) = (Algorithm::Crc32c, hex.into());
+        Some(Digest { algorithm, hex })
+    }
+
     #[test]
     fn a_manifest_that_contradicts_itself_is_none() {
         assert_eq!(manifest().contradiction(), None);
         type Change = fn(&mut Manifest);
-        let changes: [Change; 12] = [
+        let changes: [Change; 19] = [
             |it| it.error = Some("no digest".into()),
             |it| it.bytes = 4096,
             |it| it.bytes = 8193,
@@ -201,6 +221,13 @@ mod tests {
             },
             |it| it.ranges = vec![part(0, 4096, 0), part(8192, 4096, 4096)],
             |it| (it.schema, it.ranges) = (2, vec![part(0, 4096, 0), part(8192, 4095, 4096)]),
+            |it| (it.origin.base, it.origin.offset) = (None, u64::MAX - 8190),
+            |it| it.data_offset = u64::MAX - 8190,
+            |it| it.resumed = 8193,
+            |it| it.skipped = u64::MAX,
+            |it| it.digest = digest("00000000000"),
+            |it| it.digest = digest("0000zz00"),
+            |it| it.digest = digest(""),
         ];
         for (index, change) in changes.iter().enumerate() {
             let mut manifest = manifest();

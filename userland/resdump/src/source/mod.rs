@@ -245,7 +245,8 @@ pub fn open_any(name: impl AsRef<OsStr>, how: &How) -> Result<Box<dyn Source>> {
     Region::open(name)
         .map(|region| Box::new(region) as _)
         .map_err(|error| {
-            let looks_like_a_file = !is_file && !path.exists() && Path::new(name).exists();
+            let is_there = Path::new(name).symlink_metadata().is_ok();
+            let looks_like_a_file = !is_file && !path.exists() && is_there;
             match looks_like_a_file {
                 true => Error {
                     what: "no such region",
@@ -290,8 +291,17 @@ fn node_path(name: &OsStr) -> PathBuf {
 /// Tells why a region could not be opened.
 fn open_error(name: &OsStr, error: &io::Error) -> Error {
     let shown = text::name(name);
+    let is_region = node_path(name).starts_with(DIRECTORY);
     match errno_of(error) {
-        Errno::ENOENT | Errno::ENOTDIR | Errno::ENXIO | Errno::ENODEV => region::absent(name),
+        errno @ (Errno::ENOENT | Errno::ENOTDIR | Errno::ENXIO | Errno::ENODEV) => {
+            match is_region {
+                true => region::absent(name),
+                false => Error {
+                    code: ExitCode::NoRegion,
+                    ..Error::during(Doing::OpenSource, "cannot open", shown, errno)
+                },
+            }
+        }
         Errno::ENOTTY | Errno::EINVAL => Error::new(
             ExitCode::NoRegion,
             "not a region",

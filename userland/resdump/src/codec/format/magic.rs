@@ -94,6 +94,17 @@ const FOREIGN: &[(&[u8], &str, &str)] = &[
         "use QEMU's dump-guest-memory instead",
     ),
     (b"EVF\x09\x0d\x0a\xff\0", "EnCase's format", UNPACK),
+    (b"EVF2\x0d\x0a\x81\0", "EnCase's format", UNPACK),
+    (b"AFF10\r\n\0", "AFF", UNPACK),
+    (b"Rar!\x1a\x07", "a RAR archive", UNPACK),
+    (b"LRZI", "compressed by lrzip", UNPACK),
+    (
+        b"LibvirtQemudSave",
+        "a saved state of libvirt",
+        "use 'virsh dump --memory-only' instead",
+    ),
+    (b"hibr", "a hibernation file of Windows", VOLATILITY),
+    (b"HIBR", "a hibernation file of Windows", VOLATILITY),
     (
         b"\x3a\xff\x26\xed",
         "a sparse image of Android",

@@ -178,11 +178,16 @@ impl From<io::Error> for Unreadable {
 /// Looks for headers in a file or device of `size` bytes; raw is what has none.
 pub fn detect(from: &dyn ReadAt, size: u64) -> Result<Found, Unreadable> {
     let head = bytes_at(from, 0, magic::LENGTH)?;
-    if let Some(found) = elf::detect(from, &head, size)? {
-        return Ok(Found::Plain(found));
-    }
-    if let Some(found) = lime::detect(from, size)? {
-        return Ok(Found::Plain(found));
+    let found = match elf::detect(from, &head, size)? {
+        Some(found) => Some(found),
+        None => lime::detect(from, size)?,
+    };
+    if let Some(found) = found {
+        let mut lengths = found.ranges.iter().map(|range| range.length);
+        return match lengths.try_fold(0, u64::checked_add) {
+            Some(_) => Ok(Found::Plain(found)),
+            None => Err(Unreadable::Damaged("its ranges have more than 2^64 bytes")),
+        };
     }
     match magic::of(&head) {
         Some(magic::Kind::Packed(compression)) => Ok(Found::Packed(compression)),

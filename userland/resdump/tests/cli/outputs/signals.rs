@@ -87,13 +87,9 @@ fn what_is_not_whole_is_not_left() {
         wait_for("it writes", || is_writing(&bench));
         send(&child, signal);
         let status = child.wait().unwrap();
-        match ends {
-            None if status.code().is_none() => {
-                assert_eq!(status.signal(), Some(signal as i32));
-            }
-            // Of some the default cannot be played.
-            ends => assert_eq!(status.code(), ends.or(Some(9)), "{signal}: {status}"),
-        }
+        assert_eq!(status.code(), ends, "{signal}: {status}");
+        let by = ends.is_none().then_some(signal as i32);
+        assert_eq!(status.signal(), by, "{signal}: {status}");
         assert_eq!(names(&bench), ["large", "saved"], "{signal}");
     }
 }

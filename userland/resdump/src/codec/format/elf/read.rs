@@ -131,6 +131,9 @@ fn segments<H: FileHeader<Endian = Endianness>>(
     let mut count: usize = header.e_phnum(endian).into();
     if count == usize::from(elf::PN_XNUM) {
         let at: u64 = header.e_shoff(endian).into();
+        if at == 0 {
+            return Err(CUT);
+        }
         let bytes = bytes_at(from, at, size_of::<H::SectionHeader>())?;
         let (section, _) = pod::from_bytes::<H::SectionHeader>(&bytes).map_err(|()| CUT)?;
         count = section.sh_info(endian) as usize;
