@@ -93,7 +93,31 @@ fn play(guest: &mut Guest, target: &Disk, expected: &[u8]) -> Result<()> {
         "{log}"
     );
     numbered(guest)?;
+    late(guest)?;
     guest.check_health(TAINT_OUT_OF_TREE)
+}
+
+/// A device is waited for, not longer than it was said.
+fn late(guest: &mut Guest) -> Result<()> {
+    let auto = |words: &str, more: &str| {
+        format!(
+            "echo {words} >/tmp/words; mount --bind /tmp/words /proc/cmdline; \
+             {more} sh /etc/init.d/S50autodump >/tmp/said 2>&1; status=$?; \
+             umount /proc/cmdline; cat /tmp/said; (exit $status)"
+        )
+    };
+    let node = "(until grep -q waiting /tmp/said; do :; done; cp -a /dev/vda /dev/late) &";
+    guest.check("dd if=/dev/zero of=/dev/vda bs=4096 count=1 conv=fsync; rm -f /tmp/said; : >/tmp/said")?;
+    let found = guest.check(&auto("resdump.auto=recorder:/dev/late resdump.wait=60", node))?;
+    ensure!(found.contains("waiting up to 60 s for /dev/late"), "{found}");
+    guest.check("cmp /dev/late /dev/resmem/recorder && rm /dev/late")?;
+    let never = guest.run(&auto("resdump.auto=recorder:/dev/never resdump.wait=1", ""))?;
+    ensure!(
+        never.status == 6 && never.text.contains("there is no such device"),
+        "{never:?}"
+    );
+    guest.check("test ! -e /dev/never && test ! -e /dev/never.json")?;
+    Ok(())
 }
 
 /// A folder takes one dump after the other.
