@@ -40,6 +40,7 @@ mod registered;
 mod requests;
 mod rescue;
 mod security;
+mod several;
 mod shared;
 mod signals;
 mod snapshot;
@@ -91,6 +92,7 @@ fn cases() -> Vec<Case> {
         requests::cases(),
         rescue::cases(),
         security::cases(),
+        several::cases(),
         shared::cases(),
         signals::cases(),
         snapshot::cases(),
