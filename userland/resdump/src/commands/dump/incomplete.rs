@@ -109,7 +109,10 @@ pub(super) fn blame(source: &dyn Source, at: u64, stopped: Error) -> Error {
     };
     match digest::of(source, span, Algorithm::Crc32c, &|| false) {
         Err(error) => Error {
-            advice: format!("{}; {}", error.advice, stopped.advice),
+            advice: match stopped.advice.strip_prefix(&error.advice) {
+                Some(rest) => format!("{}{rest}", error.advice),
+                None => format!("{}; {}", error.advice, stopped.advice),
+            },
             ..error
         },
         Ok(_) => stopped,

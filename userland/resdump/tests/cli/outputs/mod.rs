@@ -3,6 +3,7 @@
 //! What may be written to, and what becomes of what was there.
 
 mod aliases;
+mod broken;
 mod kinds;
 mod memory;
 mod rights;

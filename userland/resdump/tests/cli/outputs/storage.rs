@@ -8,11 +8,11 @@ use super::{is_root, refused, tool};
 use crate::bench::{Bench, stderr};
 
 /// A loop device, until it goes out of use.
-struct Loop(String);
+pub(super) struct Loop(pub(super) String);
 
 impl Loop {
     /// On `file`; `None` where this machine has no loop devices.
-    fn new(file: &std::path::Path, more: &[&str]) -> Option<Self> {
+    pub(super) fn new(file: &std::path::Path, more: &[&str]) -> Option<Self> {
         let file = file.to_str().unwrap();
         let output = std::process::Command::new("losetup")
             .args(["--find", "--show"])
