@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 //! `tcp:HOST:PORT`, `tcp:[IPv6]:PORT`, `tcp:PORT`: where another machine is, or where to wait for it.
+//! `tcp://HOST:PORT`: a serial line behind a console server.
 
 #![forbid(unsafe_code)]
 
@@ -28,24 +29,37 @@ impl Address {
         let Some(rest) = after_scheme(text)? else {
             return Ok(None);
         };
-        let address = parse(text, rest)?;
-        if address.host.is_none() {
+        if rest.starts_with("//") {
+            return Err(usage(text, "write tcp:HOST:PORT, without //"));
+        }
+        parse(text, rest)?.of_a_listener(text).map(Some)
+    }
+
+    /// Of a console server, whose connection is a serial line; `None` for what is anything else.
+    pub fn of_line(text: &str) -> Result<Option<Self>> {
+        match text.strip_prefix("tcp://") {
+            Some(rest) => parse(text, rest)?.of_a_listener(text).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn of_a_listener(self, text: &str) -> Result<Self> {
+        if self.host.is_none() {
             return Err(usage(text, "the host is missing: write tcp:HOST:PORT"));
         }
-        if address.port == 0 {
-            return Err(usage(
-                text,
-                "nothing listens at port 0: give the receiver's",
-            ));
+        match self.port {
+            0 => Err(usage(text, "nothing listens at port 0: give its port")),
+            _ => Ok(self),
         }
-        Ok(Some(address))
     }
 
     /// Of this end of a connection, which waits there; `None` for what is the path of a device.
     pub fn to_listen(text: &str) -> Result<Option<Self>> {
-        after_scheme(text)?
-            .map(|rest| parse(text, rest))
-            .transpose()
+        match after_scheme(text)? {
+            Some(rest) if rest.starts_with("//") => Err(usage(text, "write tcp:PORT, without //")),
+            Some(rest) => parse(text, rest).map(Some),
+            None => Ok(None),
+        }
     }
 }
 
@@ -73,9 +87,6 @@ fn after_scheme(text: &str) -> Result<Option<&str>> {
 
 fn parse(text: &str, rest: &str) -> Result<Address> {
     let wrong = |advice| usage(text, advice);
-    if rest.starts_with("//") {
-        return Err(wrong("write tcp:HOST:PORT, without //"));
-    }
     let (host, port) = match rest.strip_prefix('[') {
         Some(rest) => {
             let (host, port) = rest
@@ -147,6 +158,28 @@ mod tests {
         assert_eq!(any, Some(address(None, 5000)));
         let any = Address::to_listen("tcp:0").unwrap();
         assert_eq!(any, Some(address(None, 0)));
+    }
+
+    #[test]
+    fn two_slashes_are_a_console_server() {
+        for (text, found) in [
+            ("tcp://server:7001", address(Some("server"), 7001)),
+            ("tcp://[::1]:1", address(Some("::1"), 1)),
+        ] {
+            assert_eq!(Address::of_line(text).unwrap(), Some(found));
+        }
+        for other in ["tcp:server:7001", "/dev/ttyS0", "-", "tcp:5000"] {
+            assert_eq!(Address::of_line(other).unwrap(), None);
+        }
+        for wrong in [
+            "tcp://",
+            "tcp://7001",
+            "tcp://server",
+            "tcp://server:0",
+            "tcp:///dev/ttyS0",
+        ] {
+            assert_eq!(Address::of_line(wrong).unwrap_err().code, ExitCode::Usage);
+        }
     }
 
     #[test]

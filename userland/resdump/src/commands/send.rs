@@ -2,13 +2,12 @@
 
 //! `resdump send`: a region over the console itself, when there is no disk and no network.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, time::Duration};
 
 use nix::errno::Errno;
 use serde::Serialize;
 
 use crate::{
-    advice::Doing,
     codec::compression::Compression,
     codec::digest::{Algorithm, Digest},
     console::Console,
@@ -19,7 +18,7 @@ use crate::{
     source::{self, digest},
     span::Span,
     stream::{
-        link::Line,
+        link::{self, Line},
         messages::{Header, Trailer, Verdict},
         rescue::{self, BLOCK, Broken, Patience},
     },
@@ -32,9 +31,9 @@ pub struct Args {
     /// Label, node below /dev/resmem, or a saved file
     region: OsString,
 
-    /// Serial device [default: this terminal]
+    /// Serial device, or tcp://HOST:PORT: a console server [default: this terminal]
     #[arg(long, value_name = "PATH")]
-    line: Option<PathBuf>,
+    line: Option<OsString>,
 
     /// First byte, from the start of the region: 4096, 0x1000, 4K
     #[arg(long, value_name = "BYTES", default_value = "0", value_parser = size::parse)]
@@ -83,16 +82,11 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let span = Span::new(args.offset, args.length, source.size())?;
     let stop = Stop::on_signals()?;
     digest::expect(source, &|| stop.requested())?;
-    let name = args
-        .line
-        .as_ref()
-        .map_or_else(|| "standard input and output".into(), text::name);
-    let line = match &args.line {
-        Some(path) => Line::open(path),
-        None => Line::standard(),
+    let silence = Duration::from_secs(args.timeout);
+    let (name, mut line) = match &args.line {
+        Some(line) => (text::name(line), Line::named(line, silence)?),
+        None => (link::STANDARD.into(), Line::standard()?),
     };
-    let mut line =
-        line.map_err(|error| Error::during(Doing::OpenLine, "cannot open", &name, &error))?;
 
     let mut digest = None;
     let sent = rescue::send(
@@ -117,7 +111,7 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
             })
         },
         Patience {
-            give_up: std::time::Duration::from_secs(args.timeout),
+            give_up: silence,
             ..Patience::default()
         },
         &stop,

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 
-//! A line of characters to another machine: a console, a serial device, a pair of pipes.
+//! A line of characters to another machine: a console, a serial device, a pair of pipes, a console
+//! server.
 
 use std::{
+    ffi::OsStr,
     fs::{File, OpenOptions},
     io::{self, Read, Write},
     os::{
@@ -28,8 +30,15 @@ use nix::{
     },
 };
 
-use super::frame::Frame;
-use crate::signals::{self, AtOnce};
+use super::{frame::Frame, socket, telnet::Telnet};
+use crate::{
+    address::Address,
+    advice::Doing,
+    error::{Error, Result, errno_of},
+    exit_codes::ExitCode,
+    signals::{self, AtOnce},
+    sys, text,
+};
 
 /// Longest line that is looked at: more is not a frame.
 const LINE_MAX: usize = 64 << 10;
@@ -74,15 +83,45 @@ struct Heard {
 
 impl Line {
     /// Standard input and output.
-    pub fn standard() -> io::Result<Self> {
-        let from = io::stdin().as_fd().try_clone_to_owned()?;
-        let to = io::stdout().as_fd().try_clone_to_owned()?;
-        Self::new(from, to, false)
+    pub fn standard() -> Result<Self> {
+        let open = || {
+            sys::standard::output()?;
+            let from = io::stdin().as_fd().try_clone_to_owned()?;
+            let to = io::stdout().as_fd().try_clone_to_owned()?;
+            Self::new(from, to, false, None)
+        };
+        open().map_err(|error| cannot_open(STANDARD, errno_of(&error)))
     }
 
-    /// A serial device or pseudo terminal. Its speed is left as it is. `ENOTTY` for a file, a folder or a
-    /// disk; `EBUSY` when another `resdump` has it.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    /// A serial device or pseudo terminal, whose speed is left as it is, or `tcp://HOST:PORT`: a console
+    /// server, taken for dead after `silence`. `ENOTTY` for a file, a folder or a disk; `EBUSY` when
+    /// another `resdump` has it.
+    pub fn named(name: &OsStr, silence: Duration) -> Result<Self> {
+        let server = match name.to_str() {
+            Some(text) => Address::of_line(text)?,
+            None => None,
+        };
+        let line = match server {
+            Some(address) => Self::connect(&address, silence),
+            None => Self::open(Path::new(name)),
+        };
+        line.map_err(|error| cannot_open(&text::name(name), errno_of(&error)))
+    }
+
+    fn connect(address: &Address, silence: Duration) -> io::Result<Self> {
+        // A name that cannot be looked up has no errno.
+        let stream =
+            socket::connect(address, silence).map_err(|error| match error.raw_os_error() {
+                Some(_) => error,
+                None => Errno::EADDRNOTAVAIL.into(),
+            })?;
+        stream.set_nodelay(true)?;
+        let answers = OwnedFd::from(stream.try_clone()?).into();
+        let from = stream.try_clone()?.into();
+        Self::new(from, stream.into(), false, Some(Telnet::new(answers)))
+    }
+
+    fn open(path: &Path) -> io::Result<Self> {
         // Without this flag some devices wait for a modem's carrier.
         let device = OpenOptions::new()
             .read(true)
@@ -102,10 +141,15 @@ impl Line {
             FcntlArg::F_SETFL(flags.difference(OFlag::O_NONBLOCK)),
         )?;
         let from = device.try_clone()?;
-        Self::new(from.into(), device.into(), true)
+        Self::new(from.into(), device.into(), true, None)
     }
 
-    fn new(from: OwnedFd, to: OwnedFd, local: bool) -> io::Result<Self> {
+    fn new(
+        from: OwnedFd,
+        to: OwnedFd,
+        local: bool,
+        telnet: Option<Telnet<File>>,
+    ) -> io::Result<Self> {
         // A terminal would echo, and wait for lines.
         let before = make_raw(&from, local)?;
         let (sender, lines) = channel();
@@ -116,7 +160,7 @@ impl Line {
         let count = Arc::clone(&bytes);
         // A signal is for the thread that waits.
         signals::blocked(|| {
-            thread::spawn(move || read(from.into(), &sender, &count));
+            thread::spawn(move || read(from.into(), telnet, &sender, &count));
             thread::spawn(move || write(file, &queue, leaving));
         });
         Ok(Self {
@@ -131,14 +175,37 @@ impl Line {
     }
 }
 
+/// Standard input and output, as messages name them.
+pub const STANDARD: &str = "standard input and output";
+
+fn cannot_open(name: &str, errno: Errno) -> Error {
+    let advice = match errno {
+        Errno::ENOTTY => {
+            "it is no serial device: give one, such as /dev/ttyUSB0, or tcp://HOST:PORT"
+        }
+        Errno::EBADF => "standard input and output are the line, and closed: open them",
+        _ => return Error::during(Doing::OpenLine, "cannot open", name, errno),
+    };
+    Error::new(ExitCode::Target, "cannot open", name, errno, advice)
+}
+
 /// Cuts what comes into lines. A carriage return ends one as well: some lines make one of a new line.
 /// Frames are ASCII without control characters, so what flow control and parity have added is left out.
-fn read(mut from: File, lines: &Sender<Heard>, count: &AtomicUsize) {
+fn read(
+    mut from: File,
+    mut telnet: Option<Telnet<File>>,
+    lines: &Sender<Heard>,
+    count: &AtomicUsize,
+) {
     let mut buffer = [0; 4096];
     let (mut line, mut high) = (Vec::new(), false);
     while let Ok(length @ 1..) = from.read(&mut buffer) {
-        count.fetch_add(length, Ordering::Relaxed);
-        for byte in &buffer[..length] {
+        let bytes = match &mut telnet {
+            Some(telnet) => telnet.data(&buffer[..length]),
+            None => &buffer[..length],
+        };
+        count.fetch_add(bytes.len(), Ordering::Relaxed);
+        for byte in bytes {
             high |= *byte > 0x7f;
             match byte & 0x7f {
                 b'\n' | b'\r' => {

@@ -17,4 +17,5 @@ pub mod rescue;
 pub mod sender;
 pub mod server;
 pub mod socket;
+mod telnet;
 pub mod wire;

@@ -10,6 +10,7 @@ mod arguments;
 mod assets;
 mod bench;
 mod compare;
+mod console_server;
 mod cut;
 mod doctor;
 #[cfg(feature = "host")]

@@ -309,7 +309,7 @@ fn a_name_that_is_nearly_an_address_makes_no_file() {
         "TCP:host:5000",
         "tcp:host",
         "tcp:",
-        "tcp://h:1",
+        "tcp://h",
         "tcp:::1:5",
         "tcp:h:x",
     ] {

@@ -34,7 +34,8 @@ const WAIT: Duration = Duration::from_secs(600);
 /// Arguments of `receive`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// tcp:[ADDRESS:]PORT (0: any), a serial device, or '-' for this terminal
+    /// tcp:[ADDRESS:]PORT (0: any), a serial device, tcp://HOST:PORT for one behind a console server,
+    /// or '-' for this terminal
     from: OsString,
 
     /// File to make, its manifest next to it; a folder with --keep-listening
@@ -157,8 +158,8 @@ impl Args {
 /// Runs `receive`.
 pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let address = match args.from.to_str() {
-        Some(text) => Address::to_listen(text)?,
-        None => None,
+        Some(text) if Address::of_line(text)?.is_none() => Address::to_listen(text)?,
+        _ => None,
     };
     let job = Job::of(args)?;
     match address {

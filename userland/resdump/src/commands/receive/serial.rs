@@ -2,8 +2,6 @@
 
 //! The other end of `resdump send`: a serial device, or standard input and output.
 
-use std::path::Path;
-
 use nix::errno::Errno;
 
 use super::{
@@ -12,10 +10,9 @@ use super::{
     store::{Store, Stored},
 };
 use crate::{
-    advice::Doing,
     codec::compression::Compression,
     console::Console,
-    error::{Error, Result, errno_of},
+    error::{Error, Result},
     exit_codes::ExitCode,
     progress::Progress,
     signals::Stop,
@@ -36,11 +33,10 @@ pub(super) fn run(job: &Job, console: &Console) -> Result<ExitCode> {
         Target::File(path) => Some(Prepared::open(path, &job.policy)?),
         Target::Folder(_) => None,
     };
-    let line = match job.from == "-" {
-        true => Line::standard(),
-        false => Line::open(Path::new(&job.from)),
+    let mut line = match job.from == "-" {
+        true => Line::standard()?,
+        false => Line::named(&job.from, job.silence)?,
     };
-    let mut line = line.map_err(|error| cannot_open(&job.name(), errno_of(&error)))?;
     let patience = Patience {
         give_up: job.silence,
         ..Patience::default()
@@ -92,14 +88,6 @@ pub(super) fn run(job: &Job, console: &Console) -> Result<ExitCode> {
             }
         }
     }
-}
-
-fn cannot_open(line: &str, errno: Errno) -> Error {
-    let advice = match errno {
-        Errno::ENOTTY => "it is no serial device: give one, such as /dev/ttyUSB0, or '-'",
-        _ => return Error::during(Doing::OpenLine, "cannot open", line, errno),
-    };
-    Error::new(ExitCode::Target, "cannot open", line, errno, advice)
 }
 
 /// Nothing has come that could be stored.

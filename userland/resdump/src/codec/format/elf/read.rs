@@ -299,6 +299,32 @@ mod tests {
     }
 
     #[test]
+    fn segments_that_no_number_can_count_are_refused() {
+        let mut core = core(Class::Bits64, Endianness::Little);
+        core.segments[0].length = 7 << 60;
+        core.segments[0].stored = 7 << 60;
+        core.segments.truncate(1);
+        let size = u64::MAX;
+        assert_eq!(found(&core.header().unwrap(), size).length(), 7 << 60);
+        core.segments = [core.segments[0]; 3].to_vec();
+        let header = core.header().unwrap();
+        assert!(matches!(
+            detect(&&header[..], size),
+            Err(Unreadable::Damaged(_))
+        ));
+    }
+
+    #[test]
+    fn an_overflowing_count_without_a_section_is_damage() {
+        let mut header = core(Class::Bits32, Endianness::Big).header().unwrap();
+        header[44..46].copy_from_slice(&elf::PN_XNUM.to_be_bytes());
+        assert!(matches!(
+            detect(&&header[..], 1 << 20),
+            Err(Unreadable::Damaged(_))
+        ));
+    }
+
+    #[test]
     fn a_note_of_the_old_type_is_read() {
         let mut header = core(Class::Bits32, Endianness::Big).header().unwrap();
         let at = header.windows(8).position(|it| it == NOTE_NAME).unwrap();
