@@ -107,9 +107,17 @@ fn late(guest: &mut Guest) -> Result<()> {
         )
     };
     let node = "(until grep -q waiting /tmp/said; do :; done; cp -a /dev/vda /dev/late) &";
-    guest.check("dd if=/dev/zero of=/dev/vda bs=4096 count=1 conv=fsync; rm -f /tmp/said; : >/tmp/said")?;
-    let found = guest.check(&auto("resdump.auto=recorder:/dev/late resdump.wait=60", node))?;
-    ensure!(found.contains("waiting up to 60 s for /dev/late"), "{found}");
+    guest.check(
+        "dd if=/dev/zero of=/dev/vda bs=4096 count=1 conv=fsync; rm -f /tmp/said; : >/tmp/said",
+    )?;
+    let found = guest.check(&auto(
+        "resdump.auto=recorder:/dev/late resdump.wait=60",
+        node,
+    ))?;
+    ensure!(
+        found.contains("waiting up to 60 s for /dev/late"),
+        "{found}"
+    );
     guest.check("cmp /dev/late /dev/resmem/recorder && rm /dev/late")?;
     let never = guest.run(&auto("resdump.auto=recorder:/dev/never resdump.wait=1", ""))?;
     ensure!(
