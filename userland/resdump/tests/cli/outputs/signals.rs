@@ -149,7 +149,13 @@ fn what_a_benchmark_makes_goes_whatever_ends_it() {
 fn status_and_manifest_agree_whenever_it_is_ended() {
     let bench = Bench::new(8192);
     let mut seen = [0; 2];
-    for step in 0..80 {
+    let last = Instant::now() + Duration::from_secs(60);
+    for step in 0.. {
+        // On a busy machine it takes longer until one is complete.
+        if step >= 80 && seen[1] > 0 {
+            return;
+        }
+        assert!(Instant::now() < last, "{seen:?}");
         let mut child = start(&bench, &["dump", "./saved", "./out", "--quiet", "--force"]);
         let until = Instant::now() + Duration::from_micros(250 * step);
         while Instant::now() < until {
@@ -167,7 +173,6 @@ fn status_and_manifest_agree_whenever_it_is_ended() {
         seen[usize::from(complete)] += 1;
         fs::remove_file(bench.path("out.json")).unwrap();
     }
-    assert!(seen[1] > 0, "{seen:?}");
 }
 
 #[test]
