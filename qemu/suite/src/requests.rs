@@ -71,7 +71,7 @@ fn a_dump_raises_the_limit_and_puts_it_back() -> Result<()> {
             ensure!(ended.status == 9 && limit(guest)? == KERNELS, "{ended:?}");
         }
         // Those that end it at once, the last of which a library takes for one that does not.
-        for (signal, number) in [("USR1", 10), ("IO", 29)] {
+        for (signal, number) in [("USR1", 10), ("29", 29)] {
             let ended = guest.run(&format!(
                 "sh -c '{dump} --chunk 1M >/tmp/said 2>&1 & \
                  until grep -q \"4096 -> 65536\" /tmp/said; do :; done; kill -{signal} $!; wait $!'"
