@@ -27,6 +27,9 @@ use crate::{
 /// Most bytes of the end of an interrupted dump that are compared before it is resumed.
 const LAST_PIECE: u64 = 4 << 20;
 
+/// What is written at least when a target is nearly full.
+pub(super) const BLOCK: u64 = 512;
+
 /// What goes where.
 pub(super) struct Layout {
     /// All that was asked for.
@@ -231,7 +234,8 @@ fn resume_at(
     }
     let mut done = manifest.bytes.min(layout.span.length);
     if done < layout.span.length {
-        done -= done % u64::from(target.alignment().offset).max(elf::DATA_OFFSET);
+        // No more than that is written again: where it is full, there may be no room for it.
+        done -= done % u64::from(target.alignment().offset).max(BLOCK);
     }
     let digest = manifest
         .digest

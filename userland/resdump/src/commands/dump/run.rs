@@ -10,7 +10,7 @@ use super::{
     headers,
     incomplete::{blame, incomplete, trusted},
     job::Job,
-    layout::Layout,
+    layout::{BLOCK, Layout},
 };
 use crate::{
     advice::{self, Doing},
@@ -30,9 +30,6 @@ use crate::{
     span::Span,
     text, transfer,
 };
-
-/// What is written at least when a target is nearly full.
-const BLOCK: u64 = 512;
 
 /// A dump on its way.
 pub(super) struct Run<'a> {
