@@ -5,14 +5,11 @@ BOARD ?= qemu-ppce500
 BOARDS ?= $(notdir $(patsubst %/,%,$(dir $(shell grep -L '^INSTRUMENT=yes' board/qemu-*/board.conf))))
 FLAVOUR ?= appliance
 IMAGE ?= quick
-SOAK_MINUTES ?= 60
-CUTS ?= 200
-CUTS_SEED ?=
+COUNT ?=
+SEED ?=
+MINUTES ?=
 COMMAND ?= resdump --version
 SYMBOLS ?=
-FUZZ_OPS ?= 1000000
-FUZZ_SEED ?=
-FUZZ_SECONDS ?= 300
 SANITIZER ?=
 TEST ?=
 RELEASE ?= bookworm trixie
@@ -23,11 +20,11 @@ TWIN := qemu-arm64-virt
 PRODUCTS = $(notdir $(patsubst %/,%,$(dir $(shell grep -L '^INSTRUMENT=yes' board/*/board.conf))))
 
 # What may be given on the command line; anything else is a mistake.
-VARIABLES := BOARD BOARDS BUILDROOT_DIR BUILDROOT_EXTRA COMMAND CUTS CUTS_SEED DEV FLAVOUR FORCE FUZZ_OPS FUZZ_SEED FUZZ_SECONDS \
-	IMAGE LINUX_SRC PARTS RELEASE RESDUMP_CACHE RESDUMP_TIMEOUT_SCALE SANITIZER SOAK_MINUTES SYMBOLS TEST YES \
+VARIABLES := BOARD BOARDS BUILDROOT_DIR BUILDROOT_EXTRA COMMAND COUNT DEV FLAVOUR FORCE IMAGE LINUX_SRC MINUTES PARTS \
+	RELEASE RESDUMP_CACHE RESDUMP_TIMEOUT_SCALE SANITIZER SEED SYMBOLS TEST YES \
 	BR2_DL_DIR BR2_CCACHE_DIR BR2_PRIMARY_SITE
 $(foreach given,$(filter-out $(VARIABLES),$(foreach word,$(filter-out -%,$(MAKEOVERRIDES)),$(firstword $(subst =, ,$(word))))),\
-	$(error $(given)= means nothing here; `make help` lists the variables))
+	$(error $(given)= means nothing here: docs/reference/settings.md has the variables))
 # FLAVOUR is for Buildroot's targets alone: the suite chooses its kernels by itself.
 TAKES_FLAVOUR := image sbom buildroot-% help
 ifneq ($(filter command%,$(origin FLAVOUR)),)
@@ -55,8 +52,7 @@ SUITE = kernels=$$($(call PROGRAM,suite) --kernels $(TEST)) && $(XTASK) prepare 
 BUILDROOT = $(XTASK) buildroot --flavour $(FLAVOUR)
 
 export RESDUMP_BOARD = $(BOARD)
-export RESDUMP_CUTS_SEED = $(CUTS_SEED)
-export RESDUMP_FUZZ_SEED = $(FUZZ_SEED)
+export RESDUMP_SEED = $(SEED)
 # Builds the quick image of a flavour, unless Buildroot's is to be taken.
 QUICK = $(XTASK) image $(1)
 ifeq ($(IMAGE),buildroot)
@@ -99,8 +95,8 @@ test-debug: export RESDUMP_FLAVOUR := debug
 test-debug: setup ## the suite on a kernel that checks locks, memory, DMA and leaks
 	@$(SUITE)
 
-soak: setup ## the long run: SOAK_MINUTES of dumps under pressure, on the debug kernel
-	@$(call QUICK,debug) && $(LABS) soak --minutes $(SOAK_MINUTES)
+soak: setup ## the long run: MINUTES of dumps under pressure, on the debug kernel
+	@$(call QUICK,debug) && $(LABS) soak --minutes $(or $(MINUTES),60)
 
 test-twin: override BOARD := $(TWIN)
 test-twin: ## the suite on an arm64 machine, under KASAN and then under KCSAN
@@ -111,20 +107,22 @@ test-twin: ## the suite on an arm64 machine, under KASAN and then under KCSAN
 fuzz: override BOARD := $(if $(SANITIZER),$(TWIN),$(BOARD))
 fuzz: override TEST := fuzz::
 fuzz: export RESDUMP_FLAVOUR := $(or $(SANITIZER),debug)
-fuzz: export RESDUMP_FUZZ_OPERATIONS := $(FUZZ_OPS)
-fuzz: setup ## FUZZ_OPS calls at random on the nodes, on the debug kernel
+fuzz: export RESDUMP_COUNT := $(or $(COUNT),1000000)
+fuzz: setup ## COUNT calls at random on the nodes, on the debug kernel
 	@$(if $(SANITIZER),qemu/setup.sh twin)
 	@$(SUITE)
 
-readers: setup ## dumps read by readelf, gdb, pyelftools, drgn, volatility3, zstd and lz4
+readers: setup ## dumps read by readelf, gdb, pyelftools, drgn, volatility3, zstd and lz4; recipes
 	@qemu/setup.sh readers
 	@python3 -m venv $(CACHE)/readers && $(CACHE)/readers/bin/pip install --quiet --disable-pip-version-check \
 		--only-binary :all: --require-hashes -r userland/resdump/tests/readers/requirements.txt
-	@RESDUMP_PYTHON=$(CACHE)/readers/bin/python RESDUMP_READERS=all $(call CARGO,userland) test --quiet --locked \
+	@RESDUMP_PYTHON=$(CACHE)/readers/bin/python RESDUMP_TOOLS=all $(call CARGO,userland) test --quiet --locked \
 		--manifest-path userland/Cargo.toml -p resdump --test readers
+	@RESDUMP_TOOLS=all $(call CARGO,userland) test --quiet --locked --manifest-path userland/Cargo.toml \
+		-p resdump --test cli -- recipes:: --skip recipes::ssh
 
-fuzz-readers: setup ## the readers of dumps on random input, FUZZ_SECONDS each
-	@$(call FUZZ_READERS,-max_total_time=$(FUZZ_SECONDS) -print_final_stats=1)
+fuzz-readers: setup ## the readers of dumps on random input, MINUTES each
+	@$(call FUZZ_READERS,-max_total_time=$$(($(or $(MINUTES),5) * 60)) -print_final_stats=1)
 
 bench: setup ## what a dump costs in instructions, and how fast it is next to other methods
 	@$(call QUICK,lab) && $(LABS) bench
@@ -132,8 +130,8 @@ bench: setup ## what a dump costs in instructions, and how fast it is next to ot
 profile: setup ## where the instructions of COMMAND go, in the guest (SYMBOLS=: the dumper with its symbols)
 	@$(call QUICK,lab) && $(LABS) profile $(if $(SYMBOLS),--program $(SYMBOLS)) "$(COMMAND)"
 
-cuts: setup ## QEMU killed CUTS times during dumps, and what the next start finds on the disks
-	@$(call QUICK,appliance) && $(LABS) cuts --cuts $(CUTS)
+cuts: setup ## QEMU killed COUNT times during dumps, and what the next start finds on the disks
+	@$(call QUICK,appliance) && $(LABS) cuts --cuts $(or $(COUNT),200)
 
 console: setup ## an interactive guest on this terminal
 	@$(call QUICK,appliance) && $(LABS) console

@@ -1,13 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # The README's two commands in an empty root of a Debian release, so that a missing install step is
-# seen. Needs root. Nothing of this machine is in the root but the checkout (what git would commit),
-# the package mirror that apt uses here, and the certificates that this machine trusts.
+# seen. Needs root. Nothing of this machine is in the root but the checkout with its history, and how this machine
+# reaches mirrors: that of apt, proxies, the configuration of pip and cargo, the certificates that it trusts.
 #
 #   fresh.sh RELEASE [FOLDER]     bookworm or trixie; FOLDER (default out/fresh/RELEASE) is emptied
 #
-# FRESH_COMMANDS has other commands to run, one a line, for instance "make setup". They run until one fails.
-# Leaves FOLDER.log and FOLDER.times: for each command its status, and the seconds since the empty folder.
+# FRESH_COMMANDS has other commands to run, one a line, for instance "make setup" and ".ci/run". One that fails does not
+# keep the next from running. Leaves FOLDER.log, and FOLDER.times: for each command its status, its seconds, and the
+# seconds since the empty folder.
 set -eu
 
 release=${1:?bookworm or trixie}
@@ -42,33 +43,57 @@ began=$(date +%s)
 echo "==> fresh: an empty $release in $root, log in $log"
 mmdebstrap --variant=minbase --include=ca-certificates,make,git,sudo "$release" "$root" \
     "deb $mirror $release main" "deb $mirror $release-updates main" >>"$log" 2>&1
-cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
-cp /etc/resolv.conf "$root/etc/resolv.conf"
-[ ! -f /etc/hosts ] || cp /etc/hosts "$root/etc/hosts"
+# How to reach mirrors, where this machine has something of its own for that.
+bring() { # file, place in the root
+    [ ! -f "$1" ] || { mkdir -p "$root/${2%/*}" && cp -L "$1" "$root/$2"; }
+}
+bring /etc/ssl/certs/ca-certificates.crt etc/ssl/certs/ca-certificates.crt
+bring /etc/resolv.conf etc/resolv.conf
+bring /etc/hosts etc/hosts
+bring /etc/pip.conf etc/pip.conf
+bring "${CARGO_HOME:-$HOME/.cargo}/config.toml" root/.cargo/config.toml
+apt-config dump | grep -i '^Acquire::.*proxy' >"$root/etc/apt/apt.conf.d/99proxy" || true
+given=
+for name in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY PIP_INDEX_URL RESDUMP_TIMEOUT_SCALE; do
+    value=$(printenv "$name") || continue
+    given="$given $name=$value"
+done
 
-mkdir -p "$root/root/resdump"
+# The history, and over it what git would commit now.
+git clone --quiet --no-checkout "$top" "$root/root/resdump"
 (cd "$top" && git ls-files -z --cached --others --exclude-standard |
-    tar --null --files-from - --ignore-failed-read -cf - 2>/dev/null) | tar -xf - -C "$root/root/resdump"
-mount -t proc proc "$root/proc"
-mount -t sysfs sysfs "$root/sys"
-mount --bind /dev "$root/dev"
-mount --bind /dev/pts "$root/dev/pts"
+    tar --null --files-from - --ignore-failed-read -cf - 2>/dev/null) | tar --no-same-owner -xf - -C "$root/root/resdump"
+git -C "$root/root/resdump" reset --quiet
+for mounted in "proc proc proc" "sysfs sysfs sys" "--bind /dev dev" "--bind /dev/pts dev/pts"; do
+    # shellcheck disable=SC2086 # words
+    set -- $mounted
+    case $1 in
+    --bind) mount --bind "$2" "$root/$3" ;;
+    *) mount -t "$1" "$2" "$root/$3" ;;
+    esac || echo "fresh: no $3 in the root: commands that need it will fail" | tee -a "$log" >&2
+done
 
 inside() {
+    # shellcheck disable=SC2086 # words
     chroot "$root" /usr/bin/env -i HOME=/root TERM=dumb LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin \
-        PIP_CERT=/etc/ssl/certs/ca-certificates.crt CARGO_HTTP_CAINFO=/etc/ssl/certs/ca-certificates.crt \
-        ${RESDUMP_TIMEOUT_SCALE:+RESDUMP_TIMEOUT_SCALE=$RESDUMP_TIMEOUT_SCALE} \
-        sh -ec "cd /root/resdump && git init -q . && $1" >>"$log" 2>&1
+        PIP_CERT=/etc/ssl/certs/ca-certificates.crt CARGO_HTTP_CAINFO=/etc/ssl/certs/ca-certificates.crt $given \
+        sh -ec "cd /root/resdump && $1" >>"$log" 2>&1 </dev/null
 }
 
-status=0
+failed=0
 : >"$times"
-while [ $status -eq 0 ] && read -r command <&3; do
+while read -r command <&3; do
+    [ -n "$command" ] || continue
+    echo "==> fresh: $command" >>"$log"
+    before=$(date +%s)
+    status=0
     inside "$command" || status=$?
-    echo "$command: status $status, $(($(date +%s) - began)) s after nothing" | tee -a "$times"
+    now=$(date +%s)
+    echo "$command: status $status, $((now - before)) s, $((now - began)) s after nothing" | tee -a "$times"
+    [ $status -eq 0 ] || failed=$status
 done 3<<COMMANDS
 ${FRESH_COMMANDS:-make run
 make test}
 COMMANDS
 grep -E '^(PASS|FAIL|test result)' "$log" || true
-[ $status -eq 0 ] || { tail -n 30 "$log" >&2; exit $status; }
+[ $failed -eq 0 ] || { tail -n 30 "$log" >&2; exit $failed; }

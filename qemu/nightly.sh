@@ -1,16 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The nightly tier: what takes too long for each commit. Seeds are drawn here and printed, so that a run can be
+# The nightly tier: what takes too long for each commit. The seed is drawn here and printed, so that a run can be
 # repeated; each part has a log in out/nightly, and the summary says what failed.
 #
 #   nightly.sh --list     names of the parts
-#   nightly.sh [PART...]  those, or all; FUZZ_SEED and CUTS_SEED repeat an earlier run
+#   nightly.sh [PART...]  those, or all; SEED repeats an earlier run
 set -u
 cd "$(dirname "$0")/.." || exit 1
 out=out/nightly
 seed=$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')
-FUZZ_SEED=${FUZZ_SEED:-$seed}
-CUTS_SEED=${CUTS_SEED:-$seed}
+SEED=${SEED:-$seed}
 cache=${RESDUMP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/resdump}
 wanted=$*
 failed=0
@@ -34,14 +33,14 @@ part() { # name, command...
 if [ "$wanted" != --list ]; then
     mkdir -p $out
     : >$out/summary
-    echo "FUZZ_SEED=$FUZZ_SEED CUTS_SEED=$CUTS_SEED" | tee -a $out/summary
+    echo "SEED=$SEED" | tee -a $out/summary
 fi
 part boards make test-boards
 part debug make test-debug
 part twin make test-twin
-part cuts make cuts CUTS_SEED="$CUTS_SEED"
-part fuzz make fuzz FUZZ_SEED="$FUZZ_SEED"
-part fuzz-twin make fuzz FUZZ_SEED="$FUZZ_SEED" SANITIZER=kasan FUZZ_OPS=200000
+part cuts make cuts SEED="$SEED"
+part fuzz make fuzz SEED="$SEED"
+part fuzz-twin make fuzz SEED="$SEED" SANITIZER=kasan COUNT=200000
 part fuzz-readers make fuzz-readers
 part bench make bench
 part patches make patches-alone

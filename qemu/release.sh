@@ -10,8 +10,9 @@ cd "$top"
 : "${XTASK:?}"
 
 xtask() {
+    # An image has no times of its commit in it.
     # shellcheck disable=SC2086 # words, the first of which are settings
-    env $XTASK "$@"
+    env -u SOURCE_DATE_EPOCH $XTASK "$@"
 }
 
 changed=$(git status --porcelain)

@@ -47,12 +47,13 @@ gcc-x86-64-linux-gnu gcc-aarch64-linux-gnu libc6-dev-arm64-cross libc6-dev-amd64
     esac
 fi
 
-# The programs that dumps are read with; the others come from PyPI (make readers).
+# The programs that dumps are read with, and those of the recipes; the others come from PyPI (make readers). The recipe
+# with ssh is run where there is a server for it: none is installed.
 if [ "${1:-}" = readers ]; then
     packages="$packages
-binutils gdb-multiarch zstd lz4
+binutils gdb-multiarch zstd lz4 age curl bash
 "
-    tools="$tools readelf gdb-multiarch zstd lz4"
+    tools="$tools readelf gdb-multiarch zstd lz4 age curl"
 fi
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then

@@ -10,6 +10,9 @@ use anyhow::{Context, Result, anyhow};
 
 use host::command::output_of;
 
+/// What the driver's nodes are compatible with.
+pub(crate) const COMPATIBLE: &str = "resdump,resmem";
+
 /// A reserved region of a test's own making.
 #[derive(Clone, Debug)]
 pub struct Region {
@@ -97,7 +100,7 @@ impl Cells {
         with_tree(tree, |tree| Self::of(tree, "/"))
     }
 
-    fn of(tree: &fdt::Fdt<'_>, path: &str) -> Result<Self> {
+    pub(crate) fn of(tree: &fdt::Fdt<'_>, path: &str) -> Result<Self> {
         let cells = |property| -> Result<usize> {
             tree.find_node(path)
                 .and_then(|node| node.property(property))
@@ -244,7 +247,7 @@ pub fn captured(tree: &Path) -> Result<Vec<(u64, u64)>> {
         let mut regions = Vec::new();
         for node in tree.all_nodes() {
             let ours = node.compatible();
-            if !ours.is_some_and(|names| names.all().any(|name| name == "resdump,resmem")) {
+            if !ours.is_some_and(|names| names.all().any(|name| name == COMPATIBLE)) {
                 continue;
             }
             let region = node
@@ -258,7 +261,10 @@ pub fn captured(tree: &Path) -> Result<Vec<(u64, u64)>> {
     })
 }
 
-fn with_tree<T>(path: &Path, read: impl FnOnce(&fdt::Fdt<'_>) -> Result<T>) -> Result<T> {
+pub(crate) fn with_tree<T>(
+    path: &Path,
+    read: impl FnOnce(&fdt::Fdt<'_>) -> Result<T>,
+) -> Result<T> {
     let blob = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let tree = fdt::Fdt::new(&blob).map_err(|error| anyhow!("{}: {error}", path.display()))?;
     read(&tree).with_context(|| path.display().to_string())

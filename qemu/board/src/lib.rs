@@ -7,6 +7,7 @@ pub mod firmware;
 pub mod image;
 pub mod keys;
 pub mod needs;
+pub mod reservations;
 
 pub use conf::Board;
 pub use image::Image;

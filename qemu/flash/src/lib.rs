@@ -77,7 +77,7 @@ pub fn flash(
 
 fn ask(medium: &Medium, answers: &mut impl BufRead) -> Result<()> {
     let name = medium.name();
-    print!("Everything on it will be lost. Type {name} to go on: ");
+    print!("Everything on it will be lost. Type {name} to continue: ");
     std::io::stdout().flush()?;
     let mut answer = String::new();
     answers.read_line(&mut answer)?;

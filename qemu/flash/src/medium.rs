@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use rustix::fs::{major, minor};
 
+/// Bytes of a sector in the image's partition table.
+const SECTOR: u64 = 512;
+
 /// A disk, or a plain file in its place.
 #[derive(Debug)]
 pub struct Medium {
@@ -22,6 +25,10 @@ pub struct Medium {
 struct Disk {
     model: String,
     removable: bool,
+    /// Bytes of a sector, as the partition table counts them.
+    sector: u64,
+    /// Whether the kernel refuses to write to it.
+    protected: bool,
     /// What uses it or a partition of it: mount points, swap, other block devices.
     users: Vec<String>,
 }
@@ -53,7 +60,7 @@ impl Medium {
         let sectors: u64 = read(&folder, "size").parse().context("a disk's size")?;
         Ok(Self {
             path: path.to_path_buf(),
-            bytes: sectors * 512,
+            bytes: sectors * SECTOR,
             disk: Some(Disk::read(&folder, &mounts, &swaps)?),
         })
     }
@@ -86,6 +93,15 @@ impl Medium {
         }
         if !disk.users.is_empty() {
             refusals.push(format!("in use: {}", disk.users.join(", ")));
+        }
+        if disk.protected {
+            refusals.push("write-protected: move the switch of the card or reader".to_owned());
+        }
+        if disk.sector != SECTOR {
+            refusals.push(format!(
+                "its sectors have {} bytes: the image's partition table counts in {SECTOR}, take another medium",
+                disk.sector
+            ));
         }
         if !disk.removable && !force {
             refusals.push("not a removable medium: FORCE=1 if it is meant".to_owned());
@@ -164,6 +180,11 @@ impl Disk {
         Ok(Self {
             model,
             removable,
+            // Sysfs counts in sectors of 512 bytes whatever the disk's are.
+            sector: read(folder, "queue/logical_block_size")
+                .parse()
+                .unwrap_or(SECTOR),
+            protected: read(folder, "ro") == "1",
             users,
         })
     }
@@ -225,7 +246,7 @@ mod tests {
 
     #[test]
     fn the_systems_disk_is_refused_whatever_is_forced() {
-        // As for file systems that span devices: only the source tells.
+        // As for file systems that span devices: only the source says so.
         let mounts = "22 1 0:30 / / rw - btrfs /dev/sdx1 rw";
         let found = refusals(disk(&[REMOVABLE], mounts, ""), true);
         assert!(found.starts_with("the system runs from it"), "{found}");
@@ -246,6 +267,21 @@ mod tests {
         let fixed = [("removable", "0")];
         assert!(refusals(disk(&fixed, "", ""), false).contains("FORCE=1"));
         assert_eq!(refusals(disk(&fixed, "", ""), true), "");
+    }
+
+    #[test]
+    fn a_medium_that_is_write_protected_is_named_as_that() {
+        let found = refusals(disk(&[REMOVABLE, ("ro", "1")], "", ""), true);
+        assert!(found.starts_with("write-protected"), "{found}");
+        assert_eq!(refusals(disk(&[REMOVABLE, ("ro", "0")], "", ""), false), "");
+    }
+
+    #[test]
+    fn a_medium_with_other_sectors_than_the_partition_tables_is_refused() {
+        let sectors = |bytes| [REMOVABLE, ("queue/logical_block_size", bytes)];
+        let found = refusals(disk(&sectors("4096"), "", ""), true);
+        assert!(found.starts_with("its sectors have 4096 bytes"), "{found}");
+        assert_eq!(refusals(disk(&sectors("512"), "", ""), false), "");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //! What the environment may say to the tests and tools: read once, each value checked.
 //!
-//! `make` sets these from its own variables; docs/reference/testing.md has the table.
+//! `make` sets these from its own variables; docs/reference/settings.md has the table.
 
 #![allow(
     clippy::disallowed_methods,
@@ -17,20 +17,19 @@ use std::sync::OnceLock;
 use anyhow::{Context, Result, bail, ensure};
 
 /// Every name that begins with `RESDUMP_` and means something here.
-pub const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 8] = [
     "RESDUMP_BOARD",
     "RESDUMP_CACHE",
-    "RESDUMP_CUTS_SEED",
+    "RESDUMP_COUNT",
     "RESDUMP_FLAVOUR",
-    "RESDUMP_FUZZ_OPERATIONS",
-    "RESDUMP_FUZZ_SEED",
     "RESDUMP_IMAGES",
+    "RESDUMP_SEED",
     "RESDUMP_TIMEOUT_SCALE",
     "RESDUMP_UPDATE_EXPECT",
 ];
 
 /// Those that the dumper's own tests read.
-pub const OTHERS: [&str; 3] = ["RESDUMP_PYTHON", "RESDUMP_READERS", "RESDUMP_RECIPES"];
+pub const OTHERS: [&str; 2] = ["RESDUMP_PYTHON", "RESDUMP_TOOLS"];
 
 /// The settings of this process.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,16 +38,14 @@ pub struct Settings {
     pub board: String,
     /// `RESDUMP_CACHE`: downloads and builds that are kept, instead of the user's cache folder.
     pub cache: Option<PathBuf>,
-    /// `RESDUMP_CUTS_SEED`: repeats the plan of earlier power cuts.
-    pub cuts_seed: Option<u64>,
+    /// `RESDUMP_COUNT`: how many operations the fuzzer does.
+    pub count: Option<u64>,
     /// `RESDUMP_FLAVOUR`: the kernel that all tests use instead of their own.
     pub flavour: Option<String>,
-    /// `RESDUMP_FUZZ_OPERATIONS`: how many the fuzzer does.
-    pub fuzz_operations: Option<u64>,
-    /// `RESDUMP_FUZZ_SEED`: repeats the draws of an earlier run.
-    pub fuzz_seed: Option<u64>,
     /// `RESDUMP_IMAGES`: a folder with one finished image a flavour, instead of the quick ones.
     pub images: Option<PathBuf>,
+    /// `RESDUMP_SEED`: repeats what was drawn at random in an earlier run.
+    pub seed: Option<u64>,
     /// `RESDUMP_TIMEOUT_SCALE`: stretches every time limit, for a slow machine.
     pub timeout_scale: f64,
     /// `LINUX_SRC`: an unpacked kernel tree instead of the distribution's package.
@@ -88,11 +85,10 @@ impl Settings {
         Ok(Self {
             board: environment("RESDUMP_BOARD").unwrap_or_else(|| "qemu-ppce500".to_owned()),
             cache: environment("RESDUMP_CACHE").map(PathBuf::from),
-            cuts_seed: number(environment, "RESDUMP_CUTS_SEED")?,
+            count: number(environment, "RESDUMP_COUNT")?,
             flavour: environment("RESDUMP_FLAVOUR"),
-            fuzz_operations: number(environment, "RESDUMP_FUZZ_OPERATIONS")?,
-            fuzz_seed: number(environment, "RESDUMP_FUZZ_SEED")?,
             images: environment("RESDUMP_IMAGES").map(PathBuf::from),
+            seed: number(environment, "RESDUMP_SEED")?,
             timeout_scale: scale,
             linux_src: environment("LINUX_SRC").map(PathBuf::from),
             buildroot_dir: environment("BUILDROOT_DIR").map(PathBuf::from),
@@ -186,12 +182,9 @@ mod tests {
 
     #[test]
     fn numbers_are_decimal_or_hexadecimal() {
-        let settings = read(&[("RESDUMP_FUZZ_SEED", "0x3e8"), ("RESDUMP_CUTS_SEED", "21")]);
+        let settings = read(&[("RESDUMP_SEED", "0x3e8"), ("RESDUMP_COUNT", "21")]);
         let settings = settings.unwrap();
-        assert_eq!(
-            (settings.fuzz_seed, settings.cuts_seed),
-            (Some(1000), Some(21))
-        );
+        assert_eq!((settings.seed, settings.count), (Some(1000), Some(21)));
     }
 
     #[test]
@@ -200,8 +193,8 @@ mod tests {
             ("RESDUMP_TIMEOUT_SCALE", "4x"),
             ("RESDUMP_TIMEOUT_SCALE", "0"),
             ("RESDUMP_TIMEOUT_SCALE", "nan"),
-            ("RESDUMP_FUZZ_SEED", "x"),
-            ("RESDUMP_FUZZ_OPERATIONS", "1e6"),
+            ("RESDUMP_SEED", "x"),
+            ("RESDUMP_COUNT", "1e6"),
             ("RESDUMP_UPDATE_EXPECT", "yes"),
         ] {
             let error = read(&[given]).unwrap_err().to_string();

@@ -112,13 +112,6 @@ impl Apt {
     }
 }
 
-impl Package {
-    /// Whether it is a binary package, and not one of sources.
-    fn is_binary(&self) -> bool {
-        self.file.ends_with(".deb")
-    }
-}
-
 /// The file of a package, from the cache where it is there already. Its hash is the pinned one.
 pub fn fetch(builder: &Builder<'_>, step: &Step, wanted: &Package) -> Result<PathBuf> {
     let file = builder.paths.cache.join("dl").join(&wanted.file);

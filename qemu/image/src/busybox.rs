@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use crate::apt;
 use crate::builder::Builder;
-use crate::inputs::Inputs;
+use crate::inputs::{Inputs, Origin};
 use crate::kconfig::{self, option_of};
 use host::built::unless_built;
 use host::command::output_of;
@@ -21,8 +21,8 @@ pub struct Busybox {
     pub program: PathBuf,
     /// Paths of its links, absolute, a line each.
     pub links: PathBuf,
-    /// File name of the source it was built from.
-    pub origin: String,
+    /// What it was built from.
+    pub origin: Origin,
 }
 
 /// Builds busybox.
@@ -78,15 +78,13 @@ pub fn build(builder: &Builder<'_>) -> Result<Busybox> {
         kconfig::check("busybox", &all, &config)?;
         step.run(&mut make("busybox"))?;
         step.run(&mut make("busybox.links"))?;
-        let name = tarball.file_name().unwrap_or_default();
-        fs::write(folder.join("origin"), name.to_string_lossy().as_bytes())?;
         step.done();
         Ok(())
     })?;
     Ok(Busybox {
         program: tree.join("busybox"),
         links: tree.join("busybox.links"),
-        origin: fs::read_to_string(folder.join("origin"))?,
+        origin: Origin::Package(source),
     })
 }
 

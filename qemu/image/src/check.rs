@@ -50,11 +50,11 @@ fn configurations(builder: &Builder<'_>, step: &Step, scratch: &Path) -> Result<
     let source = linux::source(builder)?;
     for flavour in linux::flavours(builder.board) {
         let wanted = kconfig::wanted(builder.board, flavour)?;
-        let make = linux::make(builder, &source, scratch, &bindgen)?;
+        let make = linux::make(builder, &source.tree, scratch, &bindgen)?;
         kconfig::configure(step, builder.board, &wanted, make, scratch)?;
     }
     if let Some(tree) = &builder.board.conf.linux_dtb {
-        step.run(linux::make(builder, &source, scratch, &bindgen)?.arg(tree))?;
+        step.run(linux::make(builder, &source.tree, scratch, &bindgen)?.arg(tree))?;
         let built = scratch
             .join("arch")
             .join(&builder.board.conf.linux_arch)
@@ -74,5 +74,12 @@ fn disk_image(builder: &Builder<'_>, step: &Step, scratch: &Path) -> Result<Stri
         devicetree::compile(&fs::read_to_string(overlay)?, &scratch.join("resmem.dtbo"))?;
     }
     disk::make(builder, step, scratch)?;
+    if board.overlay()?.is_some() && board.conf.linux_dtb.is_none() && board.qemu().is_err() {
+        println!(
+            "    not checked: the boot loader has the tree of {}; #address-cells and #size-cells of /reserved-memory in \
+             resmem.dtso must be those of its root",
+            board.name
+        );
+    }
     contents::script(scratch)
 }

@@ -8,8 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use board::Board;
-use board::devicetree;
+use board::{Board, devicetree, reservations};
 use host::command::output_of;
 use machine::disk::Disk;
 
@@ -40,7 +39,7 @@ pub(crate) fn check(board: &Board, folder: &Path) -> Result<()> {
     if board.conf.linux_dtb.is_some() {
         let tree = folder.join("board-on-disk.dtb");
         fs::write(&tree, boot.read_ext4("board.dtb")?)?;
-        let regions = devicetree::captured(&tree);
+        let regions = reservations::check(&tree).and_then(|()| devicetree::captured(&tree));
         fs::remove_file(&tree)?;
         ensure!(!regions?.is_empty(), "board.dtb names no region");
     }
@@ -150,8 +149,7 @@ mod tests {
     }
 
     const REGION: &str = "reserved-memory { one: one@1000 { reg = <0x1000 0x1000>; }; };";
-    const DRIVER: &str =
-        "bus { resmem { compatible = \"resdump,resmem\"; memory-region = <&one>; }; };";
+    const DRIVER: &str = "bus { compatible = \"simple-bus\"; resmem { compatible = \"resdump,resmem\"; memory-region = <&one>; }; };";
 
     /// The disk image of a board with these commands and nodes, whose other parts stand in for real ones.
     fn made(commands: &str, nodes: &str) -> (tempfile::TempDir, Board) {
@@ -222,6 +220,17 @@ mod tests {
             &format!("{REGION} {DRIVER}"),
         );
         assert!(error.contains("other.dtb"), "{error}");
+    }
+
+    #[test]
+    fn a_region_that_the_kernel_would_ignore_is_refused() {
+        let cells = "#address-cells = <2>; #size-cells = <2>;";
+        let region = "one: one@1000 { reg = <0x0 0x1000 0x0 0x1000>; };";
+        let error = wrong(
+            "ext2load mmc 0:1 c00000 board.dtb",
+            &format!("reserved-memory {{ {cells} {region} }}; {DRIVER}"),
+        );
+        assert!(error.contains("ignore all reservations"), "{error}");
     }
 
     #[test]

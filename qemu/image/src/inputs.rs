@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //! What is taken from elsewhere, pinned: `qemu/image/inputs.toml`.
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -43,6 +44,42 @@ pub struct Package {
     pub file: String,
     /// SHA-256 of that file, in hexadecimal.
     pub sha256: String,
+}
+
+impl Package {
+    /// Whether it is a binary package, and not one of sources.
+    pub fn is_binary(&self) -> bool {
+        self.file.ends_with(".deb")
+    }
+
+    /// The version of what is used of it: of a source package upstream's, for Debian's patches are left out.
+    pub fn used_version(&self) -> &str {
+        if self.is_binary() {
+            return &self.version;
+        }
+        let plain = self.version.split_once(':');
+        let plain = plain.map_or(self.version.as_str(), |(_epoch, version)| version);
+        plain.rsplit_once('-').map_or(plain, |(version, _)| version)
+    }
+}
+
+/// Where a source is from.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    /// A pinned package.
+    Package(Package),
+    /// A folder that the user gave.
+    Folder(PathBuf),
+}
+
+impl fmt::Display for Origin {
+    /// The file of the package, or the folder.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Package(package) => formatter.write_str(&package.file),
+            Self::Folder(folder) => write!(formatter, "{}", folder.display()),
+        }
+    }
 }
 
 /// A program of the crate registry.

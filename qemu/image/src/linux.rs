@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::builder::Builder;
-use crate::inputs::Inputs;
+use crate::inputs::{Inputs, Origin, Package};
 use crate::{apt, kconfig};
 use board::Board;
 use host::built::unless_built;
@@ -32,8 +32,10 @@ pub(crate) fn flavours(board: &Board) -> Vec<&str> {
 pub struct Source {
     /// The tree.
     pub tree: PathBuf,
-    /// Where it came from: file name of the package, or the folder given.
-    pub origin: String,
+    /// Where it is from.
+    pub origin: Origin,
+    /// Key of its content.
+    key: String,
 }
 
 /// A built kernel.
@@ -46,23 +48,27 @@ pub struct Kernel {
     pub config: PathBuf,
     /// The board's compiled device tree, where the kernel's sources have it.
     pub tree: Option<PathBuf>,
+    /// Key of all that it was built from.
+    pub key: String,
 }
 
 /// Unpacks and patches the kernel source. A board that needs patches of its own has a tree of its own.
 pub fn source(builder: &Builder<'_>) -> Result<Source> {
     let common = builder.board.common.join("linux/patches");
-    let given = settings::get().linux_src.clone();
+    let origin = match &settings::get().linux_src {
+        Some(tree) => Origin::Folder(tree.clone()),
+        None => Origin::Package(Inputs::load(&builder.paths.root)?.linux),
+    };
     let mut key = Key::new("linux source 1").path(&common)?;
-    let mut name = match &given {
-        Some(tree) => {
+    let mut name = match &origin {
+        Origin::Folder(tree) => {
             let makefile = tree.join("Makefile");
             key = key.path(&makefile)?.text(&tree.to_string_lossy());
             "linux-given".to_owned()
         }
-        None => {
-            let wanted = Inputs::load(&builder.paths.root)?.linux;
+        Origin::Package(wanted) => {
             key = key.text(&wanted.sha256);
-            wanted.package
+            wanted.package.clone()
         }
     };
     let own = builder.board.patches();
@@ -83,39 +89,32 @@ pub fn source(builder: &Builder<'_>) -> Result<Source> {
             fs::remove_dir_all(&tree)?;
         }
         fs::create_dir_all(&tree)?;
-        let origin = match &given {
-            Some(given) => {
-                step.run(
-                    Command::new("cp")
-                        .args(["-a", "--reflink=auto", "-T"])
-                        .arg(given)
-                        .arg(&tree),
-                )?;
-                given.display().to_string()
-            }
-            None => unpack_package(builder, &step, &folder, &tree)?,
-        };
+        match &origin {
+            Origin::Folder(given) => step.run(
+                Command::new("cp")
+                    .args(["-a", "--reflink=auto", "-T"])
+                    .arg(given)
+                    .arg(&tree),
+            )?,
+            Origin::Package(wanted) => unpack_package(builder, &step, wanted, &folder, &tree)?,
+        }
         for patches in [Some(&common), own.as_ref()].into_iter().flatten() {
             patch(&step, &tree, patches)?;
         }
-        fs::write(folder.join("origin"), origin)?;
         step.done();
         Ok(())
     })?;
-    Ok(Source {
-        tree,
-        origin: fs::read_to_string(folder.join("origin"))?,
-    })
+    Ok(Source { tree, origin, key })
 }
 
 fn unpack_package(
     builder: &Builder<'_>,
     step: &Step,
+    wanted: &Package,
     folder: &Path,
     tree: &Path,
-) -> Result<String> {
-    let wanted = Inputs::load(&builder.paths.root)?.linux;
-    let package = apt::fetch(builder, step, &wanted)?;
+) -> Result<()> {
+    let package = apt::fetch(builder, step, wanted)?;
     let unpacked = folder.join("deb");
     apt::unpack(step, &package, &unpacked)?;
     let tarball = unpacked.join(format!("usr/src/{}.tar.xz", wanted.package));
@@ -128,8 +127,7 @@ fn unpack_package(
             .arg("--strip-components=1"),
     )?;
     fs::remove_dir_all(&unpacked)?;
-    let name = package.file_name().unwrap_or_default();
-    Ok(name.to_string_lossy().into_owned())
+    Ok(())
 }
 
 /// The patches in a folder, in the order in which they apply.
@@ -168,16 +166,11 @@ fn patch(step: &Step, tree: &Path, patches: &Path) -> Result<()> {
 }
 
 /// `make` in the kernel tree with the board's architecture and the project's tools.
-pub fn make(
-    builder: &Builder<'_>,
-    source: &Source,
-    build: &Path,
-    bindgen: &Path,
-) -> Result<Command> {
+pub fn make(builder: &Builder<'_>, tree: &Path, build: &Path, bindgen: &Path) -> Result<Command> {
     let (tools, board) = (builder.tools, builder.board);
     let mut make = tools.command("make");
     make.arg("-C")
-        .arg(&source.tree)
+        .arg(tree)
         .arg(format!("O={}", build.display()))
         .arg(format!("ARCH={}", &board.conf.linux_arch))
         .arg(match board.conf.llvm.as_deref() {
@@ -216,7 +209,7 @@ pub fn build(builder: &Builder<'_>, source: &Source, bindgen: &Path) -> Result<K
     let wanted = kconfig::wanted(board, builder.flavour)?;
     let compiler = board.kernel_compiler();
     let mut key = Key::new("linux build 1")
-        .text(&fs::read_to_string(source.tree.join("../.built"))?)
+        .text(&source.key)
         .text(&wanted)
         .text(&builder.tools.version)
         .text(&output_of(Command::new(compiler).arg("--version"))?)
@@ -234,15 +227,16 @@ pub fn build(builder: &Builder<'_>, source: &Source, bindgen: &Path) -> Result<K
         tree: tree.map(|tree| arch.join("boot/dts").join(tree)),
         config: build.join(".config"),
         build: build.clone(),
+        key: key.clone(),
     };
     unless_built(&build, &key, || {
         let name = format!("linux-{}-{}", board.name, builder.flavour);
         let what = format!("configure and build Linux for {}", board.name);
         let step = Step::start(&builder.logs(), &name, &what)?;
-        let configure = make(builder, source, &build, bindgen)?;
+        let configure = make(builder, &source.tree, &build, bindgen)?;
         kconfig::configure(&step, board, &wanted, configure, &build)?;
         let targets = [target, "modules"].into_iter().chain(tree);
-        step.run(make(builder, source, &build, bindgen)?.args(targets))?;
+        step.run(make(builder, &source.tree, &build, bindgen)?.args(targets))?;
         step.done();
         Ok(())
     })?;

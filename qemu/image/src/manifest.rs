@@ -26,10 +26,10 @@ pub(crate) fn describe(
     let compiler = output_of(Command::new(compiler).arg("--version"))?;
     let files = hashes(folder, &files(builder.board)?)?;
     let versions = [
-        ("linux", source.origin.as_str()),
-        ("busybox", &busybox.origin),
-        ("rustc", &builder.tools.version),
-        ("cc", compiler.lines().next().unwrap_or_default()),
+        ("linux", source.origin.to_string()),
+        ("busybox", busybox.origin.to_string()),
+        ("rustc", builder.tools.version.clone()),
+        ("cc", compiler.lines().next().unwrap_or_default().to_owned()),
     ];
     Ok(Manifest {
         schema: 1,
@@ -37,7 +37,7 @@ pub(crate) fn describe(
         board: builder.board.name.clone(),
         flavour: builder.flavour.to_owned(),
         versions: versions
-            .map(|(name, version)| (name.to_owned(), version.to_owned()))
+            .map(|(name, version)| (name.to_owned(), version))
             .into(),
         sources: sources(&builder.paths.root)?,
         files,

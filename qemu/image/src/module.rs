@@ -28,21 +28,23 @@ pub fn build(
         .build
         .with_file_name(format!("{board}-{}-{name}", builder.flavour));
     let origin = builder.paths.root.join(sources);
-    let made_for = fs::read_to_string(kernel.build.join(".built"))?;
-    let key = Key::new("module 2").path(&origin)?.text(&made_for).finish();
+    let key = Key::new("module 2")
+        .path(&origin)?
+        .text(&kernel.key)
+        .finish();
     unless_built(&folder, &key, || {
         let step = format!("{name}-{board}-{}", builder.flavour);
         let step = Step::start(&builder.logs(), &step, "build the kernel module")?;
         // Kbuild looks for changed options next to a module's sources, where they are not: what was compiled
         // for another kernel would stay.
         let kernel_of = folder.join(KERNEL);
-        if fs::read_to_string(&kernel_of).ok().as_ref() != Some(&made_for) {
+        if fs::read_to_string(&kernel_of).ok().as_ref() != Some(&kernel.key) {
             fs::remove_dir_all(&folder)?;
         }
         copy_sources(&origin, &folder)?;
-        fs::write(&kernel_of, &made_for)?;
+        fs::write(&kernel_of, &kernel.key)?;
         step.run(
-            make(builder, source, &kernel.build, bindgen)?
+            make(builder, &source.tree, &kernel.build, bindgen)?
                 .arg(format!("M={}", folder.display()))
                 .arg("modules"),
         )?;
@@ -121,7 +123,7 @@ pub fn lint(builder: &Builder<'_>) -> Result<()> {
     }
     copy_sources(&origin, &folder)?;
     step.run(
-        make(builder, &source, &kernel.build, &bindgen)?
+        make(builder, &source.tree, &kernel.build, &bindgen)?
             .arg(format!("M={}", folder.display()))
             .args(["CLIPPY=1", "W=e", "modules"]),
     )?;

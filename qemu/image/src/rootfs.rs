@@ -191,6 +191,8 @@ fn write_squashfs(step: &Step, folder: &Path, content: &[(String, Entry)]) -> Re
     let empty = tempfile::tempdir()?;
     step.run(
         Command::new("mksquashfs")
+            // It takes either this or times on its command line.
+            .env_remove("SOURCE_DATE_EPOCH")
             .arg(empty.path())
             .arg(folder.join("rootfs.squashfs"))
             .args(["-noappend", "-no-progress", "-comp", "gzip", "-b", "256K"])

@@ -23,8 +23,10 @@ struct Loop(PathBuf);
 
 impl Loop {
     /// `None` where the machine does not let us make one.
-    fn over(file: &Path) -> Option<Self> {
-        let path = output_of(tool("losetup").args(["--find", "--show"]).arg(file)).ok()?;
+    fn over(file: &Path, options: &[&str]) -> Option<Self> {
+        let mut losetup = tool("losetup");
+        losetup.args(["--find", "--show"]).args(options).arg(file);
+        let path = output_of(&mut losetup).ok()?;
         Some(Self(path.into()))
     }
 }
@@ -43,7 +45,35 @@ fn tool(name: &str) -> Command {
 }
 
 pub fn cases() -> Vec<Case> {
-    vec![case!(host, an_image_arrives_on_a_disk_that_is_not_in_use).needs(Need::Host)]
+    vec![
+        case!(host, an_image_arrives_on_a_disk_that_is_not_in_use).needs(Need::Host),
+        case!(host, a_disk_that_cannot_hold_the_image_stays_as_it_is).needs(Need::Host),
+    ]
+}
+
+fn a_disk_that_cannot_hold_the_image_stays_as_it_is() -> Result<()> {
+    let scratch = tempfile::tempdir()?;
+    let (image, file) = (scratch.path().join("image"), scratch.path().join("medium"));
+    fill_with_random(&image, IMAGE)?;
+    File::create(&file)?.set_len(MEDIUM)?;
+    let forced = Consent {
+        force: true,
+        yes: true,
+    };
+    for (options, why) in [
+        (&["--sector-size", "4096"][..], "sectors have 4096 bytes"),
+        (&["--read-only"], "write-protected"),
+    ] {
+        // Where no loop device can be made, the crate's own tests have the rule.
+        if let Some(disk) = Loop::over(&file, options) {
+            refused(flash(&image, &disk.0, forced, &mut "".as_bytes()), why)?;
+        }
+    }
+    ensure!(
+        fs::read(&file)?.iter().all(|byte| *byte == 0),
+        "something was written"
+    );
+    Ok(())
 }
 
 fn an_image_arrives_on_a_disk_that_is_not_in_use() -> Result<()> {
@@ -51,7 +81,7 @@ fn an_image_arrives_on_a_disk_that_is_not_in_use() -> Result<()> {
     let (image, file) = (scratch.path().join("image"), scratch.path().join("medium"));
     fill_with_random(&image, IMAGE)?;
     File::create(&file)?.set_len(MEDIUM)?;
-    let disk = Loop::over(&file);
+    let disk = Loop::over(&file, &[]);
     let device = disk.as_ref().map_or(file.as_path(), |disk| &disk.0);
     let write = |consent| flash(&image, device, consent, &mut "no\n".as_bytes());
     let forced = Consent {

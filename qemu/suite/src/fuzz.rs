@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //! Everything that a user can do with the nodes, at random, each answer judged: `probe fuzz`.
 //!
-//! `make fuzz` is the long run. `RESDUMP_FUZZ_OPERATIONS` says how many operations, `RESDUMP_FUZZ_SEED` repeats the
+//! `make fuzz` is the long run. `RESDUMP_COUNT` says how many operations, `RESDUMP_SEED` repeats the
 //! draws of an earlier run.
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -33,7 +33,7 @@ pub fn cases() -> Vec<Case> {
 
 /// How many operations this run does.
 fn operations() -> u64 {
-    settings::get().fuzz_operations.unwrap_or(OPERATIONS)
+    settings::get().count.unwrap_or(OPERATIONS)
 }
 
 /// Runs the fuzzer and returns its summary.
@@ -54,7 +54,7 @@ fn fuzz(bed: &mut Running, operations: u64, seed: u64) -> Result<Value> {
 }
 
 fn whatever_a_user_asks_is_answered_as_the_abi_says(bed: &mut Running) -> Result<()> {
-    let seed = match settings::get().fuzz_seed {
+    let seed = match settings::get().seed {
         Some(seed) => seed,
         None => SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
     };

@@ -192,7 +192,7 @@ fn whatever_a_device_tree_says_works_or_is_refused_with_a_word() -> Result<()> {
     let board = frame::board(&paths)?;
     let image = frame::image(&paths, &board, "appliance")?;
     let folder = paths.fresh_out(&frame::below(&board, "nodes"))?;
-    let seed = match settings::get().fuzz_seed {
+    let seed = match settings::get().seed {
         Some(seed) => seed,
         None => SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
     };
@@ -216,7 +216,7 @@ fn whatever_a_device_tree_says_works_or_is_refused_with_a_word() -> Result<()> {
     let mut guest = machine.start()?;
     if let Err(error) = guest.wait_for_shell().and_then(|_| judge(&mut guest)) {
         bail!(
-            "{error:#}\n{}\nrepeat: RESDUMP_FUZZ_SEED={seed} make test TEST=nodes::",
+            "{error:#}\n{}\nrepeat: make test TEST=nodes:: SEED={seed}",
             guest.report()
         );
     }

@@ -39,7 +39,7 @@ fn what_is_on_disk_after_a_power_cut_is_complete_or_can_be_resumed() -> Result<(
     if let Some(failure) = report.failures.first() {
         bail!(
             "{} of {} disk states are wrong, the first is state {} of cut {}: {}\n{}\nits disks and the \
-             console are in {}\nrepeat: CUTS_SEED={} make test TEST=powercut",
+             console are in {}\nrepeat: make test TEST=powercut SEED={}",
             report.failures.len(),
             CUTS * STATES,
             failure.state,

@@ -49,12 +49,8 @@ pub fn build(builder: &Builder<'_>) -> Result<()> {
     for patch in applied.iter().rev() {
         step.run(apply(&tree, patch).arg("-R"))?;
     }
-    let released = linux::Source {
-        tree: tree.clone(),
-        origin: source.origin,
-    };
     fs::create_dir_all(&build)?;
-    let make = || linux::make(builder, &released, &build, &bindgen);
+    let make = || linux::make(builder, &tree, &build, &bindgen);
     let wanted = kconfig::wanted(builder.board, builder.flavour)?;
     // Options of Rust's are none without it.
     let wanted: String = wanted

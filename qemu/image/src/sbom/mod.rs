@@ -60,7 +60,7 @@ pub enum Kind {
 /// Writes `sbom.cdx.json` and `licences.txt` next to an image.
 pub fn write(builder: &Builder<'_>, image: &Image) -> Result<()> {
     let manifest = image.manifest()?;
-    let (mut components, runtime) = parts::all(builder, &manifest)?;
+    let (mut components, runtime) = parts::all(builder)?;
     let target = &builder.board.conf.rust_target;
     for mut one in crates::all(builder.paths, builder.tools, target)? {
         if one.kind == Kind::Application {

@@ -8,20 +8,16 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use super::{Component, Kind};
-use board::image::Manifest;
 
 use crate::Builder;
-use crate::linux;
+use crate::inputs::{Origin, Package};
 use crate::toolchain::Toolchain;
 use crate::version;
+use crate::{busybox, linux};
 use host::command::output_of;
 
 /// All of them, and the names of those that are linked into each Rust program.
-pub fn all(builder: &Builder<'_>, manifest: &Manifest) -> Result<(Vec<Component>, Vec<String>)> {
-    let origin = |name: &str| {
-        let origin = manifest.versions.get(name);
-        origin.with_context(|| format!("the image does not say where {name} is from"))
-    };
+pub fn all(builder: &Builder<'_>) -> Result<(Vec<Component>, Vec<String>)> {
     let compiler = builder.board.c_compiler();
     let library = |file: &str| -> Result<PathBuf> {
         let path = output_of(Command::new(&compiler).arg(format!("-print-file-name={file}")))?;
@@ -37,8 +33,8 @@ pub fn all(builder: &Builder<'_>, manifest: &Manifest) -> Result<(Vec<Component>
     let runtime = [&libc, &gcc, &std].map(|one| one.name.clone()).into();
     let version = version::of(&builder.paths.root)?;
     let parts = vec![
-        kernel(builder, origin("linux")?)?,
-        busybox(builder, origin("busybox")?, &libc, &gcc)?,
+        kernel(builder)?,
+        busybox(builder, &libc, &gcc)?,
         Component {
             kind: Kind::Application,
             licence: "GPL-2.0-only".to_owned(),
@@ -63,8 +59,8 @@ pub fn standard_library(tools: &Toolchain) -> Result<Component> {
     installed(&file, "MIT OR Apache-2.0", "Rust's standard library")
 }
 
-fn kernel(builder: &Builder<'_>, origin: &str) -> Result<Component> {
-    let tree = linux::source(builder)?.tree;
+fn kernel(builder: &Builder<'_>) -> Result<Component> {
+    let source = linux::source(builder)?;
     Ok(Component {
         kind: Kind::OperatingSystem,
         licence: "GPL-2.0-only WITH Linux-syscall-note".to_owned(),
@@ -74,26 +70,20 @@ fn kernel(builder: &Builder<'_>, origin: &str) -> Result<Component> {
             "LICENSES/preferred/GPL-2.0",
             "LICENSES/exceptions/Linux-syscall-note",
         ]
-        .map(|name| tree.join(name))
+        .map(|name| source.tree.join(name))
         .into(),
-        ..debian_file(origin, "linux")?
+        ..from(&source.origin, "linux")
     })
 }
 
-fn busybox(
-    builder: &Builder<'_>,
-    origin: &str,
-    libc: &Component,
-    gcc: &Component,
-) -> Result<Component> {
-    let prefix = &builder.board.conf.cross_compile;
-    let folder = format!("busybox-{}", prefix.trim_end_matches('-'));
+fn busybox(builder: &Builder<'_>, libc: &Component, gcc: &Component) -> Result<Component> {
+    let built = busybox::build(builder)?;
     Ok(Component {
         licence: "GPL-2.0-only".to_owned(),
         files: vec!["/bin/busybox".to_owned()],
         contains: vec![libc.name.clone(), gcc.name.clone()],
-        texts: vec![builder.paths.cache.join(folder).join("tree/LICENSE")],
-        ..debian_file(origin, "busybox")?
+        texts: vec![built.program.with_file_name("LICENSE")],
+        ..from(&built.origin, "busybox")
     })
 }
 
@@ -111,22 +101,27 @@ fn own(name: &str, version: &str) -> Component {
     }
 }
 
-/// What a file of the distribution's archive has, `NAME_VERSION_…` or `NAME_VERSION.orig…`; of a tree that
-/// was given, its folder says it.
-fn debian_file(file: &str, name: &str) -> Result<Component> {
-    let stem = file.split(".orig.").next().unwrap_or(file);
-    let mut words = stem.trim_end_matches(".deb").split('_');
-    let (package, version) = (words.next().unwrap_or(file), words.next());
-    Ok(Component {
+/// Name and version of what is built from a source; of a tree that was given, its folder is the version.
+fn from(origin: &Origin, name: &str) -> Component {
+    let (version, purl) = match origin {
+        Origin::Package(package) => (package.used_version().to_owned(), Some(purl(package))),
+        Origin::Folder(folder) => (folder.display().to_string(), None),
+    };
+    Component {
         name: name.to_owned(),
-        purl: version.map(|version| format!("pkg:deb/debian/{package}@{}", escaped(version))),
-        version: version.unwrap_or(file).to_owned(),
+        purl,
+        version,
         kind: Kind::Application,
         licence: String::new(),
         files: Vec::new(),
         contains: Vec::new(),
         texts: Vec::new(),
-    })
+    }
+}
+
+fn purl(package: &Package) -> String {
+    let (name, version) = (&package.package, escaped(package.used_version()));
+    format!("pkg:deb/debian/{name}@{version}")
 }
 
 /// The package of this machine's that a file belongs to, which is linked into the image's programs.
@@ -166,14 +161,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_of_the_archive_tell_package_and_version() {
-        let linux = debian_file("linux-source-7.3_7.3.4-1~bpo13+1_all.deb", "linux").unwrap();
+    fn the_version_is_that_of_what_is_used() {
+        let package = |name: &str, version: &str, file: &str| {
+            Origin::Package(Package {
+                package: name.to_owned(),
+                suite: "any".to_owned(),
+                version: version.to_owned(),
+                file: file.to_owned(),
+                sha256: String::new(),
+            })
+        };
+        let linux = package("linux-source-7.3", "7.3.4-1~bpo13+1", "l.deb");
+        let linux = from(&linux, "linux");
         assert_eq!(linux.version, "7.3.4-1~bpo13+1");
         let purl = "pkg:deb/debian/linux-source-7.3@7.3.4-1~bpo13%2B1";
         assert_eq!(linux.purl.as_deref(), Some(purl));
-        let busybox = debian_file("busybox_1.35.0.orig.tar.bz2", "busybox").unwrap();
+        let busybox = package("busybox", "1:1.35.0-4+deb12u1", "b.orig.tar.bz2");
+        let busybox = from(&busybox, "busybox");
         assert_eq!(busybox.version, "1.35.0");
-        let given = debian_file("/src/linux", "linux").unwrap();
+        let purl = "pkg:deb/debian/busybox@1.35.0";
+        assert_eq!(busybox.purl.as_deref(), Some(purl));
+        let given = from(&Origin::Folder("/src/linux".into()), "linux");
         assert_eq!((given.version.as_str(), given.purl), ("/src/linux", None));
     }
 }

@@ -47,7 +47,7 @@ pub struct Options {
 
 /// The seed that was given, else a fresh one.
 pub fn seed() -> u64 {
-    let given = settings::get().cuts_seed;
+    let given = settings::get().seed;
     given.unwrap_or_else(|| u64::from(Rng::new().u32(..)))
 }
 
@@ -55,7 +55,7 @@ pub fn seed() -> u64 {
 /// be are in the report, and their disks in the folder.
 pub fn run(board: &Board, image: &Image, folder: &Path, options: &Options) -> Result<Report> {
     println!(
-        "==> cuts: {} cuts, {} disk states each, CUTS_SEED={}",
+        "==> cuts: {} cuts, {} disk states each, SEED={}",
         options.cuts, options.states, options.seed
     );
     let began = Instant::now();

@@ -195,7 +195,7 @@ impl Report {
         }
         format!(
             "{table}\nrecorded: {} writes, {} flushes; writes in the states: {} durable, {} kept, {} \
-             torn, {} dropped\nCUTS_SEED={}, {:.0} s",
+             torn, {} dropped\nSEED={}, {:.0} s",
             self.cuts.iter().map(|cut| cut.writes).sum::<usize>(),
             self.cuts.iter().map(|cut| cut.flushes).sum::<usize>(),
             self.fate.durable,

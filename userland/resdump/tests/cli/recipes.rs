@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 //! The commands of docs/how-to/recipes.md, word for word. A recipe whose tool is missing is left out by name; with
-//! `RESDUMP_RECIPES=all` that is a failure.
+//! `RESDUMP_TOOLS=all` that is a failure.
 
 use std::{
     fs,
@@ -50,7 +50,7 @@ fn have(tools: &[&str]) -> bool {
         return true;
     }
     assert!(
-        std::env::var_os("RESDUMP_RECIPES").is_none_or(|wanted| wanted != "all"),
+        std::env::var_os("RESDUMP_TOOLS").is_none_or(|wanted| wanted != "all"),
         "missing: {missing:?}"
     );
     eprintln!("left out: not installed: {missing:?}");

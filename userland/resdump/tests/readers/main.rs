@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 //! Dumps in the hands of the programs that people read them with. A reader that is not installed is
-//! named, and its tests are ignored; with `RESDUMP_READERS=all`, as `make readers` has it, they fail.
+//! named, and its tests are ignored; with `RESDUMP_TOOLS=all`, as `make readers` has it, they fail.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
@@ -82,7 +82,7 @@ impl Tool {
 }
 
 fn main() -> ExitCode {
-    let all = std::env::var("RESDUMP_READERS").is_ok_and(|it| it == "all");
+    let all = std::env::var("RESDUMP_TOOLS").is_ok_and(|it| it == "all");
     let mut missing: Vec<&str> = Vec::new();
     let trials = TESTS
         .iter()
