@@ -33,6 +33,7 @@ mod parity;
 mod planted;
 mod pmem;
 mod powercut;
+mod prompt;
 mod reading;
 mod readme;
 mod refusals;
@@ -85,6 +86,7 @@ fn cases() -> Vec<Case> {
         planted::cases(),
         pmem::cases(),
         powercut::cases(),
+        prompt::cases(),
         reading::cases(),
         readme::cases(),
         refusals::cases(),
