@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::keys::{self, ByteOrder, Common, Given, Placement, Qemu, Tree};
 use crate::needs::Need;
@@ -246,6 +246,11 @@ fn parse(text: &str, file: &Path) -> Result<BTreeMap<String, Given>> {
             bail!("{}: not a KEY=value line: {line:?}", place());
         };
         keys::known(key).with_context(|| format!("{}: {key}", place()))?;
+        ensure!(
+            !key.starts_with(keys::LACKS) || !value.trim_matches('"').trim().is_empty(),
+            "{}: {key} has no reason: write why such tests cannot run here",
+            place()
+        );
         let given = Given {
             value: value.trim_matches('"').to_owned(),
             file: file.to_path_buf(),
@@ -266,6 +271,13 @@ mod tests {
 
     fn wrong(text: &str) -> String {
         format!("{:#}", parse(text, Path::new(FILE)).unwrap_err())
+    }
+
+    #[test]
+    fn an_exclusion_without_a_reason_is_an_error() {
+        for line in ["LACKS_QUOTA=\n", "LACKS_QUOTA=\" \"\n"] {
+            assert!(wrong(line).contains("board.conf:1: LACKS_QUOTA has no reason"));
+        }
     }
 
     #[test]
