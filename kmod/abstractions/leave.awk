@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0
-# Reads a disassembly with relocations of leave.o. Fails unless its functions end by jumping to complete() and
+# Reads a disassembly with relocations of leave.o, of binutils or LLVM. Fails unless its functions end by jumping to complete() and
 # fput(), and in no other way: the module may be unloaded before those return.
 
 /^[0-9a-f]+ <.*>:$/ { name = $2 }
 
-# An instruction: address, bytes, name and operands, between tabulators.
-/^ +[0-9a-f]+:\t/ {
+# An instruction: address, bytes, name and operands. binutils has a tabulator before the bytes, LLVM none.
+/^ +[0-9a-f]+:[ \t]/ {
 	split($0, field, "\t")
-	split(field[3], word, " ")
+	split(field[1] ~ /: / ? field[2] : field[3], word, " ")
 	instruction = word[1]
-	if (instruction ~ /^(b[a-z]*lr[+-]?|retq?|retab|retaa)$/)
+	# KASAN's constructor and destructor run when the module is loaded and unloaded.
+	if (instruction ~ /^(b[a-z]*lr[+-]?|retq?|retab|retaa)$/ && name !~ /^<asan\.module_/)
 		wrong(name " returns")
 }
 
 # What an instruction refers to.
-/^\t+[0-9a-f]+: R_/ {
+/^\t+[0-9a-f]+: +R_/ {
 	target = $NF
 	sub(/[-+]0x[0-9a-f]+$/, "", target)
 	if (target == "complete" || target == "fput") {
