@@ -123,9 +123,21 @@ fn a_dump_that_was_frozen_continues(bed: &mut Running) -> Result<()> {
     let said = interrupted(
         bed,
         "cd /tmp/freezer/dump; echo $! > cgroup.procs; echo FROZEN > freezer.state; \
-         until grep -q FROZEN freezer.state; do :; done; echo THAWED > freezer.state; cd /",
+         until grep -q FROZEN freezer.state; do :; done; grep -qx $! cgroup.procs && echo its group is frozen; \
+         until [ \"$(echo $(cat /sys/block/vda/inflight))\" = \"0 0\" ]; do :; done; \
+         echo sectors=$(($(written) - before)); echo THAWED > freezer.state; cd /",
     )?;
     bed.check("umount /tmp/freezer")?;
+    // One that runs has requests in flight until all is written.
+    let sectors = said
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("sectors="))
+        .with_context(|| format!("the guest said {said:?}"))?;
+    let sectors: u64 = sectors.parse()?;
+    ensure!(
+        said.contains("its group is frozen") && (16_384..131_072).contains(&sectors),
+        "it was not frozen: {said}"
+    );
     ensure!(
         said.contains("ok moved=67108864 ") && !said.contains("EINTR"),
         "{said}"
