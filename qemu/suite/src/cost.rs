@@ -60,6 +60,11 @@ pub fn cases() -> Vec<Case> {
             .needs(Need::DeviceNode)
             .flavour("lab")
             .limit(900),
+        case!(alone, binding_looks_at_each_page_in_few_instructions)
+            .needs(Need::InstructionCounts)
+            .needs(Need::DeviceNode)
+            .flavour("lab")
+            .limit(900),
     ]
 }
 
@@ -118,5 +123,37 @@ pub fn a_sync_touches_every_cache_line_that_it_must() -> Result<()> {
         false => ensure!(per_line >= 1.0, "{per_line:.2} instructions a line"),
         true => ensure!(per_line < 0.1, "{per_line:.2} instructions a line"),
     }
+    Ok(())
+}
+
+/// Most instructions that binding the driver may cost for each page of its region: one read of each, in a way that
+/// survives a missing mapping, and the look at its page structure.
+const BIND_MOST: f64 = 300.0;
+
+/// Measures the difference between two sizes, so that what binding costs whatever the size is left out.
+fn binding_looks_at_each_page_in_few_instructions() -> Result<()> {
+    const SIZES: [u64; 2] = [128 << 20, 256 << 20];
+    let paths = Paths::discover()?;
+    let board = frame::board(&paths)?;
+    let image = frame::image(&paths, &board, "lab")?;
+    let cost = |size| {
+        let stage = Stage {
+            icount: true,
+            size: Some(size),
+            ..Stage::new(&paths, &board, &image)
+        };
+        stage.run(&frame::below(&board, "bind"), |guest, _| {
+            guest.check("cd /sys/bus/platform/drivers/resmem")?;
+            let again = "for how in unbind bind; do echo resmem-bus:resmem-0 >$how; done";
+            metered(guest, &format!("sh -c '{again}'"), 3)
+        })
+    };
+    let pages = ((SIZES[1] - SIZES[0]) / board.page()) as f64;
+    let per_page = (cost(SIZES[1])? - cost(SIZES[0])?) / pages;
+    println!("binding costs {per_page:.0} instructions a page");
+    ensure!(
+        (1.0..=BIND_MOST).contains(&per_page),
+        "{per_page:.1} instructions a page"
+    );
     Ok(())
 }
