@@ -33,7 +33,7 @@
 //! [`Transfer`] names. `ENOMEM`: out of memory.
 
 /// Revision of this ABI, reported in [`RegionInfo::abi`]. Grows with every addition. For reports: what a
-/// module can do is told by [`RegionInfo::features`].
+/// module can do is in [`RegionInfo::features`].
 pub const ABI_REVISION: u32 = 4;
 
 /// `_IOC` type of all commands. Of this type Linux 7.3 uses 00-2F and C0-E0
@@ -47,7 +47,7 @@ pub const IOC_INFO: u8 = 0x40;
 /// `_IOWR(IOC_TYPE, IOC_DUMP, Transfer)`: write a range of the region to a file descriptor by
 /// direct I/O from the region's own pages. Blocks until nothing is in flight.
 ///
-/// What the device cannot get at itself (memory without a `struct page`, an address that is not
+/// What the device cannot access itself (memory without a `struct page`, an address that is not
 /// aligned as direct I/O wants it) goes through bounce buffers that are written by direct I/O too.
 /// A first or last block of the target that the range covers in part goes through the target's page
 /// cache and is on the medium when the command returns. Both are counted in [`Transfer::copied`];
@@ -147,7 +147,7 @@ pub const REGISTER_MAX: u32 = 1 << 30;
 /// wrote to what the device owned is lost.
 pub const SYNC_FOR_CPU: u32 = 0;
 /// [`RegionSync::direction`]: what processors wrote is in memory from now on, and will not overwrite what
-/// the device writes. Processors keep off until the next [`SYNC_FOR_CPU`].
+/// the device writes. Processors must not access them until the next [`SYNC_FOR_CPU`].
 pub const SYNC_FOR_DEVICE: u32 = 1;
 
 /// Longest snapshot in bytes: what a caller can have pinned at a time through one open file.

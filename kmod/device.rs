@@ -20,8 +20,8 @@ use crate::{
 
 /// A registered device. Dropping it removes the node; files that are open keep the region.
 ///
-/// Fields are dropped in this order: nothing can be opened any more when the device that writes the region
-/// is let go, and the label is free when its node is gone.
+/// Fields are dropped in this order: nothing can be opened any more when the region is unbound from the device
+/// that writes it, and the label is free when its node is gone.
 pub(crate) struct Device {
     _node: Pin<KBox<CharDevice<OpenRegion>>>,
     bound: Bound,

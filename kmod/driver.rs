@@ -22,10 +22,13 @@ use crate::{
     region::Region, //
 };
 
+/// What a node of ours is compatible with.
+pub(crate) const COMPATIBLE: &CStr = c"resdump,resmem";
+
 kernel::of_device_table!(
     OF_TABLE,
     <Driver as platform::Driver>::IdInfo,
-    [(of::DeviceId::new(c"resdump,resmem"), ())]
+    [(of::DeviceId::new(COMPATIBLE), ())]
 );
 
 /// A bound node: one character device for each region that it names.

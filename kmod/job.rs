@@ -40,7 +40,7 @@ impl Job {
         }
     }
 
-    /// Asks the worker to stop. It may still be at it.
+    /// Asks the worker to stop, and does not wait for that.
     pub(crate) fn cancel(&self) {
         self.cancelled.store(true, Relaxed);
     }

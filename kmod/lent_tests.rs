@@ -183,14 +183,14 @@ mod tests {
         assert_eq!(machine.mapped(), 36);
         let given = lent.give(19 * LINE..21 * LINE);
         assert!(given == Err(EBUSY));
-        let begun = lent.begin_load(19 * LINE..21 * LINE, true);
-        assert!(begun == Err(EBUSY));
+        let started = lent.begin_load(19 * LINE..21 * LINE, true);
+        assert!(started == Err(EBUSY));
         lent.give(20 * LINE..21 * LINE)?;
         lent.end_load(0..20 * LINE, true)?;
         assert_eq!(machine.mapped(), 56);
         assert_eq!(Machine::sum(&machine.written_back), 20);
-        let begun = lent.begin_load(0..LINE, false);
-        assert!(begun == Err(EBUSY));
+        let started = lent.begin_load(0..LINE, false);
+        assert!(started == Err(EBUSY));
         lent.take(0..LINE)?;
         lent.begin_load(0..LINE, false)?;
         lent.end_load(0..LINE, false)?;

@@ -82,9 +82,9 @@ pub struct Limits {
 /// How bytes get to the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// The device gets at the memory itself.
+    /// The device accesses the memory itself.
     Direct,
-    /// A processor copies to a buffer that the device gets at.
+    /// A processor copies to a buffer that the device accesses.
     Bounced,
     /// A processor copies to the target's page cache: a part of a block.
     Cached,

@@ -4,7 +4,9 @@
 //!
 //! The user ABI is [`abi`]; `docs/explanation/engine.md` explains how a transfer works.
 //!
-//! Unsafe code is in [`abstractions`] alone; a new file outside of it gets none either, unless it says so.
+//! No lock is taken here but by what is called; each file begins with its lock order.
+//!
+//! Unsafe code is in [`abstractions`] alone; the compiler refuses it in a new file outside of that.
 
 #![crate_name = "resmem"]
 #![deny(unsafe_code)]
@@ -63,12 +65,17 @@ mod uring;
 #[forbid(unsafe_code)]
 mod watchers;
 
+use abstractions::populate::RootDevices;
+
 /// What plain code has of the kernel: a test on the host puts a model checker's in its place.
 use abstractions::sync;
 
-/// The module: regions by name, and the registration of its driver.
+/// The module: regions by name, the registration of its driver, and devices for it that the kernel did not make.
+///
+/// Dropped in the order of the fields, made in another: a device is probed when its driver is there.
 #[pin_data]
 struct Module {
+    _at_root: RootDevices,
     _named: KVec<device::Device>,
     #[pin]
     _driver: Registration<Adapter<driver::Driver>>,
@@ -82,6 +89,7 @@ impl InPlaceModule for Module {
                 named::register()?
             },
             _driver <- Registration::new(<Self as ModuleMetadata>::NAME, module),
+            _at_root: RootDevices::new(driver::COMPATIBLE)?,
         })
     }
 }

@@ -150,12 +150,12 @@ impl<'a> Transfer<'a> {
         };
         let loads = self.target.direction() == Direction::Load;
         let (offset, length) = (self.region_offset, self.length);
-        let begun = match loads {
+        let started = match loads {
             true => self.region.begin_load(offset, length, self.sync),
             false if self.sync => self.region.look(offset, length),
             false => Ok(()),
         };
-        if let Err(error) = begun {
+        if let Err(error) = started {
             outcome.error = Some(error);
             return outcome;
         }
@@ -201,12 +201,12 @@ impl<'a> Transfer<'a> {
         let (index, within) = memory.locate(self.region_offset + offset);
         let bytes =
             |frames: usize| (frames as u64 * PAGE_SIZE as u64).saturating_sub(within as u64);
-        range::next_piece(
-            left,
-            bytes(memory.frames().pages_from(index)),
-            bytes(memory.frames().holes_from(index)),
-            self.limits,
-        )
+        let direct = bytes(memory.frames().pages_from(index));
+        let hole = match direct {
+            0 => bytes(memory.frames().holes_from(index)),
+            _ => 0,
+        };
+        range::next_piece(left, direct, hole, self.limits)
     }
 }
 

@@ -57,7 +57,7 @@ impl Block {
     /// The bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
         // SAFETY: By the type invariants the page is mapped for so many bytes, and nothing writes to them
-        // while we are borrowed: a caller that lends the pages to a device keeps off meanwhile.
+        // while we are borrowed: a caller that lends the pages to a device does not touch them meanwhile.
         unsafe { slice::from_raw_parts(self.address(), self.len()) }
     }
 

@@ -30,11 +30,10 @@ impl Span {
     /// Errors: `ENXIO` when memory of the range has no page structure.
     pub(crate) fn new(memory: &Memory, offset: u64, length: u32) -> Result<Self> {
         let (index, within) = memory.locate(offset);
-        let bytes = memory.frames().pages_from(index) as u64 * PAGE_SIZE as u64;
-        if bytes < within as u64 + u64::from(length) {
+        let (page, count) = memory.frames().pages(index)?;
+        if (count as u64 * PAGE_SIZE as u64) < within as u64 + u64::from(length) {
             return Err(ENXIO);
         }
-        let page = memory.frames().page(index)?;
         // INVARIANT: The frames from `index` on have pages for so many bytes; those of `Frames` are
         // one array, and reserved.
         Ok(Self {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Structures of the user ABI as bytes: which of them may come from a process, and which may go to one.
+//!
+//! No lock is taken here.
 
 use kernel::transmute::{
     AsBytes,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Raw declarations that bindgen makes from `helpers.h`.
+//! Raw declarations that bindgen makes from `helpers.h`. What each may be called with and when is said there, and locks
+//! in the files that call them.
 
 #![allow(
     dead_code,

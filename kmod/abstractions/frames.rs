@@ -60,7 +60,7 @@ impl Frames {
     /// command line, memory that the firmware does not report). One that the kernel does not reach by
     /// its page (`no-map`, on machines that leave it out of the kernel's own mapping) counts as none:
     /// what copies from such a page, a pipe, a debugger, a driver that bounces, would fault. That is
-    /// found out by reading a byte of each, once; what a device writes there meanwhile is not hurt.
+    /// found out by reading a byte of each, once, which does not disturb a device that writes there.
     ///
     /// May sleep. Refusals: `EINVAL` for a range that is empty, wraps, or has frames whose numbers this
     /// machine cannot say; `EBUSY` for a frame that has a page which can be taken from the region.
@@ -153,16 +153,19 @@ impl Frames {
             .saturating_sub(index)
     }
 
-    /// The page of frame `index`, counted from the first; `ENXIO` when there is none.
-    pub(crate) fn page(&self, index: usize) -> Result<BorrowedPage<'static>> {
-        if self.pages_from(index) == 0 {
+    /// The page of frame `index`, counted from the first, and how many consecutive frames from that on have one;
+    /// `ENXIO` when it has none.
+    pub(crate) fn pages(&self, index: usize) -> Result<(BorrowedPage<'static>, usize)> {
+        let count = self.pages_from(index);
+        if count == 0 {
             return Err(ENXIO);
         }
         // SAFETY: The frame is one of a run, so it has a `struct page` by the type invariants.
         let page: *mut bindings::page = unsafe { ffi::resmem_frame_to_page(self.first + index) };
         // SAFETY: By the type invariants, the page is valid and is never freed; it is a single page
         // of order 0, as reserved pages are. `BorrowedPage` does not drop it.
-        Ok(unsafe { BorrowedPage::from_raw(NonNull::new(page).ok_or(ENXIO)?) })
+        let page = unsafe { BorrowedPage::from_raw(NonNull::new(page).ok_or(ENXIO)?) };
+        Ok((page, count))
     }
 }
 

@@ -25,7 +25,7 @@ use kernel::{
 };
 
 const NEW: u32 = 0;
-const BEGUN: u32 = 1;
+const STARTED: u32 = 1;
 const READY: u32 = 2;
 
 /// A mutex that lives as long as the module.
@@ -34,7 +34,7 @@ const READY: u32 = 2;
 ///
 /// # Invariants
 ///
-/// `state` only grows. One thread takes it from `NEW` to `BEGUN`, and initialises `mutex` before it
+/// `state` only grows. One thread takes it from `NEW` to `STARTED`, and initialises `mutex` before it
 /// takes it to `READY`; from then on `mutex` is initialised.
 pub(crate) struct Global<T> {
     state: Atomic<u32>,
@@ -55,7 +55,7 @@ impl<T> Global<T> {
 
     /// Initialises it; `EBUSY` for all but the first call.
     pub(crate) fn init(&'static self, mutex: impl PinInit<Mutex<T>>) -> Result {
-        if self.state.cmpxchg(NEW, BEGUN, Relaxed).is_err() {
+        if self.state.cmpxchg(NEW, STARTED, Relaxed).is_err() {
             return Err(EBUSY);
         }
         // SAFETY: By the type invariants no other thread uses it yet; it is static, so it does not move.

@@ -152,6 +152,29 @@ int resmem_region_label(const struct device_node *np, unsigned int idx, const ch
 	return of_property_read_string_index(np, "memory-region-names", idx, label);
 }
 
+struct device *resmem_make_device_at_root(const char *compatible)
+{
+	struct device_node *root __free(device_node) = of_find_node_by_path("/");
+
+	for_each_child_of_node_scoped(root, child) {
+		struct platform_device *made;
+
+		if (!of_device_is_compatible(child, compatible))
+			continue;
+		made = of_platform_device_create(child, NULL, NULL);
+		/* What changes the tree while the kernel runs may remove it before we do. */
+		if (made)
+			return get_device(&made->dev);
+	}
+	return NULL;
+}
+
+void resmem_remove_device(struct device *dev)
+{
+	of_platform_device_destroy(dev, NULL);
+	put_device(dev);
+}
+
 bool resmem_dma_is_coherent(const struct device *dev)
 {
 	return device_get_dma_attr(dev) == DEV_DMA_COHERENT;

@@ -14,13 +14,16 @@
 #include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/of.h>
+#include <linux/of_platform.h>
 #include <linux/of_reserved_mem.h>
+#include <linux/platform_device.h>
 #include <linux/sched/signal.h>
 #include <linux/security.h>
 
 /*
  * The page frames of a reserved region: which is the first from pfn on that has a page (end: none); is it the
- * region's, so that nothing can take it away; does the kernel reach its bytes by that page, which is found out by reading one of them?
+ * region's, so that nothing can take it away; does the kernel reach its bytes by that page, which is found out by
+ * reading one of them?
  */
 unsigned long resmem_first_frame_with_page(unsigned long pfn, unsigned long end);
 bool resmem_frame_is_reserved(unsigned long pfn);
@@ -59,12 +62,19 @@ int resmem_region_reg_bytes(const struct device_node *np, unsigned int idx, unsi
 int resmem_region_node_name(const struct device_node *np, unsigned int idx, char *buf, size_t len);
 int resmem_region_label(const struct device_node *np, unsigned int idx, const char **label);
 
+/*
+ * A device of a child of the root that is compatible, is not disabled and has none yet, or NULL: which child is left
+ * to the function, and each call makes one. The other gives it back.
+ */
+struct device *resmem_make_device_at_root(const char *compatible);
+void resmem_remove_device(struct device *dev);
+
 /* The module's parameter reserve_mem, or NULL. */
 const char *resmem_reserve_mem_parameter(void);
 
 /*
- * Streaming mappings of a region that a device shares: is the device coherent; can a mapping be had that is the
- * memory itself and no copy; map and unmap without touching caches, and what is done to caches.
+ * Streaming mappings of a region that a device shares: is the device coherent; is a mapping the memory itself
+ * and no copy; map and unmap without touching caches, and what is done to caches.
  */
 bool resmem_dma_is_coherent(const struct device *dev);
 int resmem_dma_prepare(struct device *dev);
@@ -74,7 +84,7 @@ void resmem_dma_unmap(struct device *dev, u64 address, size_t size, u32 directio
 void resmem_dma_sync_for_cpu(struct device *dev, u64 address, size_t length);
 void resmem_dma_sync_for_device(struct device *dev, u64 address, size_t length, u32 direction);
 
-/* A mapping of memory that caches keep off from. */
+/* An uncached mapping of memory. */
 void *resmem_map_uncached(u64 start, size_t length);
 void resmem_unmap_uncached(void *address);
 void resmem_copy_from_uncached(void *to, const void *from, size_t length);

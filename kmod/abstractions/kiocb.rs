@@ -30,7 +30,7 @@ use super::{
     }, //
 };
 
-/// Bytes of a bounce buffer: what the page allocator still has without trouble.
+/// Bytes of a bounce buffer: at most what the page allocator retries for (`PAGE_ALLOC_COSTLY_ORDER`).
 pub(crate) const BOUNCE: u32 = 32 << 10;
 
 /// Which way the bytes go.
@@ -65,9 +65,9 @@ pub(crate) struct Place<'a> {
 ///
 /// # Invariants
 ///
-/// - While `file` is `Some`, a request is in flight: the file may use `kiocb`, `bvec` and what that describes
-///   until it calls the callback, which sets `result` and completes `done`. Nothing else touches them meanwhile.
-/// - While `file` is `None`, nothing outside this slot refers to it.
+/// - While `in_flight`, `file` is `Some` and may use `kiocb`, `bvec` and what that describes until it calls the
+///   callback, which sets `result` and completes `done`. Nothing else touches them meanwhile.
+/// - Otherwise nothing outside this slot refers to it.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Request {
     #[pin]
@@ -78,6 +78,8 @@ pub(crate) struct Request {
     done: Completion,
     #[pin]
     result: HandOver<isize>,
+    in_flight: bool,
+    /// Of the last request: the next is mostly for the same.
     file: Option<ARef<LocalFile>>,
     bounce: Option<Block>,
     /// Of a request that the file did not end at once: which way.
@@ -94,6 +96,7 @@ impl Request {
             bvec: Opaque::zeroed(),
             done <- Completion::new(),
             result: HandOver::new(0),
+            in_flight: false,
             file: None,
             bounce: None,
             queued: None,
@@ -106,7 +109,7 @@ impl Request {
     /// May sleep. Errors: `EBUSY` when a request is in flight, `EINVAL` for more than there are, `ENOMEM`.
     pub(crate) fn buffer(self: Pin<&mut Self>, length: usize) -> Result<&mut [u8]> {
         let this = self.project();
-        if this.file.is_some() {
+        if *this.in_flight {
             return Err(EBUSY);
         }
         let bounce = match this.bounce {
@@ -123,7 +126,7 @@ impl Request {
     /// the buffer has, or before [`Self::buffer`] was asked for.
     pub(crate) fn submit(self: Pin<&mut Self>, bytes: Bytes<'_>, place: Place<'_>) -> Result {
         let this = self.project();
-        if this.file.is_some() {
+        if *this.in_flight {
             return Err(EBUSY);
         }
         let vector = match (bytes, &*this.bounce) {
@@ -134,7 +137,10 @@ impl Request {
             (Bytes::Buffer(_), _) => return Err(EINVAL),
         };
 
-        let file: ARef<LocalFile> = place.file.into();
+        let file = match this.file {
+            Some(file) if file.as_ptr() == place.file.as_ptr() => file,
+            file => file.insert(place.file.into()),
+        };
         let (kiocb, bvec) = (this.kiocb.get(), this.bvec.get());
         let mut flags = 0;
         if !place.cached {
@@ -163,18 +169,20 @@ impl Request {
         // good, or the bounce buffer, which is ours until the request ends.
         unsafe {
             bvec.write(vector);
-            kiocb.write(pin_init::zeroed());
-            (*kiocb).ki_filp = file.as_ptr();
-            (*kiocb).ki_pos = place.position;
-            (*kiocb).ki_complete = Some(callback);
             // A process that shares the descriptor can have changed them since they were checked.
             let own =
                 (*file.as_ptr()).f_iocb_flags & !(bindings::IOCB_DIRECT | ffi::RESMEM_IOCB_APPEND);
-            (*kiocb).ki_flags = (own | flags) as i32;
+            kiocb.write(bindings::kiocb {
+                ki_filp: file.as_ptr(),
+                ki_pos: place.position,
+                ki_complete: Some(callback),
+                ki_flags: (own | flags) as i32,
+                ..pin_init::zeroed()
+            });
         }
         // INVARIANT: From here on the request counts as in flight: either the call below queues it
         // and the callback ends it, or we end it at once.
-        *this.file = Some(file);
+        *this.in_flight = true;
 
         let iter = Opaque::<bindings::iov_iter>::uninit();
         let length = vector.bv_len as usize;
@@ -212,7 +220,7 @@ impl Request {
         interruptible: bool,
     ) -> Result<(Result<usize>, &[u8])> {
         let this = self.project();
-        if this.file.is_none() {
+        if !*this.in_flight {
             return Err(EINVAL);
         }
         // SAFETY: A request is in flight by the type invariants, and we have the slot to ourselves.
@@ -224,7 +232,7 @@ impl Request {
             unsafe { ffi::resmem_notify(file.as_ptr(), direction == Direction::Dump) };
         }
         // INVARIANT: The request has ended, nothing refers to the slot any more.
-        *this.file = None;
+        *this.in_flight = false;
         Ok((outcome(ret), this.bounce.as_ref().map_or(&[], Block::bytes)))
     }
 }

@@ -23,7 +23,7 @@ pub(crate) unsafe fn leave<'a>(
     done: &'a Completion,
     value: isize,
 ) -> &'a Completion {
-    // SAFETY: The waiter keeps off until `done` is completed, which follows.
+    // SAFETY: The waiter does not touch it until `done` is completed, which follows.
     unsafe { result.set(value) };
     done
 }

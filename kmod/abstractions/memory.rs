@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Bytes of a region for a processor: through the page where there is one, else through a mapping made
-//! for the purpose, which caches keep off from where a device shares the memory and they are not coherent. For
+//! for the purpose, which is uncached where a device shares the memory and caches are not coherent. For
 //! small looks and for what direct I/O cannot carry.
 //!
 //! No lock is taken here but by the kernel, to map memory.
@@ -136,13 +136,13 @@ impl Memory {
             // A hole may be larger than a `usize` can say in bytes.
             let piece = (holes.max(1).saturating_mul(PAGE_SIZE) - within).min(length - done);
             // SAFETY: The page is valid for `piece` bytes from `within` on, the window for `piece`
-            // bytes, and the caller's pointer for `length` in all. That nothing else accesses the
-            // bytes cannot be had: a device, a process or another load may, here as in any driver's
+            // bytes, and the caller's pointer for `length` in all. Exclusive access to the
+            // bytes is impossible: a device, a process or another load may, here as in any driver's
             // `memcpy()` of memory that is shared. No Rust object lies in them and no value is
             // looked at, so all that comes of it is which bytes are copied.
             unsafe {
                 if holes == 0 {
-                    let page = self.frames.page(index)?;
+                    let (page, _) = self.frames.pages(index)?;
                     match copy {
                         Copy::Out(to) => page.read_raw(to.add(done), within, piece)?,
                         Copy::In(from) => page.write_raw(from.add(done), within, piece)?,

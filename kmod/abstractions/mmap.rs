@@ -68,7 +68,7 @@ pub(crate) fn map(region: &Region, vma: &VmaNew) -> Result {
     for start in (0..count).step_by(BATCH) {
         pages.clear();
         for index in start..count.min(start + BATCH) {
-            pages.push(memory.frames().page(first + index)?.as_ptr(), GFP_KERNEL)?;
+            pages.push(memory.frames().pages(first + index)?.0.as_ptr(), GFP_KERNEL)?;
         }
         let mut left = pages.len();
         // SAFETY: The vma is being set up and is a mixed map, the addresses are in it; the pages are

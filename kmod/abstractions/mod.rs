@@ -21,6 +21,7 @@ mod landing;
 pub(crate) mod memory;
 pub(crate) mod mmap;
 pub(crate) mod pinned;
+pub(crate) mod populate;
 pub(crate) mod reserved;
 pub(crate) mod sync;
 pub(crate) mod task;

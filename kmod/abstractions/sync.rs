@@ -57,7 +57,7 @@ impl Completion {
 
     /// Any context. The completion may be gone before this returns.
     pub(crate) fn complete(&self) {
-        // SAFETY: Initialised by `new`; the waiter cannot go on before the last access.
+        // SAFETY: Initialised by `new`; the waiter does not return before the last access.
         unsafe { bindings::complete(self.inner.get()) };
     }
 
@@ -82,7 +82,7 @@ impl Completion {
 /// Pinned, so that a mutable reference to what it lies in does not say that there is no other.
 pub(crate) struct HandOver<T>(UnsafeCell<T>, PhantomPinned);
 
-// SAFETY: `set` and `get` are unsafe, and their callers see to it that there is no race.
+// SAFETY: `set` and `get` are unsafe, and their callers exclude a race.
 unsafe impl<T: Send> Sync for HandOver<T> {}
 
 impl<T: Copy> HandOver<T> {
