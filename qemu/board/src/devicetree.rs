@@ -148,6 +148,8 @@ pub struct Nodes {
     pub memory: String,
     /// Those that name them, on a bus of their own.
     pub drivers: String,
+    /// More children of the root.
+    pub root: String,
 }
 
 /// Source of an overlay that reserves `regions` and gives each a driver's node.
@@ -183,17 +185,27 @@ pub fn overlay(regions: &[Region], cells: Cells) -> String {
             }
         );
     }
-    Nodes { memory, drivers }.overlay(cells)
+    let root = String::new();
+    Nodes {
+        memory,
+        drivers,
+        root,
+    }
+    .overlay(cells)
 }
 
 impl Nodes {
     /// Source of an overlay that has them.
     pub fn overlay(&self, cells: Cells) -> String {
-        let Self { memory, drivers } = self;
+        let Self {
+            memory,
+            drivers,
+            root,
+        } = self;
         format!(
             "/dts-v1/;\n/plugin/;\n&{{/}} {{\nreserved-memory {{ #address-cells = <{}>; #size-cells = <{}>; \
              ranges;\n{memory}}};\nresmem-bus {{ compatible = \"simple-bus\"; #address-cells = <1>; \
-             #size-cells = <1>; ranges;\n{drivers}}};\n}};\n",
+             #size-cells = <1>; ranges;\n{drivers}}};\n{root}}};\n",
             cells.address, cells.size
         )
     }

@@ -143,8 +143,9 @@ fn binding_looks_at_each_page_in_few_instructions() -> Result<()> {
             ..Stage::new(&paths, &board, &image)
         };
         stage.run(&frame::below(&board, "bind"), |guest, _| {
-            guest.check("cd /sys/bus/platform/drivers/resmem")?;
-            let again = "for how in unbind bind; do echo resmem-bus:resmem-0 >$how; done";
+            let driver = "/sys/bus/platform/drivers/resmem";
+            let again =
+                format!("for how in unbind bind; do echo resmem-bus:resmem-0 >{driver}/$how; done");
             metered(guest, &format!("sh -c '{again}'"), 3)
         })
     };

@@ -29,6 +29,7 @@ mod mapping;
 mod messages;
 mod named;
 mod nodes;
+mod off_bus;
 mod parity;
 mod planted;
 mod pmem;
@@ -82,6 +83,7 @@ fn cases() -> Vec<Case> {
         messages::cases(),
         named::cases(),
         nodes::cases(),
+        off_bus::cases(),
         parity::cases(),
         planted::cases(),
         pmem::cases(),

@@ -45,6 +45,7 @@ fn memory_of_a_device_is_left_to_its_driver() -> Result<()> {
             "pmem@{base:x} {{ compatible = \"pmem-region\"; reg = <{base:#x} {SIZE:#x}>; volatile; }};\n\
              resmem {{ compatible = \"resdump,resmem\"; memory-region = <&dimm>; }};\n"
         ),
+        ..Nodes::default()
     });
     machine.append = "mem=256M".to_owned();
     machine.tools = true;

@@ -20,6 +20,7 @@ pub mod cli;
 pub mod codec;
 pub mod commands;
 pub mod console;
+pub mod devicetree;
 pub mod doctor;
 pub mod engine;
 pub mod error;

@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::{
     console::Console,
-    doctor::{Finding, host, trial},
+    doctor::{Finding, host, tree, trial},
     engine::Name,
     error::{Error, Result},
     exit_codes::ExitCode,
@@ -49,6 +49,7 @@ struct Diagnosis {
 /// Runs `doctor`.
 pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let mut checks = host::findings();
+    checks.extend(tree::findings());
     let name = match &args.region {
         Some(name) => Some(name.clone()),
         None => source::labels(source::DIRECTORY.as_ref())

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::{
     console::{self, Console},
+    devicetree::{self, TREE},
     engine::{self, Name},
     error::Result,
     exit_codes::ExitCode,
@@ -33,6 +34,8 @@ struct Entry {
     writable: bool,
     engines: Vec<Name>,
     abi: u32,
+    /// Of its node; the region is the first.
+    reg_entries: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -54,6 +57,12 @@ pub fn run(_args: &Args, console: &Console) -> Result<ExitCode> {
         console.object(&Listing { regions }, None)?;
     } else {
         console.text(|out| table(&regions, out))?;
+        for region in regions.iter().filter(|region| region.reg_entries > 1) {
+            console::say(format_args!(
+                "{}: its reg has {} entries, and the kernel reserves the first only: give each a node of its own",
+                region.label, region.reg_entries
+            ));
+        }
     }
     Ok(ExitCode::Ok)
 }
@@ -68,6 +77,7 @@ impl Entry {
             writable: region.writable(),
             engines: engine::candidates(region),
             abi: region.abi(),
+            reg_entries: devicetree::reg_entries_at(Path::new(TREE), region.base()),
         }
     }
 }
@@ -108,6 +118,7 @@ mod tests {
             writable,
             engines: vec![Name::Kernel, Name::Mmap],
             abi: 1,
+            reg_entries: 1,
         };
         let regions = [
             entry("capture", 0x1000_0000, 64 << 20, false),

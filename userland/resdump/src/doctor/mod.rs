@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::error::Error;
 
 pub mod host;
+pub mod tree;
 pub mod trial;
 
 /// What a probe has found.
