@@ -153,7 +153,8 @@ fn explain_absence(name: &str, labels: &[String], module_loaded: bool) -> Error 
         ([], true) => (
             "no region",
             Errno::ENODEV,
-            "the device tree must name one in a 'resmem' node: 'resdump doctor' looks for it".into(),
+            "the device tree must name one in a 'resmem' node: 'resdump doctor' looks for it"
+                .into(),
         ),
         (labels, _) => (
             "no such region",
