@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-# Reads a disassembly with relocations of leave.o, of binutils or LLVM. Fails unless its functions end by jumping to complete() and
-# fput(), and in no other way: the module may be unloaded before those return.
+# Reads a disassembly with relocations of leave.o, of binutils or LLVM. Fails unless its functions end by
+# jumping to complete() and fput(), and in no other way: the module may be unloaded before those return.
 
 /^[0-9a-f]+ <.*>:$/ { name = $2 }
 

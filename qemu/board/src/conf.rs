@@ -381,11 +381,10 @@ mod tests {
 
     #[test]
     fn what_a_board_lacks_has_its_reason() {
-        let one = board("one", "LACKS_POWER_CUT=\"it has a battery\"\n")
-            .unwrap()
-            .lacks();
-        assert_eq!(one[&Need::PowerCut], "it has a battery");
-        assert_eq!(one[&Need::Qemu], "QEMU does not play this board");
+        let one = board("one", "LACKS_POWER_CUT=\"it has a battery\"\n").unwrap();
+        let lacks = one.lacks();
+        assert_eq!(lacks[&Need::PowerCut], "it has a battery");
+        assert_eq!(lacks[&Need::Qemu], "QEMU does not play this board");
         let error = format!("{:#}", board("bad", "LACKS_COFFEE=none\n").unwrap_err());
         assert!(
             error.contains("board.conf:1: LACKS_COFFEE: no test needs this"),
