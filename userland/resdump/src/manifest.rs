@@ -18,7 +18,7 @@ use crate::{
     codec::digest::Digest,
     codec::format::Format,
     error::{Error, Result},
-    output::{self, Claim, Identity, Record},
+    output::{self, Claim, Identity, Record, Weight},
     span::Span,
     system::{Moment, System, Taken},
     text,
@@ -211,8 +211,8 @@ impl Manifest {
         }
     }
 
-    /// Puts it in place of what is there, so that a power cut leaves the one or the other: it is on
-    /// the disk when this returns. There is room for another then, unless it is the `last`.
+    /// Puts it in place of what is there: it is on the disk when this returns. There is room for another then, unless
+    /// it is the `last`. See [`Record::store`] for what a power cut leaves.
     pub fn store(&mut self, record: &mut Record, last: bool) -> Result<()> {
         self.written = Moment::now();
         let mut text = serde_json::to_vec_pretty(self).map_err(|error| {
@@ -224,7 +224,12 @@ impl Manifest {
             )
         })?;
         text.push(b'\n');
-        record.store(&text, last)
+        let weight = match (last, self.bytes) {
+            (true, _) => Weight::Last,
+            (false, 0) => Weight::Nothing,
+            (false, _) => Weight::Promise,
+        };
+        record.store(&text, weight)
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
     io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use nix::{
@@ -47,7 +48,7 @@ pub use meanwhile::Holes;
 pub use named::refuse_inputs;
 pub use place::{Place, is_output as is_standard_output, output as standard_output};
 pub use queue::{Queue, Tuned};
-pub use record::{Claim, Record, SIZE_MAX as RECORD_MAX, remove as remove_record};
+pub use record::{Claim, Record, SIZE_MAX as RECORD_MAX, Weight, remove as remove_record};
 
 use made::{Made, Temporary};
 
@@ -127,6 +128,8 @@ pub struct Output {
     in_memory: bool,
     /// Of a file: what it is in. It is open from the start: later there may be no descriptor left.
     folder: Option<File>,
+    /// Whether its name is durable.
+    is_name_synced: AtomicBool,
     /// If it is written as a whole: what it is called until then, and what has its name.
     whole: Option<(Temporary, File)>,
 }
@@ -324,16 +327,25 @@ impl Output {
     /// The same, for a caller that knows what is lost.
     pub fn try_sync(&self) -> io::Result<()> {
         self.file.sync_data()?;
-        self.folder.as_ref().map_or(Ok(()), File::sync_all)
+        self.try_sync_name()
     }
 
     /// Makes the name of a file durable.
     pub fn sync_name(&self) -> Result<()> {
+        self.try_sync_name()
+            .map_err(|error| self.not_synced(errno_of(&error)))
+    }
+
+    /// Once is enough, when it has its own.
+    fn try_sync_name(&self) -> io::Result<()> {
         match &self.folder {
-            Some(folder) => folder
-                .sync_all()
-                .map_err(|error| self.not_synced(errno_of(&error))),
-            None => Ok(()),
+            Some(folder) if !self.is_name_synced.load(Ordering::Relaxed) => {
+                folder.sync_all()?;
+                self.is_name_synced
+                    .store(self.whole.is_none(), Ordering::Relaxed);
+                Ok(())
+            }
+            _ => Ok(()),
         }
     }
 

@@ -24,7 +24,7 @@ use crate::{
     advice::Doing,
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
-    signals, text,
+    signals, sys, text,
 };
 
 const WHAT: &str = "cannot write manifest";
@@ -52,6 +52,17 @@ pub struct Claim<'a> {
     pub is_record: fn(&[u8]) -> bool,
 }
 
+/// What is lost with a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// Nothing: it says that nothing is known yet.
+    Nothing,
+    /// What it promises.
+    Promise,
+    /// The same, and there is none after it.
+    Last,
+}
+
 /// A file that is this process's to write, until this is dropped: it is locked.
 #[derive(Debug)]
 pub struct Record {
@@ -62,6 +73,8 @@ pub struct Record {
     held: Option<File>,
     /// Whether that is this process's.
     stored: bool,
+    /// Whether anything is lost with what has the name.
+    promises: bool,
     /// Room for the next one, without a name: a dump that fills the file system leaves it.
     room: Option<File>,
 }
@@ -90,11 +103,15 @@ impl Record {
             real: found.real,
             held: None,
             stored: false,
+            promises: false,
             room: None,
         };
         match found.named {
             Named::Nothing => named::refuse_among_nodes(REFUSED, path, &record.real)?,
-            Named::File => record.held = Some(take(claim, &record.real)?),
+            Named::File => {
+                record.held = Some(take(claim, &record.real)?);
+                record.promises = true;
+            }
             _ => {
                 return Err(refused(
                     path,
@@ -117,10 +134,12 @@ impl Record {
         path == self.path || fs::canonicalize(path).is_ok_and(|path| path == self.real)
     }
 
-    /// Puts `text` in place of what is there, so that a power cut leaves the one or the other: it is on
-    /// the disk when this returns. There is room for another then, unless it is the `last`.
-    pub fn store(&mut self, text: &[u8], last: bool) -> Result<()> {
-        self.try_store(text, last)
+    /// Puts `text` in place of what is there: it is on the disk when this returns, its name too. There is room for
+    /// another then, unless it is the last. A power cut leaves the one or the other where what is there promises
+    /// something; where it does not, a file system that does not order the two may leave the name without the text,
+    /// which promises nothing either.
+    pub fn store(&mut self, text: &[u8], weight: Weight) -> Result<()> {
+        self.try_store(text, weight)
             .map_err(|error| match errno_of(&error) {
                 errno @ (Errno::EEXIST | Errno::ESTALE) => refused(
                     &self.path,
@@ -143,7 +162,8 @@ impl Record {
             })
     }
 
-    fn try_store(&mut self, text: &[u8], last: bool) -> io::Result<()> {
+    fn try_store(&mut self, text: &[u8], weight: Weight) -> io::Result<()> {
+        let last = weight == Weight::Last;
         signals::settled(last);
         // Nothing else of this process writes now: what is given back is there.
         self.room = None;
@@ -157,7 +177,10 @@ impl Record {
         if let Some(held) = &self.held {
             rights::copy(held, &file, &self.path).map_err(|error| error.errno)?;
         }
-        file.sync_all()?;
+        match self.promises {
+            true => file.sync_all()?,
+            false => write_out(&file)?,
+        }
         // There are two with the name for a moment: both are this process's.
         let _ = file.try_lock();
         match &self.held {
@@ -168,13 +191,21 @@ impl Record {
             },
             None => temporary.name(&self.real)?,
         }
+        // One commit of a journal holds both, text and name.
+        let synced = match self.promises {
+            true => Ok(()),
+            false => file.sync_all(),
+        };
         let replaced = self.held.replace(file).is_some();
         self.stored = true;
-        let settled = sync_folder(&self.real).and_then(|()| self.settle(text.len(), first, last));
+        self.promises = weight != Weight::Nothing;
+        let settled = synced
+            .and_then(|()| sync_folder(&self.real))
+            .and_then(|()| self.settle(text.len(), first, last));
         if settled.is_err() && first && !replaced {
             // The caller ends with an error: what was not there before is not left.
             let _ = fs::remove_file(&self.real);
-            (self.held, self.stored) = (None, false);
+            (self.held, self.stored, self.promises) = (None, false, false);
         }
         settled
     }
@@ -235,6 +266,16 @@ pub fn remove(path: &Path, is_record: fn(&[u8]) -> bool) -> Result<()> {
             log::info!("{}: it is not a manifest, and stays", text::name(path));
             Ok(())
         }
+    }
+}
+
+/// Hands what was written to the disk, which may still hold it in a cache: a name that the file is given afterwards is
+/// never found before its content, where the file system orders the two.
+fn write_out(file: &File) -> io::Result<()> {
+    match sys::file::write_out(file) {
+        Err(Errno::ENOSYS | Errno::EOPNOTSUPP | Errno::EINVAL | Errno::ESPIPE) => file.sync_all(),
+        // The kernel tells of a write-back that failed once only: a flush would pass.
+        done => Ok(done?),
     }
 }
 

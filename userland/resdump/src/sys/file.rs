@@ -84,6 +84,16 @@ pub fn hole(file: &File, within: Span) -> Option<Span> {
     Some(Span { offset, length })
 }
 
+/// Writes what was written to `file` to its disk, which may still hold it in a cache. No flush, and nothing of the file
+/// system's own data.
+pub fn write_out(file: &File) -> Result<()> {
+    let all = libc::SYNC_FILE_RANGE_WAIT_BEFORE
+        | libc::SYNC_FILE_RANGE_WRITE
+        | libc::SYNC_FILE_RANGE_WAIT_AFTER;
+    // SAFETY: The descriptor is open; no memory is passed.
+    Errno::result(unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, all) }).map(drop)
+}
+
 /// Bytes that an unprivileged writer could still add to the file system of `file`.
 pub fn available(file: &File) -> Result<u64> {
     let mut stat = MaybeUninit::<libc::statvfs64>::zeroed();

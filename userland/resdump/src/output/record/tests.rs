@@ -22,12 +22,13 @@ fn one_follows_the_other_and_nothing_else_is_left() {
     let path = folder.path().join("a.json");
     let mut record = claim(&path, false).unwrap();
     assert!(!path.exists(), "nothing is made by a claim");
-    for (text, last) in [
-        ("record 1", false),
-        ("record 22", false),
-        ("record 3", true),
+    for (text, weight) in [
+        ("record 0", Weight::Nothing),
+        ("record 1", Weight::Promise),
+        ("record 22", Weight::Promise),
+        ("record 3", Weight::Last),
     ] {
-        record.store(text.as_bytes(), last).unwrap();
+        record.store(text.as_bytes(), weight).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
         assert_eq!(folder.path().read_dir().unwrap().count(), 1);
         assert_eq!(claim(&path, true).unwrap_err().errno, Errno::EBUSY);
@@ -41,9 +42,9 @@ fn of_two_that_begin_at_once_one_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.json");
     let (mut one, mut two) = (claim(&path, false).unwrap(), claim(&path, false).unwrap());
-    one.store(b"record 1", false).unwrap();
+    one.store(b"record 1", Weight::Promise).unwrap();
     assert_eq!(
-        two.store(b"record 2", false).unwrap_err().errno,
+        two.store(b"record 2", Weight::Promise).unwrap_err().errno,
         Errno::EEXIST
     );
     assert_eq!(fs::read(&path).unwrap(), b"record 1");
@@ -71,16 +72,16 @@ fn one_that_another_has_replaced_is_not_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.json");
     let mut record = claim(&path, false).unwrap();
-    record.store(b"record 1", false).unwrap();
+    record.store(b"record 1", Weight::Promise).unwrap();
     fs::write(folder.path().join("b"), "other").unwrap();
     fs::rename(folder.path().join("b"), &path).unwrap();
     assert_eq!(
-        record.store(b"record 2", true).unwrap_err().errno,
+        record.store(b"record 2", Weight::Last).unwrap_err().errno,
         Errno::ESTALE
     );
     assert_eq!(fs::read(&path).unwrap(), b"other");
     fs::remove_file(&path).unwrap();
-    record.store(b"record 2", true).unwrap();
+    record.store(b"record 2", Weight::Last).unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"record 2");
 }
 
@@ -98,7 +99,7 @@ fn nodes_and_links_to_nothing_are_refused_and_links_to_files_followed() {
     fs::write(path("file"), "").unwrap();
     claim(&path("link"), false)
         .unwrap()
-        .store(b"record", true)
+        .store(b"record", Weight::Last)
         .unwrap();
     assert_eq!(fs::read(path("file")).unwrap(), b"record");
     assert!(path("link").is_symlink());
