@@ -274,7 +274,7 @@ pub fn remove(path: &Path, is_record: fn(&[u8]) -> bool) -> Result<()> {
 fn write_out(file: &File) -> io::Result<()> {
     match sys::file::write_out(file) {
         Err(Errno::ENOSYS | Errno::EOPNOTSUPP | Errno::EINVAL | Errno::ESPIPE) => file.sync_all(),
-        // The kernel tells of a write-back that failed once only: a flush would pass.
+        // The kernel reports a write-back that failed once only: a flush would succeed.
         done => Ok(done?),
     }
 }
