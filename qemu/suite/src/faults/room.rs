@@ -7,7 +7,7 @@
 use anyhow::{Context, Result, ensure};
 
 use super::dump::{CHUNK, Dump, SIZE, Target, ended};
-use crate::frame::{Case, Running, SMALL, same};
+use crate::frame::{Case, Running, SMALL, case, same};
 
 pub fn cases() -> Vec<Case> {
     [
@@ -29,6 +29,10 @@ pub fn cases() -> Vec<Case> {
     ]
     .into_iter()
     .flatten()
+    .chain([case!(
+        Faults,
+        an_ext4_without_a_block_for_its_extents_reports_lost_data
+    )])
     .collect()
 }
 
@@ -102,4 +106,38 @@ fn too_short(bed: &mut Running, dump: Dump) -> Result<()> {
     );
     let expected = &bed.expected("capture")?[..SMALL as usize];
     same(&bed.small.read(0, SMALL)?, expected)
+}
+
+/// Of the kernel, not of the dumper: board/common/linux/patches/0006 and its cover letter.
+///
+/// Every other 64 KiB of a preallocated file are written. Its extent must be split for that, and no block is left for
+/// the tree. Without the patch `fsync` succeeds, and what it flushed is overwritten by zeroes.
+fn an_ext4_without_a_block_for_its_extents_reports_lost_data(bed: &mut Running) -> Result<()> {
+    let reserve = "/sys/fs/ext4/vdb/reserved_clusters";
+    let last = bed.mounted(|bed| {
+        bed.check(&format!(
+            "rm -f /mnt/dump; fallocate -l 2M /mnt/split; truncate -s 2M /tmp/expected; \
+             dd if=/dev/urandom of=/tmp/half bs=64k count=1; \
+             kept=$(cat {reserve}); echo 0 > {reserve}; sync; \
+             for try in 1 2 3; do fallocate -l 1G /mnt/filler; sync; done 2> /dev/null"
+        ))?;
+        // The last of them flushes all.
+        bed.check(
+            "half() { dd if=/tmp/half of=$1 bs=64k seek=$at conv=notrunc$2; }; at=0; \
+             while test $at -lt 30; do half /mnt/split && half /tmp/expected || break; at=$((at + 2)); done; \
+             half /tmp/expected",
+        )?;
+        let last = bed.run("half /mnt/split ,fsync")?;
+        bed.check(&format!("rm /mnt/filler; echo $kept > {reserve}"))?;
+        Ok(last)
+    })?;
+    let compared = bed.mounted(|bed| {
+        bed.run("cmp /mnt/split /tmp/expected; same=$?; rm /mnt/split; (exit $same)")
+    })?;
+    bed.check("rm /tmp/half /tmp/expected")?;
+    ensure!(
+        last.status != 0 && compared.status != 0 && last.text.contains("No space left on device"),
+        "the tree had a block, or fsync did not report: {last:?}, {compared:?}"
+    );
+    Ok(())
 }
