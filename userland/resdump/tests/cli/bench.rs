@@ -120,10 +120,15 @@ fn expect_own_options(args: &[&str], output: &Output) {
     }
 }
 
-/// The program, to be run in `folder`.
+/// Where it is.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_resdump");
+
+/// The program, to be run in `folder`. A shell's job in the background is started with signals ignored: that
+/// would hold for the program too.
 pub(crate) fn command(folder: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_resdump"));
+    let mut command = Command::new("env");
     command
+        .args(["--default-signal=INT,QUIT,HUP,TERM", PROGRAM])
         .args(args)
         .current_dir(folder)
         .env_remove("RUST_LOG");

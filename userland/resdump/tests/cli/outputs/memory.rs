@@ -7,7 +7,7 @@ use std::fs;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::bench::{Bench, command, stderr};
+use crate::bench::{Bench, PROGRAM, command, stderr};
 
 #[test]
 fn what_is_in_memory_is_copied_and_not_durable() {
@@ -122,10 +122,8 @@ fn a_closed_standard_output_is_an_error() {
         "dump ./saved ./out",
         "dump ./saved /dev/stdout",
     ] {
-        let output = command(bench.folder.path(), &[]);
-        let program = output.get_program().to_str().unwrap().to_owned();
         let output = std::process::Command::new("sh")
-            .args(["-c", &format!("exec {program} {line} >&-")])
+            .args(["-c", &format!("exec {PROGRAM} {line} >&-")])
             .current_dir(bench.folder.path())
             .output()
             .unwrap();

@@ -15,7 +15,7 @@ use nix::{
 };
 
 use super::names;
-use crate::bench::{Bench, command};
+use crate::bench::{Bench, PROGRAM, command};
 
 /// More than is written in a moment, and takes no room.
 const LARGE: u64 = 256 << 30;
@@ -213,9 +213,8 @@ fn a_dump_that_is_hung_up_can_be_resumed() {
 #[test]
 fn what_was_ignored_before_stays_ignored() {
     let bench = with_large();
-    let program = command(bench.folder.path(), &[]);
     let mut child = Command::new("nohup")
-        .arg(program.get_program())
+        .arg(PROGRAM)
         .args(["convert", "./large", "./out", "--to", "raw"])
         .current_dir(bench.folder.path())
         .stdout(std::process::Stdio::null())
@@ -243,10 +242,8 @@ fn largest(bench: &Bench) -> u64 {
 
 /// Runs with a limit for the size of a file, in KiB.
 pub(super) fn limited(bench: &Bench, kib: u32, line: &str) -> (Option<i32>, String) {
-    let program = command(bench.folder.path(), &[]);
-    let program = program.get_program().to_str().unwrap();
     let output = Command::new("bash")
-        .args(["-c", &format!("ulimit -f {kib}; exec {program} {line}")])
+        .args(["-c", &format!("ulimit -f {kib}; exec {PROGRAM} {line}")])
         .current_dir(bench.folder.path())
         .output()
         .unwrap();
@@ -282,8 +279,6 @@ fn a_limit_on_the_size_of_files_is_an_error_like_others() {
 #[test]
 fn few_descriptors_are_an_error_that_leaves_nothing() {
     let bench = Bench::new(8192);
-    let program = command(bench.folder.path(), &[]);
-    let program = program.get_program().to_str().unwrap();
     let mut succeeded = 0;
     for limit in 3..24 {
         for line in [
@@ -297,7 +292,7 @@ fn few_descriptors_are_an_error_that_leaves_nothing() {
                     &format!(
                         "for fd in /proc/self/fd/*; do fd=${{fd##*/}}; \
                          [ $fd -le 2 ] || eval \"exec $fd>&-\"; done; \
-                         ulimit -n {limit}; exec {program} {line}"
+                         ulimit -n {limit}; exec {PROGRAM} {line}"
                     ),
                 ])
                 .current_dir(bench.folder.path())
