@@ -2,7 +2,11 @@
 
 //! `resdump man`: the man pages, one to standard output or all into a folder.
 
-use std::{fs, io, path::PathBuf};
+use std::{
+    fs, io,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
 
 use clap::Command;
 use nix::errno::Errno;
@@ -13,6 +17,7 @@ use crate::{
     console::Console,
     error::{Error, Result},
     exit_codes::ExitCode,
+    output::{Manner, Output, Permit, Request},
     text,
 };
 
@@ -25,6 +30,10 @@ pub struct Args {
     /// Write all pages into this folder, which is made if there is none
     #[arg(long, value_name = "FOLDER", conflicts_with = "page")]
     dir: Option<PathBuf>,
+
+    /// Overwrite files of these names that are no pages of resdump
+    #[arg(long, requires = "dir")]
+    force: bool,
 }
 
 /// Runs `man` for the command line that `command` defines.
@@ -32,7 +41,7 @@ pub fn run(args: &Args, command: Command, console: &Console) -> Result<ExitCode>
     let pages = assets::pages(command)
         .map_err(|error| Error::during(Doing::Else, "cannot make", "man pages", &error))?;
     match &args.dir {
-        Some(folder) => store(folder, &pages, console),
+        Some(folder) => store(folder, args.force, &pages, console),
         None => print(args.page.as_deref(), &pages, console),
     }
 }
@@ -63,18 +72,43 @@ fn print(name: Option<&str>, pages: &[Page], console: &Console) -> Result<ExitCo
     Ok(ExitCode::Ok)
 }
 
-fn store(folder: &PathBuf, pages: &[Page], console: &Console) -> Result<ExitCode> {
-    let failed = |error: io::Error| {
+fn store(folder: &Path, force: bool, pages: &[Page], console: &Console) -> Result<ExitCode> {
+    fs::create_dir_all(folder).map_err(|error| {
         Error::during(
             Doing::OpenTarget,
-            "cannot write",
+            "cannot make",
             text::name(folder),
             &error,
         )
-    };
-    fs::create_dir_all(folder).map_err(failed)?;
-    for page in pages {
-        fs::write(folder.join(&page.name), &page.text).map_err(failed)?;
+    })?;
+    // All of them are opened before one is written.
+    let outputs = pages
+        .iter()
+        .map(|page| {
+            let path = folder.join(&page.name);
+            let permit = Permit {
+                force: force || is_page(&path),
+                ..Permit::default()
+            };
+            let request = Request {
+                path: &path,
+                manner: Manner::Whole,
+                permit,
+                inputs: &[],
+            };
+            Output::open(&request, None)
+        })
+        .collect::<Result<Vec<Output>>>()?;
+    for (output, page) in outputs.into_iter().zip(pages) {
+        output.file().write_all_at(&page.text, 0).map_err(|error| {
+            Error::during(
+                Doing::Write,
+                "cannot write",
+                text::name(output.path()),
+                &error,
+            )
+        })?;
+        output.commit()?;
     }
     if console.is_json() {
         let names: Vec<&str> = pages.iter().map(|page| page.name.as_str()).collect();
@@ -84,4 +118,14 @@ fn store(folder: &PathBuf, pages: &[Page], console: &Console) -> Result<ExitCode
         console.text(|out| writeln!(out, "{} pages", pages.len()))?;
     }
     Ok(ExitCode::Ok)
+}
+
+/// Whether there is a man page of this program, to be replaced by a newer one.
+fn is_page(path: &Path) -> bool {
+    let mut start = [0; 128];
+    let read = fs::File::open(path).and_then(|file| match file.metadata()?.is_file() {
+        true => file.read_at(&mut start, 0),
+        false => Err(io::ErrorKind::InvalidInput.into()),
+    });
+    read.is_ok_and(|length| String::from_utf8_lossy(&start[..length]).contains("\n.TH resdump"))
 }

@@ -82,3 +82,43 @@ fn a_misspelt_word_has_a_suggestion() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("snapshot"), "{said}");
 }
+
+#[test]
+fn pages_replace_pages_and_nothing_else() {
+    let bench = Bench::new(1);
+    let line = ["man", "--dir", "pages"];
+    assert!(bench.run(&line).status.success());
+    let page = bench.path("pages/resdump.1");
+    let text = fs::read(&page).unwrap();
+    let mut older = text.clone();
+    older.extend(b".\" older");
+    fs::write(&page, older).unwrap();
+    assert!(bench.run(&line).status.success());
+    assert_eq!(fs::read(&page).unwrap(), text);
+
+    let other = bench.path("other");
+    fs::write(&other, "precious").unwrap();
+    for link in [false, true] {
+        fs::remove_file(&page).unwrap();
+        match link {
+            true => std::os::unix::fs::symlink("../other", &page).unwrap(),
+            false => fs::write(&page, "precious").unwrap(),
+        }
+        let before = fs::read(bench.path("pages/resdump-dump.1")).unwrap();
+        let output = bench.run(&line);
+        assert_eq!(output.status.code(), Some(6), "{output:?}");
+        assert_eq!(fs::read(&page).unwrap(), b"precious");
+        assert_eq!(
+            fs::read(bench.path("pages/resdump-dump.1")).unwrap(),
+            before
+        );
+        assert_eq!(fs::read_dir(bench.path("pages")).unwrap().count(), 14);
+    }
+    assert!(
+        bench
+            .run(&[&line[..], &["--force"]].concat())
+            .status
+            .success()
+    );
+    assert_eq!(fs::read(&other).unwrap(), text);
+}
