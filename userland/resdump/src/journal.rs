@@ -103,6 +103,11 @@ impl Journal {
         }
     }
 
+    /// Whether `path` names its file.
+    pub fn is_at(&self, path: &Path) -> bool {
+        self.record.is_at(path)
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         self.record.path()
@@ -166,6 +171,7 @@ mod tests {
         assert_eq!(journal.durable(), 8192);
         let all = |manifest: &mut Manifest| {
             (manifest.complete, manifest.bytes, manifest.error) = (true, 1 << 30, None);
+            manifest.direct = 1 << 30;
         };
         journal.finish(all).unwrap();
         assert!(load().complete);

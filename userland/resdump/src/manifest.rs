@@ -8,7 +8,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,13 +18,16 @@ use crate::{
     codec::digest::Digest,
     codec::format::Format,
     error::{Error, Result},
-    output::{self, Claim, Identity, Record, Weight},
+    output::{Claim, Identity, Record, Weight},
     span::Span,
     system::{Moment, System, Taken},
     text,
 };
 
+mod place;
 mod read;
+
+pub use place::{beside, expect_own, forget};
 
 /// Version of the manifest. Grows when a field changes its meaning or goes away.
 pub const SCHEMA: u32 = 1;
@@ -265,19 +268,6 @@ pub fn claim(
     })
 }
 
-/// Removes the manifest of a dump that is going to be overwritten; a file of that name that is not a
-/// manifest stays. Durable when this returns.
-pub fn remove(path: &Path) -> Result<()> {
-    output::remove_record(path, is_one)
-}
-
-/// `<name>.json` next to `target`.
-pub fn beside(target: &Path) -> PathBuf {
-    let mut name = target.as_os_str().to_owned();
-    name.push(".json");
-    name.into()
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -305,7 +295,7 @@ mod tests {
         manifest.store(&mut record, false).unwrap();
         assert_eq!(Manifest::load(&path).unwrap(), Some(manifest.clone()));
         (manifest.complete, manifest.bytes) = (true, 5 << 30);
-        manifest.error = None;
+        (manifest.direct, manifest.error) = (5 << 30, None);
         manifest.store(&mut record, true).unwrap();
         assert_eq!(Manifest::load(&path).unwrap(), Some(manifest));
         assert_eq!(folder.path().read_dir().unwrap().count(), 1);
@@ -331,17 +321,6 @@ mod tests {
     }
 
     #[test]
-    fn removing_what_is_not_there_is_not_an_error() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.json");
-        remove(&path).unwrap();
-        let mut record = claim(&path, &[], false, "").unwrap();
-        manifest().store(&mut record, true).unwrap();
-        remove(&path).unwrap();
-        assert!(!path.exists());
-    }
-
-    #[test]
     fn one_of_another_version_is_a_manifest_and_other_json_is_not() {
         let mut json = serde_json::to_value(manifest()).unwrap();
         assert!(is_one(json.to_string().as_bytes()));
@@ -357,13 +336,5 @@ mod tests {
         ] {
             assert!(!is_one(text.as_bytes()), "{text}");
         }
-    }
-
-    #[test]
-    fn it_lies_beside_the_dump() {
-        assert_eq!(
-            beside(Path::new("/mnt/a.raw")),
-            Path::new("/mnt/a.raw.json")
-        );
     }
 }

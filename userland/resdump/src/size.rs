@@ -20,7 +20,23 @@ pub fn parse(text: &str) -> Result<u64, String> {
     } else {
         Config::new().with_binary()
     };
-    config.parse_size(text).map_err(|error| error.to_string())
+    let parse = |text: &str| config.parse_size(text).map_err(|error| error.to_string());
+    let bytes = parse(text)?;
+    if let Some((whole, rest)) = text.split_once('.') {
+        // As a whole number of the smaller unit that its digits make, which must be bytes again.
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let unit = u32::try_from(digits)
+            .ok()
+            .and_then(|it| 10u64.checked_pow(it));
+        let enlarged = parse(&format!("{whole}{rest}"));
+        if !matches!((enlarged, unit), (Ok(it), Some(unit)) if it.is_multiple_of(unit)) {
+            return Err("not a whole number of bytes".into());
+        }
+    }
+    match lower.contains("e-") {
+        true => Err("not a whole number of bytes".into()),
+        false => Ok(bytes),
+    }
 }
 
 /// Reads the size of a chunk and holds it against the limits of the ABI.
@@ -71,6 +87,11 @@ mod tests {
             ("64kB", 64000),
             ("1M", 1 << 20),
             ("5G", 5 << 30),
+            ("1.5K", 1536),
+            ("0.5GiB", 1 << 29),
+            ("1.5kB", 1500),
+            ("2.0", 2),
+            ("1.25e2", 125),
             ("0xfc0000000", 0xf_c000_0000),
             ("18446744073709551615", u64::MAX),
         ] {
@@ -90,6 +111,12 @@ mod tests {
             "18446744073709551616",
             "16E",
             ".5G",
+            "1.5",
+            "1.0001K",
+            "0.9B",
+            "15e-1",
+            "10e-1",
+            "1.00000000000000000000000K",
         ] {
             assert!(parse(text).is_err(), "{text}");
         }

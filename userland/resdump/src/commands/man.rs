@@ -74,12 +74,7 @@ fn print(name: Option<&str>, pages: &[Page], console: &Console) -> Result<ExitCo
 
 fn store(folder: &Path, force: bool, pages: &[Page], console: &Console) -> Result<ExitCode> {
     fs::create_dir_all(folder).map_err(|error| {
-        Error::during(
-            Doing::OpenTarget,
-            "cannot make",
-            text::name(folder),
-            &error,
-        )
+        Error::during(Doing::OpenTarget, "cannot make", text::name(folder), &error)
     })?;
     // All of them are opened before one is written.
     let outputs = pages

@@ -68,6 +68,14 @@ impl Manifest {
         if self.complete && self.error.is_some() {
             return Some("it is complete, and has an error".into());
         }
+        self.is_beyond_64_bits()
+            .or_else(|| self.has_no_digest())
+            .or_else(|| self.counts_wrong())
+            .or_else(|| self.lies_elsewhere())
+    }
+
+    fn is_beyond_64_bits(&self) -> Option<String> {
+        let (bytes, length) = (self.bytes, self.origin.length);
         let leaves =
             |start: u64, length: u64| start.checked_add(length.saturating_sub(1)).is_none();
         let start = self
@@ -76,7 +84,7 @@ impl Manifest {
             .unwrap_or(0)
             .checked_add(self.origin.offset);
         let parts = self.ranges.iter();
-        if start.is_none_or(|start| leaves(start, length))
+        let is_beyond = start.is_none_or(|start| leaves(start, length))
             || leaves(self.data_offset, bytes)
             || parts
                 .flat_map(|part| {
@@ -85,32 +93,72 @@ impl Manifest {
                         (part.data_offset, part.length),
                     ]
                 })
-                .any(|(start, length)| leaves(start, length))
-        {
-            return Some("its addresses or offsets leave 64 bits".into());
-        }
-        if let Some(digest) = [&self.digest, &self.headers]
+                .any(|(start, length)| leaves(start, length));
+        is_beyond.then(|| "its addresses or offsets leave 64 bits".into())
+    }
+
+    fn has_no_digest(&self) -> Option<String> {
+        let digest = [&self.digest, &self.headers]
             .into_iter()
             .flatten()
-            .find(|it| !it.is_well_formed())
-        {
-            return Some(format!("{digest} is no digest"));
-        }
-        if several {
-            let sum = self
-                .ranges
-                .iter()
-                .try_fold(0u64, |sum, range| sum.checked_add(range.length));
-            let is_empty = self.ranges.iter().any(|range| range.length == 0);
-            if sum != Some(length) || is_empty || self.ranges[0].data_offset != self.data_offset {
-                return Some("its ranges are not those of its length".into());
-            }
-        }
-        if self.compression.is_some() && (self.format != Format::Raw || several) {
-            return Some("it is compressed, and has a layout".into());
-        }
-        None
+            .find(|it| !it.is_well_formed())?;
+        Some(format!("{digest} is no digest"))
     }
+
+    /// Every byte came in one way. Checkpoints do not count them yet, and versions that did not say whether it is
+    /// durable took over what a sender had said of them.
+    fn counts_wrong(&self) -> Option<String> {
+        let length = self.origin.length;
+        let sum = sum([self.direct, self.copied, self.skipped, self.resumed]);
+        let all = self.complete && self.durable.is_some();
+        let is_right = sum.is_some_and(|sum| sum == length || (sum < length && !all));
+        (!is_right).then(|| {
+            format!("direct, copied, skipped and resumed do not add up to its {length} bytes")
+        })
+    }
+
+    /// Whether it puts the bytes where its format does not have them.
+    fn lies_elsewhere(&self) -> Option<String> {
+        let seek = self.seek.unwrap_or(match self.format {
+            Format::Raw => self.data_offset,
+            Format::Elf | Format::Lime => 0,
+        });
+        let is_bare = self.format == Format::Raw && self.ranges.len() < 2;
+        let wrong = match self.compression {
+            Some(_) if !is_bare || (seek, self.data_offset) != (0, 0) => {
+                "it is compressed, and has a layout"
+            }
+            None if self.stored.is_some() => "it is not compressed, and has a compressed length",
+            _ if seek > self.data_offset || (is_bare && seek < self.data_offset) => {
+                "seek and data_offset do not fit its format"
+            }
+            _ => return self.has_wrong_ranges().map(Into::into),
+        };
+        Some(wrong.into())
+    }
+
+    fn has_wrong_ranges(&self) -> Option<&'static str> {
+        let first = self.ranges.first()?;
+        let is_all = sum(self.ranges.iter().map(|range| range.length)) == Some(self.origin.length);
+        let is_empty = self.ranges.iter().any(|range| range.length == 0);
+        if !is_all || is_empty || first.data_offset != self.data_offset {
+            return Some("its ranges are not those of its length");
+        }
+        let base = self.origin.start().zip(first.base);
+        if base.is_some_and(|(said, first)| said != first) {
+            return Some("its base is not that of its first range");
+        }
+        let overlap = self
+            .ranges
+            .windows(2)
+            .any(|pair| pair[0].data_offset.saturating_add(pair[0].length) > pair[1].data_offset);
+        overlap.then_some("its ranges overlap in the file")
+    }
+}
+
+fn sum(numbers: impl IntoIterator<Item = u64>) -> Option<u64> {
+    let mut numbers = numbers.into_iter();
+    numbers.try_fold(0u64, |sum, number| sum.checked_add(number))
 }
 
 /// Reads a manifest; the inner error is what is wrong with the file.
@@ -165,8 +213,14 @@ mod tests {
     use nix::{sys::stat::Mode, unistd::mkfifo};
 
     use super::{super::Part, *};
-    use crate::codec::digest::{Algorithm, Digest};
+    use crate::codec::{
+        compression::Compression,
+        digest::{Algorithm, Digest},
+    };
     use crate::manifest::Origin;
+
+    /// Address of the first byte.
+    const START: u64 = 0x1000_1000;
 
     fn manifest() -> Manifest {
         let origin = Origin {
@@ -176,8 +230,8 @@ mod tests {
             length: 8192,
         };
         let mut manifest = Manifest::begin(origin, Format::Raw, 0, 1);
-        (manifest.complete, manifest.bytes) = (true, 8192);
-        manifest.error = None;
+        (manifest.complete, manifest.bytes, manifest.error) = (true, 8192, None);
+        (manifest.direct, manifest.durable) = (8192, Some(true));
         manifest
     }
 
@@ -199,7 +253,7 @@ mod tests {
     fn a_manifest_that_contradicts_itself_is_none() {
         assert_eq!(manifest().contradiction(), None);
         type Change = fn(&mut Manifest);
-        let changes: [Change; 17] = [
+        let changes: [Change; 32] = [
             |it| it.error = Some("no digest".into()),
             |it| it.bytes = 4096,
             |it| it.bytes = 8193,
@@ -210,10 +264,7 @@ mod tests {
             |it| it.origin.base = Some(u64::MAX - 4096),
             |it| it.origin.base = Some(u64::MAX - 4095),
             |it| {
-                (it.compression, it.format) = (
-                    Some(crate::codec::compression::Compression::Lz4),
-                    Format::Elf,
-                )
+                (it.compression, it.format) = (Some(Compression::Lz4), Format::Elf);
             },
             |it| it.ranges = vec![part(0, 4096, 0), part(8192, 4096, 4096)],
             |it| (it.schema, it.ranges) = (2, vec![part(0, 4096, 0), part(8192, 4095, 4096)]),
@@ -222,15 +273,47 @@ mod tests {
             |it| it.digest = digest("00000000000"),
             |it| it.digest = digest("0000zz00"),
             |it| it.digest = digest(""),
+            |it| it.direct = 8191,
+            |it| it.copied = 1,
+            |it| it.skipped = u64::MAX,
+            |it| it.resumed = 4096,
+            |it| (it.complete, it.bytes, it.direct) = (false, 0, 8193),
+            |it| it.stored = Some(8192),
+            |it| it.seek = Some(512),
+            |it| (it.format, it.seek) = (Format::Elf, Some(512)),
+            |it| (it.data_offset, it.seek) = (4096, Some(0)),
+            |it| (it.compression, it.data_offset) = (Some(Compression::Lz4), 512),
+            |it| (it.compression, it.seek) = (Some(Compression::Lz4), Some(512)),
+            |it| (it.schema, it.ranges) = (2, vec![part(4096, 4096, 0), part(0, 4096, 4096)]),
+            |it| (it.schema, it.ranges) = (2, vec![part(START, 4096, 0), part(0, 4096, 4095)]),
+            |it| (it.schema, it.ranges) = (2, vec![part(START, 4096, 4096), part(0, 4096, 0)]),
+            |it| {
+                (it.schema, it.ranges) = (2, vec![part(START, 4096, 0), part(0, 4096, 4096)]);
+                it.seek = Some(512);
+            },
         ];
         for (index, change) in changes.iter().enumerate() {
             let mut manifest = manifest();
             change(&mut manifest);
             assert!(manifest.contradiction().is_some(), "change {index}");
         }
-        let mut several = manifest();
-        (several.schema, several.ranges) = (2, vec![part(0, 4096, 0), part(8192, 4096, 4096)]);
-        assert_eq!(several.contradiction(), None);
+        let right: [Change; 9] = [
+            |it| (it.schema, it.ranges) = (2, vec![part(START, 4096, 0), part(0, 4096, 4096)]),
+            |it| (it.direct, it.copied, it.skipped, it.resumed) = (1, 2, 3, 8186),
+            |it| (it.complete, it.bytes, it.direct, it.resumed) = (false, 4096, 0, 4096),
+            |it| (it.data_offset, it.seek) = (4096, Some(4096)),
+            |it| it.data_offset = 4096,
+            |it| (it.format, it.data_offset, it.seek) = (Format::Elf, 8192, Some(4096)),
+            |it| (it.format, it.data_offset) = (Format::Lime, 32),
+            |it| (it.compression, it.stored) = (Some(Compression::Lz4), Some(99)),
+            // As a receiver of an older version wrote it.
+            |it| (it.durable, it.direct) = (None, 0),
+        ];
+        for (index, change) in right.iter().enumerate() {
+            let mut manifest = manifest();
+            change(&mut manifest);
+            assert_eq!(manifest.contradiction(), None, "change {index}");
+        }
     }
 
     #[test]

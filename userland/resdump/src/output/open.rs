@@ -25,7 +25,8 @@ use super::{
     made::{MODE, Made, Temporary},
     mounts,
     named::{self, Found, Named},
-    place, rights, traits,
+    place::{self, Place},
+    rights, traits,
 };
 use crate::{
     advice::Doing,
@@ -46,6 +47,15 @@ pub(super) fn open(request: &Request<'_>, stop: Option<&Stop>) -> Result<Output>
     let path = request.path;
     if place::is_output(path) {
         return standard_output(request);
+    }
+    if let Some(Place::Tcp(_)) = Place::of(path)? {
+        return Err(Error::new(
+            ExitCode::Usage,
+            "not an output",
+            text::name(path),
+            Errno::EINVAL,
+            "only 'resdump dump' sends to an address: write ./ before the name of a file",
+        ));
     }
     let found = named::find(WHAT, path)?;
     let kind = kind(path, &found, request)?;
@@ -212,10 +222,10 @@ fn check(output: &Output, request: &Request<'_>) -> Result<()> {
             &error,
         )
     };
-    let metadata = output.metadata()?;
+    let is_file = output.metadata()?.is_file();
     let identity = Identity::of(&output.file).map_err(inspect)?;
     let same = match output.kind {
-        Kind::File => metadata.is_file(),
+        Kind::File => is_file,
         _ => Identity::named(path).is_ok_and(|named| named.is(&identity)),
     };
     if !same {
@@ -225,16 +235,19 @@ fn check(output: &Output, request: &Request<'_>) -> Result<()> {
     if output.kind != Kind::File {
         return Ok(());
     }
-    if metadata.len() > 0 && !output.permit.force && !output.permit.resume {
+    lock::take(&output.file, path)?;
+    // Not before: the run that had it may have filled it meanwhile.
+    let length = output.metadata()?.len();
+    if length > 0 && !output.permit.force && !output.permit.resume {
         return Err(Error::new(
             ExitCode::Target,
             "target exists",
             text::name(path),
             Errno::EEXIST,
-            format!("it has {} bytes: --force overwrites it", metadata.len()),
+            format!("it has {length} bytes: --force overwrites it"),
         ));
     }
-    lock::take(&output.file, path)
+    Ok(())
 }
 
 /// Asks for direct I/O, and finds out what it demands. Where there is none, or where it is a copy all

@@ -18,6 +18,7 @@ mod documents;
 mod dump;
 mod durable;
 mod engines;
+mod extremes;
 mod formats;
 mod inputs;
 mod json;

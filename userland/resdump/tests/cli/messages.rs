@@ -223,7 +223,9 @@ fn every_error() {
         "receive tcp:0 ./none --keep-listening",
         "dump ./saved TCP:host:5000",
         "receive tcp:x:1 ./out",
-        "receive - ./precious",
+        "convert ./saved tcp:host:5000 --to raw",
+        "convert ./saved ./out --to raw --class 64",
+        "dump ./saved ./out --manifest ./long.json",
     ];
     expect_file!["../snapshots/errors.txt"].assert_eq(&transcript(&scene(), &lines, true));
 }
@@ -236,6 +238,7 @@ fn every_error_beside_other_output() {
         "show ./large --json --length 2M",
         "send ./saved",
         "receive - ./out",
+        "receive - ./precious",
         "doctor ./saved --target ./precious",
         "doctor --target ./folder",
     ];

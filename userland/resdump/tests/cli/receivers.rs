@@ -43,6 +43,10 @@ fn the_target_is_looked_at_before_it_listens() {
         ("./nowhere", &["--keep-listening"], 2),
         ("./precious", &["--keep-listening"], 2),
         ("./out", &["--count", "3"], 2),
+        ("./out", &["--count", "3", "--force"], 2),
+        ("./out", &["--count", "3", "--resume"], 2),
+        ("./new", &["--count", "3", "--manifest", "./it.json"], 2),
+        ("./new", &["--manifest", "./precious.json"], 6),
         ("./folder", &["--keep-listening", "--force"], 2),
     ] {
         for from in ["tcp:127.0.0.1:0", "-"] {

@@ -319,6 +319,16 @@ fn a_name_that_is_nearly_an_address_makes_no_file() {
         let output = bench.run(&["receive", target, "./out"]);
         assert_eq!(output.status.code(), Some(2), "{target}");
     }
+    // Nor does an address where nothing is sent to one.
+    for line in [
+        &["convert", "./saved", "tcp:h:5", "--to", "raw"][..],
+        &["receive", "tcp:0", "tcp:h:5"],
+        &["bench", "tcp:h:5", "--region", "./saved"],
+    ] {
+        let output = bench.run(line);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(stderr(&output).contains("not an output: "), "{output:?}");
+    }
     assert_eq!(bench.folder.path().read_dir().unwrap().count(), 1);
 }
 

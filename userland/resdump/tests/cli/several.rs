@@ -17,9 +17,10 @@ fn scene(regions: &[(&str, u64, usize)]) -> Bench {
         let mut manifest: Value = serde_json::from_str(&text).unwrap();
         manifest["region"] = (*name).into();
         manifest["base"] = (*base).into();
-        for field in ["length", "bytes"] {
+        for field in ["length", "bytes", "direct"] {
             manifest[field] = (*length).into();
         }
+        manifest["copied"] = 0.into();
         fs::write(bench.path(name), &bench.bytes[..*length]).unwrap();
         fs::write(bench.path(&format!("{name}.json")), manifest.to_string()).unwrap();
     }
@@ -182,7 +183,7 @@ fn a_signal_leaves_what_is_known_not_to_be_all() {
     for (name, base) in [("one", 0x1_0000_0000u64), ("two", 0x2_0000_0000)] {
         let mut manifest: Value = serde_json::from_str(&text).unwrap();
         manifest["base"] = base.into();
-        for field in ["length", "bytes"] {
+        for field in ["length", "bytes", "direct"] {
             manifest[field] = (512 << 20).into();
         }
         fs::File::create(bench.path(name))

@@ -22,6 +22,7 @@ use crate::{
     engine::{Name, Settings},
     error::{Error, Result},
     exit_codes::ExitCode,
+    manifest,
     output::{Manner, Output, Permit, Request},
     progress::Progress,
     signals::Stop,
@@ -167,6 +168,7 @@ fn prepare<'a>(
     let plan = Plan::new(span, 0, 0, direct.alignment())?;
     let ordinary = Held::copy(source, span)?;
     direct.expect_fit(&plan, span.length, false)?;
+    manifest::forget(direct, |_| false)?;
     direct.prepare(&plan, span.length, false)?;
     Ok(Bench {
         source,

@@ -115,6 +115,12 @@ pub fn run_until(args: &Args, console: &Console, stop: &Stop) -> Result<ExitCode
             "it is of one file: leave it out, for FILE.json of each",
         ));
     }
+    if args.class.is_some() && args.to != Format::Elf {
+        return Err(usage(
+            "--class",
+            "only ELF headers have a width: leave it out",
+        ));
+    }
     let show = !args.quiet && !console.is_json();
     let inputs: Vec<Input> = args
         .inputs
@@ -220,11 +226,7 @@ fn finish(manifest: &mut Manifest, output: Output, record: Option<Record>) -> Re
         ..manifest.clone()
     };
     begun.store(&mut record, false)?;
-    for stale in [output.path(), output.real_path()].map(manifest::beside) {
-        if !record.is_at(&stale) {
-            manifest::remove(&stale)?;
-        }
-    }
+    manifest::forget(&output, |stale| record.is_at(stale))?;
     manifest.durable = Some(!output.is_in_memory());
     output.commit()?;
     manifest.store(&mut record, true)

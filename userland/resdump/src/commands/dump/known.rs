@@ -2,8 +2,6 @@
 
 //! What is recorded of a dump: that it has begun, and its result.
 
-use std::{fs, os::unix::fs::MetadataExt, path::Path};
-
 use super::job::Job;
 use crate::{
     console::Console,
@@ -34,30 +32,24 @@ pub(super) fn begin(
                 true => "give another --manifest, --force to overwrite a file, or --no-manifest",
                 false => "give --manifest PATH, or --no-manifest",
             };
-            manifest::claim(&path, &taken, named && job.permit.force, elsewhere)
+            let force = named && job.permit.force;
+            if named && !force {
+                manifest::expect_own(&path, target, elsewhere)?;
+            }
+            manifest::claim(&path, &taken, force, elsewhere)
         })
         .transpose()?;
     let journal = record
         .map(|record| Journal::begin(record, manifest(), job.period))
         .transpose()?;
-    if target.kind() == Kind::File {
-        for stale in [target.path(), target.real_path()].map(manifest::beside) {
-            let is_it = |journal: &Journal| same_file(journal.path(), &stale);
-            if !journal.as_ref().is_some_and(is_it) {
-                manifest::remove(&stale)?;
-            }
-        }
-        if journal.is_some() {
-            // What is durable so far is the name of the manifest, in another folder perhaps.
-            target.sync_name()?;
-        }
+    manifest::forget(target, |stale| {
+        journal.as_ref().is_some_and(|journal| journal.is_at(stale))
+    })?;
+    if target.kind() == Kind::File && journal.is_some() {
+        // What is durable so far is the name of the manifest, in another folder perhaps.
+        target.sync_name()?;
     }
     Ok(journal)
-}
-
-fn same_file(one: &Path, other: &Path) -> bool {
-    let identity = |path| fs::metadata(path).map(|it| (it.dev(), it.ino()));
-    matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// There is nothing on the target that a manifest could describe.

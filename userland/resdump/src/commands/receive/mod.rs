@@ -54,8 +54,9 @@ pub struct Args {
     keep_listening: bool,
 
     /// End after so many complete dumps
+    // clap does not require what conflicts with another argument that is there.
     #[arg(long, value_name = "N", requires = "keep_listening",
-          value_parser = clap::value_parser!(u64).range(1..))]
+          conflicts_with_all = ["resume", "force", "manifest"], value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
 
     /// Refuse what is larger

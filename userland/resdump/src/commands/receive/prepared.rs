@@ -90,6 +90,9 @@ impl Prepared {
             None => {}
         }
         let force = policy.force && policy.manifest.is_some();
+        if let (Some(path), false) = (&policy.manifest, force) {
+            manifest::expect_own(path, &output, ELSEWHERE)?;
+        }
         let identity = output.identity()?;
         let record = named
             .map(|named| manifest::claim(&named, &[identity], force, ELSEWHERE))
@@ -130,7 +133,7 @@ impl Prepared {
             .map(|record| Journal::begin(record, described(&header.manifest, bytes), PERIOD))
             .transpose()?;
         // Not before: what was there may be a complete dump, and is said to be one.
-        match self.change(bytes) {
+        match self.change(bytes, journal.as_ref()) {
             Ok(()) => {}
             Err(error) => {
                 if let Some(journal) = journal.filter(|_| self.output.is_new()) {
@@ -142,11 +145,10 @@ impl Prepared {
         Ok(Store::new(&self.path, self.output, journal, origin, bytes).with(check, hasher))
     }
 
-    fn change(&mut self, bytes: u64) -> Result<()> {
-        if self.policy.manifest.is_some() && self.output.kind() == Kind::File {
-            // It speaks of what was there before.
-            manifest::remove(&manifest::beside(&self.path))?;
-        }
+    fn change(&mut self, bytes: u64, journal: Option<&Journal>) -> Result<()> {
+        manifest::forget(&self.output, |stale| {
+            journal.is_some_and(|journal| journal.is_at(stale))
+        })?;
         self.output.begin();
         self.output.truncate(bytes)
     }

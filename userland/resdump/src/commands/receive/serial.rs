@@ -2,6 +2,8 @@
 
 //! The other end of `resdump send`: a serial device, or standard input and output.
 
+use std::time::Duration;
+
 use nix::errno::Errno;
 
 use super::{
@@ -17,11 +19,15 @@ use crate::{
     progress::Progress,
     signals::Stop,
     stream::{
-        link::Line,
+        frame::{Frame, Kind},
+        link::{Line, Link},
         messages::{Header, Trailer, Verdict},
         rescue::{self, BLOCK, Broken, End, Patience, Sink},
     },
 };
+
+/// How long a sender may take to say what it is, when it is to be refused.
+const REFUSAL: Duration = Duration::from_secs(3);
 
 /// Runs it.
 pub(super) fn run(job: &Job, console: &Console) -> Result<ExitCode> {
@@ -30,17 +36,33 @@ pub(super) fn run(job: &Job, console: &Console) -> Result<ExitCode> {
     let console = if job.from == "-" { &aside } else { console };
     let stop = Stop::on_signals()?;
     let mut prepared = match &job.target {
-        Target::File(path) => Some(Prepared::open(path, &job.policy)?),
+        Target::File(path) => Some(Prepared::open(path, &job.policy)),
         Target::Folder(_) => None,
     };
-    let mut line = match job.from == "-" {
-        true => Line::standard()?,
-        false => Line::named(&job.from, job.silence)?,
+    let is_refused = matches!(prepared, Some(Err(_)));
+    let line = match job.from == "-" {
+        true => Line::standard(),
+        false => Line::named(&job.from, job.silence),
+    };
+    let mut line = match (line, prepared.take()) {
+        (Ok(line), found) => {
+            prepared = found;
+            line
+        }
+        (Err(_), Some(Err(refused))) => return Err(refused),
+        (Err(error), _) => return Err(error),
     };
     let patience = Patience {
-        give_up: job.silence,
+        give_up: match is_refused {
+            true => REFUSAL.min(job.silence),
+            false => job.silence,
+        },
         ..Patience::default()
     };
+    if is_refused {
+        // A sender that is there identifies itself at once, and so gets the verdict.
+        let _ = line.send(&Frame::bare(Kind::Who, 0));
+    }
     let mut taken = 0;
     loop {
         let mut storing = Storing {
@@ -141,7 +163,8 @@ enum Ended {
 /// What comes, on its way to the file.
 struct Storing<'a> {
     job: &'a Job,
-    prepared: Option<Prepared>,
+    /// Or why the target is refused.
+    prepared: Option<Result<Prepared>>,
     store: Option<Store>,
     compression: Option<Compression>,
     progress: Option<Progress>,
@@ -155,7 +178,7 @@ struct Storing<'a> {
 impl Storing<'_> {
     fn prepared(&mut self, header: &Header) -> Result<Prepared> {
         match (self.prepared.take(), &self.job.target) {
-            (Some(prepared), _) => Ok(prepared),
+            (Some(prepared), _) => prepared,
             (None, Target::Folder(folder)) => {
                 let path = names::free(folder, &header.manifest.origin.region);
                 Prepared::open(&path, &self.job.policy)
@@ -224,6 +247,8 @@ impl Sink for Storing<'_> {
     fn finish(&mut self, trailer: std::result::Result<&Trailer, End>) -> Verdict {
         self.progress = None;
         let Some(mut store) = self.store.take() else {
+            let refused = self.prepared.take().and_then(Result::err);
+            let trailer = refused.map_or(trailer, |error| Err(End::Error(error)));
             let (ended, verdict) = match trailer {
                 Err(End::Error(error)) => {
                     let verdict = Verdict::of(0, Some(&error));

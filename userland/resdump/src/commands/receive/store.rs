@@ -269,6 +269,7 @@ impl Store {
             manifest.durable = Some(error.is_none() && !in_memory);
             manifest.bytes = bytes;
             manifest.copied = bytes.saturating_sub(resumed);
+            manifest.resumed = resumed;
             manifest.digest = digest.filter(|_| error.is_none());
             manifest.error = error.map(ToString::to_string);
         })

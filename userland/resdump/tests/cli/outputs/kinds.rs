@@ -169,6 +169,13 @@ fn a_manifest_of_what_was_there_does_not_outlive_it_under_any_name() {
             ],
             "link",
         ),
+        (
+            &[
+                "bench", "./link", "--region", "./saved", "--force", "--length", "4K", "--rounds",
+                "1",
+            ],
+            "link",
+        ),
     ] {
         fs::copy(bench.path("out.json"), bench.path("kept")).unwrap();
         assert_eq!(bench.run(line).status.code(), Some(0));
@@ -178,6 +185,28 @@ fn a_manifest_of_what_was_there_does_not_outlive_it_under_any_name() {
         );
         assert!(bench.path(left).exists());
         fs::rename(bench.path("kept"), bench.path("out.json")).unwrap();
+    }
+}
+
+/// Else it would be taken for the manifest of that file, which may be another dump.
+#[test]
+fn a_manifest_is_not_put_next_to_another_file() {
+    let bench = Bench::new(8192);
+    assert_eq!(bench.dump(&["--digest", "crc32c"]).0, 0);
+    let text = fs::read(bench.path("out.json")).unwrap();
+    fs::write(bench.path("other"), "no dump").unwrap();
+    for manifest in ["./out.json", "./other.json"] {
+        let output = bench.run(&["dump", "./saved", "./new", "--manifest", manifest]);
+        assert_eq!(output.status.code(), Some(6), "{manifest}");
+        assert!(stderr(&output).contains("would be taken for"), "{output:?}");
+    }
+    assert_eq!(fs::read(bench.path("out.json")).unwrap(), text);
+    assert!(!bench.path("new").exists() && !bench.path("other.json").exists());
+    // Its own, by another name of the target, and what no file has the name of.
+    symlink("out", bench.path("link")).unwrap();
+    for (target, manifest) in [("./link", "./out.json"), ("./new", "./it.json")] {
+        let output = bench.run(&["dump", "./saved", target, "--manifest", manifest, "--force"]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
     }
 }
 
