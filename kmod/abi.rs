@@ -34,7 +34,7 @@
 
 /// Revision of this ABI, reported in [`RegionInfo::abi`]. Grows with every addition. For reports: what a
 /// module can do is in [`RegionInfo::features`].
-pub const ABI_REVISION: u32 = 4;
+pub const ABI_REVISION: u32 = 5;
 
 /// `_IOC` type of all commands. Of this type Linux 7.3 uses 00-2F and C0-E0
 /// (Documentation/userspace-api/ioctl/ioctl-number.rst); 40-5F is free, and these are from there.
@@ -140,6 +140,55 @@ pub const IOC_SYNC: u8 = 0x45;
 /// another operation, and for a structure of another size.
 pub const IOC_REGISTER: u8 = 0x46;
 
+/// `_IOR(IOC_TYPE, IOC_POSITION, RingPosition)`: where the device is in the ring that the region is, read from the
+/// device now: after everything that the caller has seen before, and before everything that it does afterwards.
+///
+/// Errors: `EBADF` for a node that is not open for reading; `EOPNOTSUPP` where no node says where the device's
+/// position is ([`REGION_POSITION`]); `ENODATA` from a program's doorbell that has not been rung yet; `ERANGE` for a
+/// value that is no place in the ring; `EIO` for a word that cannot be read; `ENODEV` when the driver was unbound.
+pub const IOC_POSITION: u8 = 0x47;
+
+/// `_IOW(IOC_TYPE, IOC_DOORBELL, RingDoorbell)`: a program that drives the device publishes its position. Wakes up
+/// processes that wait for it.
+///
+/// What it has written to the ring before is in memory for a process that reads the position. Errors: as for
+/// [`IOC_POSITION`]; `EOPNOTSUPP` also where the position does not come from a program ([`POSITION_PROGRAM`]);
+/// `ERANGE` for a value that is no place in the ring: the position is the one before.
+pub const IOC_DOORBELL: u8 = 0x48;
+
+/// `_IOW(IOC_TYPE, IOC_WATCH, RingWatch)`: from now on `poll` says `POLLPRI` on this open file once the device has
+/// reached a position, and 1 is added to an eventfd then, once. Replaces what was watched for before.
+///
+/// Without an interrupt of the device a timer of the module looks, as long as the position is not reached. Errors:
+/// as for [`IOC_POSITION`], but for `ENODATA`; `EBADF` also for no eventfd. After the driver was unbound `poll` says
+/// `POLLERR`.
+pub const IOC_WATCH: u8 = 0x49;
+
+/// `_IOW(IOC_TYPE, IOC_REACH, RingReach)`, not for `ioctl` but as the operation of an `IORING_OP_URING_CMD` on the
+/// node, with a [`RingReach`] as the command's 16 bytes: completes with 0 when the device has reached a position.
+/// It ends with its ring, or the process (`ECANCELED`); `IORING_OP_ASYNC_CANCEL` does not find it.
+///
+/// Errors: as for [`IOC_WATCH`]; `EBUSY` when [`REACH_MAX`] are waiting on this region.
+pub const IOC_REACH: u8 = 0x4a;
+
+/// Most [`IOC_REACH`] that wait on a region at a time.
+pub const REACH_MAX: u32 = 64;
+
+/// [`RingPosition::evidence`]: the value counts more than laps, and cannot have repeated since it was read before.
+pub const EVIDENCE_EXACT: u32 = 0;
+/// [`RingPosition::evidence`]: the value is a place in the ring; by the greatest rate of the device it cannot have
+/// done a lap since it was read before.
+pub const EVIDENCE_BOUNDED: u32 = 1;
+/// [`RingPosition::evidence`]: it was read too late, or the device was started again: laps may be missing.
+pub const EVIDENCE_UNKNOWN: u32 = 2;
+
+/// [`RingPosition::flags`]: a program rings the doorbell.
+pub const POSITION_PROGRAM: u32 = 1 << 0;
+/// [`RingPosition::flags`]: an interrupt of the device wakes up who waits, not a timer.
+pub const POSITION_INTERRUPT: u32 = 1 << 1;
+/// [`RingPosition::flags`]: the position is a place in the ring alone; see [`EVIDENCE_BOUNDED`].
+pub const POSITION_BOUNDED: u32 = 1 << 2;
+
 /// Longest range of one [`IOC_REGISTER`] in bytes.
 pub const REGISTER_MAX: u32 = 1 << 30;
 
@@ -170,6 +219,9 @@ pub const FEATURE_SNAPSHOT: u32 = 1 << 0;
 pub const FEATURE_SYNC: u32 = 1 << 1;
 /// [`RegionInfo::features`]: [`IOC_REGISTER`], where the kernel has what it takes.
 pub const FEATURE_REGISTER: u32 = 1 << 2;
+/// [`RegionInfo::features`]: [`IOC_POSITION`], [`IOC_DOORBELL`], [`IOC_WATCH`], and, where there is [`FEATURE_REGISTER`],
+/// [`IOC_REACH`].
+pub const FEATURE_POSITION: u32 = 1 << 3;
 
 /// Bytes of a [`RegionInfo`] in the first release.
 pub const INFO_SIZE_VER0: u32 = 128;
@@ -181,6 +233,12 @@ pub const SNAPSHOT_SIZE_VER0: u32 = 64;
 pub const SNAPSHOT_STATUS_SIZE_VER0: u32 = 32;
 /// Bytes of a [`RegionSync`] in the first release.
 pub const SYNC_SIZE_VER0: u32 = 40;
+/// Bytes of a [`RingPosition`] in the first release that had it.
+pub const POSITION_SIZE_VER0: u32 = 112;
+/// Bytes of a [`RingDoorbell`] in the first release that had it.
+pub const DOORBELL_SIZE_VER0: u32 = 32;
+/// Bytes of a [`RingWatch`] in the first release that had it.
+pub const WATCH_SIZE_VER0: u32 = 32;
 
 /// [`RegionInfo::flags`]: mappings and loads may write to the region.
 pub const REGION_WRITABLE: u32 = 1 << 0;
@@ -200,6 +258,9 @@ pub const REGION_SOME_PAGES: u32 = 1 << 4;
 
 /// [`RegionInfo::flags`]: the node says that a device reads the region.
 pub const REGION_DEVICE_READS: u32 = 1 << 5;
+
+/// [`RegionInfo::flags`]: the region is a ring, and the node says where its device's position is.
+pub const REGION_POSITION: u32 = 1 << 6;
 
 /// [`Transfer::flags`]: refuse instead of copying, with `ENXIO` where memory of the range has no
 /// `struct page` and `EINVAL` where its address, `file_offset` or `length` is not aligned as the
@@ -346,6 +407,74 @@ pub struct RegisterBuffer {
     pub index: u32,
 }
 
+/// Answer of [`IOC_POSITION`].
+#[repr(C, align(8))]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RingPosition {
+    /// Bytes since the device was started, or since it was looked at first, such that modulo [`Self::ring`] it is
+    /// the offset in the ring of the byte that is written next. Never less than in an answer before.
+    pub position: u64,
+    /// Nanoseconds of `CLOCK_MONOTONIC`, from before the value was read.
+    pub time: u64,
+    /// How often the position was lost. When it is another number than in the answer before, `position` has grown by
+    /// the least that is possible.
+    pub breaks: u64,
+    /// What the device says.
+    pub raw: u64,
+    /// Bytes of the ring.
+    pub ring: u64,
+    /// Bytes that the device may have written beyond its position.
+    pub lead: u64,
+    /// Bytes before its position that may not be in memory yet.
+    pub lag: u64,
+    /// Bytes a second that the device never exceeds, or 0.
+    pub max_rate: u64,
+    /// Nanoseconds within which the position has to be read again to be sure; 0: any time.
+    pub patience: u64,
+    /// `EVIDENCE_*`.
+    pub evidence: u32,
+    /// `POSITION_*`.
+    pub flags: u32,
+    /// Zero.
+    pub reserved: [u64; 4],
+}
+
+/// Argument of [`IOC_DOORBELL`].
+#[repr(C, align(8))]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RingDoorbell {
+    /// As the device would say it: of the kind, in the units and of the bits of the node.
+    pub raw: u64,
+    /// Zero.
+    pub flags: u64,
+    /// Zero.
+    pub reserved: [u64; 2],
+}
+
+/// Argument of [`IOC_WATCH`].
+#[repr(C, align(8))]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RingWatch {
+    /// A position as in [`RingPosition::position`].
+    pub position: u64,
+    /// An eventfd, or -1.
+    pub eventfd: i32,
+    /// Zero.
+    pub flags: u32,
+    /// Zero.
+    pub reserved: [u64; 2],
+}
+
+/// Argument of [`IOC_REACH`].
+#[repr(C, align(8))]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RingReach {
+    /// A position as in [`RingPosition::position`].
+    pub position: u64,
+    /// Zero.
+    pub reserved: u64,
+}
+
 const _: () = {
     use core::mem::{align_of, offset_of, size_of};
 
@@ -384,4 +513,12 @@ const _: () = {
     assert!(size_of::<RegisterBuffer>() == 16 && align_of::<RegisterBuffer>() == 8);
     assert!(offset_of!(RegisterBuffer, length) == 8);
     assert!(offset_of!(RegisterBuffer, index) == 12);
+
+    assert!(size_of::<RingPosition>() == 112 && align_of::<RingPosition>() == 8);
+    assert!(offset_of!(RingPosition, evidence) == 72);
+    assert!(offset_of!(RingPosition, reserved) == 80);
+    assert!(size_of::<RingDoorbell>() == 32 && align_of::<RingDoorbell>() == 8);
+    assert!(size_of::<RingWatch>() == 32 && align_of::<RingWatch>() == 8);
+    assert!(offset_of!(RingWatch, reserved) == 16);
+    assert!(size_of::<RingReach>() == 16 && align_of::<RingReach>() == 8);
 };

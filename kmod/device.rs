@@ -15,8 +15,16 @@ use crate::{
     abstractions::chardev::CharDevice,
     fops::OpenRegion,
     labels::Claim,
+    progress::Progress,
     region::Region, //
 };
+
+/// What files of a device are about.
+#[derive(Clone)]
+pub(crate) struct Exported {
+    pub(crate) region: Arc<Region>,
+    pub(crate) progress: Option<Arc<Progress>>,
+}
 
 /// A registered device. Dropping it removes the node; files that are open keep the region.
 ///
@@ -29,14 +37,15 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    /// Registers a device for `region`. May sleep. `EEXIST` when its label is in use.
-    pub(crate) fn register(region: Arc<Region>) -> Result<Self> {
+    /// Registers a device for `region`, whose device's position is followed by `progress`. May sleep. `EEXIST` when
+    /// its label is in use.
+    pub(crate) fn register(region: Arc<Region>, progress: Option<Arc<Progress>>) -> Result<Self> {
         let label = region.label();
         let claim = Claim::new(label)?;
         let name = CString::try_from_fmt(fmt!("resmem-{label}"))?;
         let node = CString::try_from_fmt(fmt!("resmem/{label}"))?;
         let bound = Bound(region.clone());
-        let device = CharDevice::register(name, node, region);
+        let device = CharDevice::register(name, node, Exported { region, progress });
         Ok(Self {
             _node: KBox::try_pin_init(device, GFP_KERNEL)?,
             bound,

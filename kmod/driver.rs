@@ -15,9 +15,15 @@ use kernel::{
 use crate::{
     abstractions::{
         dma::Access,
+        irq::Interrupt,
         reserved::Node, //
     },
+    binding,
     device::Device,
+    progress::{
+        Progress,
+        Wake, //
+    },
     refusal::Refusal,
     region::Region, //
 };
@@ -31,20 +37,27 @@ kernel::of_device_table!(
     [(of::DeviceId::new(COMPATIBLE), ())]
 );
 
-/// A bound node: one character device for each region that it names.
-pub(crate) struct Driver {
+pub(crate) struct Driver;
+
+/// A bound node: one character device for each region that it names, and who follows the device in the only one.
+pub(crate) struct Bound<'bound> {
     devices: KVec<Device>,
+    progress: Option<Arc<Progress>>,
+    interrupt: Option<Interrupt<'bound, Wake>>,
 }
+
+/// Name of the interrupt by which a device says that it got on.
+const PROGRESS: &CStr = c"progress";
 
 impl platform::Driver for Driver {
     type IdInfo = ();
-    type Data<'bound> = Self;
+    type Data<'bound> = Bound<'bound>;
     const OF_ID_TABLE: Option<of::IdTable<Self::IdInfo>> = Some(&OF_TABLE);
 
     fn probe<'bound>(
         pdev: &'bound platform::Device<Core<'_>>,
         _info: Option<&'bound Self::IdInfo>,
-    ) -> impl PinInit<Self, Error> + 'bound {
+    ) -> impl PinInit<Bound<'bound>, Error> + 'bound {
         let dev = pdev.as_ref();
         let node = Node::of(pdev).ok_or(ENODEV)?;
         let has = |name| {
@@ -59,6 +72,7 @@ impl platform::Driver for Driver {
         let sharer = (access.writes || access.reads).then_some((dev, access));
 
         let mut devices = KVec::new();
+        let mut progress = None;
         let count = node
             .region_count()
             .inspect_err(|_| dev_err!(dev, "no usable memory-region property\n"))?;
@@ -79,7 +93,10 @@ impl platform::Driver for Driver {
             let region = Region::new(label, base, size, writable, sharer)
                 .and_then(|region| Ok(Arc::pin_init(region, GFP_KERNEL)?))
                 .inspect_err(refused)?;
-            let device = Device::register(region.clone())
+            if count == 1 {
+                progress = follow(pdev, &node, &region).inspect_err(refused)?;
+            }
+            let device = Device::register(region.clone(), progress.clone())
                 .inspect_err(|error| dev_err!(dev, "{}: no device: {error:?}\n", region.label()))?;
             devices.push(device, GFP_KERNEL)?;
             // In hexadecimal only: on 32-bit machines the kernel's Rust has no 64-bit division, and
@@ -88,13 +105,48 @@ impl platform::Driver for Driver {
             let (first, last) = (memory.base(), memory.base() + (memory.size() - 1));
             dev_info!(dev, "{}: [mem {first:#x}-{last:#x}]\n", region.label());
         }
-        Ok(Self { devices })
+        // What it wakes is there already.
+        let interrupt = match &progress {
+            Some(progress) if Interrupt::<Wake>::exists(pdev, PROGRESS)? => {
+                Some(Interrupt::new(pdev, PROGRESS, Wake(progress.clone()))?)
+            }
+            _ => None,
+        };
+        Ok(Bound {
+            devices,
+            progress,
+            interrupt,
+        })
     }
 
-    fn unbind<'bound>(_pdev: &'bound platform::Device<Core<'_>>, this: Pin<&Self>) {
+    fn unbind<'bound>(_pdev: &'bound platform::Device<Core<'_>>, this: Pin<&Self::Data<'bound>>) {
+        if let Some(progress) = &this.progress {
+            progress.unbind(|| {
+                if let Some(interrupt) = &this.interrupt {
+                    interrupt.synchronize();
+                }
+            });
+        }
         // The nodes go when `this` is dropped, and that is after the device may be used for DMA.
         for device in &this.devices {
             device.unbind();
         }
     }
+}
+
+/// Who follows the device in `region`, if the node says where its position is.
+fn follow(
+    pdev: &platform::Device<Core<'_>>,
+    node: &Node<'_>,
+    region: &Arc<Region>,
+) -> Result<Option<Arc<Progress>>, Refusal> {
+    let Some(properties) = pdev.as_ref().fwnode() else {
+        return Ok(None);
+    };
+    let Some((source, position)) = binding::position(properties, node, region)? else {
+        return Ok(None);
+    };
+    let has_interrupt = Interrupt::<Wake>::exists(pdev, PROGRESS)?;
+    let progress = Progress::new(region.clone(), source, position, has_interrupt)?;
+    Ok(Some(progress))
 }

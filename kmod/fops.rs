@@ -46,7 +46,12 @@ use crate::{
         unsized_command,
         Argument, //
     },
+    device::Exported,
     inflight::Outcome,
+    progress::{
+        Follower,
+        Watched, //
+    },
     region::Region,
     snapshot::Snapshot,
     transfer::Transfer,
@@ -59,6 +64,9 @@ const INFO: u32 = unsized_command(_IOR::<abi::RegionInfo>(TYPE, abi::IOC_INFO as
 const DUMP: u32 = unsized_command(_IOWR::<abi::Transfer>(TYPE, abi::IOC_DUMP as u32));
 const LOAD: u32 = unsized_command(_IOWR::<abi::Transfer>(TYPE, abi::IOC_LOAD as u32));
 const SYNC: u32 = unsized_command(_IOW::<abi::RegionSync>(TYPE, abi::IOC_SYNC as u32));
+const POSITION: u32 = unsized_command(_IOR::<abi::RingPosition>(TYPE, abi::IOC_POSITION as u32));
+const DOORBELL: u32 = unsized_command(_IOW::<abi::RingDoorbell>(TYPE, abi::IOC_DOORBELL as u32));
+const WATCH: u32 = unsized_command(_IOW::<abi::RingWatch>(TYPE, abi::IOC_WATCH as u32));
 const SNAPSHOT: u32 = unsized_command(_IOW::<abi::Snapshot>(TYPE, abi::IOC_SNAPSHOT as u32));
 const SNAPSHOT_STATUS: u32 = unsized_command(_IOR::<abi::SnapshotStatus>(
     TYPE,
@@ -69,6 +77,7 @@ const SNAPSHOT_STATUS: u32 = unsized_command(_IOR::<abi::SnapshotStatus>(
 #[pin_data]
 pub(crate) struct OpenRegion {
     region: Arc<Region>,
+    follower: Option<Follower>,
     #[pin]
     state: Mutex<State>,
 }
@@ -101,10 +110,10 @@ impl OpenRegion {
 }
 
 impl FileOperations for OpenRegion {
-    type Device = Arc<Region>;
+    type Device = Exported;
 
-    fn open(region: &Arc<Region>, file: &LocalFile) -> Result<Pin<KBox<Self>>> {
-        open(region.clone(), file)
+    fn open(device: &Exported, file: &LocalFile) -> Result<Pin<KBox<Self>>> {
+        open(device.clone(), file)
     }
 
     fn size(&self) -> u64 {
@@ -128,7 +137,8 @@ impl FileOperations for OpenRegion {
     }
 
     fn uring_cmd(&self, file: &LocalFile, command: &Command<'_>) -> Result {
-        uring::run(&self.region, file, command)
+        let progress = self.follower.as_ref().map(|follower| follower.progress());
+        uring::run(&self.region, progress, file, command)
     }
 }
 
@@ -142,7 +152,8 @@ impl Drop for State {
 
 /// Opening a region takes, as `/dev/mem` does, `CAP_SYS_RAWIO` and no integrity lockdown (`EPERM`). A
 /// region that is not writable cannot be opened for writing (`EACCES`).
-fn open(region: Arc<Region>, file: &LocalFile) -> Result<Pin<KBox<OpenRegion>>> {
+fn open(device: Exported, file: &LocalFile) -> Result<Pin<KBox<OpenRegion>>> {
+    let Exported { region, progress } = device;
     task::may_reach_raw_memory()?;
     if opened_for_writing(file) && !region.writable() {
         return Err(EACCES);
@@ -150,13 +161,15 @@ fn open(region: Arc<Region>, file: &LocalFile) -> Result<Pin<KBox<OpenRegion>>> 
     KBox::pin_init(
         pin_init!(OpenRegion {
             region,
+            follower: progress.map(Follower::new),
             state <- new_mutex!(State::default()),
         }),
         GFP_KERNEL,
     )
 }
 
-/// `POLLIN` once a snapshot that was started has ended; `POLLERR` when there is no memory to wait in.
+/// `POLLIN` once a snapshot that was started has ended; `POLLPRI` once the position that is watched for was reached;
+/// `POLLERR` when there is no memory to wait in, or the driver of a ring was unbound.
 fn poll(open: &OpenRegion, file: &File, table: PollTable<'_>) -> u32 {
     let Ok(watchers) = open.watchers() else {
         return bindings::POLLERR;
@@ -164,10 +177,16 @@ fn poll(open: &OpenRegion, file: &File, table: PollTable<'_>) -> u32 {
     table.register_wait(file, &watchers.queue);
     // Not before: what ends from here on wakes this waiter.
     let snapshot = open.state.lock().snapshot.clone();
-    match snapshot {
+    let ended = match snapshot {
         Some(snapshot) if snapshot.has_ended() => bindings::POLLIN,
         _ => 0,
-    }
+    };
+    ended
+        | match open.follower.as_ref().map(Follower::watched) {
+            Some(Watched::Reached) => bindings::POLLPRI,
+            Some(Watched::Unbound) => bindings::POLLERR,
+            Some(Watched::Nothing) | None => 0,
+        }
 }
 
 /// Copies from `position` on: for a small look, not for a dump. A process that is killed
@@ -206,7 +225,31 @@ fn ioctl(open: &OpenRegion, file: &LocalFile, command: u32, address: usize) -> R
     let region = &*open.region;
     let argument = |least| Argument::new(command, address, least);
     match unsized_command(command) {
-        INFO => argument(abi::INFO_SIZE_VER0)?.write(&region.info()),
+        INFO => {
+            let mut info = region.info();
+            if open.follower.is_some() {
+                info.flags |= abi::REGION_POSITION;
+            }
+            argument(abi::INFO_SIZE_VER0)?.write(&info)
+        }
+        POSITION => {
+            let argument = argument(abi::POSITION_SIZE_VER0)?;
+            argument.write(&follower(open, file)?.progress().answer()?)
+        }
+        DOORBELL => {
+            let asked: abi::RingDoorbell = argument(abi::DOORBELL_SIZE_VER0)?.read()?;
+            if asked.flags != 0 || asked.reserved != [0; 2] {
+                return Err(EINVAL);
+            }
+            follower(open, file)?.progress().ring(asked.raw)
+        }
+        WATCH => {
+            let asked: abi::RingWatch = argument(abi::WATCH_SIZE_VER0)?.read()?;
+            if asked.flags != 0 || asked.reserved != [0; 2] {
+                return Err(EINVAL);
+            }
+            follower(open, file)?.watch(&asked, open.watchers()?)
+        }
         DUMP => transfer(
             region,
             argument(abi::TRANSFER_SIZE_VER0)?,
@@ -248,6 +291,14 @@ fn ioctl(open: &OpenRegion, file: &LocalFile, command: u32, address: usize) -> R
         }
         _ => Err(ENOTTY),
     }
+}
+
+/// Who follows the ring's device: `EBADF` for a node that is not open for reading, `EOPNOTSUPP` for no ring.
+fn follower<'a>(open: &'a OpenRegion, file: &LocalFile) -> Result<&'a Follower> {
+    if !opened_for_reading(file) {
+        return Err(EBADF);
+    }
+    open.follower.as_ref().ok_or(EOPNOTSUPP)
 }
 
 /// Whether an open node may be used to move bytes that way: see [`abi::IOC_DUMP`] and

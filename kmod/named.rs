@@ -49,7 +49,7 @@ fn device(name: &CStr, writable: bool) -> Result<Device, Refusal> {
         .map_err(|error| Refusal::new(error, c"nothing is reserved under this name"))?;
     let label = CString::try_from(name)?;
     let region = Arc::pin_init(Region::new(label, start, size, writable, None)?, GFP_KERNEL)?;
-    let device = Device::register(region)?;
+    let device = Device::register(region, None)?;
     let last = start + (size - 1);
     pr_info!("{name}: [mem {start:#x}-{last:#x}] by reserve_mem\n");
     Ok(device)

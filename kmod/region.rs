@@ -255,7 +255,7 @@ fn features() -> u32 {
         true => abi::FEATURE_REGISTER,
         false => 0,
     };
-    abi::FEATURE_SNAPSHOT | abi::FEATURE_SYNC | register
+    abi::FEATURE_SNAPSHOT | abi::FEATURE_SYNC | abi::FEATURE_POSITION | register
 }
 
 /// A label names a file below /dev/resmem.

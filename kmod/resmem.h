@@ -15,7 +15,7 @@
 #include <linux/types.h>
 
 /* For reports; resmem_region_info.features says what a module can do. */
-#define RESMEM_ABI_REVISION	4
+#define RESMEM_ABI_REVISION	5
 
 /* Bytes of a label, the terminating NUL included. */
 #define RESMEM_LABEL_BYTES	64
@@ -24,6 +24,7 @@
 #define RESMEM_FEATURE_SNAPSHOT	(1U << 0)	/* SNAPSHOT, SNAPSHOT_STATUS */
 #define RESMEM_FEATURE_SYNC	(1U << 1)	/* SYNC, TRANSFER_NO_SYNC */
 #define RESMEM_FEATURE_REGISTER	(1U << 2)	/* REGISTER */
+#define RESMEM_FEATURE_POSITION	(1U << 3)	/* POSITION, WATCH, REACH */
 
 /* resmem_region_info.flags */
 #define RESMEM_REGION_WRITABLE		(1U << 0)	/* may be written to */
@@ -32,6 +33,7 @@
 #define RESMEM_REGION_NONCOHERENT	(1U << 3)	/* caches do not see that */
 #define RESMEM_REGION_SOME_PAGES	(1U << 4)	/* some frames, not all */
 #define RESMEM_REGION_DEVICE_READS	(1U << 5)	/* a device reads it */
+#define RESMEM_REGION_POSITION		(1U << 6)	/* a ring with a position */
 
 /* Answer of RESMEM_IOC_INFO. */
 struct resmem_region_info {
@@ -126,12 +128,65 @@ struct resmem_register_buffer {
 	__u32		index;		/* in the ring's table of buffers */
 };
 
+/* resmem_ring_position.evidence */
+#define RESMEM_EVIDENCE_EXACT	0	/* cannot have repeated */
+#define RESMEM_EVIDENCE_BOUNDED	1	/* no lap, by the greatest rate */
+#define RESMEM_EVIDENCE_UNKNOWN	2	/* laps may be missing */
+
+/* resmem_ring_position.flags */
+#define RESMEM_POSITION_PROGRAM		(1U << 0)	/* DOORBELL sets it */
+#define RESMEM_POSITION_INTERRUPT	(1U << 1)	/* wakes up, not a timer */
+#define RESMEM_POSITION_BOUNDED		(1U << 2)	/* a place in the ring alone */
+
+/* Answer of RESMEM_IOC_POSITION: where the device is in the ring. */
+struct resmem_ring_position {
+	__aligned_u64	position;	/* bytes, only grows */
+	__aligned_u64	time;		/* ns, CLOCK_MONOTONIC, from before */
+	__aligned_u64	breaks;		/* how often the position was lost */
+	__aligned_u64	raw;		/* what the device says */
+	__aligned_u64	ring;		/* bytes */
+	__aligned_u64	lead;		/* bytes written beyond it at most */
+	__aligned_u64	lag;		/* bytes before it not there at most */
+	__aligned_u64	max_rate;	/* bytes a second, or 0 */
+	__aligned_u64	patience;	/* ns to the next look at most, or 0 */
+	__u32		evidence;	/* RESMEM_EVIDENCE_* */
+	__u32		flags;		/* RESMEM_POSITION_* */
+	__aligned_u64	reserved[4];	/* 0 */
+};
+
+/* Argument of RESMEM_IOC_DOORBELL. */
+struct resmem_ring_doorbell {
+	__aligned_u64	raw;		/* as the device would say it */
+	__aligned_u64	flags;		/* 0 */
+	__aligned_u64	reserved[2];	/* 0 */
+};
+
+/* Argument of RESMEM_IOC_WATCH: POLLPRI once the position is reached. */
+struct resmem_ring_watch {
+	__aligned_u64	position;	/* bytes */
+	__s32		eventfd;	/* told once as well, or -1 */
+	__u32		flags;		/* 0 */
+	__aligned_u64	reserved[2];	/* 0 */
+};
+
+/* Most RESMEM_IOC_REACH that wait on a region. */
+#define RESMEM_REACH_MAX	64
+
+/* Argument of RESMEM_IOC_REACH, the 16 bytes of an entry; does not grow. */
+struct resmem_ring_reach {
+	__aligned_u64	position;	/* bytes */
+	__aligned_u64	reserved;	/* 0 */
+};
+
 /* Bytes of the structures in the first release: smaller ones are refused. */
 #define RESMEM_INFO_SIZE_VER0			128
 #define RESMEM_TRANSFER_SIZE_VER0		104
 #define RESMEM_SNAPSHOT_SIZE_VER0		64
 #define RESMEM_SNAPSHOT_STATUS_SIZE_VER0	32
 #define RESMEM_SYNC_SIZE_VER0			40
+#define RESMEM_POSITION_SIZE_VER0		112
+#define RESMEM_DOORBELL_SIZE_VER0		32
+#define RESMEM_WATCH_SIZE_VER0			32
 
 /* 'R' 40-5F is free in Linux 7.3 (ioctl-number.rst). */
 #define RESMEM_IOC_TYPE	'R'
@@ -151,5 +206,14 @@ struct resmem_register_buffer {
 /* Not for ioctl(): the operation of an IORING_OP_URING_CMD on the node. */
 #define RESMEM_IOC_REGISTER	\
 	_IOW(RESMEM_IOC_TYPE, 0x46, struct resmem_register_buffer)
+#define RESMEM_IOC_POSITION	\
+	_IOR(RESMEM_IOC_TYPE, 0x47, struct resmem_ring_position)
+#define RESMEM_IOC_DOORBELL	\
+	_IOW(RESMEM_IOC_TYPE, 0x48, struct resmem_ring_doorbell)
+#define RESMEM_IOC_WATCH	\
+	_IOW(RESMEM_IOC_TYPE, 0x49, struct resmem_ring_watch)
+/* Not for ioctl(): the operation of an IORING_OP_URING_CMD on the node. */
+#define RESMEM_IOC_REACH	\
+	_IOW(RESMEM_IOC_TYPE, 0x4a, struct resmem_ring_reach)
 
 #endif /* _UAPI_LINUX_RESMEM_H */

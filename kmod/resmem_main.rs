@@ -27,6 +27,8 @@ mod abstractions;
 #[forbid(unsafe_code)]
 mod argument;
 #[forbid(unsafe_code)]
+mod binding;
+#[forbid(unsafe_code)]
 mod device;
 #[forbid(unsafe_code)]
 mod driver;
@@ -47,6 +49,11 @@ mod lent_tests;
 mod named;
 #[forbid(unsafe_code)]
 #[expect(unreachable_pub)] // shared with userland
+mod position;
+#[forbid(unsafe_code)]
+mod progress;
+#[forbid(unsafe_code)]
+#[expect(unreachable_pub)] // shared with userland
 mod range;
 #[forbid(unsafe_code)]
 mod refusal;
@@ -64,6 +71,8 @@ mod transfer;
 mod uring;
 #[forbid(unsafe_code)]
 mod watchers;
+#[forbid(unsafe_code)]
+mod watches;
 
 use abstractions::populate::RootDevices;
 

@@ -115,7 +115,7 @@ impl Snapshot {
     /// be unloaded after that. Sleeps.
     pub(crate) fn stop(&self) {
         self.job.cancel();
-        worker::flush(self);
+        worker::flush::<Self, 0>(self);
     }
 
     fn fill(&self, buffer: &PinnedBuffer) -> Result {

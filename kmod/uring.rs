@@ -10,7 +10,8 @@
 use kernel::{
     fs::LocalFile,
     ioctl::_IOW,
-    prelude::*, //
+    prelude::*,
+    sync::Arc, //
 };
 
 use crate::{
@@ -20,19 +21,35 @@ use crate::{
         file,
         uring::Command, //
     },
+    progress::Progress,
     range,
     region::Region, //
 };
 
+const REACH: u32 = _IOW::<abi::RingReach>(abi::IOC_TYPE as u32, abi::IOC_REACH as u32);
 const REGISTER: u32 = _IOW::<abi::RegisterBuffer>(abi::IOC_TYPE as u32, abi::IOC_REGISTER as u32);
 
-/// Does what the command says. Errors: see [`abi::IOC_REGISTER`].
-pub(crate) fn run(region: &Region, file: &LocalFile, command: &Command<'_>) -> Result {
-    if command.operation() != REGISTER {
+/// Does what the command says. Errors: see [`abi::IOC_REGISTER`] and [`abi::IOC_REACH`].
+pub(crate) fn run(
+    region: &Region,
+    progress: Option<&Arc<Progress>>,
+    file: &LocalFile,
+    command: &Command<'_>,
+) -> Result {
+    if command.is_cancel() {
+        if let Some(progress) = progress {
+            progress.cancel(command);
+        }
+        return Ok(());
+    }
+    if !matches!(command.operation(), REGISTER | REACH) {
         return Err(ENOTTY);
     }
     if !file::opened_for_reading(file) {
         return Err(EBADF);
+    }
+    if command.operation() == REACH {
+        return progress.ok_or(EOPNOTSUPP)?.reach(command);
     }
     let asked: abi::RegisterBuffer = command.argument();
     let (offset, length) = (asked.region_offset, u64::from(asked.length));

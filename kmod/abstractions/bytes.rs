@@ -19,6 +19,12 @@ unsafe impl FromBytes for abi::Snapshot {}
 unsafe impl FromBytes for abi::RegionSync {}
 // SAFETY: As above.
 unsafe impl FromBytes for abi::RegisterBuffer {}
+// SAFETY: As above.
+unsafe impl FromBytes for abi::RingDoorbell {}
+// SAFETY: As above.
+unsafe impl FromBytes for abi::RingWatch {}
+// SAFETY: As above.
+unsafe impl FromBytes for abi::RingReach {}
 // SAFETY: `repr(C)`, and abi.rs asserts offsets and size that leave no room for padding.
 unsafe impl AsBytes for abi::Transfer {}
 // SAFETY: As above.
@@ -29,3 +35,9 @@ unsafe impl AsBytes for abi::SnapshotStatus {}
 unsafe impl AsBytes for abi::Snapshot {}
 // SAFETY: As above.
 unsafe impl AsBytes for abi::RegionSync {}
+// SAFETY: As above.
+unsafe impl AsBytes for abi::RingPosition {}
+// SAFETY: As above.
+unsafe impl AsBytes for abi::RingDoorbell {}
+// SAFETY: As above.
+unsafe impl AsBytes for abi::RingWatch {}

@@ -9,6 +9,7 @@
 #include <linux/highmem.h>
 #include <linux/io.h>
 #include <linux/net.h>
+#include <linux/of_address.h>
 #include <linux/property.h>
 #include <linux/ratelimit.h>
 #include <linux/sched/mm.h>
@@ -331,4 +332,95 @@ int resmem_uring_register(struct io_uring_cmd *cmd, const struct bio_vec *bvec, 
 	if (ret)
 		fput(file);
 	return ret;
+}
+
+int resmem_uring_cancel_later(struct io_uring_cmd *cmd, unsigned int issue_flags)
+{
+#ifdef CONFIG_IO_URING
+	io_uring_cmd_mark_cancelable(cmd, issue_flags);
+	return 0;
+#else
+	return -EOPNOTSUPP;
+#endif
+}
+
+void resmem_uring_done(struct io_uring_cmd *cmd, int result, unsigned int issue_flags)
+{
+	io_uring_cmd_done(cmd, result, issue_flags);
+}
+
+int resmem_named_reg(const struct device_node *np, const char *name, u64 *start, u64 *size)
+{
+	int index = of_property_match_string(np, "reg-names", name);
+	struct resource resource;
+	int ret;
+
+	if (index < 0)
+		return -ENODATA;
+	ret = of_address_to_resource((struct device_node *)np, index, &resource);
+	if (ret)
+		return ret;
+	*start = resource.start;
+	*size = resource_size(&resource);
+	return 0;
+}
+
+void *resmem_map_register(u64 start, size_t length)
+{
+	return (__force void *)ioremap(start, length);
+}
+
+/* The upper half is the same before and after: no carry came between the two. */
+#define TWO_HALVES(read, upper, lower) ({			\
+	u32 high = read(upper), low, again;			\
+								\
+	for (;;) {						\
+		low = read(lower);				\
+		again = read(upper);				\
+		if (again == high)				\
+			break;					\
+		high = again;					\
+	}							\
+	(u64)high << 32 | low;					\
+})
+
+u64 resmem_read_register(const void *address, unsigned int width, bool big_endian)
+{
+	const void __iomem *first = (const void __iomem *)address;
+	const void __iomem *second = first + sizeof(u32);
+
+	if (width == sizeof(u32))
+		return big_endian ? ioread32be(first) : ioread32(first);
+	return big_endian ? TWO_HALVES(ioread32be, first, second) :
+			    TWO_HALVES(ioread32, second, first);
+}
+
+u64 resmem_read_word(struct page *page, unsigned int offset, unsigned int width, bool big_endian)
+{
+	const void *address = kmap_local_page(page);
+	const u32 *first = address + offset;
+	const u32 *second = first + 1;
+	u64 value;
+
+#define BIG(word) be32_to_cpu((__force __be32)READ_ONCE(*(word)))
+#define LITTLE(word) le32_to_cpu((__force __le32)READ_ONCE(*(word)))
+	if (width == sizeof(u32))
+		value = big_endian ? BIG(first) : LITTLE(first);
+	else
+		value = big_endian ? TWO_HALVES(BIG, first, second) :
+				     TWO_HALVES(LITTLE, second, first);
+#undef BIG
+#undef LITTLE
+	kunmap_local(address);
+	return value;
+}
+
+void resmem_full_barrier(void)
+{
+	mb();
+}
+
+u64 resmem_now(void)
+{
+	return ktime_get_ns();
 }

@@ -107,10 +107,26 @@ void resmem_uring_argument(const struct io_uring_cmd *cmd, u64 *words);
 int resmem_uring_register(struct io_uring_cmd *cmd, const struct bio_vec *bvec, unsigned int index,
 			  unsigned int issue_flags);
 
+int resmem_uring_cancel_later(struct io_uring_cmd *cmd, unsigned int issue_flags);
+void resmem_uring_done(struct io_uring_cmd *cmd, int result, unsigned int issue_flags);
+
+/*
+ * A device's position: 4 or 8 bytes of a page or of a register, aligned, in little-endian or big-endian order; and
+ * where a node's reg entry of that name lies.
+ */
+int resmem_named_reg(const struct device_node *np, const char *name, u64 *start, u64 *size);
+void *resmem_map_register(u64 start, size_t length);
+u64 resmem_read_register(const void *address, unsigned int width, bool big_endian);
+u64 resmem_read_word(struct page *page, unsigned int offset, unsigned int width, bool big_endian);
+void resmem_full_barrier(void);
+u64 resmem_now(void);
+
 #ifdef __BINDGEN__
 static const u32 RESMEM_GFP_BLOCK = (__force u32)(GFP_KERNEL | __GFP_COMP | __GFP_ZERO);
 static const u32 RESMEM_FUSE_SUPER_MAGIC = FUSE_SUPER_MAGIC;
 static const u32 RESMEM_URING_NONBLOCK = (u32)IO_URING_F_NONBLOCK;
+static const u32 RESMEM_URING_UNLOCKED = (u32)IO_URING_F_UNLOCKED;
+static const u32 RESMEM_URING_CANCEL = (u32)IO_URING_F_CANCEL;
 static const u32 RESMEM_IOCB_APPEND = (__force u32)IOCB_APPEND;
 static const u32 RESMEM_IOCB_DSYNC = (__force u32)IOCB_DSYNC;
 static const u32 RESMEM_FMODE_READ = (__force u32)FMODE_READ;

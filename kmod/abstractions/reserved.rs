@@ -52,6 +52,16 @@ impl<'a> Node<'a> {
         })
     }
 
+    /// Physical address and size of the entry of `reg` that `reg-names` has under `name`, if there is one.
+    pub(crate) fn named_reg(&self, name: &CStr) -> Option<(u64, u64)> {
+        let (mut start, mut size) = (0, 0);
+        // SAFETY: The node is valid by the type invariants, the name NUL-terminated, the rest is ours.
+        let found = unsafe {
+            ffi::resmem_named_reg(self.node, name.as_char_ptr(), &mut start, &mut size)
+        };
+        (found == 0).then_some((start, size))
+    }
+
     /// Number of entries of `memory-region`; `EINVAL` when there is none.
     pub(crate) fn region_count(&self) -> Result<u32> {
         // SAFETY: The node is valid by the type invariants.

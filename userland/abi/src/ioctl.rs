@@ -16,8 +16,10 @@
 )]
 
 use crate::abi::{
-    IOC_DUMP, IOC_INFO, IOC_LOAD, IOC_REGISTER, IOC_SNAPSHOT, IOC_SNAPSHOT_STATUS, IOC_SYNC,
-    IOC_TYPE, RegionInfo, RegionSync, RegisterBuffer, Snapshot, SnapshotStatus, Transfer,
+    IOC_DOORBELL, IOC_DUMP, IOC_INFO, IOC_LOAD, IOC_POSITION, IOC_REACH, IOC_REGISTER,
+    IOC_SNAPSHOT, IOC_SNAPSHOT_STATUS, IOC_SYNC, IOC_TYPE, IOC_WATCH, RegionInfo, RegionSync,
+    RegisterBuffer, RingDoorbell, RingPosition, RingReach, RingWatch, Snapshot, SnapshotStatus,
+    Transfer,
 };
 
 /// The operation of [`IOC_REGISTER`] in an `IORING_OP_URING_CMD`.
@@ -27,6 +29,13 @@ use crate::abi::{
 )]
 pub const REGISTER: u32 =
     nix::request_code_write!(IOC_TYPE, IOC_REGISTER, size_of::<RegisterBuffer>()) as u32;
+
+/// The operation of [`IOC_REACH`] in an `IORING_OP_URING_CMD`.
+#[allow(
+    clippy::unnecessary_cast,
+    reason = "request numbers have the width of a C long"
+)]
+pub const REACH: u32 = nix::request_code_write!(IOC_TYPE, IOC_REACH, size_of::<RingReach>()) as u32;
 
 /// The number of `command` for a structure of `size` bytes, as a program of another time knows it.
 #[allow(
@@ -90,6 +99,27 @@ nix::ioctl_read!(
     IOC_TYPE,
     IOC_SNAPSHOT_STATUS,
     SnapshotStatus
+);
+nix::ioctl_read!(
+    /// See [`IOC_POSITION`] and the safety section of the module.
+    position,
+    IOC_TYPE,
+    IOC_POSITION,
+    RingPosition
+);
+nix::ioctl_write_ptr!(
+    /// See [`IOC_DOORBELL`] and the safety section of the module.
+    doorbell,
+    IOC_TYPE,
+    IOC_DOORBELL,
+    RingDoorbell
+);
+nix::ioctl_write_ptr!(
+    /// See [`IOC_WATCH`] and the safety section of the module.
+    watch,
+    IOC_TYPE,
+    IOC_WATCH,
+    RingWatch
 );
 
 #[cfg(test)]

@@ -105,14 +105,17 @@ fn expected() -> Expected {
     }
     constants! {
         ABI_REVISION IOC_TYPE LABEL_BYTES
-        FEATURE_SNAPSHOT FEATURE_SYNC FEATURE_REGISTER
+        FEATURE_SNAPSHOT FEATURE_SYNC FEATURE_REGISTER FEATURE_POSITION
         REGION_WRITABLE REGION_PAGES REGION_DEVICE_WRITES REGION_NONCOHERENT REGION_SOME_PAGES
-        REGION_DEVICE_READS
+        REGION_DEVICE_READS REGION_POSITION
         TRANSFER_STRICT TRANSFER_NO_SYNC
         CHUNK_MIN CHUNK_MAX CHUNK_DEFAULT DEPTH_MAX DEPTH_DEFAULT
         SNAPSHOT_MAX SNAPSHOT_NONE SNAPSHOT_RUNNING SNAPSHOT_DONE
-        SYNC_FOR_CPU SYNC_FOR_DEVICE REGISTER_MAX
+        SYNC_FOR_CPU SYNC_FOR_DEVICE REGISTER_MAX REACH_MAX
+        EVIDENCE_EXACT EVIDENCE_BOUNDED EVIDENCE_UNKNOWN
+        POSITION_PROGRAM POSITION_INTERRUPT POSITION_BOUNDED
         INFO_SIZE_VER0 TRANSFER_SIZE_VER0 SNAPSHOT_SIZE_VER0 SNAPSHOT_STATUS_SIZE_VER0 SYNC_SIZE_VER0
+        POSITION_SIZE_VER0 DOORBELL_SIZE_VER0 WATCH_SIZE_VER0
     }
     structures! {
         RegionInfo { abi flags base size page_size features label reserved }
@@ -124,6 +127,12 @@ fn expected() -> Expected {
         SnapshotStatus { copied state error reserved }
         RegionSync { region_offset length direction flags reserved }
         RegisterBuffer { region_offset length index }
+        RingPosition {
+            position time breaks raw ring lead lag max_rate patience evidence flags reserved
+        }
+        RingDoorbell { raw flags reserved }
+        RingWatch { position eventfd flags reserved }
+        RingReach { position reserved }
     }
     commands! {
         IOC_INFO IOR RegionInfo
@@ -133,6 +142,10 @@ fn expected() -> Expected {
         IOC_SNAPSHOT_STATUS IOR SnapshotStatus
         IOC_SYNC IOW RegionSync
         IOC_REGISTER IOW RegisterBuffer
+        IOC_POSITION IOR RingPosition
+        IOC_DOORBELL IOW RingDoorbell
+        IOC_WATCH IOW RingWatch
+        IOC_REACH IOW RingReach
     }
     expected
 }
@@ -263,7 +276,7 @@ fn a_header_that_differs_is_noticed() {
         ("__u32\t\tpage_size;", "__u16\t\tpage_size;"),
         ("(64U << 10)", "(64U << 11)"),
         ("_IOWR(RESMEM_IOC_TYPE, 0x41", "_IOW(RESMEM_IOC_TYPE, 0x41"),
-        ("RESMEM_IOC_TYPE, 0x43", "RESMEM_IOC_TYPE, 0x4a"),
+        ("RESMEM_IOC_TYPE, 0x43", "RESMEM_IOC_TYPE, 0x4f"),
         ("RESMEM_IOC_TYPE\t'R'", "RESMEM_IOC_TYPE\t'S'"),
     ] {
         assert!(HEADER.contains(from), "{from}");

@@ -1,0 +1,464 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How far a region's device is, and who waits for it to get somewhere.
+//!
+//! An interrupt only wakes up: a worker then reads the position and tells who waits for what was reached. Where there
+//! is no interrupt a timer does the same, while a process waits.
+//!
+//! Lock order: `followed` is taken under the lock of an io_uring; the lock of the region's owners is taken under it.
+//! A command of an io_uring is completed without it, for that may take the lock of its ring.
+
+use kernel::{
+    impl_has_delayed_work,
+    impl_has_work,
+    new_delayed_work,
+    new_mutex,
+    new_work,
+    prelude::*,
+    sync::{
+        Arc,
+        Mutex, //
+    },
+    workqueue::{
+        DelayedWork,
+        Work,
+        WorkItem, //
+    }, //
+};
+
+use crate::{
+    abi,
+    abstractions::{
+        eventfd::EventFd,
+        irq::Handler,
+        producer::{
+            self,
+            Register,
+            Width, //
+        },
+        sync::{
+            Acquire,
+            Atomic,
+            Release, //
+        },
+        uring::{
+            Command,
+            Held, //
+        },
+        worker, //
+    },
+    position::{
+        divide,
+        Evidence,
+        Kind,
+        Position,
+        Reading,
+        Sample, //
+    },
+    region::Region,
+    watchers::Watchers,
+    watches::{
+        Watch,
+        Watches, //
+    }, //
+};
+
+/// Where the position comes from.
+pub(crate) enum Source {
+    /// A word of the region, at this byte.
+    Word(u64, Width),
+    Register(Register),
+    /// A program rings the doorbell.
+    Program,
+}
+
+const MILLISECOND: u64 = 1_000_000;
+/// Longest time between two looks of the timer while a process waits, in nanoseconds.
+const LONGEST: u64 = 20 * MILLISECOND;
+
+/// See the module.
+#[pin_data]
+pub(crate) struct Progress {
+    region: Arc<Region>,
+    source: Source,
+    has_interrupt: bool,
+    /// The driver is bound; for the interrupt's handler.
+    bound: Atomic<bool>,
+    #[pin]
+    followed: Mutex<Followed>,
+    #[pin]
+    work: Work<Progress>,
+    #[pin]
+    timer: DelayedWork<Progress, 1>,
+}
+
+impl_has_work! {
+    impl HasWork<Self> for Progress { self.work }
+}
+impl_has_delayed_work! {
+    impl HasDelayedWork<Self, 1> for Progress { self.timer }
+}
+
+struct Followed {
+    position: Position,
+    /// What a program said last.
+    said: Option<u64>,
+    watches: Watches,
+    /// Names for open files.
+    files: usize,
+    bound: bool,
+}
+
+/// An open file that follows a ring's device.
+pub(crate) struct Follower {
+    progress: Arc<Progress>,
+    file: usize,
+}
+
+impl Follower {
+    /// Sleeps.
+    pub(crate) fn new(progress: Arc<Progress>) -> Self {
+        let file = {
+            let mut followed = progress.followed.lock();
+            followed.files += 1;
+            followed.files
+        };
+        Self { progress, file }
+    }
+
+    pub(crate) fn progress(&self) -> &Arc<Progress> {
+        &self.progress
+    }
+
+    /// Does what [`abi::IOC_WATCH`] says.
+    pub(crate) fn watch(&self, asked: &abi::RingWatch, watchers: Arc<Watchers>) -> Result {
+        self.progress.watch(self.file, asked, watchers)
+    }
+
+    /// Whether what the file watches for was reached. Sleeps.
+    pub(crate) fn watched(&self) -> Watched {
+        self.progress.watched(self.file)
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        // Dropped without the lock.
+        let _last = self.progress.followed.lock().watches.forget(self.file);
+    }
+}
+
+/// An answer to who polls.
+pub(crate) enum Watched {
+    Nothing,
+    Reached,
+    Unbound,
+}
+
+impl Progress {
+    pub(crate) fn new(
+        region: Arc<Region>,
+        source: Source,
+        position: Position,
+        has_interrupt: bool,
+    ) -> Result<Arc<Self>> {
+        let followed = Followed {
+            position,
+            said: None,
+            watches: Watches::default(),
+            files: 0,
+            bound: true,
+        };
+        Arc::pin_init(
+            pin_init!(Self {
+                region,
+                source,
+                has_interrupt,
+                bound: Atomic::new(true),
+                followed <- new_mutex!(followed),
+                work <- new_work!("resmem_progress"),
+                timer <- new_delayed_work!("resmem_progress_timer"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// The answer to [`abi::IOC_POSITION`]. Sleeps.
+    pub(crate) fn answer(&self) -> Result<abi::RingPosition> {
+        let mut followed = self.followed.lock();
+        let (raw, sample) = self.look(&mut followed)?;
+        let shape = followed.position.shape();
+        let mut flags = 0;
+        if matches!(self.source, Source::Program) {
+            flags |= abi::POSITION_PROGRAM;
+        }
+        if self.has_interrupt {
+            flags |= abi::POSITION_INTERRUPT;
+        }
+        if matches!(shape.kind, Kind::Offset | Kind::Address { .. }) {
+            flags |= abi::POSITION_BOUNDED;
+        }
+        Ok(abi::RingPosition {
+            position: sample.bytes,
+            time: sample.time,
+            breaks: sample.breaks,
+            raw,
+            ring: shape.ring,
+            lead: shape.lead,
+            lag: shape.lag,
+            max_rate: shape.max_rate,
+            patience: followed.position.patience().unwrap_or(0),
+            evidence: match sample.evidence {
+                Evidence::Exact => abi::EVIDENCE_EXACT,
+                Evidence::Bounded => abi::EVIDENCE_BOUNDED,
+                Evidence::Unknown => abi::EVIDENCE_UNKNOWN,
+            },
+            flags,
+            reserved: [0; 4],
+        })
+    }
+
+    /// Does what [`abi::IOC_DOORBELL`] says.
+    pub(crate) fn ring(self: &Arc<Self>, raw: u64) -> Result {
+        if !matches!(self.source, Source::Program) {
+            return Err(EOPNOTSUPP);
+        }
+        // What the program has written to the ring is there for who reads the position.
+        producer::full_barrier();
+        {
+            let mut followed = self.followed.lock();
+            let before = followed.said.replace(raw);
+            if let Err(error) = self.look(&mut followed) {
+                followed.said = before;
+                return Err(error);
+            }
+        }
+        self.check();
+        Ok(())
+    }
+
+    fn watch(
+        self: &Arc<Self>,
+        file: usize,
+        asked: &abi::RingWatch,
+        watchers: Arc<Watchers>,
+    ) -> Result {
+        let event = match asked.eventfd {
+            -1 => None,
+            fd => Some(EventFd::new(fd)?),
+        };
+        let new = Watch {
+            file,
+            position: asked.position,
+            event,
+            watchers,
+            reached: false,
+        };
+        // The one before is dropped without the lock.
+        let _last = {
+            let mut followed = self.followed.lock();
+            if !followed.bound {
+                return Err(ENODEV);
+            }
+            followed.watches.set(new)?
+        };
+        // What came before is seen now, and what comes later finds it.
+        self.check();
+        Ok(())
+    }
+
+    /// Whether what `file` watches for was reached.
+    fn watched(&self, file: usize) -> Watched {
+        let mut followed = self.followed.lock();
+        if !followed.bound {
+            return Watched::Unbound;
+        }
+        if followed.watches.reached(file).is_none() {
+            return Watched::Nothing;
+        }
+        if let Ok((_, sample)) = self.look(&mut followed) {
+            followed.watches.tell(sample.bytes);
+        }
+        match followed.watches.reached(file) {
+            Some(true) => Watched::Reached,
+            Some(false) | None => Watched::Nothing,
+        }
+    }
+
+    /// Does what [`abi::IOC_REACH`] says: `EIOCBQUEUED` when the command completes later.
+    pub(crate) fn reach(self: &Arc<Self>, command: &Command<'_>) -> Result {
+        let asked: abi::RingReach = command.argument();
+        if asked.reserved != 0 {
+            return Err(EINVAL);
+        }
+        // The ring's lock may be held, and looking may take long.
+        let sleeps = matches!(self.source, Source::Word(..)) && self.region.look_sleeps();
+        {
+            let mut followed = self.followed.lock();
+            if !followed.bound {
+                return Err(ENODEV);
+            }
+            if !sleeps {
+                match self.look(&mut followed) {
+                    Ok((_, sample)) if sample.bytes >= asked.position => return Ok(()),
+                    Ok(_) | Err(ENODATA) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        // Takes the ring's lock, if that is not held: without ours.
+        let held = command.hold()?;
+        if let Some((held, result)) = self.keep(asked.position, held, sleeps) {
+            held.end(result, command);
+        }
+        Err(EIOCBQUEUED)
+    }
+
+    /// Keeps a command until `position`. What need not, or cannot, be kept is returned, with its result.
+    fn keep(self: &Arc<Self>, position: u64, held: Held, sleeps: bool) -> Option<(Held, Result)> {
+        let mut followed = self.followed.lock();
+        if !followed.bound {
+            return Some((held, Err(ENODEV)));
+        }
+        // What came since the look before has told those who were kept then.
+        if sleeps {
+            worker::start(self.clone());
+        } else if let Ok((_, sample)) = self.look(&mut followed) {
+            if sample.bytes >= position {
+                return Some((held, Ok(())));
+            }
+        }
+        let refused = followed.watches.keep(position, held);
+        self.set_timer(&followed);
+        refused.map(|held| (held, Err(EBUSY)))
+    }
+
+    /// Cancels a command that is held, if it still is.
+    pub(crate) fn cancel(&self, command: &Command<'_>) {
+        let held = self.followed.lock().watches.cancelled(command);
+        if let Some(held) = held {
+            held.end(Err(ECANCELED), command);
+        }
+    }
+
+    /// Reads the position, and tells who waits for it. Sleeps.
+    fn check(self: &Arc<Self>) {
+        let position = {
+            let mut followed = self.followed.lock();
+            let position = match self.look(&mut followed) {
+                Ok((_, sample)) => Some(sample.bytes),
+                Err(_) => None,
+            };
+            if let Some(position) = position {
+                followed.watches.tell(position);
+            }
+            self.set_timer(&followed);
+            position
+        };
+        if let Some(position) = position {
+            self.complete(position, Ok(()));
+        }
+    }
+
+    /// Completes the commands that wait for no more than `position`, each without the lock.
+    fn complete(&self, position: u64, result: Result) {
+        loop {
+            let due = self.followed.lock().watches.due(position);
+            match due {
+                Some(held) => held.done(result),
+                None => return,
+            }
+        }
+    }
+
+    /// What the device says, and the position by that.
+    fn look(&self, followed: &mut Followed) -> Result<(u64, Sample)> {
+        if !followed.bound {
+            return Err(ENODEV);
+        }
+        let before = producer::now();
+        producer::full_barrier();
+        let raw = match &self.source {
+            Source::Word(offset, width) => {
+                self.region.look(*offset, width.bytes.into())?;
+                producer::read_word(self.region.memory(), *offset, *width)?
+            }
+            Source::Register(register) => register.read(),
+            Source::Program => followed.said.ok_or(ENODATA)?,
+        };
+        producer::full_barrier();
+        let reading = Reading {
+            raw,
+            before,
+            after: producer::now(),
+        };
+        let sample = followed.position.follow(reading).ok_or(ERANGE)?;
+        Ok((raw, sample))
+    }
+
+    /// Has the timer look again, if that is needed.
+    fn set_timer(self: &Arc<Self>, followed: &Followed) {
+        if !followed.bound || matches!(self.source, Source::Program) {
+            return;
+        }
+        let watches = &followed.watches;
+        let mut delay = u64::MAX;
+        if watches.is_waiting() && !self.has_interrupt {
+            delay = LONGEST;
+        }
+        if !watches.is_empty() {
+            // Laps are not to be missed while a file follows the device.
+            delay = delay.min(
+                followed
+                    .position
+                    .patience()
+                    .map_or(u64::MAX, |time| time / 2),
+            );
+        }
+        if delay != u64::MAX {
+            worker::start_later(self, divide(delay, MILLISECOND).0.max(1));
+        }
+    }
+
+    /// The driver is being unbound, and no handler of its interrupt runs from now on: waiters get an error, and no
+    /// worker is in our code any more. Sleeps.
+    pub(crate) fn unbind(&self, synchronize: impl FnOnce()) {
+        self.bound.store(false, Release);
+        synchronize();
+        {
+            let mut followed = self.followed.lock();
+            followed.bound = false;
+            followed.watches.wake();
+        }
+        self.complete(u64::MAX, Err(ENODEV));
+        worker::flush::<Self, 0>(self);
+        worker::flush_delayed::<Self, 1>(self);
+    }
+}
+
+impl WorkItem for Progress {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        this.check();
+    }
+}
+
+impl WorkItem<1> for Progress {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        this.check();
+    }
+}
+
+/// The interrupt "progress".
+pub(crate) struct Wake(pub(crate) Arc<Progress>);
+
+impl Handler for Wake {
+    fn handle(&self) {
+        if self.0.bound.load(Acquire) {
+            worker::start(self.0.clone());
+        }
+    }
+}
