@@ -12,7 +12,8 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, error::Erro
 use crate::commands::{completions, man};
 use crate::{
     commands::{
-        bench, convert, diff, doctor, dump, find, list, load, receive, send, show, snapshot, verify,
+        bench, convert, diff, doctor, dump, find, list, load, receive, record, send, show,
+        snapshot, verify,
     },
     console::Console,
     error::Result,
@@ -49,7 +50,8 @@ Built for a board: without the commands completions and man, and without the
     version,
     term_width = 80,
     after_long_help = format!("{EXAMPLES}\n\n{FURTHER}\n\n{}", exit_codes::HELP),
-    disable_help_subcommand = true
+    disable_help_subcommand = true,
+    help_template = "{about-with-newline}{usage-heading} {usage}\n\n{all-args}{after-help}"
 )]
 pub struct Cli {
     /// For every command.
@@ -97,6 +99,8 @@ pub enum Command {
     Snapshot(Late<snapshot::Args>),
     /// Read a file or block device into a writable region
     Load(Late<load::Args>),
+    /// Record a ring that a device fills, for as long as wanted
+    Record(Late<record::Args>),
     /// Check a saved file against its manifest, or against a region
     Verify(Late<verify::Args>),
     /// List where two dumps, or a dump and a region, differ
@@ -184,6 +188,7 @@ impl Command {
             Self::Show(args) => show::run(args, console),
             Self::Send(args) => send::run(args, console),
             Self::Receive(args) => receive::run(args, console),
+            Self::Record(args) => record::run(args, console),
             Self::Verify(args) => verify::run(args, console),
             Self::Diff(args) => diff::run(args, console),
             Self::Find(args) => find::run(args, console),
@@ -207,6 +212,7 @@ impl Command {
             Self::Show(_) => "show",
             Self::Dump(_) => "dump",
             Self::Load(_) => "load",
+            Self::Record(_) => "record",
             Self::Verify(_) => "verify",
             Self::Diff(_) => "diff",
             Self::Find(_) => "find",

@@ -39,11 +39,13 @@ pub enum ExitCode {
     Mismatch = 12,
     /// The saved file is known to be incomplete, or nothing says that it is complete.
     Incomplete = 13,
+    /// The recording was made, and bytes of it are lost or suspect; its index says which.
+    Gaps = 14,
 }
 
 impl ExitCode {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Ok,
         Self::Other,
         Self::Usage,
@@ -58,6 +60,7 @@ impl ExitCode {
         Self::Strict,
         Self::Mismatch,
         Self::Incomplete,
+        Self::Gaps,
     ];
 }
 
@@ -66,7 +69,8 @@ pub const HELP: &str = "\
 Exit status: 0 done, 1 other error, 2 usage, 3 no region, module or file,
   4 permission, 5 range or alignment, 6 target refused, 7 no space,
   8 I/O error, 9 interrupted, 10 engine not available,
-  11 --strict and a copy, 12 differs, 13 incomplete";
+  11 --strict and a copy, 12 differs, 13 incomplete,
+  14 recorded, with gaps";
 
 impl From<ExitCode> for std::process::ExitCode {
     fn from(code: ExitCode) -> Self {

@@ -7,7 +7,7 @@
 //! - [`output`]: what is written to: what a path names, and what is allowed to happen to it.
 //! - [`manifest`]: what is known of a dump.
 //! - [`source`]: what is read: a region, a saved file.
-//! - [`engine`], [`transfer`], [`journal`], [`readback`], [`stream`]: how bytes move.
+//! - [`engine`], [`transfer`], [`journal`], [`readback`], [`recorder`], [`stream`]: how bytes move.
 //! - [`commands`]: one for each word of the command line ([`cli`]).
 
 #![deny(unsafe_code)]
@@ -33,6 +33,7 @@ pub mod manifest;
 pub mod output;
 pub mod progress;
 pub mod readback;
+pub mod recorder;
 pub mod report;
 pub mod signals;
 pub mod size;

@@ -18,6 +18,8 @@ pub mod load;
 #[cfg(feature = "assets")]
 pub mod man;
 pub mod receive;
+pub mod record;
+mod recording;
 pub mod send;
 pub mod show;
 pub mod snapshot;

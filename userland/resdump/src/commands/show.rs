@@ -7,13 +7,13 @@ use std::{ffi::OsString, io::Write};
 use nix::errno::Errno;
 use serde::Serialize;
 
-use super::input::InputArgs;
+use super::{input::InputArgs, recording};
 use crate::{
     codec::digest,
     console::Console,
     error::{Error, Result},
     exit_codes::ExitCode,
-    hexdump, size,
+    hexdump, recorder, size,
     source::{self, Extent, Source},
     span::Span,
 };
@@ -30,7 +30,7 @@ const JSON_MAX: u64 = 1 << 20;
 /// Arguments of `show`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Label, node below /dev/resmem, or a saved file or disk
+    /// Label, node below /dev/resmem, or a saved file, disk or recording
     region: OsString,
 
     /// First byte, from the start of the region: 4096, 0x1000, 4K
@@ -71,6 +71,9 @@ struct Bytes<'a> {
 
 /// Runs `show`.
 pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
+    if recorder::Saved::is_one(args.region.as_ref()) {
+        return recording::show(args.region.as_ref(), console);
+    }
     let source = source::open_any(&args.region, &args.input.how())?;
     let extents = source.extents();
     if source.size() <= CHECKED_MAX {

@@ -7,12 +7,14 @@ use std::{ffi::OsString, path::PathBuf};
 use nix::errno::Errno;
 use serde::Serialize;
 
+use super::recording;
 use crate::{
     codec::digest::Digest,
     console::Console,
     error::{Error, Result},
     exit_codes::ExitCode,
     readback::{self, ReadBack},
+    recorder,
     signals::Stop,
     source::{self, How, Saved, Source},
 };
@@ -20,7 +22,7 @@ use crate::{
 /// Arguments of `verify`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Saved file, or block device
+    /// Saved file, block device, or folder of a recording
     file: PathBuf,
 
     /// Where its manifest is [default: FILE.json]
@@ -53,6 +55,9 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
 
 /// Runs `verify`, until `stop`.
 pub fn run_until(args: &Args, console: &Console, stop: &Stop) -> Result<ExitCode> {
+    if recorder::Saved::is_one(&args.file) {
+        return recording::verify(&args.file, console);
+    }
     let how = How {
         manifest: args.manifest.clone(),
         ..How::default()

@@ -27,7 +27,7 @@ mod kernel;
 mod mmap;
 mod pipeline;
 mod read;
-mod registered;
+pub(crate) mod registered;
 mod sparse;
 mod window;
 

@@ -9,7 +9,11 @@ use nix::errno::Errno;
 use resmem_abi::abi::{CHUNK_MAX, FEATURE_REGISTER, REGISTER_MAX};
 
 use super::{Piece, Settings, pipeline::Queue};
-use crate::{source::Source, span::Span, sys::ring::Ring};
+use crate::{
+    source::Source,
+    span::Span,
+    sys::{node::Node, ring::Ring},
+};
 
 /// A buffer begins at each multiple of this from the span's begin on. It ends where the longest
 /// request that begins in its first part does, so that no request needs two.
@@ -35,12 +39,7 @@ impl Registered {
         }
         let ring = || -> io::Result<Ring> {
             let mut ring = Ring::new(settings.depth)?;
-            let count = u32::try_from(span.length.div_ceil(STRIDE)).map_err(|_| Errno::E2BIG)?;
-            ring.reserve_buffers(count)?;
-            for index in 0..count {
-                let (offset, length) = buffer(span, index);
-                ring.register(node, index, offset, length)?;
-            }
+            register(&mut ring, node, span)?;
             Ok(ring)
         };
         ring()
@@ -58,6 +57,17 @@ impl Registered {
     }
 }
 
+/// Registers `span` of a region with `ring`, nothing of which is in flight.
+pub(crate) fn register(ring: &mut Ring, node: &Node, span: Span) -> io::Result<()> {
+    let count = u32::try_from(span.length.div_ceil(STRIDE)).map_err(|_| Errno::E2BIG)?;
+    ring.reserve_buffers(count)?;
+    for index in 0..count {
+        let (offset, length) = buffer(span, index);
+        ring.register(node, index, offset, length)?;
+    }
+    Ok(())
+}
+
 /// Offset in the region and length of buffer `index`.
 fn buffer(span: Span, index: u32) -> (u64, u32) {
     let from = STRIDE * u64::from(index);
@@ -66,7 +76,7 @@ fn buffer(span: Span, index: u32) -> (u64, u32) {
 }
 
 /// The buffer that a request lies in which begins at `offset` of the region, and where in the buffer.
-fn locate(span: Span, offset: u64) -> (u16, u32) {
+pub(crate) fn locate(span: Span, offset: u64) -> (u16, u32) {
     let from = offset - span.offset;
     ((from / STRIDE) as u16, (from % STRIDE) as u32)
 }

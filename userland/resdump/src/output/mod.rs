@@ -46,6 +46,7 @@ pub use folder::sync_folder;
 pub use identity::Identity;
 pub use meanwhile::Holes;
 pub use named::refuse_inputs;
+pub(crate) use open::alignment;
 pub use place::{Place, is_output as is_standard_output, output as standard_output};
 pub use queue::{Queue, Tuned};
 pub use record::{Claim, Record, SIZE_MAX as RECORD_MAX, Weight, remove as remove_record};

@@ -361,7 +361,7 @@ fn refused(path: &Path, kind: Kind, errno: Errno) -> Error {
 
 /// What direct I/O demands: what the kernel says of the file, else a device's logical block, else a
 /// page.
-fn alignment(file: &File, kind: Kind) -> nix::Result<Alignment> {
+pub(crate) fn alignment(file: &File, kind: Kind) -> nix::Result<Alignment> {
     let known = match sys::file::direct_io_alignment(file) {
         // Kernels before 6.1, and sandboxes that do not know the call.
         Err(Errno::ENOSYS | Errno::EPERM) => None,

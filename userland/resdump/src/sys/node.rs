@@ -15,7 +15,7 @@ use std::{
 use nix::{Result, errno::Errno};
 use resmem_abi::{
     RegionInfo, Transfer,
-    abi::{RegionSync, SYNC_FOR_CPU},
+    abi::{RegionSync, RingDoorbell, RingPosition, SYNC_FOR_CPU},
     ioctl,
 };
 
@@ -95,6 +95,24 @@ impl Node {
         };
         // SAFETY: By the type invariants it is a region; `sync` is valid.
         unsafe { ioctl::sync(self.file.as_raw_fd(), &raw const sync) }.map(drop)
+    }
+
+    /// Where the device is in the ring that the region is, read now. Errors: see `IOC_POSITION` of the ABI.
+    pub fn position(&self) -> Result<RingPosition> {
+        let mut position = RingPosition::default();
+        // SAFETY: By the type invariants it is a region; `position` is valid for writes.
+        unsafe { ioctl::position(self.file.as_raw_fd(), &raw mut position) }?;
+        Ok(position)
+    }
+
+    /// Publishes the position of a device that this program drives. Errors: see `IOC_DOORBELL` of the ABI.
+    pub fn ring_doorbell(&self, raw: u64) -> Result<()> {
+        let doorbell = RingDoorbell {
+            raw,
+            ..RingDoorbell::default()
+        };
+        // SAFETY: By the type invariants it is a region; `doorbell` is valid.
+        unsafe { ioctl::doorbell(self.file.as_raw_fd(), &raw const doorbell) }.map(drop)
     }
 
     /// Moves bytes between the region and `other`, whose descriptor is filled in here. Blocks until

@@ -3,13 +3,16 @@
 //! Several writes in flight at once, from mappings or from a region's registered pages, through
 //! io_uring.
 
-use std::{fs::File, io, os::fd::AsRawFd, ptr, rc::Rc};
+use std::{fs::File, io, os::fd::AsRawFd, ptr, rc::Rc, time::Duration};
 
-use io_uring::{IoUring, cqueue, opcode, squeue, types::Fd};
+use io_uring::{
+    IoUring, cqueue, opcode, squeue,
+    types::{Fd, SubmitArgs, Timespec},
+};
 use nix::errno::Errno;
 use resmem_abi::{
     abi::RegisterBuffer,
-    ioctl::{self, REGISTER},
+    ioctl::{self, REACH, REGISTER},
 };
 
 use super::{mapping::Mapping, node::Node};
@@ -31,7 +34,12 @@ const _: () = {
 pub struct Ring {
     ring: IoUring,
     flying: Vec<Option<Origin>>,
+    /// A command that waits for a position is queued.
+    reaching: bool,
 }
+
+/// What a command that waits for a position is called by, in the place of a slot.
+const REACHED: u64 = u64::MAX;
 
 /// What a write reads from.
 enum Origin {
@@ -50,6 +58,7 @@ impl Ring {
         Ok(Self {
             ring,
             flying: (0..depth).map(|_| None).collect(),
+            reaching: false,
         })
     }
 
@@ -163,17 +172,60 @@ impl Ring {
     /// everything stays in flight then.
     pub fn wait(&mut self) -> io::Result<(usize, io::Result<u32>)> {
         loop {
-            if let Some(entry) = self.ring.completion().next() {
-                let slot = entry.user_data() as usize;
-                if let Some(flying) = self.flying.get_mut(slot) {
-                    // INVARIANT: This is its completion.
-                    *flying = None;
-                }
-                let result = u32::try_from(entry.result())
-                    .map_err(|_| io::Error::from_raw_os_error(-entry.result()));
-                return Ok((slot, result));
+            if let Some(ended) = self.ended() {
+                return Ok(ended);
             }
             self.ring.submit_and_wait(1)?;
+        }
+    }
+
+    /// As [`Ring::wait`], without waiting.
+    pub fn ended(&mut self) -> Option<(usize, io::Result<u32>)> {
+        loop {
+            let entry = self.ring.completion().next()?;
+            if entry.user_data() == REACHED {
+                self.reaching = false;
+                continue;
+            }
+            let slot = entry.user_data() as usize;
+            if let Some(flying) = self.flying.get_mut(slot) {
+                // INVARIANT: This is its completion.
+                *flying = None;
+            }
+            let result = u32::try_from(entry.result())
+                .map_err(|_| io::Error::from_raw_os_error(-entry.result()));
+            return Some((slot, result));
+        }
+    }
+
+    /// Waits, in a ring with a slot to spare, until a write has ended, until the device that fills the ring that `node` is has reached `position` if
+    /// that is given, and no longer than `longest`; perhaps not as long. Errors: see `IOC_REACH` of the ABI.
+    pub fn wait_for(
+        &mut self,
+        node: &Node,
+        position: Option<u64>,
+        longest: Duration,
+    ) -> io::Result<()> {
+        // One command that waits is enough: after the one before there is another look.
+        if let Some(position) = position.filter(|_| !self.reaching) {
+            let mut argument = [0; 16];
+            argument[..8].copy_from_slice(&position.to_ne_bytes());
+            let entry = opcode::UringCmd16::new(Fd(node.file().as_raw_fd()), REACH)
+                .cmd(argument)
+                .build()
+                .user_data(REACHED);
+            // SAFETY: The argument is part of the entry, and the command refers to no other memory.
+            unsafe { self.ring.submission().push(&entry) }.map_err(|_| Errno::EBUSY)?;
+            self.reaching = true;
+        }
+        if !self.ring.completion().is_empty() {
+            return Ok(());
+        }
+        let time = Timespec::from(longest);
+        let arguments = SubmitArgs::new().timespec(&time);
+        match self.ring.submitter().submit_with_args(1, &arguments) {
+            Err(error) if error.raw_os_error() == Some(libc::ETIME) || is_passing(&error) => Ok(()),
+            result => result.map(drop),
         }
     }
 

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+
+//! A live ring: where its device is, and writes from its pages.
+
+use std::{
+    fs::File,
+    io,
+    sync::atomic::{Ordering, fence},
+    time::Duration,
+};
+
+use nix::errno::Errno;
+use recording::position::{Evidence, Sample};
+use resmem_abi::abi::{EVIDENCE_BOUNDED, EVIDENCE_EXACT, RingPosition};
+
+use crate::{
+    engine::registered,
+    span::Span,
+    sys::{node::Node, ring::Ring},
+};
+
+/// A ring that can be recorded.
+pub trait Feed {
+    /// Where the device is, read after everything that this thread has seen.
+    fn position(&mut self) -> nix::Result<Sample>;
+
+    /// Starts to write `length` bytes from `memory` on, in the ring, to `offset` of `file`, which stays open until
+    /// the write has ended.
+    fn write(
+        &mut self,
+        slot: usize,
+        memory: u64,
+        length: u32,
+        file: &File,
+        offset: u64,
+    ) -> io::Result<()>;
+
+    /// A write that has ended: its slot, and the bytes it wrote. Does not wait.
+    fn ended(&mut self) -> Option<(usize, io::Result<u32>)>;
+
+    /// Waits for a write to end or the device to reach `position`, and no longer than `longest`.
+    fn wait(&mut self, position: Option<u64>, longest: Duration) -> io::Result<()>;
+}
+
+/// A region whose device's position the module knows.
+pub struct Live<'a> {
+    node: &'a Node,
+    ring: Ring,
+    whole: Span,
+}
+
+impl<'a> Live<'a> {
+    /// Registers the region with an io_uring for `depth` writes. Errors: see `IOC_REGISTER` of the ABI.
+    pub fn new(node: &'a Node, depth: u32) -> io::Result<Self> {
+        // One more, for the command that waits.
+        let mut ring = Ring::new(depth.saturating_add(1))?;
+        let whole = Span {
+            offset: 0,
+            length: node.info().size,
+        };
+        registered::register(&mut ring, node, whole)?;
+        Ok(Self { node, ring, whole })
+    }
+}
+
+/// What the module says as what the proof takes.
+pub(super) fn sample(answer: &RingPosition) -> Sample {
+    Sample {
+        bytes: answer.position,
+        time: answer.time,
+        breaks: answer.breaks,
+        evidence: match answer.evidence {
+            EVIDENCE_EXACT => Evidence::Exact,
+            EVIDENCE_BOUNDED => Evidence::Bounded,
+            _ => Evidence::Unknown,
+        },
+    }
+}
+
+impl Feed for Live<'_> {
+    fn position(&mut self) -> nix::Result<Sample> {
+        // The completions that were seen are the disk's reads of memory: they come first. The module does the same
+        // for the bus.
+        fence(Ordering::SeqCst);
+        self.node.position().map(|answer| sample(&answer))
+    }
+
+    fn write(
+        &mut self,
+        slot: usize,
+        memory: u64,
+        length: u32,
+        file: &File,
+        offset: u64,
+    ) -> io::Result<()> {
+        let (buffer, from) = registered::locate(self.whole, memory);
+        self.ring
+            .write_registered(slot, buffer, from, length, file, offset)
+    }
+
+    fn ended(&mut self) -> Option<(usize, io::Result<u32>)> {
+        self.ring.ended()
+    }
+
+    fn wait(&mut self, position: Option<u64>, longest: Duration) -> io::Result<()> {
+        match self.ring.wait_for(self.node, position, longest) {
+            // Taken by a later call: the submission queue was full.
+            Err(error) if error.raw_os_error() == Some(Errno::EBUSY as i32) => Ok(()),
+            result => result,
+        }
+    }
+}

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: MIT
+
+//! The files of a recording, and the thread that does with them what takes its time: preparing the next segment,
+//! flushing, cutting the last one.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread,
+};
+
+use nix::{errno::Errno, libc};
+use recording::layout::{index_name, number, segment_name};
+
+use crate::{output::sync_folder, sys};
+
+/// What the thread needs.
+const STACK: usize = 128 << 10;
+
+/// What is to be done, in this order.
+enum Task {
+    Prepare(u64),
+    /// Flush these, then append these bytes to the index.
+    Checkpoint(Vec<Arc<File>>, u64, Vec<u8>),
+}
+
+/// What was done.
+enum Done {
+    Prepared(u64, io::Result<Arc<File>>),
+    Checkpoint(io::Result<()>),
+}
+
+/// The segments that are open.
+pub(super) struct Files {
+    folder: PathBuf,
+    tasks: Sender<Task>,
+    done: Receiver<Done>,
+    open: BTreeMap<u64, Arc<File>>,
+    /// Written to since the last checkpoint.
+    touched: BTreeMap<u64, Arc<File>>,
+    asked: Option<u64>,
+    prepared: Option<(u64, Arc<File>)>,
+    flushing: bool,
+    /// Why there is no next segment.
+    refused: Option<io::Error>,
+    failed: Option<io::Error>,
+}
+
+/// The number of the first segment that a new run in `folder` may have. Makes the folder.
+pub(super) fn first_free(folder: &Path) -> io::Result<u64> {
+    fs::create_dir_all(folder)?;
+    let mut next = 0;
+    for entry in fs::read_dir(folder)? {
+        if let Some(number) = entry?.file_name().to_str().and_then(number) {
+            next = next.max(number.saturating_add(1));
+        }
+    }
+    Ok(next)
+}
+
+impl Files {
+    /// Files in `folder`, segments of `size` bytes from `first` on, the first of which is made now. `keep_free` bytes
+    /// of the file system are left.
+    pub(super) fn new(folder: &Path, first: u64, size: u64, keep_free: u64) -> io::Result<Self> {
+        let maker = Maker {
+            folder: folder.to_owned(),
+            size,
+            keep_free,
+        };
+        let made = maker.make(first)?;
+        let index = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(folder.join(index_name(first)));
+        if index.is_err() {
+            let _ = fs::remove_file(folder.join(segment_name(first)));
+        }
+        let index = index?;
+        let (tasks, coming) = channel();
+        let (answers, done) = channel();
+        thread::Builder::new()
+            .name("files".into())
+            .stack_size(STACK)
+            .spawn(move || work(&maker, &index, &coming, &answers))?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            tasks,
+            done,
+            open: BTreeMap::new(),
+            touched: BTreeMap::new(),
+            asked: None,
+            prepared: Some((first, Arc::new(made))),
+            flushing: false,
+            refused: None,
+            failed: None,
+        })
+    }
+
+    /// Segment `number`, and whether it was begun by this call: then those before `oldest`, in which nothing is in
+    /// flight, are closed, and the next is prepared. Waits for one that is not prepared yet.
+    pub(super) fn segment(&mut self, number: u64, oldest: u64) -> io::Result<(Arc<File>, bool)> {
+        if let Some(file) = self.open.get(&number) {
+            return Ok((Arc::clone(file), false));
+        }
+        while self.prepared.as_ref().is_none_or(|(it, _)| *it != number) {
+            if let Some((other, file)) = self.prepared.take() {
+                self.discard(other, &file);
+            }
+            if self.asked != Some(number) {
+                self.refused = None;
+                self.prepare(number);
+            }
+            self.take(self.done.recv().map_err(|_| gone())?);
+            if let Some(error) = self.refused.take() {
+                return Err(error);
+            }
+        }
+        let (_, file) = self.prepared.take().ok_or_else(gone)?;
+        self.open.retain(|it, _| *it >= oldest);
+        self.open.insert(number, Arc::clone(&file));
+        self.prepare(number + 1);
+        Ok((file, true))
+    }
+
+    /// A write to segment `number` has ended: it is to be flushed.
+    pub(super) fn touch(&mut self, number: u64) {
+        if let Some(file) = self.open.get(&number) {
+            self.touched.insert(number, Arc::clone(file));
+        }
+    }
+
+    fn prepare(&mut self, number: u64) {
+        self.asked = Some(number);
+        let _ = self.tasks.send(Task::Prepare(number));
+    }
+
+    /// Takes note of what was done meanwhile; the first failure of a flush.
+    pub(super) fn look(&mut self) -> io::Result<()> {
+        while let Ok(done) = self.done.try_recv() {
+            self.take(done);
+        }
+        self.failed.take().map_or(Ok(()), Err)
+    }
+
+    fn take(&mut self, done: Done) {
+        match done {
+            Done::Prepared(number, result) => {
+                if self.asked == Some(number) {
+                    self.asked = None;
+                }
+                match result {
+                    Ok(file) => self.prepared = Some((number, file)),
+                    Err(error) => self.refused = Some(error),
+                }
+            }
+            Done::Checkpoint(result) => {
+                self.flushing = false;
+                self.failed = self.failed.take().or(result.err());
+            }
+        }
+    }
+
+    /// Whether a checkpoint is under way.
+    pub(super) fn is_flushing(&self) -> bool {
+        self.flushing
+    }
+
+    /// Has what was written flushed, then `bytes` of the index at `at`.
+    pub(super) fn checkpoint(&mut self, at: u64, bytes: Vec<u8>) {
+        let touched = std::mem::take(&mut self.touched);
+        self.flushing = true;
+        let files = touched.into_values().collect();
+        let _ = self.tasks.send(Task::Checkpoint(files, at, bytes));
+    }
+
+    /// Waits until nothing is under way.
+    pub(super) fn settle(&mut self) -> io::Result<()> {
+        while self.flushing || self.asked.is_some() {
+            self.take(self.done.recv().map_err(|_| gone())?);
+        }
+        self.failed.take().map_or(Ok(()), Err)
+    }
+
+    /// Removes what was prepared and not used, and cuts the `last` segment, by its number, behind its bytes. Nothing is
+    /// under way.
+    pub(super) fn cut(&mut self, last: Option<(u64, u64)>) -> io::Result<()> {
+        if let Some((other, file)) = self.prepared.take() {
+            self.discard(other, &file);
+        }
+        let Some((number, length)) = last else {
+            return Ok(());
+        };
+        if let Some(file) = self.open.get(&number) {
+            file.set_len(length)?;
+            self.touched.insert(number, Arc::clone(file));
+        }
+        Ok(())
+    }
+
+    /// Makes the names durable.
+    pub(super) fn sync_names(&self) -> io::Result<()> {
+        sync_folder(&self.folder.join("."))
+    }
+
+    /// Removes a segment that nothing was written to.
+    fn discard(&self, number: u64, _file: &File) {
+        let path = self.folder.join(segment_name(number));
+        if let Err(error) = fs::remove_file(&path) {
+            log::warn!("{}: not removed: {error}", path.display());
+        }
+    }
+}
+
+fn gone() -> io::Error {
+    Errno::ECANCELED.into()
+}
+
+/// Makes segments.
+struct Maker {
+    folder: PathBuf,
+    size: u64,
+    keep_free: u64,
+}
+
+impl Maker {
+    fn make(&self, number: u64) -> io::Result<File> {
+        let path = self.folder.join(segment_name(number));
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .custom_flags(libc::O_DIRECT)
+            .open(&path)?;
+        let result = self.fill(&file);
+        if result.is_err() {
+            let _ = fs::remove_file(&path);
+        }
+        result.map(|()| file)
+    }
+
+    fn fill(&self, file: &File) -> io::Result<()> {
+        let needed = self.size.saturating_add(self.keep_free);
+        if sys::file::available(file)? < needed {
+            return Err(Errno::ENOSPC.into());
+        }
+        match sys::file::allocate(file, 0, self.size) {
+            Err(Errno::EOPNOTSUPP) => file.set_len(self.size)?,
+            result => result?,
+        }
+        // The size is known before the first byte is: a flush of data alone is enough later.
+        file.sync_all()
+    }
+}
+
+fn work(maker: &Maker, index: &File, tasks: &Receiver<Task>, answers: &Sender<Done>) {
+    for task in tasks {
+        let done = match task {
+            Task::Prepare(number) => Done::Prepared(number, maker.make(number).map(Arc::new)),
+            Task::Checkpoint(files, at, bytes) => {
+                Done::Checkpoint(checkpoint(&files, index, at, &bytes))
+            }
+        };
+        if answers.send(done).is_err() {
+            return;
+        }
+    }
+}
+
+fn checkpoint(files: &[Arc<File>], index: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
+    for file in files {
+        file.sync_data()?;
+    }
+    index.write_all_at(bytes, at)?;
+    index.sync_data()
+}
