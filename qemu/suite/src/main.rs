@@ -37,6 +37,7 @@ mod powercut;
 mod prompt;
 mod reading;
 mod readme;
+mod recorder;
 mod refusals;
 mod registered;
 mod requests;
@@ -91,6 +92,7 @@ fn cases() -> Vec<Case> {
         prompt::cases(),
         reading::cases(),
         readme::cases(),
+        recorder::cases(),
         refusals::cases(),
         registered::cases(),
         requests::cases(),

@@ -23,7 +23,7 @@ pub fn cases() -> Vec<Case> {
             }
             let pages = bed.check("ls /usr/share/man/man1 | wc -l")?;
             // One for the program, one for each command.
-            ensure!(pages.trim() == "14", "{pages} man pages");
+            ensure!(pages.trim() == "15", "{pages} man pages");
             bed.check("grep -q snapshot /usr/share/bash-completion/completions/resdump")?;
             Ok(())
         }),

@@ -19,6 +19,7 @@ mod overwrite;
 mod polled;
 mod pressure;
 mod register;
+mod ring;
 mod sleeper;
 mod snapshot;
 mod traced;
@@ -101,6 +102,8 @@ enum Call {
     Map(map::Map),
     /// A fixed buffer of an io_uring, and what can be done with it.
     Register(register::Register),
+    /// A ring that a program fills, who waits for it, and a recording of it.
+    Ring(ring::Ring),
     /// Take memory and disk from others.
     Pressure(pressure::Pressure),
     /// Become a command that has no right to raw memory.
@@ -146,6 +149,7 @@ impl Call {
             Call::Held(call) => call.run(),
             Call::Map(call) => call.run(),
             Call::Register(call) => call.run(),
+            Call::Ring(call) => call.run(),
             Call::Meter(call) => call.run(),
             Call::Ordinary(ordinary) => ordinary.run(),
             Call::Pressure(call) => call.run(),

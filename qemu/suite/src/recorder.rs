@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+//! Rings that a program fills in the place of a device: where it is, who waits for it, and recordings, each word of
+//! which says where it belongs.
+
+use anyhow::{Result, bail, ensure};
+
+use board::Need;
+use board::devicetree::Nodes;
+use host::paths::Paths;
+use machine::Machine;
+use machine::disk::Disk;
+use machine::guest::Guest;
+use machine::instruments::TAINT_OUT_OF_TREE;
+
+use crate::frame::{self, Case, case};
+
+/// `told` is a ring of 4 MiB whose position a program tells; `word` has it in a word of its own, as a device that
+/// writes it to memory; the others are refused.
+const MEMORY: &str = "\
+    told: told@10000000 { reg = <0x0 0x10000000 0x0 0x400000>; };
+    word: word@10800000 { reg = <0x0 0x10800000 0x0 0x400000>; };
+    position: position@10c00000 { reg = <0x0 0x10c00000 0x0 0x400000>; };
+";
+
+const DRIVERS: &str = "\
+    told { compatible = \"resdump,resmem\"; memory-region = <&told>; writable;
+        resdump,position-kind = \"program\"; resdump,lead-bytes = <65536>; };
+    word { compatible = \"resdump,resmem\"; memory-region = <&word>; writable;
+        resdump,position-kind = \"offset\"; resdump,position = <0>; resdump,position-bits = <23>;
+        resdump,lead-bytes = <65536>; resdump,max-rate = <100000000>; };
+    fast { compatible = \"resdump,resmem\"; memory-region = <&position>; writable;
+        resdump,position-kind = \"offset\"; };
+    narrow { compatible = \"resdump,resmem\"; memory-region = <&position>; writable;
+        resdump,position-kind = \"offset\"; resdump,position-bits = <8>; };
+    odd { compatible = \"resdump,resmem\"; memory-region = <&position>; writable;
+        resdump,position-kind = \"elsewhere\"; };
+";
+
+/// Bytes of a ring.
+const RING: u64 = 4 << 20;
+
+pub fn cases() -> Vec<Case> {
+    let case = case!(
+        alone,
+        a_ring_is_recorded_and_each_word_is_where_it_belongs
+    );
+    let case = case.needs(Need::DeviceNode).needs(Need::WideAddresses);
+    vec![case.needs(Need::MemoryAtZero).limit(600)]
+}
+
+/// Runs in a machine of its own.
+fn a_ring_is_recorded_and_each_word_is_where_it_belongs() -> Result<()> {
+    let paths = Paths::discover()?;
+    let board = frame::board(&paths)?;
+    let image = frame::image(&paths, &board, "appliance")?;
+    let folder = paths.fresh_out(&frame::below(&board, "recorder"))?;
+    let disk = Disk::ext4(&folder.join("ext4.img"), 192 << 20)?;
+    let mut machine = Machine::new(&board, &image, &folder);
+    machine.nodes = Some(Nodes {
+        memory: MEMORY.to_owned(),
+        drivers: DRIVERS.to_owned(),
+    });
+    machine.tools = true;
+    machine.disks = vec![disk];
+    let mut guest = machine.start()?;
+    let done = guest
+        .wait_for_shell()
+        .and_then(|_| guest.check("mount -t ext4 /dev/vda /mnt"))
+        .and_then(|_| refusals(&mut guest))
+        .and_then(|()| positions(&mut guest))
+        .and_then(|()| waiting(&mut guest))
+        .and_then(|()| recordings(&mut guest))
+        .and_then(|()| unbound(&mut guest))
+        .and_then(|()| guest.check_health(TAINT_OUT_OF_TREE));
+    if let Err(error) = done {
+        bail!("{error:#}\n{}", guest.report());
+    }
+    let status = guest.power_off()?;
+    ensure!(status.success(), "QEMU ended with {status}");
+    Ok(())
+}
+
+/// What is printed, or that it is not as expected.
+fn expect(guest: &mut Guest, command: &str, wanted: &str) -> Result<()> {
+    let output = guest.run(command)?;
+    ensure!(
+        output.text.contains(wanted),
+        "{command}: expected {wanted}: {}",
+        output.text
+    );
+    Ok(())
+}
+
+fn refusals(guest: &mut Guest) -> Result<()> {
+    let log = guest.check("dmesg | grep resmem")?;
+    for cause in [
+        "its position repeats, and no max-rate says how fast",
+        "its position has too few bits for it, or more than 64",
+        "its position-kind is not known",
+    ] {
+        ensure!(log.contains(cause), "{cause}: {log}");
+    }
+    guest.check(
+        "test -c /dev/resmem/told && test -c /dev/resmem/word && ! test -e /dev/resmem/position",
+    )?;
+    expect(
+        guest,
+        "probe ring doorbell /dev/resmem/word 0",
+        "EOPNOTSUPP",
+    )?;
+    expect(guest, "probe ring position /dev/resmem/told", "ENODATA")
+}
+
+fn positions(guest: &mut Guest) -> Result<()> {
+    expect(guest, "probe ring doorbell /dev/resmem/told 4096", "ok")?;
+    expect(
+        guest,
+        "probe ring position /dev/resmem/told",
+        "position 4096 breaks 0 evidence 0 flags 1 raw 4096",
+    )?;
+    // Back is no way for a device: it was started again, and is where it says in the ring.
+    expect(guest, "probe ring doorbell /dev/resmem/told 512", "ok")?;
+    let position = RING + 512;
+    expect(
+        guest,
+        "probe ring position /dev/resmem/told",
+        &format!("position {position} breaks 1 evidence 0"),
+    )
+}
+
+fn waiting(guest: &mut Guest) -> Result<()> {
+    expect(
+        guest,
+        "probe ring produce /dev/resmem/told 65536",
+        "ok position",
+    )?;
+    for by in ["poll", "eventfd", "uring"] {
+        // Reached already, and reached by what comes.
+        let now = "$(probe ring position /dev/resmem/told | cut -d' ' -f3)";
+        expect(
+            guest,
+            &format!("probe ring wait /dev/resmem/told {now} --by {by}"),
+            "ok reached",
+        )?;
+        expect(
+            guest,
+            &format!(
+                "at={now}; (sleep 1; probe ring produce /dev/resmem/told 65536 > /dev/null) & \
+                 probe ring wait /dev/resmem/told $((at + 65536)) --by {by}; wait"
+            ),
+            "ok reached",
+        )?;
+        // Nothing reports a word but the module's timer.
+        let now = "$(probe ring position /dev/resmem/word | cut -d' ' -f3)";
+        expect(
+            guest,
+            &format!(
+                "at={now}; (probe ring produce /dev/resmem/word 65536 --word 0 --rate 1000000 > /dev/null) & \
+                 probe ring wait /dev/resmem/word $((at + 65536)) --by {by}; wait"
+            ),
+            "ok reached",
+        )?;
+    }
+    expect(guest, "probe ring cancel /dev/resmem/told", "ok ended")
+}
+
+fn recordings(guest: &mut Guest) -> Result<()> {
+    // Slow enough for the disk: nothing is lost, over several laps and segments.
+    let text = guest.check_within(
+        "probe ring produce /dev/resmem/told 33554436 --rate 8000000 > /dev/null & \
+         resdump record told /mnt/whole --segment 8M --chunk 512K --duration 6 --json; wait",
+        60,
+    )?;
+    ensure!(text.contains("\"suspect\":0,\"gap\":0"), "{text}");
+    guest.check("resdump verify /mnt/whole")?;
+    let checked = guest.check("probe ring check /mnt/whole")?;
+    ensure!(checked.contains(" wrong 0 suspect 0 lost 0"), "{checked}");
+    ensure!(!checked.contains("words 0 "), "{checked}");
+    // A second run, ended by a signal.
+    guest.check(
+        "resdump record told /mnt/whole --segment 8M --chunk 512K --quiet & sleep 2; kill -TERM $!; wait $!",
+    )?;
+    guest.check("resdump verify /mnt/whole && resdump show /mnt/whole && rm -r /mnt/whole")?;
+    // The recorder sleeps for four laps: they are lost, and everything that is called whole is.
+    let text = guest.check_within(
+        "(sh -c 'echo $$ > /tmp/recorder; exec resdump record told /mnt/lossy --segment 8M --chunk 512K --json'; \
+         echo status $? > /tmp/status) & \
+         until test -s /tmp/recorder; do sleep 1; done; recorder=$(cat /tmp/recorder); sleep 1; \
+         probe ring produce /dev/resmem/told 2097152; kill -STOP $recorder; \
+         probe ring produce /dev/resmem/told 16777216; kill -CONT $recorder; \
+         probe ring produce /dev/resmem/told 2097152 --rate 4000000; kill -TERM $recorder; \
+         until test -s /tmp/status; do sleep 1; done; cat /tmp/status",
+        60,
+    )?;
+    ensure!(text.contains("status 14"), "{text}");
+    expect(
+        guest,
+        "resdump verify /mnt/lossy > /dev/null; echo status $?",
+        "status 14",
+    )?;
+    let checked = guest.check("probe ring check /mnt/lossy")?;
+    ensure!(checked.contains(" wrong 0 "), "{checked}");
+    ensure!(!checked.contains(" lost 0"), "{checked}");
+    guest.check("rm -r /mnt/lossy").map(drop)
+}
+
+/// The driver goes while a program waits.
+fn unbound(guest: &mut Guest) -> Result<()> {
+    let unbind = "echo resmem-bus:told > /sys/bus/platform/drivers/resmem/unbind";
+    for by in ["uring", "poll"] {
+        expect(
+            guest,
+            &format!(
+                "(sleep 1; {unbind}) & probe ring wait /dev/resmem/told 0xffffffffffff --by {by}; wait"
+            ),
+            "ENODEV",
+        )?;
+        let bind = "echo resmem-bus:told > /sys/bus/platform/drivers/resmem/bind";
+        guest.check(bind)?;
+        guest.check("probe ring doorbell /dev/resmem/told 0")?;
+    }
+    Ok(())
+}
