@@ -6,18 +6,18 @@ use fastrand::Rng;
 use recording::position::{Kind, Reading, Shape};
 
 /// Nanoseconds of a tick.
-pub const TICK: u64 = 1_000;
+pub(crate) const TICK: u64 = 1_000;
 
-pub struct Device {
-    pub shape: Shape,
+pub(crate) struct Device {
+    pub(crate) shape: Shape,
     /// For each byte of the ring, which byte of the stream it is.
-    pub memory: Vec<u64>,
+    pub(crate) memory: Vec<u64>,
     /// Bytes written, since ever.
-    pub written: u64,
+    pub(crate) written: u64,
     /// The position that can be read.
-    pub position: u64,
+    pub(crate) position: u64,
     /// Bytes a tick when it runs.
-    pub rate: u64,
+    pub(crate) rate: u64,
     /// Ticks until it runs or pauses again.
     until_change: u32,
     runs: bool,
@@ -25,7 +25,7 @@ pub struct Device {
 }
 
 impl Device {
-    pub fn new(rng: &mut Rng, block: u64, most_chunks: u64) -> Self {
+    pub(crate) fn new(rng: &mut Rng, block: u64, most_chunks: u64) -> Self {
         let unit = 1u64 << rng.u32(0..7);
         let ring = block.max(64) * (1 << rng.u32(3..7)) * rng.u64(1..=most_chunks);
         let power = ring.is_power_of_two();
@@ -79,7 +79,7 @@ impl Device {
         self.written = self.written.max(to);
     }
 
-    pub fn tick(&mut self, rng: &mut Rng) {
+    pub(crate) fn tick(&mut self, rng: &mut Rng) {
         self.until_change -= 1;
         if self.until_change == 0 {
             self.runs = !self.runs || rng.bool();
@@ -109,7 +109,7 @@ impl Device {
     }
 
     /// What a program reads at `time`.
-    pub fn reading(&self, time: u64) -> Reading {
+    pub(crate) fn reading(&self, time: u64) -> Reading {
         let Shape {
             kind, ring, unit, ..
         } = self.shape;

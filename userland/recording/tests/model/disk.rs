@@ -5,22 +5,22 @@
 use fastrand::Rng;
 use recording::planner::Chunk;
 
-pub struct Disk {
+pub(crate) struct Disk {
     /// For each place, which byte of the stream was in memory when it was read.
-    pub places: Vec<u64>,
+    pub(crate) places: Vec<u64>,
     segment: u64,
     /// Bytes a tick.
-    pub rate: u64,
+    pub(crate) rate: u64,
     /// Most ticks of a stall, and one in how many ticks begins one; 0: none.
-    pub longest_stall: u32,
-    pub stalls: u32,
+    pub(crate) longest_stall: u32,
+    pub(crate) stalls: u32,
     /// One in how many writes fails; 0: none.
-    pub failures: u32,
+    pub(crate) failures: u32,
     stalled: u32,
     flights: Vec<Flight>,
     /// Ended, and not told yet.
     quiet: Vec<(usize, u64)>,
-    pub told: Vec<(usize, u64)>,
+    pub(crate) told: Vec<(usize, u64)>,
 }
 
 struct Flight {
@@ -29,7 +29,7 @@ struct Flight {
 }
 
 impl Disk {
-    pub fn new(rate: u64, segment: u64) -> Self {
+    pub(crate) fn new(rate: u64, segment: u64) -> Self {
         Self {
             places: Vec::new(),
             segment,
@@ -44,7 +44,7 @@ impl Disk {
         }
     }
 
-    pub fn submit(&mut self, chunk: Chunk) {
+    pub(crate) fn submit(&mut self, chunk: Chunk) {
         assert!(
             self.flights
                 .iter()
@@ -53,12 +53,12 @@ impl Disk {
         self.flights.push(Flight { chunk, done: 0 });
     }
 
-    pub fn stall(&mut self, ticks: u32) {
+    pub(crate) fn stall(&mut self, ticks: u32) {
         self.stalled = ticks;
     }
 
     /// Whether a request has just been half read.
-    pub fn tick(&mut self, memory: &[u64], rng: &mut Rng) -> bool {
+    pub(crate) fn tick(&mut self, memory: &[u64], rng: &mut Rng) -> bool {
         if self.stalls > 0 && rng.u32(0..self.stalls) == 0 {
             self.stalled = rng.u32(0..=self.longest_stall);
         }

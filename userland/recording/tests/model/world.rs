@@ -21,7 +21,7 @@ use crate::{
 
 /// A recorder that is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cheat {
+pub(crate) enum Cheat {
     None,
     /// Writes are judged by the position that they were submitted by.
     NoSecondLook,
@@ -30,13 +30,13 @@ pub enum Cheat {
     LeadIgnored,
 }
 
-pub struct World {
-    pub rng: Rng,
-    pub device: Device,
-    pub disk: Disk,
-    pub layout: Layout,
+pub(crate) struct World {
+    pub(crate) rng: Rng,
+    pub(crate) device: Device,
+    pub(crate) disk: Disk,
+    pub(crate) layout: Layout,
     /// The recorder always wakes up in time.
-    pub on_time: bool,
+    pub(crate) on_time: bool,
     /// Position of the device less offset in the stream.
     shift: u64,
     /// Writes from before this offset were under way when the position was lost.
@@ -51,14 +51,14 @@ pub struct World {
     /// Bytes of the true stream less those of the samples.
     missed: u64,
     index: Writer,
-    pub bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     /// What is wrong.
-    pub error: Option<String>,
+    pub(crate) error: Option<String>,
 }
 
 impl World {
     /// Drawn at random.
-    pub fn new(seed: u64, cheat: Cheat) -> Self {
+    pub(crate) fn new(seed: u64, cheat: Cheat) -> Self {
         let mut rng = Rng::with_seed(seed);
         let block = 1 << rng.u32(4..8);
         let device = Device::new(&mut rng, block, 8);
@@ -84,7 +84,7 @@ impl World {
         Self::with(rng, device, disk, layout, cheat)
     }
 
-    pub fn with(rng: Rng, device: Device, disk: Disk, layout: Layout, cheat: Cheat) -> Self {
+    pub(crate) fn with(rng: Rng, device: Device, disk: Disk, layout: Layout, cheat: Cheat) -> Self {
         let mut position = Position::new(device.shape).unwrap();
         let last = position.follow(device.reading(0)).unwrap();
         let missed = device.position - last.bytes;
@@ -109,7 +109,7 @@ impl World {
         }
     }
 
-    pub fn begin(&mut self, history: u64) -> Planner {
+    pub(crate) fn begin(&mut self, history: u64) -> Planner {
         let shape = self.device.shape;
         let lead = match self.cheat {
             Cheat::LeadIgnored => 0,
@@ -154,7 +154,7 @@ impl World {
         sample
     }
 
-    pub fn tick(&mut self) {
+    pub(crate) fn tick(&mut self) {
         self.now += TICK;
         self.device.tick(&mut self.rng);
         if self.disk.tick(&self.device.memory, &mut self.rng) && self.cheat == Cheat::LookTooEarly {
@@ -191,7 +191,7 @@ impl World {
     }
 
     /// Records `history` bytes, and until the device has produced about `bytes` more.
-    pub fn record(&mut self, history: u64, bytes: u64) -> Planner {
+    pub(crate) fn record(&mut self, history: u64, bytes: u64) -> Planner {
         let mut planner = self.begin(history);
         let end = self.device.written + bytes;
         loop {
@@ -243,7 +243,7 @@ impl World {
     }
 
     /// What the index says, against what was decided.
-    pub fn check_index(&mut self, planner: &Planner) -> Summary {
+    pub(crate) fn check_index(&mut self, planner: &Planner) -> Summary {
         let summary = Summary::read(&*self.bytes).unwrap();
         let account = planner.account();
         let totals = summary.totals();
