@@ -40,10 +40,7 @@ const DRIVERS: &str = "\
 const RING: u64 = 4 << 20;
 
 pub fn cases() -> Vec<Case> {
-    let case = case!(
-        alone,
-        a_ring_is_recorded_and_each_word_is_where_it_belongs
-    );
+    let case = case!(alone, a_ring_is_recorded_and_each_word_is_where_it_belongs);
     let case = case.needs(Need::DeviceNode).needs(Need::WideAddresses);
     vec![case.needs(Need::MemoryAtZero).limit(600)]
 }
