@@ -201,7 +201,7 @@ fn origin(limits: &Limits, planner: &Planner) -> Origin {
 /// Nanoseconds since 1970.
 fn realtime() -> u64 {
     let time = SystemTime::now().duration_since(UNIX_EPOCH);
-    time.map_or(0, |time| nanoseconds(time))
+    time.map_or(0, nanoseconds)
 }
 
 fn nanoseconds(time: Duration) -> u64 {
@@ -224,7 +224,7 @@ impl<F: Feed> Recorder<'_, F> {
 
     fn state(&self, planner: &Planner) -> State {
         State {
-            account: planner.account().clone(),
+            account: *planner.account(),
             produced: planner.produced(),
             stall: self.stall,
         }
