@@ -68,6 +68,8 @@ pub struct Machine<'a> {
     pub maps_dma: bool,
     /// Whether faults can be put into its disks while it runs: [`Guest::monitor`].
     pub monitor: bool,
+    /// Whether the host can write its memory while it runs: [`Self::memory_file`].
+    pub shared_memory: bool,
     /// Whether QEMU can write down what the processor executes, in `<folder>/trace`: [`Guest::monitor`].
     pub traced: bool,
     /// One guest instruction is one nanosecond of guest time, so that CPU time counts instructions.
@@ -96,6 +98,7 @@ impl<'a> Machine<'a> {
             joins_requests: true,
             maps_dma: false,
             monitor: false,
+            shared_memory: false,
             traced: false,
             icount: false,
         }
@@ -122,6 +125,29 @@ impl<'a> Machine<'a> {
         .map(str::to_owned)
         .to_vec();
         arguments.extend(self.boot_arguments()?);
+        Ok(arguments)
+    }
+
+    /// The machine's memory, from its first byte on, if it is shared.
+    pub fn memory_file(&self) -> PathBuf {
+        self.folder.join("memory")
+    }
+
+    /// Arguments that say what the machine is and where its memory lies.
+    fn machine_arguments(&self) -> Result<Vec<String>> {
+        let qemu = self.board.qemu()?;
+        let mut machine = qemu.machine.clone();
+        let mut arguments = Vec::new();
+        if self.shared_memory {
+            machine += ",memory-backend=ram";
+            arguments.push("-object".to_owned());
+            arguments.push(format!(
+                "memory-backend-file,id=ram,size={}M,share=on,mem-path={}",
+                self.memory_mib.unwrap_or(qemu.memory_mib),
+                self.memory_file().display()
+            ));
+        }
+        arguments.extend(["-machine".to_owned(), machine]);
         Ok(arguments)
     }
 
@@ -217,7 +243,7 @@ impl<'a> Machine<'a> {
         let qemu = self.board.qemu()?;
         let mut command = Command::new(&qemu.program);
         command
-            .args(["-machine", &qemu.machine])
+            .args(self.machine_arguments()?)
             .args(self.shape()?)
             .args(self.devices())
             .args(self.tree_arguments()?)

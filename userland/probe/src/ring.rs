@@ -56,13 +56,16 @@ enum What {
     },
     /// Where its device is.
     Position { node: PathBuf },
-    /// Wait for its device to get to a position, at most ten seconds.
+    /// Wait for its device to get to a position.
     Wait {
         node: PathBuf,
         #[arg(value_parser = number)]
         position: u64,
         #[arg(long, value_enum)]
         by: By,
+        /// No longer than this.
+        #[arg(long, default_value = "10")]
+        seconds: u16,
     },
     /// End a ring with a command that waits for a position.
     Cancel { node: PathBuf },
@@ -99,7 +102,12 @@ impl Ring {
                     it.position, it.breaks, it.evidence, it.flags, it.raw
                 )
             }),
-            What::Wait { node, position, by } => wait(&open(node, false)?, *position, *by),
+            What::Wait {
+                node,
+                position,
+                by,
+                seconds,
+            } => wait(&open(node, false)?, *position, *by, *seconds),
             What::Cancel { node } => cancel(&open(node, false)?),
             What::Check { folder } => check(folder).map_err(errno_of),
         }
@@ -201,8 +209,9 @@ fn reach(node: &File, position: u64) -> io_uring::squeue::Entry {
         .user_data(1)
 }
 
-fn wait(node: &File, wanted: u64, by: By) -> Result<String, Errno> {
-    let timeout = PollTimeout::try_from(10_000).map_err(|_| Errno::EINVAL)?;
+fn wait(node: &File, wanted: u64, by: By, seconds: u16) -> Result<String, Errno> {
+    let milliseconds = u32::from(seconds) * 1000;
+    let timeout = PollTimeout::try_from(milliseconds).map_err(|_| Errno::EINVAL)?;
     match by {
         By::Poll => {
             watch(node, wanted, -1)?;
@@ -226,7 +235,7 @@ fn wait(node: &File, wanted: u64, by: By) -> Result<String, Errno> {
             let mut ring = IoUring::new(2).map_err(errno_of)?;
             // SAFETY: The argument is part of the entry.
             unsafe { ring.submission().push(&reach(node, wanted)) }.map_err(|_| Errno::EBUSY)?;
-            finish(&mut ring)?;
+            finish(&mut ring, seconds)?;
         }
     }
     let there = position(node)?.position;
@@ -237,8 +246,8 @@ fn wait(node: &File, wanted: u64, by: By) -> Result<String, Errno> {
 }
 
 /// Waits for the command that waits.
-fn finish(ring: &mut IoUring) -> Result<(), Errno> {
-    let time = types::Timespec::new().sec(10);
+fn finish(ring: &mut IoUring, seconds: u16) -> Result<(), Errno> {
+    let time = types::Timespec::new().sec(seconds.into());
     let arguments = types::SubmitArgs::new().timespec(&time);
     loop {
         let of_command = |entry: &io_uring::cqueue::Entry| entry.user_data() == 1;

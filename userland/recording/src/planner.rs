@@ -185,7 +185,24 @@ impl Planner {
     /// The recording ends with what is in memory now.
     pub fn stop(&mut self) {
         let limit = self.limit();
-        self.end.get_or_insert(limit);
+        self.end = Some(limit);
+    }
+
+    /// The offset that the device was at when it was seen last.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The recording ends at `offset` of the stream, or at the next multiple of the block; not before what an earlier
+    /// call has said. Not to be called after [`Self::stop`] or [`Self::cut`].
+    pub fn end_after(&mut self, offset: u64) {
+        let most = u64::MAX - u64::MAX % self.layout.block;
+        let offset = offset.min(most).next_multiple_of(self.layout.block);
+        self.end = Some(
+            self.end
+                .map_or(offset, |end| end.max(offset))
+                .max(self.next),
+        );
     }
 
     /// The recording ends before what has not been submitted.
@@ -207,7 +224,7 @@ impl Planner {
     pub fn next(&mut self, need: Need) -> Step {
         self.skip_lost();
         let limit = self.limit();
-        if self.end.is_some() && self.next >= limit {
+        if self.end.is_some_and(|end| self.next >= end) {
             return match self.flights.is_empty() {
                 true => Step::Ended,
                 false => Step::Busy,
@@ -231,7 +248,8 @@ impl Planner {
         let there = limit.saturating_sub(self.next);
         let payload = match need {
             _ if there >= most => most,
-            _ if self.end.is_some() => there,
+            // The last bytes.
+            _ if self.end == Some(limit) => there,
             Need::Blocks => there - there % block,
             Need::Chunk => 0,
         };
@@ -240,6 +258,7 @@ impl Planner {
                 Need::Chunk => self.next + most,
                 Need::Blocks => self.next + block,
             };
+            let until = self.end.map_or(until, |end| end.min(until));
             return Step::Wait(self.wanted(until));
         }
         let chunk = Chunk {
@@ -291,7 +310,7 @@ impl Planner {
     fn skip_lost(&mut self) {
         let limit = self.limit();
         if let Some(resume) = self.blind {
-            if limit >= resume || self.end.is_some() {
+            if limit >= resume || self.end == Some(limit) {
                 self.blind = None;
                 self.gap(resume.min(limit), Cause::Unknown);
             }

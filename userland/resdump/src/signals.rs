@@ -106,6 +106,34 @@ impl Stop {
     }
 }
 
+/// Whether a trigger came: SIGUSR1, which ends the program as long as none waits for it.
+#[derive(Clone, Debug, Default)]
+pub struct Trigger(Arc<AtomicBool>);
+
+/// SIGUSR1 is a trigger.
+static TRIGGERS: AtomicBool = AtomicBool::new(false);
+
+impl Trigger {
+    /// Installs the handler.
+    pub fn on_signal() -> Result<Self> {
+        let trigger = Self::default();
+        flag::register(SIGUSR1, Arc::clone(&trigger.0))
+            .map_err(|error| Error::during(Doing::Else, "cannot handle", "SIGUSR1", &error))?;
+        TRIGGERS.store(true, Ordering::SeqCst);
+        Ok(trigger)
+    }
+
+    /// As the signal does.
+    pub fn pull(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether one came since the last call.
+    pub fn take(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
+    }
+}
+
 /// Lets the first of `signals` be, and ends the program with the second, or with one of [`ENDS`]. There is
 /// one such thread.
 fn watch(mut signals: Vec<i32>) -> std::io::Result<()> {
@@ -122,6 +150,9 @@ fn watch(mut signals: Vec<i32>) -> std::io::Result<()> {
     let work = move || {
         let mut asked = false;
         for signal in coming.forever() {
+            if signal == SIGUSR1 && TRIGGERS.load(Ordering::SeqCst) {
+                continue;
+            }
             let is_request = REQUESTS.contains(&signal);
             if is_request && (!asked || SETTLED.load(Ordering::SeqCst)) {
                 asked = true;

@@ -118,7 +118,9 @@ impl Device {
             Kind::Counter => self.position / unit,
             Kind::Offset => place / unit,
             Kind::Address { base } => base + place,
-            Kind::IndexLap { index_bits } => (self.position / ring) << index_bits | place / unit,
+            Kind::IndexLap { index_bits } => {
+                ((self.position / ring) << index_bits) | (place / unit)
+            }
         };
         let mask = u64::MAX >> (64 - self.shape.bits);
         Reading {

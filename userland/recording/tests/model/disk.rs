@@ -8,7 +8,7 @@ use recording::planner::Chunk;
 pub(crate) struct Disk {
     /// For each place, which byte of the stream was in memory when it was read.
     pub(crate) places: Vec<u64>,
-    segment: u64,
+    pub(crate) segment: u64,
     /// Bytes a tick.
     pub(crate) rate: u64,
     /// Most ticks of a stall, and one in how many ticks begins one; 0: none.

@@ -122,6 +122,49 @@ fn a_disk_that_is_fast_enough_loses_nothing() {
     assert!(runs > 100, "{runs}");
 }
 
+/// The disk stands still from the begin on, for a time in which the device writes some chunks.
+fn lost_by_a_stall(seed: u64, chunks: u64) -> Option<u64> {
+    let mut world = steady(seed, 6);
+    if world.device.shape.ring / world.layout.chunk < 6 {
+        return None;
+    }
+    world.on_time = true;
+    let ticks = chunks * world.layout.chunk / world.device.rate;
+    world.disk.stall(ticks as u32);
+    let planner = world.record(0, 20 * world.device.shape.ring);
+    assert_eq!(world.error, None, "seed {seed}");
+    Some(planner.account().suspect + planner.account().gap)
+}
+
+#[test]
+fn a_stall_loses_nothing_as_long_as_the_ring_can_hold_it() {
+    let short: Vec<u64> = (0..300)
+        .filter_map(|seed| lost_by_a_stall(seed, 3))
+        .collect();
+    assert!(
+        short.len() > 100 && short.iter().all(|lost| *lost == 0),
+        "{short:?}"
+    );
+    let long: Vec<u64> = (0..300)
+        .filter_map(|seed| lost_by_a_stall(seed, 12))
+        .collect();
+    assert!(long.iter().all(|lost| *lost > 0), "{long:?}");
+}
+
+/// Each segment takes one chunk: every byte is in the segment and at the offset that the planner has said.
+#[test]
+fn ten_thousand_rotations_lose_nothing() {
+    let mut world = steady(1, 6);
+    world.on_time = true;
+    world.layout.segment = world.layout.chunk;
+    world.disk.segment = world.layout.segment;
+    let planner = world.record(0, 10_000 * world.layout.segment);
+    let account = planner.account();
+    assert_eq!(world.error, None);
+    assert_eq!((account.suspect, account.gap), (0, 0), "{account:?}");
+    assert!(account.recorded >= 10_000 * world.layout.segment);
+}
+
 #[test]
 fn an_index_that_is_cut_or_damaged_says_nothing_that_is_not_so() {
     for seed in 0..300 {

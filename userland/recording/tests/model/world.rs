@@ -85,8 +85,10 @@ impl World {
     }
 
     pub(crate) fn with(rng: Rng, device: Device, disk: Disk, layout: Layout, cheat: Cheat) -> Self {
-        let mut position = Position::new(device.shape).unwrap();
-        let last = position.follow(device.reading(0)).unwrap();
+        let mut position = Position::new(device.shape).expect("a device's shape");
+        let last = position
+            .follow(device.reading(0))
+            .expect("a place in the ring");
         let missed = device.position - last.bytes;
         Self {
             index: Writer::new(rng.clone().u64(..), layout.block as usize),
@@ -121,7 +123,8 @@ impl World {
             lag: shape.lag,
         };
         let segment = self.rng.u64(0..3);
-        let planner = Planner::new(ring, self.layout, &self.last, history, segment).unwrap();
+        let planner = Planner::new(ring, self.layout, &self.last, history, segment)
+            .expect("a layout that fits");
         self.shift = planner.shift();
         let origin = Origin {
             begin: planner.begin(),
@@ -194,7 +197,16 @@ impl World {
     pub(crate) fn record(&mut self, history: u64, bytes: u64) -> Planner {
         let mut planner = self.begin(history);
         let end = self.device.written + bytes;
+        // As behind a trigger, and another one.
+        let mut triggers = match self.rng.u8(0..4) {
+            0 => self.rng.u8(1..3),
+            _ => 0,
+        };
         loop {
+            if triggers > 0 && self.rng.u8(0..4) == 0 && self.device.written < end {
+                triggers -= 1;
+                planner.end_after(planner.position() + self.rng.u64(0..bytes));
+            }
             let need = match self.rng.u8(0..8) {
                 0 => Need::Blocks,
                 _ => Need::Chunk,
@@ -244,7 +256,7 @@ impl World {
 
     /// What the index says, against what was decided.
     pub(crate) fn check_index(&mut self, planner: &Planner) -> Summary {
-        let summary = Summary::read(&*self.bytes).unwrap();
+        let summary = Summary::read(&*self.bytes).expect("bytes in memory");
         let account = planner.account();
         let totals = summary.totals();
         if (totals.recorded, totals.suspect, totals.gap)

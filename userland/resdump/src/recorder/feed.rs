@@ -42,6 +42,50 @@ pub trait Feed {
     fn wait(&mut self, position: Option<u64>, longest: Duration) -> io::Result<()>;
 }
 
+/// A ring whose device has filled it before its position was first read: one lap more has gone by.
+pub struct Filled<'a> {
+    feed: &'a mut dyn Feed,
+    lap: u64,
+}
+
+impl<'a> Filled<'a> {
+    /// `feed` has a ring of `lap` bytes.
+    pub fn new(feed: &'a mut dyn Feed, lap: u64) -> Self {
+        Self { feed, lap }
+    }
+}
+
+impl Feed for Filled<'_> {
+    fn position(&mut self) -> nix::Result<Sample> {
+        let sample = self.feed.position()?;
+        let bytes = sample.bytes.checked_add(self.lap);
+        Ok(Sample {
+            bytes: bytes.ok_or(Errno::EOVERFLOW)?,
+            ..sample
+        })
+    }
+
+    fn write(
+        &mut self,
+        slot: usize,
+        memory: u64,
+        length: u32,
+        file: &File,
+        offset: u64,
+    ) -> io::Result<()> {
+        self.feed.write(slot, memory, length, file, offset)
+    }
+
+    fn ended(&mut self) -> Option<(usize, io::Result<u32>)> {
+        self.feed.ended()
+    }
+
+    fn wait(&mut self, position: Option<u64>, longest: Duration) -> io::Result<()> {
+        let position = position.map(|position| position.saturating_sub(self.lap));
+        self.feed.wait(position, longest)
+    }
+}
+
 /// A region whose device's position the module knows.
 pub struct Live<'a> {
     node: &'a Node,

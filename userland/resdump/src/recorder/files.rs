@@ -4,21 +4,18 @@
 //! flushing, cutting the last one.
 
 use std::{
-    collections::BTreeMap,
     fs::{self, File, OpenOptions},
     io,
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        mpsc::{Receiver, Sender, channel},
-    },
+    sync::Arc,
     thread,
 };
 
 use nix::{errno::Errno, libc};
 use recording::layout::{index_name, number, segment_name};
 
+use super::desk::Desk;
 use crate::{output::sync_folder, sys};
 
 /// What the thread needs.
@@ -40,11 +37,12 @@ enum Done {
 /// The segments that are open.
 pub(super) struct Files {
     folder: PathBuf,
-    tasks: Sender<Task>,
-    done: Receiver<Done>,
-    open: BTreeMap<u64, Arc<File>>,
+    /// Where tasks are given, and answers taken. The thread ends when this is dropped.
+    desk: Arc<Desk<Task, Done>>,
+    /// By their numbers.
+    open: Vec<(u64, Arc<File>)>,
     /// Written to since the last checkpoint.
-    touched: BTreeMap<u64, Arc<File>>,
+    touched: Vec<(u64, Arc<File>)>,
     asked: Option<u64>,
     prepared: Option<(u64, Arc<File>)>,
     flushing: bool,
@@ -83,18 +81,17 @@ impl Files {
             let _ = fs::remove_file(folder.join(segment_name(first)));
         }
         let index = index?;
-        let (tasks, coming) = channel();
-        let (answers, done) = channel();
+        let desk = Arc::new(Desk::new());
+        let other = Arc::clone(&desk);
         thread::Builder::new()
             .name("files".into())
             .stack_size(STACK)
-            .spawn(move || work(&maker, &index, &coming, &answers))?;
+            .spawn(move || work(&maker, &index, &other))?;
         Ok(Self {
             folder: folder.to_owned(),
-            tasks,
-            done,
-            open: BTreeMap::new(),
-            touched: BTreeMap::new(),
+            desk,
+            open: Vec::new(),
+            touched: Vec::new(),
             asked: None,
             prepared: Some((first, Arc::new(made))),
             flushing: false,
@@ -106,8 +103,8 @@ impl Files {
     /// Segment `number`, and whether it was begun by this call: then those before `oldest`, in which nothing is in
     /// flight, are closed, and the next is prepared. Waits for one that is not prepared yet.
     pub(super) fn segment(&mut self, number: u64, oldest: u64) -> io::Result<(Arc<File>, bool)> {
-        if let Some(file) = self.open.get(&number) {
-            return Ok((Arc::clone(file), false));
+        if let Some(file) = self.opened(number) {
+            return Ok((file, false));
         }
         while self.prepared.as_ref().is_none_or(|(it, _)| *it != number) {
             if let Some((other, file)) = self.prepared.take() {
@@ -117,33 +114,42 @@ impl Files {
                 self.refused = None;
                 self.prepare(number);
             }
-            self.take(self.done.recv().map_err(|_| gone())?);
+            let done = self.desk.wait();
+            self.take(done);
             if let Some(error) = self.refused.take() {
                 return Err(error);
             }
         }
-        let (_, file) = self.prepared.take().ok_or_else(gone)?;
-        self.open.retain(|it, _| *it >= oldest);
-        self.open.insert(number, Arc::clone(&file));
+        let (_, file) = self.prepared.take().ok_or(Errno::ECANCELED)?;
+        self.open.retain(|(it, _)| *it >= oldest);
+        self.open.push((number, Arc::clone(&file)));
         self.prepare(number + 1);
         Ok((file, true))
     }
 
     /// A write to segment `number` has ended: it is to be flushed.
     pub(super) fn touch(&mut self, number: u64) {
-        if let Some(file) = self.open.get(&number) {
-            self.touched.insert(number, Arc::clone(file));
+        if self.touched.iter().any(|(it, _)| *it == number) {
+            return;
         }
+        if let Some(file) = self.opened(number) {
+            self.touched.push((number, file));
+        }
+    }
+
+    fn opened(&self, number: u64) -> Option<Arc<File>> {
+        let mut open = self.open.iter();
+        open.find_map(|(it, file)| (*it == number).then(|| Arc::clone(file)))
     }
 
     fn prepare(&mut self, number: u64) {
         self.asked = Some(number);
-        let _ = self.tasks.send(Task::Prepare(number));
+        self.desk.give(Task::Prepare(number));
     }
 
     /// Takes note of what was done meanwhile; the first failure of a flush.
     pub(super) fn look(&mut self) -> io::Result<()> {
-        while let Ok(done) = self.done.try_recv() {
+        while let Some(done) = self.desk.look() {
             self.take(done);
         }
         self.failed.take().map_or(Ok(()), Err)
@@ -176,14 +182,15 @@ impl Files {
     pub(super) fn checkpoint(&mut self, at: u64, bytes: Vec<u8>) {
         let touched = std::mem::take(&mut self.touched);
         self.flushing = true;
-        let files = touched.into_values().collect();
-        let _ = self.tasks.send(Task::Checkpoint(files, at, bytes));
+        let files = touched.into_iter().map(|(_, file)| file).collect();
+        self.desk.give(Task::Checkpoint(files, at, bytes));
     }
 
     /// Waits until nothing is under way.
     pub(super) fn settle(&mut self) -> io::Result<()> {
         while self.flushing || self.asked.is_some() {
-            self.take(self.done.recv().map_err(|_| gone())?);
+            let done = self.desk.wait();
+            self.take(done);
         }
         self.failed.take().map_or(Ok(()), Err)
     }
@@ -197,9 +204,9 @@ impl Files {
         let Some((number, length)) = last else {
             return Ok(());
         };
-        if let Some(file) = self.open.get(&number) {
+        if let Some(file) = self.opened(number) {
             file.set_len(length)?;
-            self.touched.insert(number, Arc::clone(file));
+            self.touch(number);
         }
         Ok(())
     }
@@ -216,10 +223,6 @@ impl Files {
             log::warn!("{}: not removed: {error}", path.display());
         }
     }
-}
-
-fn gone() -> io::Error {
-    Errno::ECANCELED.into()
 }
 
 /// Makes segments.
@@ -258,17 +261,20 @@ impl Maker {
     }
 }
 
-fn work(maker: &Maker, index: &File, tasks: &Receiver<Task>, answers: &Sender<Done>) {
-    for task in tasks {
-        let done = match task {
+impl Drop for Files {
+    fn drop(&mut self) {
+        self.desk.close();
+    }
+}
+
+fn work(maker: &Maker, index: &File, desk: &Desk<Task, Done>) {
+    while let Some(task) = desk.task() {
+        desk.answer(match task {
             Task::Prepare(number) => Done::Prepared(number, maker.make(number).map(Arc::new)),
             Task::Checkpoint(files, at, bytes) => {
                 Done::Checkpoint(checkpoint(&files, index, at, &bytes))
             }
-        };
-        if answers.send(done).is_err() {
-            return;
-        }
+        });
     }
 }
 

@@ -10,13 +10,24 @@
 
 #![forbid(unsafe_code)]
 
+mod armed;
+mod desk;
 mod feed;
 mod files;
+mod limits;
+mod read;
 mod run;
 mod saved;
+#[cfg(feature = "sigmf")]
+mod sigmf;
 #[cfg(test)]
 mod tests;
 
-pub use feed::{Feed, Live};
-pub use run::{Limits, Outcome, Refusal, State, run};
+pub use armed::armed;
+pub use feed::{Feed, Filled, Live};
+pub use limits::{Limits, Outcome, Refusal, State};
+pub use read::{Piece, Reader};
+pub use run::run;
 pub use saved::{Fault, Saved};
+#[cfg(feature = "sigmf")]
+pub use sigmf::{Dataset, Datatype};

@@ -11,97 +11,26 @@ use std::{
 use nix::errno::Errno;
 use recording::{
     index::{Origin, Record, Writer},
-    layout::{Gaps, Layout},
-    planner::{Account, Chunk, Event, Flaw, Need, Planner, Step},
+    layout::Layout,
+    planner::{Chunk, Event, Need, Planner, Step},
     position::Sample,
-    proof::Ring,
     session::{self, Machine},
 };
 
 use super::{
     feed::Feed,
     files::{self, Files},
+    limits::{Limits, Outcome, Refusal, State},
 };
-use crate::{error::errno_of, signals::Stop};
+use crate::{
+    error::errno_of,
+    signals::{Stop, Trigger},
+};
 
 /// Longest time that the loop waits for anything.
 const LONGEST: Duration = Duration::from_secs(1);
 /// Block of the index: no smaller than that of a disk.
 const INDEX_BLOCK: usize = 4096;
-
-/// How a ring is to be recorded.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// The ring.
-    pub ring: Ring,
-    /// Declared greatest rate in bytes a second, or 0.
-    pub max_rate: u64,
-    /// The position is a place in the ring alone.
-    pub bounded: bool,
-    /// Longest time between two looks at the position.
-    pub patience: Option<Duration>,
-    /// Bytes of those in the ring that belong to the recording.
-    pub history: u64,
-    /// Most bytes of a write.
-    pub chunk: u64,
-    /// Most writes in flight.
-    pub depth: usize,
-    /// Block of the disk.
-    pub block: u64,
-    /// Bytes of a segment.
-    pub segment: u64,
-    /// What becomes of lost bytes.
-    pub gaps: Gaps,
-    /// Most bytes of this run on disk.
-    pub max_size: Option<u64>,
-    /// Bytes of the file system that are left.
-    pub keep_free: u64,
-    /// How long.
-    pub duration: Option<Duration>,
-    /// Between two checkpoints.
-    pub checkpoint: Duration,
-}
-
-/// Where a recording is.
-#[derive(Clone, Debug)]
-pub struct State {
-    /// Totals.
-    pub account: Account,
-    /// Bytes that the device has put into memory.
-    pub produced: u64,
-    /// The longest time that a write took.
-    pub stall: Duration,
-}
-
-/// What became of it.
-#[derive(Debug)]
-pub struct Outcome {
-    /// Totals.
-    pub state: State,
-    /// Number of the first segment.
-    pub first: u64,
-    /// Segments that were begun.
-    pub segments: u64,
-    /// What ended it, unless that was asked for.
-    pub failure: Option<(&'static str, Errno)>,
-    /// It ended because its place was used up.
-    pub full: bool,
-}
-
-/// Why it was not begun.
-#[derive(Debug)]
-pub enum Refusal {
-    /// By the sizes.
-    Flaw(Flaw),
-    /// A system call failed.
-    System(&'static str, Errno),
-}
-
-impl From<Flaw> for Refusal {
-    fn from(flaw: Flaw) -> Self {
-        Self::Flaw(flaw)
-    }
-}
 
 type Failure = (&'static str, Errno);
 
@@ -112,8 +41,8 @@ struct Flying {
     segment: u64,
 }
 
-struct Recorder<'a, F> {
-    feed: &'a mut F,
+struct Recorder<'a> {
+    feed: &'a mut dyn Feed,
     files: Files,
     index: Writer,
     begun: Instant,
@@ -125,12 +54,13 @@ struct Recorder<'a, F> {
     failure: Option<Failure>,
 }
 
-/// Records into `folder` until `stop`; `watch` sees where it is after each turn.
-pub fn run<F: Feed>(
-    feed: &mut F,
+/// Records into `folder` until `stop`, or behind the last `trigger` if it began with one; `watch` sees where it is after each turn.
+pub fn run(
+    feed: &mut dyn Feed,
     folder: &Path,
     limits: &Limits,
     stop: &Stop,
+    trigger: &Trigger,
     watch: &mut dyn FnMut(&State),
 ) -> Result<Outcome, Refusal> {
     let cannot = |what| move |error: io::Error| Refusal::System(what, errno_of(&error));
@@ -171,7 +101,10 @@ pub fn run<F: Feed>(
         failure: None,
     };
     recorder.push(Record::Origin(origin(limits, &planner)));
-    let full = recorder.record(&mut planner, limits, stop, watch);
+    if let Some(post) = limits.post {
+        recorder.triggered(&mut planner, post);
+    }
+    let full = recorder.record(&mut planner, limits, (stop, trigger), watch);
     recorder.end(&planner);
     Ok(Outcome {
         state: recorder.state(&planner),
@@ -213,7 +146,7 @@ fn run_number() -> u64 {
     realtime() ^ u64::from(std::process::id()) << 48
 }
 
-impl<F: Feed> Recorder<'_, F> {
+impl Recorder<'_> {
     fn now(&self) -> u64 {
         nanoseconds(self.begun.elapsed())
     }
@@ -240,7 +173,7 @@ impl<F: Feed> Recorder<'_, F> {
         &mut self,
         planner: &mut Planner,
         limits: &Limits,
-        stop: &Stop,
+        (stop, trigger): (&Stop, &Trigger),
         watch: &mut dyn FnMut(&State),
     ) -> bool {
         let mut full = false;
@@ -255,6 +188,10 @@ impl<F: Feed> Recorder<'_, F> {
             }
             if stop.requested() || end.is_some_and(|end| now >= end) {
                 planner.stop();
+            } else if let Some(post) = limits.post
+                && trigger.take()
+            {
+                self.triggered(planner, post);
             }
             let is_due = now >= due && !self.files.is_flushing();
             let need = match is_due {
@@ -306,6 +243,13 @@ impl<F: Feed> Recorder<'_, F> {
         }
     }
 
+    /// A trigger came, when the device was where it was seen last: the run ends `post` bytes behind that.
+    fn triggered(&mut self, planner: &mut Planner, post: u64) {
+        let offset = planner.position();
+        self.push(Record::Trigger { offset });
+        planner.end_after(offset.saturating_add(post));
+    }
+
     /// Takes note of a failure; whether there was one before.
     fn failed(&mut self, failure: Failure) -> bool {
         let before = self.failure.is_some();
@@ -342,7 +286,7 @@ impl<F: Feed> Recorder<'_, F> {
     }
 }
 
-impl<F: Feed> Machine for Recorder<'_, F> {
+impl Machine for Recorder<'_> {
     type Error = Failure;
 
     fn landed(&mut self) -> Result<Option<(usize, u64)>, Failure> {

@@ -17,7 +17,7 @@ use recording::{
 /// A recording: its runs, in the order in which they were made.
 #[derive(Debug)]
 pub struct Saved {
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     /// By the number of their first segment.
     pub runs: Vec<(u64, Summary)>,
 }

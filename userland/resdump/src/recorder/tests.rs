@@ -12,14 +12,14 @@ use std::{
 use recording::{layout::segment_name, planner::Event, position::Evidence, proof::Ring};
 
 use super::*;
-use crate::signals::Stop;
+use crate::signals::{Stop, Trigger};
 
 const RING: u64 = 64 << 10;
 const SEGMENT: u64 = 128 << 10;
 
 /// What belongs at this offset of the stream.
 fn pattern(offset: u64) -> u8 {
-    (offset / 251 ^ offset) as u8
+    ((offset / 251) ^ offset) as u8
 }
 
 struct Fake {
@@ -32,6 +32,9 @@ struct Fake {
     /// Writes fail from here on.
     broken_from: u64,
     stop: Stop,
+    trigger: Trigger,
+    /// Where the trigger comes.
+    pull: u64,
     end: u64,
     ended: Vec<(usize, io::Result<u32>)>,
 }
@@ -47,6 +50,8 @@ impl Fake {
             jump: None,
             broken_from: u64::MAX,
             stop: Stop::default(),
+            trigger: Trigger::default(),
+            pull: u64::MAX,
             end,
             ended: Vec::new(),
         }
@@ -69,6 +74,10 @@ impl Feed for Fake {
             self.jump = None;
         }
         self.produce(more);
+        if self.position >= self.pull {
+            self.pull = u64::MAX;
+            self.trigger.pull();
+        }
         if self.position >= self.end {
             self.stop.request();
         }
@@ -134,13 +143,14 @@ fn limits() -> Limits {
         keep_free: 0,
         duration: None,
         checkpoint: std::time::Duration::from_millis(1),
+        post: None,
     }
 }
 
 /// `None` where the file system of temporary files has no direct I/O.
 fn record(fake: &mut Fake, folder: &Path, limits: &Limits) -> Option<Outcome> {
-    let stop = fake.stop.clone();
-    match run(fake, folder, limits, &stop, &mut |_| {}) {
+    let (stop, trigger) = (fake.stop.clone(), fake.trigger.clone());
+    match run(fake, folder, limits, &stop, &trigger, &mut |_| {}) {
         Ok(outcome) => Some(outcome),
         Err(Refusal::System(_, nix::errno::Errno::EINVAL)) => None,
         Err(refusal) => panic!("{refusal:?}"),
@@ -306,4 +316,77 @@ fn a_disk_that_fails_ends_it_and_what_is_not_written_is_lost() {
     let run = &saved.runs[0].1;
     assert_eq!(saved.fault(run), None);
     assert_eq!(run.totals().gap, account.gap);
+}
+
+/// What is in memory before the trigger is recorded to the byte, and what comes behind it to the block.
+#[test]
+fn a_trigger_records_what_was_before_it_and_another_one_makes_it_longer() {
+    let folder = tempfile::tempdir().unwrap();
+    let pre = 20 << 10;
+    let limits = Limits {
+        history: pre,
+        post: Some(40 << 10),
+        ..limits()
+    };
+    let mut fake = Fake::new(4_096, u64::MAX / 2);
+    fake.pull = 5 * RING;
+    let (stop, trigger) = (fake.stop.clone(), fake.trigger.clone());
+    assert!(armed(&mut fake, None, &stop, &trigger).unwrap());
+    let at = fake.position;
+    // It comes while the first is recorded.
+    fake.pull = at + (16 << 10);
+    let Some(outcome) = record(&mut fake, folder.path(), &limits) else {
+        return;
+    };
+    let saved = Saved::open(folder.path()).unwrap();
+    let (number, run) = &saved.runs[0];
+    assert_eq!((*number, saved.fault(run), run.totals().gap), (0, None, 0));
+    let origin = run.origin.unwrap();
+    // Each look lets the device write a step: two until the run has its begin.
+    let begin = at + 2 * 4_096 - pre;
+    assert_eq!(origin.begin.wrapping_add(origin.shift), begin);
+    let [first, second] = run.triggers[..] else {
+        panic!("{:?}", run.triggers);
+    };
+    assert_eq!(first, pre);
+    assert!(second > first && second <= first + (40 << 10));
+    assert_eq!(outcome.state.account.recorded, second + (40 << 10));
+    let bytes = bytes_at(folder.path(), 0, second + (40 << 10));
+    let right = |(offset, byte): (usize, &u8)| *byte == pattern(begin + offset as u64);
+    assert!(bytes.iter().enumerate().all(right));
+    stop.request();
+    assert!(!armed(&mut fake, None, &stop, &trigger).unwrap());
+}
+
+/// As after a crash: the device does not write any more, and its ring is full.
+#[test]
+fn the_last_lap_is_recorded_in_its_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut fake = Fake::new(0, u64::MAX);
+    fake.produce(3 * RING + 4_608);
+    // What a register that counts no laps says.
+    fake.position = 4_608;
+    fake.stop.request();
+    let (stop, trigger) = (fake.stop.clone(), Trigger::default());
+    let mut filled = Filled::new(&mut fake, RING);
+    let outcome = match run(
+        &mut filled,
+        folder.path(),
+        &limits(),
+        &stop,
+        &trigger,
+        &mut |_| {},
+    ) {
+        Ok(outcome) => outcome,
+        Err(Refusal::System(_, nix::errno::Errno::EINVAL)) => return,
+        Err(refusal) => panic!("{refusal:?}"),
+    };
+    let account = &outcome.state.account;
+    assert_eq!(
+        (account.recorded, account.suspect, account.gap),
+        (RING, 0, 0)
+    );
+    let bytes = bytes_at(folder.path(), 0, RING);
+    let right = |(offset, byte): (usize, &u8)| *byte == pattern(2 * RING + 4_608 + offset as u64);
+    assert!(bytes.iter().enumerate().all(right));
 }

@@ -8,6 +8,7 @@ use std::{
     path::PathBuf,
 };
 
+use clap::ValueEnum;
 use nix::errno::Errno;
 use serde::Serialize;
 
@@ -26,7 +27,7 @@ use crate::{
     output::{self, Identity, Kind, Manner, Output, Permit, Record, Request},
     progress::Progress,
     readback::{self, ReadBack},
-    report,
+    recorder, report,
     signals::Stop,
     size,
     source::{Saved, Source},
@@ -35,6 +36,9 @@ use crate::{
 
 mod input;
 mod plan;
+mod recorded;
+#[cfg(feature = "sigmf")]
+mod samples;
 
 use input::Input;
 use plan::Plan;
@@ -42,7 +46,7 @@ use plan::Plan;
 /// Arguments of `convert`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Saved files: raw, ELF core, LiME, or compressed; several into one ELF or LiME file
+    /// Saved files: raw, ELF core, LiME, or compressed, several into one ELF or LiME file; or a recording
     #[arg(required = true, num_args = 1.., value_name = "INPUT")]
     inputs: Vec<PathBuf>,
 
@@ -51,7 +55,7 @@ pub struct Args {
 
     /// Its format
     #[arg(long, value_enum, value_name = "FORMAT")]
-    to: Format,
+    to: To,
 
     /// Physical address of the first byte [default: as the input says]
     #[arg(long, value_name = "ADDRESS", value_parser = size::parse)]
@@ -69,6 +73,24 @@ pub struct Args {
     #[arg(long, value_enum, value_name = "BITS")]
     class: Option<Class>,
 
+    /// Of a recording: offset in the stream of the first byte
+    #[arg(long, value_name = "BYTES", value_parser = size::parse)]
+    offset: Option<u64>,
+
+    /// Of a recording: how many bytes of the stream
+    #[arg(long, value_name = "BYTES", value_parser = size::parse)]
+    length: Option<u64>,
+
+    #[cfg(feature = "sigmf")]
+    /// SigMF: what a sample is [default: ru8]
+    #[arg(long, value_name = "TYPE")]
+    datatype: Option<recorder::Datatype>,
+
+    #[cfg(feature = "sigmf")]
+    /// SigMF: samples a second
+    #[arg(long, value_name = "HZ")]
+    sample_rate: Option<f64>,
+
     #[command(flatten)]
     input: InputArgs,
 
@@ -81,7 +103,33 @@ pub struct Args {
     quiet: bool,
 }
 
+/// What is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum To {
+    /// Exactly the bytes
+    Raw,
+    /// ELF core: physical addresses, and a note that says what it is
+    Elf,
+    /// LiME, as Volatility and AVML read it: little-endian
+    Lime,
+    #[cfg(feature = "sigmf")]
+    /// SigMF, of a recording: OUTPUT.sigmf-data and OUTPUT.sigmf-meta
+    Sigmf,
+}
+
 impl Args {
+    /// The format of a file of memory. SigMF is none, and was refused.
+    fn format(&self) -> Format {
+        match self.to {
+            To::Raw => Format::Raw,
+            #[cfg(feature = "sigmf")]
+            To::Sigmf => Format::Raw,
+            To::Elf => Format::Elf,
+            To::Lime => Format::Lime,
+        }
+    }
+
     /// Whether standard output is the target.
     pub fn writes_to_standard_output(&self) -> bool {
         output::is_standard_output(&self.output)
@@ -115,6 +163,12 @@ pub fn run_until(args: &Args, console: &Console, stop: &Stop) -> Result<ExitCode
             "it is of one file: leave it out, for FILE.json of each",
         ));
     }
+    if let [one] = &args.inputs[..]
+        && recorder::Saved::is_one(one)
+    {
+        return recorded::run(args, one, console, stop);
+    }
+    refuse_options_of_recordings(args)?;
     if args.class.is_some() && args.to != Format::Elf {
         return Err(usage(
             "--class",
@@ -163,7 +217,7 @@ pub fn run_until(args: &Args, console: &Console, stop: &Stop) -> Result<ExitCode
         input: &text::name(&args.inputs[0]),
         output: &text::name(&args.output),
         from: inputs[0].saved.format(),
-        to: args.to,
+        to: args.format(),
         base: plan.parts[0].range.base,
         bytes: manifest.bytes,
         ranges: plan.parts.len(),
@@ -185,6 +239,23 @@ pub fn run_until(args: &Args, console: &Console, stop: &Stop) -> Result<ExitCode
         })?;
     }
     Ok(ExitCode::Ok)
+}
+
+fn refuse_options_of_recordings(args: &Args) -> Result<()> {
+    let given = [
+        #[cfg(feature = "sigmf")]
+        ("--to sigmf", args.to == To::Sigmf),
+        ("--offset", args.offset.is_some()),
+        ("--length", args.length.is_some()),
+        #[cfg(feature = "sigmf")]
+        ("--datatype", args.datatype.is_some()),
+        #[cfg(feature = "sigmf")]
+        ("--sample-rate", args.sample_rate.is_some()),
+    ];
+    match given.iter().find(|(_, given)| *given) {
+        Some((option, _)) => Err(usage(option, "it is for one recording alone")),
+        None => Ok(()),
+    }
 }
 
 fn usage(subject: &str, advice: impl Into<String>) -> Error {
@@ -294,11 +365,11 @@ fn manifest_of(args: &Args, inputs: &[Input]) -> Manifest {
             };
             Manifest {
                 system: first.system(),
-                ..Manifest::begin(origin, args.to, 0, 0)
+                ..Manifest::begin(origin, args.format(), 0, 0)
             }
         }
     };
-    manifest.format = args.to;
+    manifest.format = args.format();
     (manifest.compression, manifest.stored) = (None, None);
     (manifest.skipped, manifest.resumed, manifest.direct) = (0, 0, 0);
     (manifest.engine, manifest.engine_reason) = ("convert".into(), names.join(", "));

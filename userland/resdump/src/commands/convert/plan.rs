@@ -49,7 +49,7 @@ impl Plan {
             };
         }
         describe(args, inputs, &parts, &mut manifest);
-        match args.to {
+        match args.format() {
             Format::Raw => lay_out(&mut parts, 0, 0, 1),
             Format::Lime => {
                 lay_out(&mut parts, lime::HEADER, lime::HEADER, 1);
@@ -111,7 +111,7 @@ fn parts(args: &Args, inputs: &[Input]) -> Result<Vec<Part>> {
                 format!("{} bytes from there on leave 64 bits", range.length),
             ));
         }
-        if range.base.is_none() && (args.to != Format::Raw || inputs.len() > 1) {
+        if range.base.is_none() && (args.format() != Format::Raw || inputs.len() > 1) {
             return Err(Error::new(
                 ExitCode::Usage,
                 "no physical address",
@@ -180,7 +180,7 @@ fn machine(args: &Args, inputs: &[Input]) -> Result<Option<Machine>> {
         });
     }
     let differs = inputs.iter().find(|input| input.saved.machine() != known);
-    if let (Some(differs), Format::Elf) = (differs, args.to) {
+    if let (Some(differs), Format::Elf) = (differs, args.format()) {
         return Err(usage(
             differs.saved.name(),
             "it is from another machine: give --machine, or convert it alone",

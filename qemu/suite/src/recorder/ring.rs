@@ -1,91 +1,29 @@
 // SPDX-License-Identifier: MIT
-//! Rings that a program fills in the place of a device: where it is, who waits for it, and recordings, each word of
+//! A ring that a program fills in the place of a device: where it is, what waits for it, and recordings, each word of
 //! which says where it belongs.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 
-use board::Need;
-use board::devicetree::Nodes;
-use host::paths::Paths;
-use machine::Machine;
-use machine::disk::Disk;
 use machine::guest::Guest;
-use machine::instruments::TAINT_OUT_OF_TREE;
 
-use crate::frame::{self, Case, case};
-
-/// `told` is a ring of 4 MiB whose position a program tells; `word` has it in a word of its own, as a device that
-/// writes it to memory; the others are refused.
-const MEMORY: &str = "\
-    told: told@10000000 { reg = <0x0 0x10000000 0x0 0x400000>; };
-    word: word@10800000 { reg = <0x0 0x10800000 0x0 0x400000>; };
-    position: position@10c00000 { reg = <0x0 0x10c00000 0x0 0x400000>; };
-";
-
-const DRIVERS: &str = "\
-    told { compatible = \"resdump,resmem\"; memory-region = <&told>; writable;
-        resdump,position-kind = \"program\"; resdump,lead-bytes = <65536>; };
-    word { compatible = \"resdump,resmem\"; memory-region = <&word>; writable;
-        resdump,position-kind = \"offset\"; resdump,position = <0>; resdump,position-bits = <23>;
-        resdump,lead-bytes = <65536>; resdump,max-rate = <100000000>; };
-    fast { compatible = \"resdump,resmem\"; memory-region = <&position>; writable;
-        resdump,position-kind = \"offset\"; };
-    narrow { compatible = \"resdump,resmem\"; memory-region = <&position>; writable;
-        resdump,position-kind = \"offset\"; resdump,position-bits = <8>; };
-    odd { compatible = \"resdump,resmem\"; memory-region = <&position>; writable;
-        resdump,position-kind = \"elsewhere\"; };
-";
+use super::{expect, with_rings};
 
 /// Bytes of a ring.
 const RING: u64 = 4 << 20;
 
-pub fn cases() -> Vec<Case> {
-    let case = case!(alone, a_ring_is_recorded_and_each_word_is_where_it_belongs);
-    let case = case.needs(Need::DeviceNode).needs(Need::WideAddresses);
-    vec![case.needs(Need::MemoryAtZero).limit(600)]
-}
-
 /// Runs in a machine of its own.
-fn a_ring_is_recorded_and_each_word_is_where_it_belongs() -> Result<()> {
-    let paths = Paths::discover()?;
-    let board = frame::board(&paths)?;
-    let image = frame::image(&paths, &board, "appliance")?;
-    let folder = paths.fresh_out(&frame::below(&board, "recorder"))?;
-    let disk = Disk::ext4(&folder.join("ext4.img"), 192 << 20)?;
-    let mut machine = Machine::new(&board, &image, &folder);
-    machine.nodes = Some(Nodes {
-        memory: MEMORY.to_owned(),
-        drivers: DRIVERS.to_owned(),
-    });
-    machine.tools = true;
-    machine.disks = vec![disk];
-    let mut guest = machine.start()?;
-    let done = guest
-        .wait_for_shell()
-        .and_then(|_| guest.check("mount -t ext4 /dev/vda /mnt"))
-        .and_then(|_| refusals(&mut guest))
-        .and_then(|()| positions(&mut guest))
-        .and_then(|()| waiting(&mut guest))
-        .and_then(|()| recordings(&mut guest))
-        .and_then(|()| unbound(&mut guest))
-        .and_then(|()| guest.check_health(TAINT_OUT_OF_TREE));
-    if let Err(error) = done {
-        bail!("{error:#}\n{}", guest.report());
-    }
-    let status = guest.power_off()?;
-    ensure!(status.success(), "QEMU ended with {status}");
-    Ok(())
-}
-
-/// What is printed, or that it is not as expected.
-fn expect(guest: &mut Guest, command: &str, wanted: &str) -> Result<()> {
-    let output = guest.run(command)?;
-    ensure!(
-        output.text.contains(wanted),
-        "{command}: expected {wanted}: {}",
-        output.text
-    );
-    Ok(())
+pub fn a_ring_is_recorded_and_each_word_is_where_it_belongs() -> Result<()> {
+    with_rings(
+        "ring",
+        |_| {},
+        |guest, _| {
+            refusals(guest)?;
+            positions(guest)?;
+            waiting(guest)?;
+            recordings(guest)?;
+            unbound(guest)
+        },
+    )
 }
 
 fn refusals(guest: &mut Guest) -> Result<()> {

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT
+
+//! `resdump convert` of a recording: a part of its stream as raw bytes or as SigMF.
+
+use std::{
+    io::{self, BufWriter, Seek, SeekFrom, Write},
+    ops::Range,
+    path::Path,
+};
+
+use serde::Serialize;
+
+use super::{Args, To, usage};
+use crate::{
+    advice::Doing,
+    console::Console,
+    error::{Error, Result},
+    exit_codes::ExitCode,
+    manifest,
+    output::{Kind, Manner, Output, Permit, Request},
+    recorder::{Piece, Reader, Saved},
+    signals::Stop,
+    text,
+};
+
+/// Bytes that are read at a time.
+pub(super) const BUFFER: usize = 1 << 20;
+
+#[derive(Serialize)]
+struct Converted<'a> {
+    input: &'a str,
+    output: &'a str,
+    to: To,
+    /// Offsets of the stream.
+    from_offset: u64,
+    to_offset: u64,
+    /// Bytes that are proven whole.
+    recorded: u64,
+    suspect: u64,
+    gap: u64,
+}
+
+pub(super) fn run(args: &Args, folder: &Path, console: &Console, stop: &Stop) -> Result<ExitCode> {
+    refuse_options_of_memory(args)?;
+    let saved = Saved::open(folder)
+        .map_err(|error| Error::during(Doing::Read, "cannot read", folder.display(), &error))?;
+    let range = range(args, saved.extent())?;
+    let pieces = saved.pieces(&range);
+    match args.to {
+        To::Raw => raw(args, &saved, &pieces, &range, stop)?,
+        #[cfg(feature = "sigmf")]
+        To::Sigmf => super::samples::write(args, &saved, &pieces, stop)?,
+        To::Elf | To::Lime => {
+            return Err(usage("--to", "a recording becomes raw or sigmf"));
+        }
+    }
+    let bytes = |suspect| -> u64 {
+        let pieces = pieces.iter().filter(|piece| piece.suspect == suspect);
+        pieces.map(|piece| piece.to - piece.from).sum()
+    };
+    let (recorded, suspect) = (bytes(false), bytes(true));
+    let converted = Converted {
+        input: &text::name(folder),
+        output: &text::name(&args.output),
+        to: args.to,
+        from_offset: range.start,
+        to_offset: range.end,
+        recorded,
+        suspect,
+        gap: range.end - range.start - recorded - suspect,
+    };
+    let gap = converted.gap;
+    if console.is_json() {
+        console.object(&converted, None)?;
+    } else if !args.quiet {
+        console.text(|out| {
+            writeln!(
+                out,
+                "{recorded} bytes, {suspect} suspect, {gap} not recorded"
+            )
+        })?;
+    }
+    Ok(match suspect + gap {
+        0 => ExitCode::Ok,
+        _ => ExitCode::Gaps,
+    })
+}
+
+fn refuse_options_of_memory(args: &Args) -> Result<()> {
+    let given = [
+        ("--base", args.base.is_some()),
+        ("--machine", args.machine.is_some()),
+        ("--endian", args.endian.is_some()),
+        ("--class", args.class.is_some()),
+        ("--manifest", args.input.manifest.is_some()),
+    ];
+    match given.iter().find(|(_, given)| *given) {
+        Some((option, _)) => Err(usage(option, "it is not for a recording")),
+        None => Ok(()),
+    }
+}
+
+/// What `--offset` and `--length` choose of the stream.
+fn range(args: &Args, extent: Range<u64>) -> Result<Range<u64>> {
+    let begin = args.offset.unwrap_or(extent.start);
+    let end = match args.length {
+        Some(length) => begin.saturating_add(length),
+        None => extent.end,
+    };
+    if begin < extent.start || end > extent.end || begin > end {
+        return Err(Error::new(
+            ExitCode::Range,
+            "not in the recording",
+            format!("{begin:#x}-{end:#x}"),
+            nix::errno::Errno::EINVAL,
+            format!("it has {:#x}-{:#x}", extent.start, extent.end),
+        ));
+    }
+    Ok(begin..end)
+}
+
+pub(super) fn open(args: &Args, path: &Path, stop: &Stop) -> Result<Output> {
+    // The manifest of another file would be taken for this one's.
+    let beside = manifest::beside(path);
+    if beside.exists() {
+        let advice = format!("{} is of another file: move it away", beside.display());
+        return Err(usage(&text::name(path), advice));
+    }
+    let request = Request {
+        path,
+        manner: Manner::Whole,
+        permit: Permit {
+            force: args.force,
+            ..Permit::default()
+        },
+        inputs: &[],
+    };
+    Output::open(&request, Some(stop))
+}
+
+/// Writes by `work`, and gives the output its name.
+pub(super) fn write(
+    output: Output,
+    work: impl FnOnce(&mut BufWriter<&std::fs::File>) -> io::Result<()>,
+) -> Result<()> {
+    let mut out = BufWriter::new(output.file());
+    let result = work(&mut out).and_then(|()| out.flush());
+    drop(out);
+    result.map_err(|error| {
+        let name = text::name(output.path());
+        Error::during(Doing::Write, "cannot copy to", name, &error)
+    })?;
+    output.commit()
+}
+
+/// What was not recorded is zeroes: a hole, where the output is a file.
+fn raw(
+    args: &Args,
+    saved: &Saved,
+    pieces: &[Piece],
+    range: &Range<u64>,
+    stop: &Stop,
+) -> Result<()> {
+    let output = open(args, &args.output, stop)?;
+    let is_file = output.kind() == Kind::File;
+    write(output, |out| {
+        let mut at = range.start;
+        let mut reader = saved.reader();
+        let mut buffer = vec![0; BUFFER];
+        for piece in pieces {
+            skip(out, piece.from - at, is_file)?;
+            copy(&mut reader, piece, &mut buffer, out, stop)?;
+            at = piece.to;
+        }
+        skip(out, range.end - at, is_file)?;
+        if is_file {
+            out.flush()?;
+            out.get_ref().set_len(range.end - range.start)?;
+        }
+        Ok(())
+    })
+}
+
+fn skip(out: &mut BufWriter<&std::fs::File>, mut bytes: u64, is_file: bool) -> io::Result<()> {
+    if is_file {
+        let way = i64::try_from(bytes).map_err(io::Error::other)?;
+        return out.seek(SeekFrom::Current(way)).map(drop);
+    }
+    while bytes > 0 {
+        let length = bytes.min(4096);
+        out.write_all(&[0; 4096][..length as usize])?;
+        bytes -= length;
+    }
+    Ok(())
+}
+
+pub(super) fn copy(
+    reader: &mut Reader,
+    piece: &Piece,
+    buffer: &mut [u8],
+    out: &mut BufWriter<&std::fs::File>,
+    stop: &Stop,
+) -> io::Result<()> {
+    reader.read(piece, buffer, &mut |bytes| {
+        if stop.requested() {
+            return Err(nix::errno::Errno::EINTR.into());
+        }
+        out.write_all(bytes)
+    })
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+
+//! `resdump convert --to sigmf`: the samples of a recording in a file, and what is said of them in another.
+
+use std::{ffi::OsString, io::Write, path::PathBuf};
+
+use super::{Args, recorded};
+use crate::{
+    error::Result,
+    recorder::{Dataset, Piece, Saved},
+    signals::Stop,
+};
+
+/// Writes samples and metadata.
+pub(super) fn write(args: &Args, saved: &Saved, pieces: &[Piece], stop: &Stop) -> Result<()> {
+    let datatype = args.datatype.clone().unwrap_or_default();
+    let dataset = Dataset::new(pieces, &datatype, args.sample_rate);
+    let with = |suffix: &str| -> PathBuf {
+        let mut name: OsString = args.output.clone().into();
+        name.push(suffix);
+        name.into()
+    };
+    // Both can be made, before one is.
+    let data = recorded::open(args, &with(".sigmf-data"), stop)?;
+    let meta = recorded::open(args, &with(".sigmf-meta"), stop)?;
+    recorded::write(data, |out| {
+        let mut reader = saved.reader();
+        let mut buffer = vec![0; recorded::BUFFER];
+        let mut pieces = dataset.pieces.iter();
+        pieces.try_for_each(|piece| recorded::copy(&mut reader, piece, &mut buffer, out, stop))
+    })?;
+    recorded::write(meta, |out| {
+        serde_json::to_writer_pretty(&mut *out, &dataset.meta)?;
+        out.write_all(b"\n")
+    })
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+
+//! How a ring is to be recorded, and what became of it.
+
+use std::time::Duration;
+
+use nix::errno::Errno;
+use recording::{
+    layout::Gaps,
+    planner::{Account, Flaw},
+    proof::Ring,
+};
+
+/// How a ring is to be recorded.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The ring.
+    pub ring: Ring,
+    /// Declared greatest rate in bytes a second, or 0.
+    pub max_rate: u64,
+    /// The position is a place in the ring alone.
+    pub bounded: bool,
+    /// Longest time between two looks at the position.
+    pub patience: Option<Duration>,
+    /// Bytes of those in the ring that belong to the recording.
+    pub history: u64,
+    /// Most bytes of a write.
+    pub chunk: u64,
+    /// Most writes in flight.
+    pub depth: usize,
+    /// Block of the disk.
+    pub block: u64,
+    /// Bytes of a segment.
+    pub segment: u64,
+    /// What becomes of lost bytes.
+    pub gaps: Gaps,
+    /// Most bytes of this run on disk.
+    pub max_size: Option<u64>,
+    /// Bytes of the file system that are left.
+    pub keep_free: u64,
+    /// How long.
+    pub duration: Option<Duration>,
+    /// Between two checkpoints.
+    pub checkpoint: Duration,
+    /// It begins with a trigger, and ends so many bytes behind the last one, rounded up to a block.
+    pub post: Option<u64>,
+}
+
+/// Where a recording is.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// Totals.
+    pub account: Account,
+    /// Bytes that the device has put into memory.
+    pub produced: u64,
+    /// The longest time that a write took.
+    pub stall: Duration,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Totals.
+    pub state: State,
+    /// Number of the first segment.
+    pub first: u64,
+    /// Segments that were begun.
+    pub segments: u64,
+    /// What ended it, unless that was asked for.
+    pub failure: Option<(&'static str, Errno)>,
+    /// It ended because its place was used up.
+    pub full: bool,
+}
+
+/// Why it was not begun.
+#[derive(Debug)]
+pub enum Refusal {
+    /// By the sizes.
+    Flaw(Flaw),
+    /// A system call failed.
+    System(&'static str, Errno),
+}
+
+impl From<Flaw> for Refusal {
+    fn from(flaw: Flaw) -> Self {
+        Self::Flaw(flaw)
+    }
+}

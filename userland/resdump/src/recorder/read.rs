@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+
+//! The bytes of a recording.
+
+use std::{fs::File, io, ops::Range, os::unix::fs::FileExt, path::PathBuf};
+
+use recording::{layout::segment_name, planner::Event};
+
+use super::Saved;
+
+/// A piece of the stream that is on disk. Its bytes follow each other there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// First byte in the stream.
+    pub from: u64,
+    /// The byte after the last.
+    pub to: u64,
+    /// Where `from` lies in the segments.
+    pub place: u64,
+    /// Bytes of a segment.
+    pub segment: u64,
+    /// Position of the device less offset in the stream, modulo 2^64.
+    pub shift: u64,
+    /// It may have been overwritten while the disk read it.
+    pub suspect: bool,
+}
+
+impl Piece {
+    /// The part of it that is in `range`, if there is one.
+    pub(super) fn within(self, range: &Range<u64>) -> Option<Self> {
+        let (from, to) = (self.from.max(range.start), self.to.min(range.end));
+        (from < to).then(|| Self {
+            from,
+            to,
+            place: self.place + (from - self.from),
+            ..self
+        })
+    }
+}
+
+impl Saved {
+    /// From the first byte of the first run to the last of the last one, offsets in the stream.
+    pub fn extent(&self) -> Range<u64> {
+        let begin = self.runs.iter().filter_map(|(_, run)| run.origin);
+        let end = self.runs.iter().filter_map(|(_, run)| run.parts.last());
+        let begin = begin.map(|origin| origin.begin).min().unwrap_or(0);
+        let end = end.map(|part| part.range().1).max().unwrap_or(0);
+        begin..end.max(begin)
+    }
+
+    /// What is on disk of `range`, in the order of the stream.
+    pub fn pieces(&self, range: &Range<u64>) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        for (_, run) in &self.runs {
+            let Some(origin) = run.origin else { continue };
+            let of = |part: &Event| {
+                let (Event::Data { from, to, place } | Event::Suspect { from, to, place }) = *part
+                else {
+                    return None;
+                };
+                let piece = Piece {
+                    from,
+                    to,
+                    place,
+                    segment: origin.segment,
+                    shift: origin.shift,
+                    suspect: matches!(part, Event::Suspect { .. }),
+                };
+                piece.within(range)
+            };
+            pieces.extend(run.parts.iter().filter_map(of));
+        }
+        pieces.sort_by_key(|piece| piece.from);
+        pieces
+    }
+
+    /// Reads the bytes of pieces.
+    pub fn reader(&self) -> Reader {
+        Reader {
+            folder: self.folder.clone(),
+            open: None,
+        }
+    }
+}
+
+/// Reads segments, the last of which stays open.
+#[derive(Debug)]
+pub struct Reader {
+    folder: PathBuf,
+    open: Option<(u64, File)>,
+}
+
+impl Reader {
+    /// Gives the bytes of `piece`, in order, to `take`. `UnexpectedEof` where a segment is too short.
+    pub fn read(
+        &mut self,
+        piece: &Piece,
+        buffer: &mut [u8],
+        take: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let (mut at, end) = (piece.place, piece.place + (piece.to - piece.from));
+        while at < end {
+            let (number, offset) = (at / piece.segment, at % piece.segment);
+            let most = (end - at).min(piece.segment - offset);
+            let length = usize::try_from(most).unwrap_or(usize::MAX);
+            let length = length.min(buffer.len());
+            let bytes = &mut buffer[..length];
+            self.segment(number)?.read_exact_at(bytes, offset)?;
+            take(bytes)?;
+            at += length as u64;
+        }
+        Ok(())
+    }
+
+    fn segment(&mut self, number: u64) -> io::Result<&File> {
+        let (is, file) = match self.open.take() {
+            Some((is, file)) if is == number => (is, file),
+            _ => (number, File::open(self.folder.join(segment_name(number)))?),
+        };
+        Ok(&self.open.insert((is, file)).1)
+    }
+}
