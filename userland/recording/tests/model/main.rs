@@ -146,7 +146,7 @@ fn a_stall_loses_nothing_as_long_as_the_ring_can_hold_it() {
         "{short:?}"
     );
     let long: Vec<u64> = (0..300)
-        .filter_map(|seed| lost_by_a_stall(seed, 12))
+        .filter_map(|seed| lost_by_a_stall(seed, 24))
         .collect();
     assert!(long.iter().all(|lost| *lost > 0), "{long:?}");
 }
@@ -158,7 +158,7 @@ fn ten_thousand_rotations_lose_nothing() {
     world.on_time = true;
     world.layout.segment = world.layout.chunk;
     world.disk.segment = world.layout.segment;
-    let planner = world.record(0, 10_000 * world.layout.segment);
+    let planner = world.record(0, 10_002 * world.layout.segment);
     let account = planner.account();
     assert_eq!(world.error, None);
     assert_eq!((account.suspect, account.gap), (0, 0), "{account:?}");
