@@ -147,6 +147,13 @@ fn follow(
         return Ok(None);
     };
     let has_interrupt = Interrupt::<Wake>::exists(pdev, PROGRESS)?;
+    // The kernel answers the same for an interrupt that is not there and for one that it cannot map.
+    if !has_interrupt && properties.property_present(c"interrupt-names") {
+        return Err(Refusal::new(
+            EINVAL,
+            c"its interrupt is not named progress, or has no interrupt-parent that the kernel knows",
+        ));
+    }
     let progress = Progress::new(region.clone(), source, position, has_interrupt)?;
     Ok(Some(progress))
 }

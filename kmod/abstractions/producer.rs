@@ -75,7 +75,7 @@ pub(crate) fn read_word(memory: &Memory, offset: u64, width: Width) -> Result<u6
     if within % width.bytes as usize != 0 || end > memory.size() || !matches!(width.bytes, 4 | 8) {
         return Err(EINVAL);
     }
-    let page = memory.frames().page(index)?;
+    let (page, _) = memory.frames().pages(index)?;
     // SAFETY: The page stays valid as long as the region does; the word lies in it, for it is aligned to its size.
     // A device writes it meanwhile: it is read by single volatile accesses.
     Ok(unsafe {

@@ -211,6 +211,25 @@ impl Nodes {
     }
 }
 
+/// What stands in source for the controller of the serial line's interrupts.
+const INTERRUPTS: &str = "<&interrupts>";
+
+/// `source` with the phandle that `tree` has for what `<&interrupts>` means: QEMU's trees have no labels.
+pub fn with_interrupts(source: &str, tree: &Path) -> Result<String> {
+    if !source.contains(INTERRUPTS) {
+        return Ok(source.to_owned());
+    }
+    with_tree(tree, |tree| {
+        let parent = tree
+            .chosen()
+            .stdout()
+            .and_then(|console| console.property("interrupt-parent"))
+            .and_then(|parent| parent.as_usize())
+            .context("the console has no interrupt-parent")?;
+        Ok(source.replace(INTERRUPTS, &format!("<{parent:#x}>")))
+    })
+}
+
 /// Compiles overlay source to `target`.
 pub fn compile(source: &str, target: &Path) -> Result<()> {
     let file = target.with_extension("dtso");

@@ -32,6 +32,7 @@ pub fn build<const N: usize>(builder: &Builder<'_>, programs: [&str; N]) -> Resu
         .path(&workspace.join("Cargo.toml"))?
         .path(&workspace.join("Cargo.lock"))?
         .path(&workspace.join("abi"))?
+        .path(&workspace.join("recording"))?
         .path(&root.join("kmod/abi.rs"))?
         .path(&root.join("kmod/range.rs"))?
         .text(&builder.tools.version);

@@ -48,7 +48,7 @@ impl Machine<'_> {
             None => self.image.file("resmem.dtbo"),
             Some(source) => {
                 let overlay = self.folder.join("regions.dtbo");
-                devicetree::compile(&source, &overlay)?;
+                devicetree::compile(&devicetree::with_interrupts(&source, &base)?, &overlay)?;
                 overlay
             }
         };

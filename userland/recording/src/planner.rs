@@ -51,6 +51,8 @@ pub struct Planner {
     blind: Option<u64>,
     /// The recording ends here.
     end: Option<u64>,
+    /// Whether it ends where the device is seen next.
+    stopping: bool,
     flights: Vec<Flight>,
     events: VecDeque<Event>,
     account: Account,
@@ -103,6 +105,7 @@ impl Planner {
             breaks: sample.breaks,
             blind: None,
             end: None,
+            stopping: false,
             flights: Vec::new(),
             events: VecDeque::new(),
             account: Account::new(sample.time),
@@ -175,6 +178,9 @@ impl Planner {
             self.account.tight(headroom, &self.ring);
         }
         self.account.moved(self.position, sample.time, broken);
+        if self.stopping {
+            self.end = Some(self.limit());
+        }
         let judged = |flight: &mut Flight| flight.written.is_some();
         let landed: Vec<Flight> = self.flights.extract_if(.., judged).collect();
         for flight in landed {
@@ -182,10 +188,10 @@ impl Planner {
         }
     }
 
-    /// The recording ends with what is in memory now.
+    /// The recording ends with what is in memory when the device is seen next: what it wrote until this was asked for
+    /// is part of it.
     pub fn stop(&mut self) {
-        let limit = self.limit();
-        self.end = Some(limit);
+        self.stopping = true;
     }
 
     /// The offset that the device was at when it was seen last.

@@ -52,9 +52,10 @@ impl Recorder {
             .check_within(
                 &format!(
                     "probe ring doorbell /dev/resmem/{region} 0; rm -rf /tmp/{region}.* {folder}; \
-                     (sh -c 'echo $$ > /tmp/{region}.pid; exec resdump record {region} {folder} --chunk 256K \
+                     (sh -c 'echo $$ > /tmp/{region}.pid; exec resdump record {region} {folder} \
                      --depth 2 --json {more}' > /tmp/{region}.said 2>&1; echo status $? > /tmp/{region}.status) & \
-                     until test -s {folder}/000000.index || test -s /tmp/{region}.status; do sleep 1; done"
+                     until test -s {folder}/000000.index || test -s /tmp/{region}.status; do sleep 1; done; \
+                     ! test -s /tmp/{region}.status || {{ cat /tmp/{region}.said; false; }}"
                 ),
                 60,
             )
@@ -101,7 +102,7 @@ impl Recorder {
 
 /// The disk stands still while the device fills a part of the ring.
 fn held_by_the_ring(guest: &mut Guest) -> Result<()> {
-    TOLD.begin(guest, "")?;
+    TOLD.begin(guest, "--chunk 256K")?;
     TOLD.produce(guest, 1 << 20, 4_000_000)?;
     guest.monitor()?.throttle(0, STALLED)?;
     TOLD.produce(guest, 2 << 20, 2_000_000)?;
@@ -113,7 +114,7 @@ fn held_by_the_ring(guest: &mut Guest) -> Result<()> {
 /// It stands still while the device does laps: what was in flight is suspect, what came behind it is lost, and the
 /// counts are of all that the device has written.
 fn stalled_for_laps(guest: &mut Guest) -> Result<()> {
-    TOLD.begin(guest, "")?;
+    TOLD.begin(guest, "--chunk 256K")?;
     TOLD.produce(guest, 1 << 20, 4_000_000)?;
     guest.monitor()?.throttle(0, STALLED)?;
     TOLD.produce(guest, 12 << 20, 0)?;
@@ -135,22 +136,22 @@ fn stalled_for_laps(guest: &mut Guest) -> Result<()> {
     let [words, _, suspect, lost] = numbers[..] else {
         anyhow::bail!("{checked}");
     };
-    ensure!(words * 4 + suspect + lost == 14 << 20, "{checked}");
+    ensure!(words * 4 + suspect + lost == 14 << 20, "{checked}: {text}");
     Ok(())
 }
 
 /// The disk is a little faster than the device.
 fn throttled(guest: &mut Guest) -> Result<()> {
     guest.monitor()?.throttle(0, 2_500_000)?;
-    TOLD.begin(guest, "--segment 4M")?;
+    TOLD.begin(guest, "--segment 4M --chunk 256K")?;
     TOLD.produce(guest, 12 << 20, 2_000_000)?;
     guest.monitor()?.throttle(0, 0)?;
     TOLD.ends_whole(guest, "TERM").map(drop)
 }
 
 fn two_rings(guest: &mut Guest) -> Result<()> {
-    TOLD.begin(guest, "")?;
-    OTHER.begin(guest, "")?;
+    TOLD.begin(guest, "--chunk 256K")?;
+    OTHER.begin(guest, "--chunk 256K")?;
     guest.check_within(
         "probe ring produce /dev/resmem/told 8388608 --rate 2000000 > /dev/null & told=$!; \
          probe ring produce /dev/resmem/other 8388608 --rate 2000000; wait $told",
@@ -174,7 +175,7 @@ fn full(guest: &mut Guest) -> Result<()> {
     guest.check(
         "free=$(df -k /mnt | awk 'END { print $4 }'); fallocate -l $(((free - 20480) << 10)) /mnt/filler",
     )?;
-    TOLD.begin(guest, "--segment 4M")?;
+    TOLD.begin(guest, "--segment 4M --chunk 256K")?;
     TOLD.produce(guest, 32 << 20, 4_000_000)?;
     let text = TOLD.end(guest)?;
     guest.check("rm /mnt/filler")?;
@@ -182,14 +183,15 @@ fn full(guest: &mut Guest) -> Result<()> {
         text.contains("status 7") && text.contains("ENOSPC"),
         "{text}"
     );
-    // It ended as it should, with what it had.
-    guest.check(&format!("resdump verify {}", TOLD.folder))?;
+    // It ended as it should, with what it had, and says what it had not.
+    let output = guest.run(&format!("resdump verify {}", TOLD.folder))?;
+    ensure!(output.status == 14, "{output:?}");
     no_word_is_wrong(guest, TOLD.folder).map(drop)
 }
 
 /// Each request fails, flushes included.
 fn failing(guest: &mut Guest) -> Result<()> {
-    TOLD.begin(guest, "")?;
+    TOLD.begin(guest, "--chunk 256K")?;
     TOLD.produce(guest, 2 << 20, 2_000_000)?;
     guest.monitor()?.inject(0, Fault::All)?;
     TOLD.produce(guest, 1 << 20, 2_000_000)?;
@@ -204,7 +206,7 @@ fn failing(guest: &mut Guest) -> Result<()> {
 
 /// The controller is removed.
 fn removed(guest: &mut Guest) -> Result<()> {
-    TOLD.begin(guest, "")?;
+    TOLD.begin(guest, "--chunk 256K")?;
     TOLD.produce(guest, 1 << 20, 2_000_000)?;
     guest.check("echo 1 > /sys/block/vda/device/../remove")?;
     TOLD.produce(guest, 1 << 20, 2_000_000)?;

@@ -45,9 +45,12 @@ const DRIVERS: &str = "\
         resdump,position-kind = \"counter\"; resdump,position = <0x10>; resdump,position-unit = <64>;
         resdump,position-bits = <20>; resdump,lead-bytes = <65536>; resdump,max-rate = <50000000>; };
     pulse { compatible = \"resdump,resmem\"; memory-region = <&pulse>; big-endian; reg-io-width = <8>;
-        interrupts = <0x2a 0x2>; interrupt-names = \"progress\";
+        interrupt-parent = <&interrupts>; interrupts = <0x2a 0x2>; interrupt-names = \"progress\";
         resdump,position-kind = \"counter\"; resdump,position-bits = <64>; };
     quiet { compatible = \"resdump,resmem\"; memory-region = <&quiet>; big-endian; reg-io-width = <8>;
+        interrupt-parent = <&interrupts>; interrupts = <0x5 0x0>; interrupt-names = \"progress\";
+        resdump,position-kind = \"counter\"; resdump,position-bits = <64>; };
+    deaf { compatible = \"resdump,resmem\"; memory-region = <&position>;
         interrupts = <0x5 0x0>; interrupt-names = \"progress\";
         resdump,position-kind = \"counter\"; resdump,position-bits = <64>; };
     fast { compatible = \"resdump,resmem\"; memory-region = <&position>; writable;
@@ -95,6 +98,7 @@ fn with_rings(
     machine.nodes = Some(Nodes {
         memory: MEMORY.to_owned(),
         drivers: DRIVERS.to_owned(),
+        root: String::new(),
     });
     machine.tools = true;
     machine.disks = vec![disk];

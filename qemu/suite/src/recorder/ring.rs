@@ -30,6 +30,7 @@ fn refusals(guest: &mut Guest) -> Result<()> {
     let log = guest.check("dmesg | grep resmem")?;
     for cause in [
         "its position repeats, and no max-rate says how fast",
+        "its interrupt is not named progress, or has no interrupt-parent that the kernel knows",
         "its position has too few bits for it, or more than 64",
         "its position-kind is not known",
     ] {

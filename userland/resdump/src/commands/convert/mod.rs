@@ -169,7 +169,7 @@ pub fn run_until(args: &Args, console: &Console, stop: &Stop) -> Result<ExitCode
         return recorded::run(args, one, console, stop);
     }
     refuse_options_of_recordings(args)?;
-    if args.class.is_some() && args.to != Format::Elf {
+    if args.class.is_some() && args.to != To::Elf {
         return Err(usage(
             "--class",
             "only ELF headers have a width: leave it out",

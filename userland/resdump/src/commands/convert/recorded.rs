@@ -148,7 +148,7 @@ pub(super) fn write(
     drop(out);
     result.map_err(|error| {
         let name = text::name(output.path());
-        Error::during(Doing::Write, "cannot copy to", name, &error)
+        Error::during(Doing::Write, "cannot write", name, &error)
     })?;
     output.commit()
 }

@@ -2,7 +2,7 @@
 
 //! What may be recorded, and how.
 
-use std::time::Duration;
+use std::{fs::File, time::Duration};
 
 use nix::errno::Errno;
 use recording::{layout::Gaps, planner::Flaw, proof::Ring};
@@ -11,11 +11,15 @@ use resmem_abi::abi::{CHUNK_MAX, POSITION_BOUNDED, RingPosition};
 use super::Args;
 use crate::{
     advice::Doing,
-    error::{Error, Result},
+    error::{Error, Result, errno_of},
     exit_codes::ExitCode,
     output::{self, Kind},
     recorder::{Limits, Refusal},
+    sys,
 };
+
+/// Bytes of a segment where there is room.
+const SEGMENT: u64 = 1 << 30;
 
 /// From a trigger to the first write.
 const LATENCY: Duration = Duration::from_millis(20);
@@ -55,7 +59,10 @@ pub(super) fn limits(args: &Args, position: &RingPosition) -> Result<Limits> {
         chunk: chunk.min(CHUNK_MAX.into()),
         depth: args.depth as usize,
         block,
-        segment: args.segment,
+        segment: match args.segment {
+            Some(segment) => segment,
+            None => segment(args, chunk)?,
+        },
         gaps: match args.gaps.as_str() {
             "skip" => Gaps::Skip,
             "stop" => Gaps::Stop,
@@ -78,6 +85,19 @@ fn pre_max(position: &RingPosition, chunk: u64) -> u64 {
     position
         .ring
         .saturating_sub(u64::try_from(used).unwrap_or(u64::MAX))
+}
+
+/// Bytes of a segment: whole chunks, so that two segments and more fit into a small file system.
+fn segment(args: &Args, chunk: u64) -> Result<u64> {
+    let free = File::open(&args.folder)
+        .map_err(|error| errno_of(&error))
+        .and_then(|folder| sys::file::available(&folder))
+        .map_err(|errno| {
+            let folder = args.folder.display();
+            Error::during(Doing::OpenTarget, "cannot inspect target", folder, errno)
+        })?;
+    let most = (free / 8).min(SEGMENT);
+    Ok((most - most % chunk.max(1)).max(chunk))
 }
 
 /// What direct I/O in the folder wants: asked of a file that is made there.

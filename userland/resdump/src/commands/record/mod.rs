@@ -35,9 +35,9 @@ pub struct Args {
     /// Folder to record into; a second run continues in a new segment there
     folder: PathBuf,
 
-    /// Size of a segment
-    #[arg(long, value_name = "BYTES", default_value = "1G", value_parser = size::parse)]
-    segment: u64,
+    /// Size of a segment [default: 1G, or an eighth of the room that there is]
+    #[arg(long, value_name = "BYTES", value_parser = size::parse)]
+    segment: Option<u64>,
 
     /// End when this run has so many bytes on disk
     #[arg(long, value_name = "BYTES", value_parser = size::parse)]
