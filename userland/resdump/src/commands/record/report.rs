@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-//! What a recording reports: how far it is, and what it came to.
+//! What a recording reports: how far it is, and its result.
 
 use std::time::{Duration, Instant};
 
