@@ -56,9 +56,8 @@ impl<'a> Node<'a> {
     pub(crate) fn named_reg(&self, name: &CStr) -> Option<(u64, u64)> {
         let (mut start, mut size) = (0, 0);
         // SAFETY: The node is valid by the type invariants, the name NUL-terminated, the rest is ours.
-        let found = unsafe {
-            ffi::resmem_named_reg(self.node, name.as_char_ptr(), &mut start, &mut size)
-        };
+        let found =
+            unsafe { ffi::resmem_named_reg(self.node, name.as_char_ptr(), &mut start, &mut size) };
         (found == 0).then_some((start, size))
     }
 
