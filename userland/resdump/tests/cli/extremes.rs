@@ -48,7 +48,7 @@ const NO_NUMBERS: [&str; 12] = [
 ];
 
 /// Command lines, and the options that are tried with each.
-const LINES: [(&str, &str); 12] = [
+const LINES: [(&str, &str); 14] = [
     ("show ./saved", "offset length"),
     ("show ./lime", "at"),
     (
@@ -67,6 +67,11 @@ const LINES: [(&str, &str); 12] = [
     ("diff ./saved ./lime", "join limit"),
     ("find ./saved --text x", "offset length limit"),
     ("convert ./saved ./out --force --to lime", "base"),
+    ("convert ./saved ./out --force --to raw", "offset length"),
+    (
+        "record capture ./new",
+        "segment max-size keep-free duration checkpoint history post pre chunk depth",
+    ),
     (
         "bench ./out --force --region ./saved",
         "length chunk depth rounds",
@@ -184,4 +189,4 @@ macro_rules! sweep {
     };
 }
 
-sweep! { show dump snapshot load send receive diff find convert bench }
+sweep! { show dump snapshot load send receive diff find convert record bench }
