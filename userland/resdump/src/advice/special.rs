@@ -182,7 +182,7 @@ pub(super) fn row(errno: Errno, doing: Doing, root: bool) -> Option<Row> {
         ),
         (Print, Errno::EBADF) => (
             None,
-            "standard output is closed: give it a file, or /dev/null",
+            "standard output is closed, or cannot be written to: give it a file, or /dev/null",
         ),
         (Print, Errno::EIO | Errno::ENXIO) => (None, "the terminal is gone"),
         (Read, Errno::EISDIR | Errno::EINVAL) => {

@@ -70,6 +70,32 @@ fn it_is_refused_where_something_is_printed_or_replaced() {
     }
 }
 
+/// A file, a folder or a device that is open for reading only: nothing can be printed there.
+#[test]
+fn a_standard_output_that_cannot_be_written_to() {
+    let bench = Bench::new(8192);
+    assert_eq!(bench.dump(&[]).0, 0);
+    for line in [
+        &["--version"][..],
+        &["dump", "--help"],
+        &["show", "./saved"],
+        &["verify", "./out", "--json"],
+        &["find", "./saved", "--hex", "00"],
+        &["dump", "./saved", "-"],
+        &["convert", "./saved", "-", "--to", "raw"],
+    ] {
+        for name in [&bench.path("saved"), bench.folder.path(), "/dev/null".as_ref()] {
+            let output = command(bench.folder.path(), line)
+                .stdout(fs::File::open(name).unwrap())
+                .output()
+                .unwrap();
+            let said = stderr(&output);
+            assert_eq!(output.status.code(), Some(1), "{line:?} {name:?}: {said}");
+            assert!(said.contains("EBADF"), "{line:?}: {said}");
+        }
+    }
+}
+
 /// What cannot be printed on standard output is an error; a message that cannot is none.
 #[test]
 fn a_full_standard_output_and_a_full_standard_error() {
