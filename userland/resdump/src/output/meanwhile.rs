@@ -56,20 +56,7 @@ pub(super) fn is_named(file: &File, path: &Path) -> Result<()> {
 pub(super) fn check(file: &File, path: &Path, data: Span, holes: Holes<'_>) -> Result<()> {
     is_named(file, path)?;
     let end = data.offset + data.length;
-    let length = file
-        .metadata()
-        .map_err(|error| {
-            Error::during(
-                Doing::OpenTarget,
-                "cannot inspect target",
-                text::name(path),
-                &error,
-            )
-        })?
-        .len();
-    if length < end {
-        return Err(cut(path, length));
-    }
+    reaches(file, path, end)?;
     let mut rest = data;
     while let Some(hole) = sys::file::hole(file, rest) {
         let stands = match holes {
@@ -84,6 +71,22 @@ pub(super) fn check(file: &File, path: &Path, data: Span, holes: Holes<'_>) -> R
         rest.length = end - rest.offset;
     }
     Ok(())
+}
+
+/// Fails unless the open `file` has `end` bytes or more, `path` being its name.
+pub(super) fn reaches(file: &File, path: &Path, end: u64) -> Result<()> {
+    let metadata = file.metadata().map_err(|error| {
+        Error::during(
+            Doing::OpenTarget,
+            "cannot inspect target",
+            text::name(path),
+            &error,
+        )
+    })?;
+    match metadata.len() {
+        length if length < end => Err(cut(path, length)),
+        _ => Ok(()),
+    }
 }
 
 fn cut(path: &Path, at: u64) -> Error {

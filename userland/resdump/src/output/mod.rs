@@ -359,6 +359,15 @@ impl Output {
         }
     }
 
+    /// Fails when another program has truncated a file to less than `end` bytes. What is written behind that makes
+    /// the length right again, and zeros of what was cut off.
+    pub fn expect_length(&self, end: u64) -> Result<()> {
+        match self.kind {
+            Kind::File => meanwhile::reaches(&self.file, &self.path, end),
+            Kind::Block | Kind::Stream => Ok(()),
+        }
+    }
+
     /// Fails when another program has truncated, removed or replaced a file since `data` was written to it.
     pub fn check_data(&self, data: Span, holes: Holes<'_>) -> Result<()> {
         match self.kind {

@@ -11,7 +11,10 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use resdump::stream::wire;
+use resdump::stream::{
+    messages::{Header, Trailer},
+    wire,
+};
 
 use crate::{
     bench::{Bench, stderr},
@@ -97,6 +100,47 @@ fn a_sender_that_died_without_closing_is_given_up() {
         (&4096.into(), &false.into())
     );
     assert_eq!(bench.manifest()["bytes"], 4096);
+}
+
+/// Whatever comes after that: the length is right again then, and what was cut off is zeros.
+#[test]
+fn a_file_that_is_truncated_meanwhile_is_no_dump() {
+    let bytes: Vec<u8> = (1..=255).cycle().take(8192).collect();
+    for (before, after) in [(4096, 4096), (8192, 0)] {
+        let bench = Bench::new(1);
+        let receiver = Receiver::start(&bench, &["--timeout", "3", "--quiet"]);
+        let mut stream = receiver.connect();
+        let announced = Header {
+            digest: None,
+            ..header("a", 8192)
+        };
+        wire::write_header(&mut stream, &announced).unwrap();
+        block(&mut stream, &bytes[..before]);
+        let begun = Instant::now();
+        while fs::metadata(bench.path("out")).map_or(0, |it| it.len()) < before as u64 {
+            assert!(begun.elapsed() < Duration::from_secs(60));
+            std::thread::yield_now();
+        }
+        let file = fs::File::options().write(true).open(bench.path("out"));
+        file.and_then(|file| file.set_len(1000)).unwrap();
+        if after > 0 {
+            block(&mut stream, &bytes[before..]);
+        }
+        let end = Trailer {
+            bytes: 8192,
+            digest: None,
+            error: None,
+        };
+        let _ = wire::write_trailer(&mut stream, &end);
+        let failure = verdict(stream).error.unwrap();
+        assert_eq!((failure.status, &*failure.errno), (12, "ENODATA"));
+        assert_eq!(receiver.end().0, 12);
+        let manifest = bench.manifest();
+        assert_eq!(
+            (&manifest["complete"], &manifest["bytes"]),
+            (&false.into(), &0.into())
+        );
+    }
 }
 
 /// Longer than the receiver waits for a byte: a sign of life is not one of the dump's.

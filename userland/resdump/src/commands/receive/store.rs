@@ -123,6 +123,7 @@ impl Store {
                 "more came than was announced: send again",
             ));
         }
+        self.target.expect_length(self.bytes)?;
         self.target
             .file()
             .write_all_at(block, self.bytes)
@@ -246,6 +247,7 @@ impl Store {
 
     /// Leaves exactly what has come, makes it durable, and sees whether it is still there.
     fn settle(&mut self) -> Result<()> {
+        self.target.expect_length(self.bytes)?;
         self.target.truncate(self.bytes)?;
         self.sync()?;
         let data = Span {

@@ -84,7 +84,11 @@ fn a_standard_output_that_cannot_be_written_to() {
         &["dump", "./saved", "-"],
         &["convert", "./saved", "-", "--to", "raw"],
     ] {
-        for name in [&bench.path("saved"), bench.folder.path(), "/dev/null".as_ref()] {
+        for name in [
+            &bench.path("saved"),
+            bench.folder.path(),
+            "/dev/null".as_ref(),
+        ] {
             let output = command(bench.folder.path(), line)
                 .stdout(fs::File::open(name).unwrap())
                 .output()
