@@ -10,8 +10,9 @@ use std::sync::{Mutex, PoisonError};
 /// How a report begins, behind a line of `=`; it ends with another such line.
 const TITLE: &str = "BUG: KCSAN: ";
 /// Where a trace leaves what a module of ours is answerable for: frames behind one of these called the kernel's file
-/// systems and disks, or were interrupted.
-const BORDERS: [&str; 4] = [
+/// systems and disks, asked for a capability (which marks the task), or were interrupted.
+const BORDERS: [&str; 5] = [
+    "capable+",
     "vfs_iocb_iter_read+",
     "vfs_iocb_iter_write+",
     "el1h_64_irq+",
