@@ -36,7 +36,7 @@ fn info(bed: &mut Running, label: &str, flags: u32) -> Result<()> {
     bed.says(
         &format!("info /dev/resmem/{label}"),
         &format!(
-            "ok abi=4 features=0x7 flags={flags:#x} base={base:#x} size={size:#x} page={page} label={label} zero=true"
+            "ok abi=5 features=0xf flags={flags:#x} base={base:#x} size={size:#x} page={page} label={label} zero=true"
         ),
     )
 }
