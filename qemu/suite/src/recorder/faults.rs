@@ -193,6 +193,14 @@ fn full(guest: &mut Guest) -> Result<()> {
 fn failing(guest: &mut Guest) -> Result<()> {
     TOLD.begin(guest, "--chunk 256K")?;
     TOLD.produce(guest, 2 << 20, 2_000_000)?;
+    // A checkpoint has said what is on the disk.
+    guest.check_within(
+        &format!(
+            "while probe ring check {} | grep -q 'words 0 '; do sleep 1; done",
+            TOLD.folder
+        ),
+        60,
+    )?;
     guest.monitor()?.inject(0, Fault::All)?;
     TOLD.produce(guest, 1 << 20, 2_000_000)?;
     let text = TOLD.end(guest)?;

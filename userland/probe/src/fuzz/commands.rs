@@ -3,7 +3,9 @@
 
 use resmem_abi::RegionInfo;
 use resmem_abi::Transfer;
-use resmem_abi::abi::{RegionSync, Snapshot, SnapshotStatus};
+use resmem_abi::abi::{
+    RegionSync, RingDoorbell, RingPosition, RingWatch, Snapshot, SnapshotStatus,
+};
 
 /// Number of an ioctl of the ABI.
 macro_rules! number {
@@ -32,7 +34,7 @@ macro_rules! number {
 pub(crate) use number;
 
 /// The numbers of all commands.
-pub fn all() -> [u32; 6] {
+pub fn all() -> [u32; 9] {
     [
         number!(r IOC_INFO RegionInfo),
         number!(rw IOC_DUMP Transfer),
@@ -40,6 +42,9 @@ pub fn all() -> [u32; 6] {
         number!(w IOC_SNAPSHOT Snapshot),
         number!(r IOC_SNAPSHOT_STATUS SnapshotStatus),
         number!(w IOC_SYNC RegionSync),
+        number!(r IOC_POSITION RingPosition),
+        number!(w IOC_DOORBELL RingDoorbell),
+        number!(w IOC_WATCH RingWatch),
     ]
 }
 

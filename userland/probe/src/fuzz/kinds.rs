@@ -94,6 +94,7 @@ pub const KINDS: [Kind; COUNT] = [
         ],
         region::sync,
     ),
+    kind("ring", 20, &[Node, Below(3), Argument], region::ring),
     kind("mangled", 90, &[Node, Command, Data], region::mangled),
     kind("dump", 90, &transfer::ARGS, transfer::dump),
     kind("load", 60, &transfer::ARGS, transfer::load),

@@ -2,7 +2,7 @@
 //! The commands that describe a region and hand it over, and numbers that are no command.
 
 use resmem_abi::RegionInfo;
-use resmem_abi::abi::{self, RegionSync};
+use resmem_abi::abi::{self, RegionSync, RingDoorbell, RingPosition, RingWatch};
 use resmem_abi::ioctl::resized;
 
 use crate::fuzz::commands::{GENERIC, all, number};
@@ -62,6 +62,30 @@ pub fn info(thread: &mut Thread<'_>, args: &Args) -> Ran {
         return Err(format!("no description: {called:?}"));
     }
     let state = node.region as u64 | place.sort << 4 | u64::from(node.own.is_some()) << 8;
+    Ok(Outcome::of(&called, state).racy(node.common))
+}
+
+/// No region here is a ring.
+pub fn ring(thread: &mut Thread<'_>, args: &Args) -> Ran {
+    let node = thread.nodes.get(args[0]);
+    let place = thread
+        .arena
+        .argument(args[2], &[0x5a; size_of::<RingPosition>()]);
+    let numbers = [
+        number!(r IOC_POSITION RingPosition),
+        number!(w IOC_DOORBELL RingDoorbell),
+        number!(w IOC_WATCH RingWatch),
+    ];
+    let number = resized(numbers[args[1] as usize % numbers.len()], place.size);
+    let called = sys::ioctl(node.fd, number, place.address);
+    let refused = matches!(
+        called,
+        Err(libc::EOPNOTSUPP | libc::EBADF | libc::EFAULT | libc::EINVAL | libc::E2BIG)
+    );
+    if !refused && !node.common && node.own.is_some() {
+        return Err(format!("no ring, and command {number:#x}: {called:?}"));
+    }
+    let state = args[1] | place.sort << 4 | u64::from(node.own.is_some()) << 8;
     Ok(Outcome::of(&called, state).racy(node.common))
 }
 
