@@ -65,10 +65,17 @@ impl Frames {
     /// May sleep. Refusals: `EINVAL` for a range that is empty, wraps, or has frames whose numbers this
     /// machine cannot say; `EBUSY` for a frame that has a page which can be taken from the region.
     pub(crate) fn new(base: u64, size: u64) -> Result<Self, Refusal> {
-        let (first, count) = range::frames(base, size, PAGE_SHIFT as u32).ok_or(Refusal::new(
-            EINVAL,
-            c"its range is empty, wraps, or is beyond what this kernel can address",
-        ))?;
+        // The range does not wrap where it has frames.
+        let reachable = |_: &(usize, usize)| {
+            let last = base + (size - 1);
+            last.checked_shr(ffi::RESMEM_PHYSICAL_BITS).unwrap_or(0) == 0
+        };
+        let (first, count) = range::frames(base, size, PAGE_SHIFT as u32)
+            .filter(reachable)
+            .ok_or(Refusal::new(
+                EINVAL,
+                c"its range is empty, wraps, or is beyond what this kernel can address",
+            ))?;
         let mut runs: KVec<Run> = KVec::new();
         let end = first.checked_add(count).ok_or(EINVAL)?;
         let mut next = first;

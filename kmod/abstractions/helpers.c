@@ -53,6 +53,12 @@ bool resmem_frame_is_reserved(unsigned long pfn)
 	return PageReserved(pfn_to_page(pfn)) && !is_zone_device_page(pfn_to_page(pfn));
 }
 
+struct completion *resmem_request_written(struct kiocb *iocb, long ret)
+{
+	kiocb_end_write(iocb);
+	return resmem_request_landed(iocb, ret);
+}
+
 bool resmem_is_readable(const void *address)
 {
 	u8 byte;

@@ -39,6 +39,15 @@ void *resmem_page_address(const struct page *page);
 bool resmem_sendpage_ok(struct page *page);
 #endif
 
+/*
+ * In kiocb.rs: leaves the result of a request, and says what its waiter sleeps on. The other is for writes: write
+ * access to the superblock was left to us to end.
+ */
+#ifndef __BINDGEN__
+struct completion *resmem_request_landed(struct kiocb *iocb, long ret);
+struct completion *resmem_request_written(struct kiocb *iocb, long ret);
+#endif
+
 /* Callbacks of requests, and of io_uring: see leave.c. */
 void resmem_kiocb_written(struct kiocb *iocb, long ret);
 void resmem_kiocb_read(struct kiocb *iocb, long ret);
@@ -122,6 +131,12 @@ void resmem_full_barrier(void);
 u64 resmem_now(void);
 
 #ifdef __BINDGEN__
+/* Bits of a physical address, as far as the kernel has a limit for them. */
+#ifdef MAX_PHYSMEM_BITS
+static const u32 RESMEM_PHYSICAL_BITS = MAX_PHYSMEM_BITS;
+#else
+static const u32 RESMEM_PHYSICAL_BITS = 8 * sizeof(phys_addr_t);
+#endif
 static const u32 RESMEM_GFP_BLOCK = (__force u32)(GFP_KERNEL | __GFP_COMP | __GFP_ZERO);
 static const u32 RESMEM_FUSE_SUPER_MAGIC = FUSE_SUPER_MAGIC;
 static const u32 RESMEM_URING_NONBLOCK = (u32)IO_URING_F_NONBLOCK;

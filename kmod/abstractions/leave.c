@@ -8,14 +8,10 @@
  */
 #include "helpers.h"
 
-/* In kiocb.rs: leaves the result of a request, and says what its waiter sleeps on. */
-struct completion *resmem_request_landed(struct kiocb *iocb, long ret);
-
-/* ki_complete of a write that was queued: write access to the superblock was left to us to end. */
+/* ki_complete of a write that was queued. */
 void resmem_kiocb_written(struct kiocb *iocb, long ret)
 {
-	kiocb_end_write(iocb);
-	complete(resmem_request_landed(iocb, ret));
+	complete(resmem_request_written(iocb, ret));
 }
 
 /* ki_complete of a read that was queued. */

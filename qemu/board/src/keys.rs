@@ -181,6 +181,8 @@ keys! {
     "DMA_COHERENT" dma_coherent: YesNo<true>;
     /// bytes of a page of its kernel, where that is not 4096
     "PAGE_SIZE" page_size: Option<u64>;
+    /// bits of an address of its kernel, where that is not 32
+    "KERNEL_BITS" kernel_bits: Option<u64>;
     /// as in `console=`
     "CONSOLE" console: String;
     /// more of the kernel command line

@@ -20,8 +20,8 @@ pub enum Need {
     DiskImage,
     /// The region that the documents' transcripts show.
     Transcripts,
-    /// 32 bits, the most significant byte first.
-    BigEndian32,
+    /// The most significant byte first.
+    BigEndian,
     /// That what is tested on the host is tested again.
     Host,
     /// That a machine may be killed.
@@ -65,7 +65,7 @@ const WORDS: [(Need, &str); 24] = [
     (Need::HighMemory, "HIGH_MEMORY"),
     (Need::DiskImage, "DISK_IMAGE"),
     (Need::Transcripts, "TRANSCRIPTS"),
-    (Need::BigEndian32, "BIG_ENDIAN_32"),
+    (Need::BigEndian, "BIG_ENDIAN"),
     (Need::Host, "HOST"),
     (Need::PowerCut, "POWER_CUT"),
     (Need::InstructionCounts, "INSTRUCTION_COUNTS"),

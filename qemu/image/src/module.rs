@@ -93,6 +93,7 @@ fn is_source(name: &str) -> bool {
         || (name.ends_with(".rs") && name != "helpers.rs")
         || (name.ends_with(".c") && !name.ends_with(".mod.c"))
         || name.ends_with(".h")
+        || name.ends_with(".S")
         || name.ends_with(".awk")
 }
 

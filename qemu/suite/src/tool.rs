@@ -14,7 +14,7 @@ pub fn cases() -> Vec<Case> {
         case!(Low, the_auto_engine_takes_the_kernels_and_says_why),
         case!(Low, a_dump_is_verified_and_has_a_manifest),
         case!(Low, an_interrupted_dump_is_resumed),
-        case!(Low, an_elf_dump_is_big_endian_with_its_address).needs(Need::BigEndian32),
+        case!(Low, an_elf_dump_is_big_endian_with_its_address).needs(Need::BigEndian),
         case!(Low, a_pipe_takes_pages_without_a_copy),
         case!(Low, strict_refuses_a_target_in_memory),
         case!(Low, man_pages_and_a_completion_are_installed, |bed| {
@@ -101,12 +101,15 @@ fn an_elf_dump_is_big_endian_with_its_address(bed: &mut Running) -> Result<()> {
     let answer = bed.dump("odd /dev/vda --format elf")?;
     ensure!(answer["copied"] == 0, "{answer}");
     let header = bed.raw.read(0, 4096)?;
-    // 32-bit, most significant byte first, CORE, PPC.
-    same(&header[..6], &[0x7f, b'E', b'L', b'F', 1, 2])?;
-    same(&header[16..20], &[0, 4, 0, 20])?;
-    // p_paddr of the second program header.
-    let base = u32::try_from(bed.base("odd")?)?;
-    same(&header[52 + 32 + 12..52 + 32 + 16], &base.to_be_bytes())?;
+    // CORE, PPC or PPC64; then p_paddr of the second program header.
+    let (class, machine, address) = match bed.board.conf.kernel_bits {
+        Some(64) => (2, 21, 64 + 56 + 24..64 + 56 + 32),
+        _ => (1, 20, 52 + 32 + 12..52 + 32 + 16),
+    };
+    same(&header[..6], &[0x7f, b'E', b'L', b'F', class, 2])?;
+    same(&header[16..20], &[0, 4, 0, machine])?;
+    let base = bed.base("odd")?.to_be_bytes();
+    same(&header[address.clone()], &base[8 - address.len()..])?;
     let expected = bed.expected("odd")?;
     same(&bed.raw.read(4096, expected.len() as u64)?, expected)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //! `make lint` on the patches to Linux: they apply to the source one after the other, those that nothing
-//! applies behind those of the kernel that is built, and the kernel's own checkpatch has nothing to say.
+//! applies and those of single boards behind those of every kernel, and the kernel's own checkpatch finds nothing.
 
 pub(crate) mod alone;
 
@@ -13,10 +13,11 @@ use anyhow::{Context, Result, ensure};
 
 use crate::builder::Builder;
 use crate::linux;
+use board::Board;
 use host::built;
 use host::step::Step;
 
-/// Judges the patches in `board/common/linux/patches` and `board/common/linux/upstream`.
+/// Judges the patches in `board/common/linux/patches`, `board/common/linux/upstream` and boards' folders.
 pub fn lint(builder: &Builder<'_>) -> Result<()> {
     let _inputs = built::hold();
     let source = linux::source(builder)?;
@@ -27,7 +28,8 @@ pub fn lint(builder: &Builder<'_>) -> Result<()> {
     )?;
     let folder = builder.board.common.join("linux");
     let applied = linux::patches_in(&folder.join("patches"))?;
-    let others = linux::patches_in(&folder.join("upstream"))?;
+    let mut others = linux::patches_in(&folder.join("upstream"))?;
+    others.extend(of_boards(&builder.paths.root)?);
     ensure!(
         !applied.is_empty(),
         "no patches in {}",
@@ -55,6 +57,19 @@ pub fn lint(builder: &Builder<'_>) -> Result<()> {
     covers(&folder.join("upstream"), applied.iter().chain(&others))?;
     step.done();
     Ok(())
+}
+
+/// Those of single boards; what is only for instruments is not to be sent.
+fn of_boards(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut patches = Vec::new();
+    for name in Board::names(root)? {
+        let board = Board::load(root, &name)?;
+        let own = root.join("board").join(&name).join("patches");
+        if !board.instrument() && own.is_dir() {
+            patches.extend(linux::patches_in(&own)?);
+        }
+    }
+    Ok(patches)
 }
 
 /// `patch` without tolerance for lines that are not what the patch says.

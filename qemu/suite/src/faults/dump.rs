@@ -81,6 +81,14 @@ impl Dump {
         )
     }
 
+    /// Runs it to its end. What the kernel says meanwhile on the console does not get into what it prints.
+    pub fn run(self, bed: &mut Running, more: &str) -> Result<Output> {
+        let command = self.command(more);
+        bed.run(&format!(
+            "{command} > /tmp/said 2>&1; status=$?; cat /tmp/said; (exit $status)"
+        ))
+    }
+
     /// Whether it writes through the page cache.
     pub fn is_buffered(self) -> bool {
         self.engine == "devmem"

@@ -63,7 +63,7 @@ fn filled_meanwhile(bed: &mut Running, dump: Dump) -> Result<()> {
 fn room_for_a_part(bed: &mut Running, dump: Dump) -> Result<()> {
     let output = dump.afresh(bed, |bed| {
         bed.check(&fill("filler", SIZE / 2048))?;
-        let output = bed.run(&dump.command("--partial"))?;
+        let output = dump.run(bed, "--partial")?;
         bed.check("rm /mnt/filler")?;
         Ok(output)
     })?;

@@ -58,7 +58,7 @@ fn bad_sector(bed: &mut Running, dump: Dump, request: u64) -> Result<()> {
     let disk = dump.target.disk();
     let output = dump.mounted(bed, |bed| {
         bed.guest.monitor()?.inject(disk, Fault::Sector(bad))?;
-        let output = bed.run(&dump.command("--force"));
+        let output = dump.run(bed, "--force");
         bed.guest.monitor()?.heal(disk)?;
         output
     })?;
