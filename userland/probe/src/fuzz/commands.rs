@@ -65,8 +65,8 @@ pub const GENERIC: [u32; 12] = [
 ];
 
 /// Numbers that are almost those of commands.
-pub fn commands(random: u32) -> [u32; 32] {
-    let mut list = [random; 32];
+pub fn commands(random: u32) -> [u32; 48] {
+    let mut list = [random; 48];
     for (at, known) in all().into_iter().enumerate() {
         let beside = [
             known ^ 1 << (random % 32),
@@ -76,7 +76,8 @@ pub fn commands(random: u32) -> [u32; 32] {
         ];
         list[4 * at..4 * at + 4].copy_from_slice(&beside);
     }
-    list[24..29].copy_from_slice(&[
+    let others = 4 * all().len();
+    list[others..others + 5].copy_from_slice(&[
         GENERIC[random as usize % 12],
         0x1272,
         0x5401,
