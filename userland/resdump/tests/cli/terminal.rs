@@ -104,6 +104,8 @@ fn an_error_and_a_good_end_put_the_terminal_right() {
     let mut to = receiver.stdin.take().unwrap();
     let mut from = receiver.stdout.take().unwrap();
     let mut back = ours.try_clone().unwrap();
+    // A terminal whose other end is closed says nothing of itself, and the threads may end first.
+    let _open = ours.try_clone().unwrap();
     thread::spawn(move || {
         let mut buffer = [0; 4096];
         while let Ok(count @ 1..) = ours.read(&mut buffer) {
