@@ -163,6 +163,8 @@ keys! {
     "LLVM" llvm: Option<String>;
     /// `yes` for a machine that finds errors and is no supported board
     "INSTRUMENT" instrument: YesNo<false>;
+    /// `no` for a board that only the quick builder has an image for
+    "BUILDROOT" buildroot: YesNo<true>;
     /// its kernels, where they are not `appliance lab debug`
     "FLAVOURS" flavours: Vec<String>;
     /// `little`, where it is not big

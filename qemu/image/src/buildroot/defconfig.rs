@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! The defconfigs: one of each flavour for each board, and each as Buildroot itself would write it.
+//! The defconfigs: one of each flavour for each board of Buildroot's, and each as Buildroot itself would write it.
 
 use std::fs;
 use std::path::Path;
@@ -54,7 +54,8 @@ pub fn check(paths: &Paths, tree: &Path) -> Result<()> {
 fn names(root: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for board in Board::names(root)? {
-        if !Board::load(root, &board)?.instrument() {
+        let loaded = Board::load(root, &board)?;
+        if !loaded.instrument() && loaded.conf.buildroot.0 {
             names.extend(["", "_debug"].map(|suffix| format!("{board}{suffix}_defconfig")));
         }
     }
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn every_board_has_both_defconfigs_and_no_file_is_left_over() {
+    fn every_board_of_buildroots_has_both_defconfigs_and_no_file_is_left_over() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let mut wanted = names(&root).unwrap();
         let mut have: Vec<String> = fs::read_dir(root.join("buildroot-external/configs"))

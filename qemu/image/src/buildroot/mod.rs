@@ -51,6 +51,12 @@ impl<'a> Buildroot<'a> {
         board: &'a Board,
         flavour: &'a str,
     ) -> Result<Self> {
+        if !board.conf.buildroot.0 {
+            bail!(
+                "board {}: Buildroot builds no image for it (BUILDROOT=no in its board.conf): make quick-image",
+                board.name
+            );
+        }
         let config = Config::load(&paths.root, board, flavour)?;
         let tree = source::tree(paths, &paths.out.join("log"))?;
         let name = format!("{}-{flavour}", board.name);
