@@ -4,7 +4,7 @@
 //! flushing, cutting the last one.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io,
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -51,9 +51,20 @@ pub(super) struct Files {
     failed: Option<io::Error>,
 }
 
-/// The number of the first segment that a new run in `folder` may have. Makes the folder.
-pub(super) fn first_free(folder: &Path) -> io::Result<u64> {
+/// Makes the folder, and takes it for one run, until what is returned is dropped: the segments of two would be in each
+/// other's way. `EBUSY` where another run has it.
+pub(super) fn take(folder: &Path) -> io::Result<File> {
     fs::create_dir_all(folder)?;
+    let taken = File::open(folder)?;
+    match taken.try_lock() {
+        Ok(()) => Ok(taken),
+        Err(TryLockError::WouldBlock) => Err(Errno::EBUSY.into()),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// The number of the first segment that a new run in `folder` may have.
+pub(super) fn first_free(folder: &Path) -> io::Result<u64> {
     let mut next = 0;
     for entry in fs::read_dir(folder)? {
         if let Some(number) = entry?.file_name().to_str().and_then(number) {

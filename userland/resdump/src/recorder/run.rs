@@ -71,7 +71,8 @@ pub fn run(
         depth: limits.depth,
         gaps: limits.gaps,
     };
-    let first = files::first_free(folder).map_err(cannot("cannot make the folder"))?;
+    let _taken = files::take(folder).map_err(cannot("cannot take the folder"))?;
+    let first = files::first_free(folder).map_err(cannot("cannot read the folder"))?;
     let sample = feed
         .position()
         .map_err(|errno| Refusal::System("cannot read the position", errno))?;

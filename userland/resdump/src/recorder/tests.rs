@@ -242,6 +242,16 @@ fn a_second_run_has_segments_and_an_index_of_its_own() {
 }
 
 #[test]
+fn a_folder_is_one_runs_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let another = super::files::take(folder.path()).unwrap();
+    let refused = super::files::take(folder.path()).unwrap_err();
+    assert_eq!(refused.raw_os_error(), Some(nix::libc::EBUSY));
+    drop(another);
+    super::files::take(folder.path()).unwrap();
+}
+
+#[test]
 fn a_device_that_writes_nothing_leaves_an_index_alone() {
     let folder = tempfile::tempdir().unwrap();
     let mut fake = Fake::new(0, 0);
