@@ -9,7 +9,6 @@ COUNT ?=
 SEED ?=
 MINUTES ?=
 COMMAND ?= resdump --version
-SYMBOLS ?=
 SANITIZER ?=
 TEST ?=
 RELEASE ?= bookworm trixie
@@ -21,7 +20,7 @@ PRODUCTS = $(notdir $(patsubst %/,%,$(dir $(shell grep -L '^INSTRUMENT=yes' boar
 
 # What may be given on the command line; anything else is a mistake.
 VARIABLES := BOARD BOARDS BUILDROOT_DIR BUILDROOT_EXTRA COMMAND COUNT DEV FLAVOUR FORCE IMAGE LINUX_SRC MINUTES PARTS \
-	RELEASE RESDUMP_CACHE RESDUMP_TIMEOUT_SCALE SANITIZER SEED SYMBOLS TEST YES \
+	RELEASE RESDUMP_CACHE RESDUMP_TIMEOUT_SCALE SANITIZER SEED TEST YES \
 	BR2_DL_DIR BR2_CCACHE_DIR BR2_PRIMARY_SITE
 $(foreach given,$(filter-out $(VARIABLES),$(foreach word,$(filter-out -%,$(MAKEOVERRIDES)),$(firstword $(subst =, ,$(word))))),\
 	$(error $(given)= means nothing here: docs/reference/settings.md has the variables))
@@ -127,8 +126,8 @@ fuzz-readers: setup ## the readers of dumps on random input, MINUTES each
 bench: setup ## what a dump costs in instructions, and how fast it is next to other methods
 	@$(call QUICK,lab) && $(LABS) bench
 
-profile: setup ## where the instructions of COMMAND go, in the guest (SYMBOLS=: the dumper with its symbols)
-	@$(call QUICK,lab) && $(LABS) profile $(if $(SYMBOLS),--program $(SYMBOLS)) "$(COMMAND)"
+profile: setup ## where the instructions of COMMAND go, in the guest, by function
+	@$(call QUICK,lab) && $(LABS) profile "$(COMMAND)"
 
 cuts: setup ## QEMU killed COUNT times during dumps, and what the next start finds on the disks
 	@$(call QUICK,appliance) && $(LABS) cuts --cuts $(or $(COUNT),200)

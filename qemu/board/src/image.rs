@@ -13,8 +13,9 @@ const MANIFEST: &str = "manifest.json";
 
 /// A finished image: a folder with the kernel, the root file system for memory (`rootfs.cpio`) and
 /// for a partition (`rootfs.squashfs`), `resmem.dtbo`, `boot.scr`, the disk image `sdcard.img`,
-/// `resmem.ko`, `resdump`, `linux.config` and `manifest.json`. `tools.cpio` next to them holds what
-/// the tests want in the guest as well, and is not part of the image.
+/// `resmem.ko`, `resdump`, `linux.config` and `manifest.json`. Next to them, not part of the image: `tools.cpio` holds
+/// what the tests want in the guest as well; `resdump.symbols`, of the quick builder alone, is the dumper with the names
+/// of its functions.
 #[derive(Clone, Debug)]
 pub struct Image {
     /// The folder.

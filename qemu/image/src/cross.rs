@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-//! Programs for the guest, cross-built as static programs.
+//! Programs for the guest, cross-built as static programs: with the names of their functions, which a profile wants,
+//! and without, as an image has them.
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,7 +16,8 @@ use host::step::{Key, Step};
 /// The workspace of the programs, in the checkout.
 const WORKSPACE: &str = "userland";
 
-/// Builds `programs`, packages of the workspace for the guest, and returns their paths.
+/// Builds `programs`, packages of the workspace for the guest, and returns their paths. Beside each there is the same
+/// program with the extension `symbols`.
 pub fn build<const N: usize>(builder: &Builder<'_>, programs: [&str; N]) -> Result<[PathBuf; N]> {
     let target = &builder.board.conf.rust_target;
     let linker = builder.board.c_compiler();
@@ -26,7 +28,8 @@ pub fn build<const N: usize>(builder: &Builder<'_>, programs: [&str; N]) -> Resu
     let root = &builder.paths.root;
     let workspace = root.join(WORKSPACE);
     let built = folder.join(target).join("release");
-    let mut key = Key::new("cross 7")
+    let stripped = folder.join("programs").join(target);
+    let mut key = Key::new("cross 8")
         .text(&programs.join(" "))
         .text(target)
         .path(&workspace.join("Cargo.toml"))?
@@ -61,6 +64,8 @@ pub fn build<const N: usize>(builder: &Builder<'_>, programs: [&str; N]) -> Resu
                 // Programs are the same from whichever folder, and do not name the user's.
                 .arg("-Ztrim-paths")
                 .env("CARGO_PROFILE_RELEASE_TRIM_PATHS", "all")
+                // Stripped below: another build would not have its functions at the same addresses.
+                .env("CARGO_PROFILE_RELEASE_STRIP", "none")
                 .env("RUSTC_BOOTSTRAP", "1")
                 // The io-uring crate names 64-bit machines only, and works on this one too: see
                 // docs/reference/dependencies.md. For size: without the places of panics in the
@@ -74,10 +79,22 @@ pub fn build<const N: usize>(builder: &Builder<'_>, programs: [&str; N]) -> Resu
                 .env("CARGO_TARGET_DIR", &folder)
                 .env(variable, linker),
         )?;
+        let strip = format!("{}strip", builder.board.conf.cross_compile);
+        fs::create_dir_all(&stripped)?;
+        for program in programs {
+            let named = stripped.join(program).with_extension("symbols");
+            fs::copy(built.join(program), &named)?;
+            step.run(
+                Command::new(&strip)
+                    .arg("-o")
+                    .arg(stripped.join(program))
+                    .arg(&named),
+            )?;
+        }
         step.done();
         Ok(())
     })?;
-    Ok(programs.map(|program| built.join(program)))
+    Ok(programs.map(|program| stripped.join(program)))
 }
 
 /// Compiles the test program in C, which knows the module by its header alone, and returns its path.

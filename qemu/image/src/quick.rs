@@ -63,7 +63,7 @@ pub fn build(builder: &Builder<'_>) -> Result<Image> {
         busybox: &busybox,
     };
 
-    let mut key = Key::new("image 2")
+    let mut key = Key::new("image 3")
         .path(&kernel.image)?
         .path(&module)?
         .path(&dumper)?
@@ -89,6 +89,7 @@ pub fn build(builder: &Builder<'_>) -> Result<Image> {
             (&kernel.config, "linux.config"),
             (&module, "resmem.ko"),
             (&dumper, "resdump"),
+            (&dumper.with_extension("symbols"), "resdump.symbols"),
         ] {
             fs::copy(from, folder.join(to))
                 .with_context(|| format!("cannot copy {}", from.display()))?;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 //! Long runs and measurements on a finished image, for make.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -29,9 +28,6 @@ enum Task {
     Bench,
     /// Where the instructions of a command go, counted one by one.
     Profile {
-        /// The dumper with its symbols, as it is in the image.
-        #[arg(long)]
-        program: Option<PathBuf>,
         /// Functions that are listed.
         #[arg(long, default_value_t = 60)]
         top: usize,
@@ -69,16 +65,8 @@ fn work(arguments: &Arguments) -> Result<bool> {
     match &arguments.task {
         Task::Run => run::run(&paths, &board, &image("lab")?),
         Task::Bench => bench::bench(&paths, &board, &image("lab")?).map(|()| true),
-        Task::Profile {
-            program,
-            top,
-            command,
-        } => {
-            let profile = profile::Profile {
-                command,
-                program: program.as_deref(),
-                top: *top,
-            };
+        Task::Profile { top, command } => {
+            let profile = profile::Profile { command, top: *top };
             profile.run(&paths, &board, &image("lab")?).map(|()| true)
         }
         Task::Soak { minutes } => soak::soak(&paths, &board, &image("debug")?, *minutes),
