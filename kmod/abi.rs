@@ -2,7 +2,7 @@
 
 //! The user ABI of `/dev/resmem/<label>`.
 //!
-//! Plain `core` code, included by the kernel module and by the `resmem-abi` crate, so that there is
+//! Plain `core` code, included by the kernel module and by the `resmem` crate, so that there is
 //! one definition; `resmem.h` is the same for C, and a test compares the two. Every field has a fixed
 //! width and a natural alignment that does not depend on the architecture (`__aligned_u64`), so that
 //! 32-bit programs on a 64-bit kernel need no conversion; there is no padding; all integers are in the

@@ -6,7 +6,7 @@
 //! been retired without an error is the contiguous prefix that is on the target, whatever happened
 //! behind it.
 //!
-//! Included by the module, and by a test of the `resmem-abi` crate that tries every interleaving of
+//! Included by the module, and by a test of the `kmod-tests` crate that tries every interleaving of
 //! submitter, callbacks and a signal.
 //!
 //! No lock is taken here.

@@ -2,7 +2,7 @@
 
 //! A job that a worker does, its owner may stop, and any thread may watch: plain `core` code.
 //!
-//! Included by the module, and by a test of the `resmem-abi` crate as [`crate::inflight`] is.
+//! Included by the module, and by a test of the `kmod-tests` crate as [`crate::inflight`] is.
 //!
 //! No lock is taken here.
 

@@ -2,7 +2,7 @@
 
 //! Arithmetic on byte ranges and page frames: plain `core` code, 64 bits wide on every machine.
 //!
-//! Included by the module, where KUnit runs its tests in the guest, and by the `resmem-abi` crate,
+//! Included by the module, where KUnit runs its tests in the guest, and by the `resmem` crate,
 //! where `cargo test` runs the same tests on the host.
 
 /// Why a range was refused.

@@ -2,7 +2,7 @@
 
 //! Where the result of a request lands: how a callback hands it over to the thread that waits.
 //!
-//! Plain `core` code: included by the module, and by a test of the `resmem-abi` crate that has stand-ins
+//! Plain `core` code: included by the module, and by a test of the `kmod-tests` crate that has stand-ins
 //! for `super::sync` and tries every interleaving of submitter, callbacks and a signal.
 //!
 //! No lock is taken here. [`leave`] may run in interrupt context.

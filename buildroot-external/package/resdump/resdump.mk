@@ -18,13 +18,14 @@ RESDUMP_SUBDIR = userland
 # What is for hosts only would fill the flash.
 RESDUMP_CARGO_BUILD_OPTS = --no-default-features
 
-# What of the checkout belongs to the package: the workspace and the files that
-# it shares with the module. The folder that is copied and that legal-info archives.
+# What of the checkout belongs to the package: the workspace, with the files that it
+# shares with the module in the place of links. The folder that is copied and that
+# legal-info archives.
 define RESDUMP_MAKE_SITE
 	mkdir -p $(RESDUMP_SITE)
-	cd $(BOARD_CONFIG_TOP) && rsync -a --delete --delete-excluded --relative \
+	cd $(BOARD_CONFIG_TOP) && rsync -a --copy-links --delete --delete-excluded --relative \
 		--exclude=/userland/target --exclude=/LICENSES/GPL* --exclude=/LICENSES/Linux* \
-		userland kmod/abi.rs kmod/range.rs LICENSES $(RESDUMP_SITE)/
+		userland LICENSES $(RESDUMP_SITE)/
 endef
 RESDUMP_PRE_RSYNC_HOOKS += RESDUMP_MAKE_SITE
 RESDUMP_PRE_LEGAL_INFO_HOOKS += RESDUMP_MAKE_SITE

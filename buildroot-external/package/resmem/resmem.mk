@@ -18,7 +18,7 @@ define RESMEM_MAKE_SITE
 	mkdir -p $(RESMEM_SITE)
 	cd $(BOARD_CONFIG_TOP) && rsync -a --delete --relative \
 		--include='*/' --include='/kmod/Kbuild' --include='*.rs' --include='*.[ch]' --include='*.awk' \
-		--include='/LICENSES/*' --exclude=helpers.rs --exclude='*.mod.c' --exclude='*' \
+		--include='*.4' --include='*.pc' --include='/LICENSES/*' --exclude=helpers.rs --exclude='*.mod.c' --exclude='*' \
 		kmod LICENSES $(RESMEM_SITE)/
 endef
 RESMEM_PRE_RSYNC_HOOKS += RESMEM_MAKE_SITE
@@ -27,6 +27,11 @@ RESMEM_PRE_LEGAL_INFO_HOOKS += RESMEM_MAKE_SITE
 # The ABI for programs in C.
 define RESMEM_INSTALL_STAGING_CMDS
 	$(INSTALL) -D -m 0644 $(@D)/kmod/resmem.h $(STAGING_DIR)/usr/include/linux/resmem.h
+	$(INSTALL) -D -m 0644 $(@D)/kmod/resmem.pc $(STAGING_DIR)/usr/lib/pkgconfig/resmem.pc
+	$(SED) 's/@VERSION@/$(RESMEM_VERSION)/' $(STAGING_DIR)/usr/lib/pkgconfig/resmem.pc
+	$(INSTALL) -D -m 0644 $(@D)/kmod/resmem.4 $(STAGING_DIR)/usr/share/man/man4/resmem.4
+	$(INSTALL) -d $(STAGING_DIR)/usr/share/doc/resmem
+	$(INSTALL) -m 0644 $(@D)/kmod/examples/*.c $(STAGING_DIR)/usr/share/doc/resmem
 endef
 
 $(eval $(kernel-module))

@@ -107,6 +107,10 @@ impl Key {
             } else if entry.file_type().is_symlink() {
                 let target = fs::read_link(entry.path())?;
                 self = self.text(&name).text(&target.to_string_lossy());
+                // A file of the checkout's that two programs share; an absolute one is the guest's.
+                if target.is_relative() && entry.path().is_file() {
+                    self.0.update(fs::read(entry.path())?);
+                }
             }
         }
         Ok(self)

@@ -16,8 +16,6 @@ pub fn build(builder: &Builder<'_>) -> Result<PathBuf> {
     let root = &builder.paths.root;
     let key = Key::new("assets 4")
         .path(&root.join("userland"))?
-        .path(&root.join("kmod/abi.rs"))?
-        .path(&root.join("kmod/range.rs"))?
         .text(&builder.tools.version)
         .finish();
     unless_built(&folder, &key, || {

@@ -19,28 +19,42 @@ const WORKSPACE: &str = "userland";
 /// Builds `programs`, packages of the workspace for the guest, and returns their paths. Beside each there is the same
 /// program with the extension `symbols`.
 pub fn build<const N: usize>(builder: &Builder<'_>, programs: [&str; N]) -> Result<[PathBuf; N]> {
+    let built = cargo(builder, programs[0], &programs, &[])?;
+    Ok(programs.map(|program| built.join(program)))
+}
+
+/// Examples of the client crate, which the suite runs as a user would.
+const EXAMPLES: [&str; 2] = ["dump", "record"];
+
+/// Builds `packages`, or of one its `examples`, as what is called `name`; the folder with the programs.
+fn cargo(
+    builder: &Builder<'_>,
+    name: &str,
+    packages: &[&str],
+    examples: &[&str],
+) -> Result<PathBuf> {
     let target = &builder.board.conf.rust_target;
     let linker = builder.board.c_compiler();
-    let name = programs[0];
     // Of this checkout alone: cargo takes sources of another one, of the same names and older, for
     // its own. One folder for all programs: they share the standard library.
     let folder = builder.paths.out.join("target/guest");
-    let root = &builder.paths.root;
-    let workspace = root.join(WORKSPACE);
-    let built = folder.join(target).join("release");
-    let stripped = folder.join("programs").join(target);
-    let mut key = Key::new("cross 8")
+    let workspace = builder.paths.root.join(WORKSPACE);
+    let (programs, built) = match examples {
+        [] => (packages, "release"),
+        _ => (examples, "release/examples"),
+    };
+    let built = folder.join(target).join(built);
+    let stripped = folder.join("stripped").join(target).join(name);
+    let mut key = Key::new("cross 9")
         .text(&programs.join(" "))
         .text(target)
         .path(&workspace.join("Cargo.toml"))?
         .path(&workspace.join("Cargo.lock"))?
-        .path(&workspace.join("abi"))?
-        .path(&workspace.join("recording"))?
-        .path(&root.join("kmod/abi.rs"))?
-        .path(&root.join("kmod/range.rs"))?
+        .path(&workspace.join("resmem"))?
+        .path(&workspace.join("resdump-format"))?
         .text(&builder.tools.version);
-    for program in programs {
-        key = key.path(&workspace.join(program))?;
+    for package in packages {
+        key = key.path(&workspace.join(package))?;
     }
     let key = key.finish();
     let mark = folder.join("built").join(target).join(name);
@@ -58,7 +72,8 @@ pub fn build<const N: usize>(builder: &Builder<'_>, programs: [&str; N]) -> Resu
                 .current_dir(&workspace)
                 // What is for hosts only would fill the flash.
                 .args(["build", "--release", "--locked", "--no-default-features"])
-                .args(programs.map(|program| format!("--package={program}")))
+                .args(packages.iter().map(|package| format!("--package={package}")))
+                .args(examples.iter().map(|example| format!("--example={example}")))
                 .args(["--target", target, "-Zbuild-std=std,panic_abort"])
                 .arg("-Zbuild-std-features=optimize_for_size")
                 // Programs are the same from whichever folder, and do not name the user's.
@@ -94,42 +109,56 @@ pub fn build<const N: usize>(builder: &Builder<'_>, programs: [&str; N]) -> Resu
         step.done();
         Ok(())
     })?;
-    Ok(programs.map(|program| stripped.join(program)))
+    Ok(stripped)
 }
 
-/// Compiles the test program in C, which knows the module by its header alone, and returns its path.
-pub fn client(builder: &Builder<'_>) -> Result<PathBuf> {
+/// Programs that know the module as any other program does, by their names in the guest: the examples in C, which have
+/// its header alone, and those of the client crate.
+pub fn clients(builder: &Builder<'_>) -> Result<Vec<(PathBuf, String)>> {
+    let of_crate = cargo(builder, "examples", &["resmem"], &EXAMPLES)?;
+    let in_c = c_examples(builder)?;
+    Ok([(of_crate, "resmem-rust"), (in_c, "resmem-c")]
+        .into_iter()
+        .flat_map(|(folder, name)| {
+            EXAMPLES.map(|example| (folder.join(example), format!("{name}-{example}")))
+        })
+        .collect())
+}
+
+/// Compiles the examples in C; the folder with the programs.
+fn c_examples(builder: &Builder<'_>) -> Result<PathBuf> {
     let compiler = builder.board.c_compiler();
     let root = &builder.paths.root;
-    let (source, header) = (root.join("qemu/suite/c/dump.c"), root.join("kmod/resmem.h"));
+    let (sources, header) = (root.join("kmod/examples"), root.join("kmod/resmem.h"));
     let folder = builder
         .paths
         .out
         .join("target/client")
         .join(&builder.board.name);
-    let program = folder.join("resmem-dump");
-    let key = Key::new("client 1")
-        .path(&source)?
+    let key = Key::new("client 2")
+        .path(&sources)?
         .path(&header)?
         .text(&output_of(Command::new(&compiler).arg("--version"))?)
         .finish();
     unless_built(&folder, &key, || {
-        let step = Step::start(&builder.logs(), "client", "compile the test program in C")?;
+        let step = Step::start(&builder.logs(), "client", "compile the examples in C")?;
         // As an SDK has it.
         let include = folder.join("include");
         fs::create_dir_all(include.join("linux"))?;
         fs::copy(&header, include.join("linux/resmem.h"))?;
-        step.run(
-            Command::new(&compiler)
-                .args(["-std=c11", "-O2", "-static", "-Wall", "-Wextra", "-Werror"])
-                .arg("-I")
-                .arg(&include)
-                .arg("-o")
-                .arg(&program)
-                .arg(&source),
-        )?;
+        for example in EXAMPLES {
+            step.run(
+                Command::new(&compiler)
+                    .args(["-std=c11", "-O2", "-static", "-Wall", "-Wextra", "-Werror"])
+                    .arg("-I")
+                    .arg(&include)
+                    .arg("-o")
+                    .arg(folder.join(example))
+                    .arg(sources.join(example).with_extension("c")),
+            )?;
+        }
         step.done();
         Ok(())
     })?;
-    Ok(program)
+    Ok(folder)
 }

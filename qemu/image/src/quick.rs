@@ -49,7 +49,7 @@ pub fn build(builder: &Builder<'_>) -> Result<Image> {
     let [dumper, growdata] = cross::build(builder, ["resdump", "growdata"])?;
     let assets = assets::build(builder)?;
     let [probe] = cross::build(builder, ["probe"])?;
-    let client = cross::client(builder)?;
+    let clients = cross::clients(builder)?;
     let busybox = busybox::build(builder)?;
     let parts = rootfs::Parts {
         kernel: &kernel,
@@ -58,7 +58,7 @@ pub fn build(builder: &Builder<'_>) -> Result<Image> {
         growdata: &growdata,
         assets: &assets,
         probe: &probe,
-        client: &client,
+        clients: &clients,
         planted: planted.as_deref(),
         busybox: &busybox,
     };
@@ -70,12 +70,11 @@ pub fn build(builder: &Builder<'_>) -> Result<Image> {
         .path(&growdata)?
         .path(&assets)?
         .path(&probe)?
-        .path(&client)?
         .path(&builder.paths.root.join("userland/probe/boot-clock.sh"))?
         .path(&busybox.program)?
         .path(&builder.board.common.join("overlay"))?;
-    if let Some(planted) = &planted {
-        key = key.path(planted)?;
+    for program in clients.iter().map(|(program, _)| program).chain(&planted) {
+        key = key.path(program)?;
     }
     let key = disk::key(builder, key)?.finish();
     unless_built(&folder, &key, || {

@@ -25,7 +25,8 @@ pub struct Parts<'a> {
     pub growdata: &'a Path,
     pub assets: &'a Path,
     pub probe: &'a Path,
-    pub client: &'a Path,
+    /// Programs of the tests, and their names.
+    pub clients: &'a [(PathBuf, String)],
     /// A module with a bug, which a detector must report.
     pub planted: Option<&'a Path>,
     pub busybox: &'a Busybox,
@@ -119,12 +120,14 @@ pub fn assemble(builder: &Builder<'_>, folder: &Path, parts: &Parts<'_>) -> Resu
     let clock = builder.paths.root.join("userland/probe/boot-clock.sh");
     let mut tools = vec![
         ("/usr/bin/probe".to_owned(), program(parts.probe)),
-        ("/usr/bin/resmem-dump".to_owned(), program(parts.client)),
         (
             "/usr/bin/boot-clock.sh".to_owned(),
             Entry::File(clock, 0o644),
         ),
     ];
+    for (client, name) in parts.clients {
+        tools.push((format!("/usr/bin/{name}"), program(client)));
+    }
     if let Some(planted) = parts.planted {
         let file = Entry::File(planted.to_path_buf(), 0o644);
         tools.push(("/lib/planted.ko".to_owned(), file));

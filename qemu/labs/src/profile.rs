@@ -68,7 +68,9 @@ impl Profile<'_> {
             let tool = format!("{}nm", board.conf.cross_compile);
             output_of(Command::new(tool).arg("-C").arg(program))?
         } else {
-            eprintln!("labs: this image's builder keeps no names of the dumper's functions: they are listed by page");
+            eprintln!(
+                "labs: this image's builder keeps no names of the dumper's functions: they are listed by page"
+            );
             String::new()
         };
         let program = Symbols::parse(&names);

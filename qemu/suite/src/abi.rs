@@ -24,7 +24,7 @@ pub fn cases() -> Vec<Case> {
             an_argument_that_cannot_be_written_is_refused_before_anything_is_moved
         ),
         case!(Low, a_refused_request_has_its_answer),
-        case!(Low, a_program_in_c_dumps_a_region),
+        case!(Low, programs_in_c_and_rust_dump_a_region),
     ]
 }
 
@@ -113,22 +113,26 @@ fn a_refused_request_has_its_answer(bed: &mut Running) -> Result<()> {
     )
 }
 
-fn a_program_in_c_dumps_a_region(bed: &mut Running) -> Result<()> {
-    let expected = bed.expected("capture")?.to_vec();
-    let size = expected.len();
+/// The examples, of the header for C and of the client crate.
+fn programs_in_c_and_rust_dump_a_region(bed: &mut Running) -> Result<()> {
+    let size = bed.expected("capture")?.len();
     bed.mounted(|bed| {
-        let said = bed.check(&format!("resmem-dump {NODE} /mnt/c"))?;
-        ensure!(
-            said.trim() == format!("capture: {size} bytes, {size} direct, 0 copied"),
-            "{said}"
-        );
-        let output = bed.run(&format!("cmp {NODE} /mnt/c"))?;
-        ensure!(output.status == 0, "{output:?}");
-        let output = bed.run("resmem-dump /dev/null /mnt/d")?;
-        ensure!(
-            output.status == 1 && output.text.contains("/dev/null: "),
-            "{output:?}"
-        );
+        for (program, region, wrong) in [
+            ("resmem-c-dump", NODE, "/dev/null"),
+            ("resmem-rust-dump", "capture", "../null"),
+        ] {
+            let said = bed.check(&format!("{program} {region} /mnt/{program}"))?;
+            ensure!(
+                said.trim() == format!("capture: {size} bytes, {size} direct, 0 copied"),
+                "{said}"
+            );
+            let output = bed.run(&format!("cmp {NODE} /mnt/{program}"))?;
+            ensure!(output.status == 0, "{output:?}");
+            for wrong in [format!("{wrong} /mnt/d"), format!("{region} /nosuch/d")] {
+                let output = bed.run(&format!("{program} {wrong}"))?;
+                ensure!(output.status == 1, "{program} {wrong}: {output:?}");
+            }
+        }
         Ok(())
     })
 }

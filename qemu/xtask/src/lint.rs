@@ -16,21 +16,76 @@ use image::{Builder, binding, check, module_lint, patches_lint};
 /// What cargo builds each by itself.
 const WORKSPACES: [&str; 3] = ["qemu", "userland", "userland/fuzz"];
 
-/// The ABI's header for C says the same as its Rust file, to each compiler that is here.
-fn header(paths: &Paths, tools: &Toolchain) -> Result<()> {
+/// What other programs may depend on.
+const CRATES: [&str; 2] = ["resmem", "resdump-format"];
+/// Of these, what other systems than Linux have as well, and a target of each.
+const PORTABLE: &str = "resdump-format";
+const OTHER_SYSTEMS: [&str; 2] = ["x86_64-pc-windows-msvc", "aarch64-apple-darwin"];
+
+/// The ABI says the same in Rust, in C, to each compiler that is here, and on its man page.
+fn abi(paths: &Paths, tools: &Toolchain) -> Result<()> {
     let step = Step::start(
         &paths.out.join("log"),
-        "lint-header",
-        "the ABI in C and in Rust",
+        "lint-abi",
+        "the ABI in Rust, in C and on its man page",
     )?;
     step.run(
         tools
             .command(tools.tool("cargo"))
-            .args(["test", "--quiet", "--locked"])
-            .args(["--package", "resmem-abi", "--test", "header"])
+            .args(["test", "--quiet", "--locked", "--package", "kmod-tests"])
+            .args(["--test", "header", "--test", "manual"])
             .current_dir(paths.root.join("userland"))
             .env("CARGO_TARGET_DIR", paths.out.join("target/userland")),
     )?;
+    step.run(
+        Command::new("mandoc")
+            .args(["-T", "lint", "-W", "warning"])
+            .arg(paths.root.join("kmod/resmem.4")),
+    )?;
+    step.done();
+    Ok(())
+}
+
+/// Crates for other programs: complete, and buildable from what a registry would have of them.
+fn publishable(paths: &Paths, tools: &Toolchain) -> Result<()> {
+    let step = Step::start(
+        &paths.out.join("log"),
+        "lint-publish",
+        "crates as a registry would have them",
+    )?;
+    step.run(
+        tools
+            .command(tools.tool("cargo"))
+            .args([
+                "publish",
+                "--dry-run",
+                "--locked",
+                "--allow-dirty",
+                "--quiet",
+            ])
+            .args(CRATES.map(|name| format!("--package={name}")))
+            .current_dir(paths.root.join("userland"))
+            .env("CARGO_TARGET_DIR", paths.out.join("target/userland")),
+    )?;
+    for system in OTHER_SYSTEMS {
+        // Their standard library from source: no distribution has it.
+        step.run(
+            tools
+                .command(tools.tool("cargo"))
+                .args([
+                    "check",
+                    "--locked",
+                    "--quiet",
+                    "-Zbuild-std",
+                    "--target",
+                    system,
+                ])
+                .args(["--package", PORTABLE])
+                .current_dir(paths.root.join("userland"))
+                .env("RUSTC_BOOTSTRAP", "1")
+                .env("CARGO_TARGET_DIR", paths.out.join("target/hosts")),
+        )?;
+    }
     step.done();
     Ok(())
 }
@@ -72,7 +127,8 @@ pub fn lint(paths: &Paths, tools: &Toolchain, board: &Board) -> Result<()> {
         flavour: "appliance",
     };
     module_lint(&builder)?;
-    header(paths, tools)?;
+    abi(paths, tools)?;
+    publishable(paths, tools)?;
     patches_lint(&builder)?;
 
     let step = Step::start(&logs, "lint-shell", "shellcheck")?;

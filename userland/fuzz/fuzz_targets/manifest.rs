@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use resdump::codec::digest::Algorithm;
-use resdump::manifest::{self, Manifest};
+use resdump::manifest;
 use resdump::readback::ReadBack;
 use resdump::signals::Stop;
 use resdump::source::{How, Saved, Source};
@@ -29,12 +29,10 @@ fuzz_target!(|input: &[u8]| {
     let beside = manifest::beside(&DUMP);
     fs::write(&*DUMP, dump).expect("room for a dump");
     fs::write(&beside, text).expect("room for a manifest");
-    if let Ok(Some(mut manifest)) = Manifest::load(&beside) {
+    if let Ok(Some(mut manifest)) = manifest::load(&beside) {
         let mut record = manifest::claim(&beside, &[], true, "").expect("it is ours");
-        manifest
-            .store(&mut record, true)
-            .expect("room for a manifest");
-        let again = Manifest::load(&beside).expect("it was just written");
+        manifest::store(&mut manifest, &mut record, true).expect("room for a manifest");
+        let again = manifest::load(&beside).expect("it was just written");
         assert_eq!(again, Some(manifest));
     }
     for incomplete in [false, true] {

@@ -11,7 +11,7 @@ use std::fs;
 
 use libfuzzer_sys::fuzz_target;
 use resdump::codec::format::Format;
-use resdump::manifest::{self, Manifest};
+use resdump::manifest;
 use scene::Scene;
 
 fuzz_target!(|input: &[u8]| {
@@ -25,7 +25,7 @@ fuzz_target!(|input: &[u8]| {
     if scene.run(&["verify", scene.dump()]) != 0 {
         return;
     }
-    let text = Manifest::load(&manifest::beside(scene.dump().as_ref()));
+    let text = manifest::load(&manifest::beside(scene.dump().as_ref()));
     let known = text.expect("it was read before").expect("it passed");
     let mut bytes = fs::read(scene.dump()).expect("it was read before");
     let covered = known.seek.unwrap_or(0) == 0

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, mprotect};
-use resmem_abi::abi::{self, RegionInfo, RegionSync, Snapshot, SnapshotStatus, Transfer};
-use resmem_abi::ioctl::resized;
+use resmem::abi::{self, RegionInfo, RegionSync, Snapshot, SnapshotStatus, Transfer};
+use resmem::ioctl::resized;
 
 use crate::fuzz::calls::{bytes_of, value_of};
 use crate::fuzz::commands::number;

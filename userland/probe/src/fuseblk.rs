@@ -81,13 +81,13 @@ impl Fuseblk {
             .custom_flags(libc::O_DIRECT)
             .open(self.folder.join("file"))
             .map_err(errno_of)?;
-        let mut argument = resmem_abi::Transfer {
+        let mut argument = resmem::abi::Transfer {
             fd: file.as_raw_fd(),
             length: 0x10000,
             ..Default::default()
         };
         // SAFETY: The node is one of the driver's, the argument is valid.
-        unsafe { resmem_abi::ioctl::dump(node.as_raw_fd(), &mut argument) }?;
+        unsafe { resmem::ioctl::dump(node.as_raw_fd(), &mut argument) }?;
         let (direct, copied) = (argument.direct, argument.copied);
         Ok(format!("direct={direct} copied={copied}"))
     }

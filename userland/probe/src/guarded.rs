@@ -148,14 +148,14 @@ impl Guarded {
     }
 
     fn dump(&self, node: &File, file: &File) -> (u64, Option<Errno>) {
-        let mut argument = resmem_abi::Transfer {
+        let mut argument = resmem::abi::Transfer {
             fd: file.as_raw_fd(),
             length: self.length,
             chunk: BLOCK as u32,
             ..Default::default()
         };
         // SAFETY: The node is one of the driver's, the argument is valid.
-        match unsafe { resmem_abi::ioctl::dump(node.as_raw_fd(), &mut argument) } {
+        match unsafe { resmem::ioctl::dump(node.as_raw_fd(), &mut argument) } {
             Err(errno) => (0, Some(errno)),
             Ok(_) if argument.error != 0 => {
                 (argument.moved, Some(Errno::from_raw(argument.error as i32)))

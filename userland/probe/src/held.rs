@@ -36,7 +36,7 @@ impl Held {
             .custom_flags(libc::O_DIRECT)
             .open(&self.target)
             .map_err(errno_of)?;
-        let mut argument = resmem_abi::Transfer {
+        let mut argument = resmem::abi::Transfer {
             fd: target.as_raw_fd(),
             length: self.length,
             chunk: self.chunk as u32,
@@ -48,7 +48,7 @@ impl Held {
         let dump = thread::spawn(move || {
             let _ = wait.recv();
             // SAFETY: The node is one of the driver's, the argument is valid.
-            let result = unsafe { resmem_abi::ioctl::dump(node.as_raw_fd(), &mut argument) };
+            let result = unsafe { resmem::ioctl::dump(node.as_raw_fd(), &mut argument) };
             let _ = tell.send(result.map(|_| argument.moved));
         });
         // What looking itself needs is there after a few looks.

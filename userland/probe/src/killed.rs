@@ -35,7 +35,7 @@ impl Killed {
             .custom_flags(libc::O_DIRECT)
             .open(&self.file)
             .map_err(errno_of)?;
-        let mut argument = resmem_abi::Transfer {
+        let mut argument = resmem::abi::Transfer {
             fd: file.as_raw_fd(),
             length: 64 << 20,
             chunk: 64 << 10,
@@ -50,7 +50,7 @@ impl Killed {
                 ForkResult::Parent { child } => child,
                 // SAFETY: The node is one of the driver's, the argument is valid.
                 ForkResult::Child => unsafe {
-                    let _ = resmem_abi::ioctl::dump(node.as_raw_fd(), &mut argument);
+                    let _ = resmem::ioctl::dump(node.as_raw_fd(), &mut argument);
                     libc::_exit(0)
                 },
             };

@@ -134,7 +134,7 @@ impl Call {
             } => sync(
                 node,
                 *node_write,
-                &resmem_abi::abi::RegionSync {
+                &resmem::abi::RegionSync {
                     region_offset: *region_offset,
                     length: *length,
                     direction: *direction,
@@ -215,18 +215,18 @@ fn ioctl(node: &Path, command: u64) -> Result<String, Errno> {
     Errno::result(ret).map(|ret| ret.to_string())
 }
 
-fn sync(node: &Path, write: bool, argument: &resmem_abi::abi::RegionSync) -> Result<String, Errno> {
+fn sync(node: &Path, write: bool, argument: &resmem::abi::RegionSync) -> Result<String, Errno> {
     let file = open(node, write)?;
     // SAFETY: The file is a node of the driver, the argument is valid.
-    unsafe { resmem_abi::ioctl::sync(file.as_raw_fd(), argument) }.map(|_| String::new())
+    unsafe { resmem::ioctl::sync(file.as_raw_fd(), argument) }.map(|_| String::new())
 }
 
 fn info(node: &Path) -> Result<String, Errno> {
     let file = open(node, false)?;
     // SAFETY: Integers and arrays of integers: zeroes are a value.
-    let mut info: resmem_abi::RegionInfo = unsafe { std::mem::zeroed() };
+    let mut info: resmem::abi::RegionInfo = unsafe { std::mem::zeroed() };
     // SAFETY: The file is a node of the driver, `info` is valid.
-    unsafe { resmem_abi::ioctl::info(file.as_raw_fd(), &mut info) }?;
+    unsafe { resmem::ioctl::info(file.as_raw_fd(), &mut info) }?;
     let label = info
         .label
         .split(|byte| *byte == 0)

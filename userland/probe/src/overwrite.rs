@@ -103,14 +103,14 @@ impl Overwrite {
 
     fn snapshot(&self, address: NonNull<c_void>, length: usize) -> Result<String, Errno> {
         let node = crate::open(self.from()?, false)?;
-        let asked = resmem_abi::abi::Snapshot {
+        let asked = resmem::abi::Snapshot {
             address: address.as_ptr().addr() as u64,
             length: length as u64,
             eventfd: -1,
             ..Default::default()
         };
         // SAFETY: The node is one of the driver's. Nothing of this program lives in the mapping.
-        unsafe { resmem_abi::ioctl::snapshot(node.as_raw_fd(), &asked) }.map(|_| String::new())
+        unsafe { resmem::ioctl::snapshot(node.as_raw_fd(), &asked) }.map(|_| String::new())
     }
 }
 

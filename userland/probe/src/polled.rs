@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 use nix::unistd::gettid;
-use resmem_abi::abi::{Snapshot, SnapshotStatus};
+use resmem::abi::{Snapshot, SnapshotStatus};
 
 use crate::{errno_of, number, open};
 
@@ -58,7 +58,7 @@ impl Polled {
             let starter = scope.spawn(move || {
                 let _ = tell.send(gettid());
                 // SAFETY: The node is one of the driver's; the buffer stays, and nothing looks at it.
-                unsafe { resmem_abi::ioctl::snapshot(node.as_raw_fd(), &asked) }
+                unsafe { resmem::ioctl::snapshot(node.as_raw_fd(), &asked) }
             });
             let thread = told.recv().map_err(|_| Errno::ESRCH)?;
             let stat = format!("/proc/self/task/{thread}/stat");
@@ -79,7 +79,7 @@ impl Polled {
             let ready = poll(&mut entry, PollTimeout::ZERO)?;
             let mut status = SnapshotStatus::default();
             // SAFETY: The node is one of the driver's, `status` is valid.
-            unsafe { resmem_abi::ioctl::snapshot_status(node.as_raw_fd(), &mut status) }?;
+            unsafe { resmem::ioctl::snapshot_status(node.as_raw_fd(), &mut status) }?;
             println!("polled ready={ready} state={}", status.state);
             starter.join().map_err(|_| Errno::ESRCH)??;
             Ok(String::new())

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use io_uring::{IoUring, opcode, squeue, types::Fd};
 use nix::errno::Errno;
-use resmem_abi::abi::RegisterBuffer;
-use resmem_abi::ioctl::{REGISTER, argument};
+use resmem::abi::RegisterBuffer;
+use resmem::ioctl::{REGISTER, argument};
 
 use crate::{errno_of, number};
 

@@ -18,11 +18,11 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
-use recording::layout::{index_name, number as segment_number, segment_name};
-use recording::planner::Event;
-use recording::summary::Summary;
-use resmem_abi::abi::{RingDoorbell, RingPosition, RingWatch};
-use resmem_abi::ioctl;
+use resdump_format::recording::layout::{index_name, number as segment_number, segment_name};
+use resdump_format::recording::planner::Event;
+use resdump_format::recording::summary::Summary;
+use resmem::abi::{RingDoorbell, RingPosition, RingWatch};
+use resmem::ioctl;
 
 use crate::{errno_of, number, open};
 
@@ -56,6 +56,12 @@ enum What {
     },
     /// Where its device is.
     Position { node: PathBuf },
+    /// Compare a file with the stream from FROM on.
+    Compare {
+        file: PathBuf,
+        #[arg(value_parser = number)]
+        from: u64,
+    },
     /// Wait for its device to get to a position.
     Wait {
         node: PathBuf,
@@ -109,6 +115,7 @@ impl Ring {
                 seconds,
             } => wait(&open(node, false)?, *position, *by, *seconds),
             What::Cancel { node } => cancel(&open(node, false)?),
+            What::Compare { file, from } => compare(file, *from).map_err(errno_of),
             What::Check { folder } => check(folder).map_err(errno_of),
         }
     }
@@ -138,7 +145,7 @@ fn produce(
     place: Option<u64>,
 ) -> Result<String, Errno> {
     let file = open(node, true)?;
-    let mut info = resmem_abi::RegionInfo {
+    let mut info = resmem::abi::RegionInfo {
         label: [0; 64],
         abi: 0,
         flags: 0,
@@ -274,6 +281,23 @@ fn cancel(node: &File) -> Result<String, Errno> {
     match waits {
         true => Ok("ended".to_owned()),
         false => Err(Errno::EALREADY),
+    }
+}
+
+/// Compares a file with the stream.
+fn compare(file: &Path, from: u64) -> std::io::Result<String> {
+    let mut file = File::open(file)?;
+    let (mut words, mut wrong) = (0u64, 0u64);
+    let mut bytes = vec![0; 1 << 20];
+    loop {
+        let count = file.read(&mut bytes)?;
+        if count == 0 {
+            return Ok(format!("words {words} wrong {wrong}"));
+        }
+        for found in bytes[..count].as_chunks::<4>().0 {
+            wrong += u64::from(u32::from_ne_bytes(*found) != word(from / 4 + words));
+            words += 1;
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::thread;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{gettid, pipe};
-use resmem_abi::abi::Snapshot;
+use resmem::abi::Snapshot;
 
 use crate::{errno_of, open};
 
@@ -57,7 +57,7 @@ pub fn run(node: &Path) -> Result<String, Errno> {
 /// One snapshot, to its end.
 fn fill(node: &File, asked: &Snapshot) -> Result<(), Errno> {
     // SAFETY: The node is one of the driver's; the buffer stays, and nothing looks at it.
-    unsafe { resmem_abi::ioctl::snapshot(node.as_raw_fd(), asked) }?;
+    unsafe { resmem::ioctl::snapshot(node.as_raw_fd(), asked) }?;
     poll(
         &mut [PollFd::new(node.as_fd(), PollFlags::POLLIN)],
         PollTimeout::NONE,

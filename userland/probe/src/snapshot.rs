@@ -12,7 +12,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::eventfd::EventFd;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 use nix::sys::resource::{Resource, setrlimit};
-use resmem_abi::abi::{self, SnapshotStatus};
+use resmem::abi::{self, SnapshotStatus};
 
 use crate::{errno_of, number, open};
 
@@ -103,7 +103,7 @@ impl Snapshot {
         }
         for _ in 1..self.times {
             // SAFETY: As below.
-            unsafe { resmem_abi::ioctl::snapshot(node.as_raw_fd(), &asked) }?;
+            unsafe { resmem::ioctl::snapshot(node.as_raw_fd(), &asked) }?;
             let mut fds = [PollFd::new(node.as_fd(), PollFlags::POLLIN)];
             poll(&mut fds, PollTimeout::NONE)?;
         }
@@ -113,10 +113,10 @@ impl Snapshot {
         }
         // SAFETY: The node is one of the driver's; the buffer stays where it is, and is not looked
         // at before the end.
-        unsafe { resmem_abi::ioctl::snapshot(node.as_raw_fd(), &asked) }?;
+        unsafe { resmem::ioctl::snapshot(node.as_raw_fd(), &asked) }?;
         if self.twice {
             // SAFETY: As above: a refused call does nothing.
-            unsafe { resmem_abi::ioctl::snapshot(node.as_raw_fd(), &asked) }?;
+            unsafe { resmem::ioctl::snapshot(node.as_raw_fd(), &asked) }?;
         }
         match self.wait {
             Wait::Exit => std::process::exit(0),
@@ -184,7 +184,7 @@ fn limit(most: u64) -> Result<(), Errno> {
 fn status(node: &File) -> Result<SnapshotStatus, Errno> {
     let mut status = SnapshotStatus::default();
     // SAFETY: The node is one of the driver's, `status` is valid.
-    unsafe { resmem_abi::ioctl::snapshot_status(node.as_raw_fd(), &mut status) }?;
+    unsafe { resmem::ioctl::snapshot_status(node.as_raw_fd(), &mut status) }?;
     Ok(status)
 }
 

@@ -61,7 +61,7 @@ impl Transfer {
         unsafe { sigaction(Signal::SIGUSR1, &ignore) }?;
         let node = open(&self.node, self.node_write)?;
         let target = self.target()?;
-        let mut argument = resmem_abi::Transfer {
+        let mut argument = resmem::abi::Transfer {
             fd: target.fd,
             flags: self.flags as u32,
             region_offset: self.region_offset,
@@ -85,8 +85,8 @@ impl Transfer {
         // the kernel answers with EFAULT.
         let result = unsafe {
             match self.direction {
-                Direction::Dump => resmem_abi::ioctl::dump(node.as_raw_fd(), pointer),
-                Direction::Load => resmem_abi::ioctl::load(node.as_raw_fd(), pointer),
+                Direction::Dump => resmem::ioctl::dump(node.as_raw_fd(), pointer),
+                Direction::Load => resmem::ioctl::load(node.as_raw_fd(), pointer),
             }
         };
         result.map(|_| {

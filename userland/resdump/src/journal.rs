@@ -16,7 +16,7 @@ use nix::errno::Errno;
 use crate::{
     codec::digest::Digest,
     error::{Result, errno_of},
-    manifest::Manifest,
+    manifest::{self, Manifest},
     output::Record,
 };
 
@@ -37,7 +37,7 @@ impl Journal {
     /// Puts `manifest` on the disk: from now on it is known that the dump is not complete. There is
     /// a checkpoint every `period`.
     pub fn begin(mut record: Record, mut manifest: Manifest, period: Duration) -> Result<Self> {
-        manifest.store(&mut record, false)?;
+        manifest::store(&mut manifest, &mut record, false)?;
         Ok(Self {
             record,
             manifest,
@@ -56,7 +56,7 @@ impl Journal {
         match self.sync(sync) {
             Ok(bytes) => {
                 self.manifest.bytes = bytes;
-                match self.manifest.store(&mut self.record, false) {
+                match manifest::store(&mut self.manifest, &mut self.record, false) {
                     Ok(()) => log::info!("checkpoint: {bytes} bytes are durable"),
                     Err(error) => log::warn!("no checkpoint: {error}"),
                 }
@@ -93,7 +93,7 @@ impl Journal {
     /// The last word, when the data is durable.
     pub fn finish(mut self, complete: impl FnOnce(&mut Manifest)) -> Result<()> {
         complete(&mut self.manifest);
-        self.manifest.store(&mut self.record, true)
+        manifest::store(&mut self.manifest, &mut self.record, true)
     }
 
     /// There is nothing to describe: no manifest.
@@ -132,7 +132,7 @@ mod tests {
             offset: 0,
             length: 1,
         };
-        let manifest = Manifest::begin(origin, Format::Raw, 0, 0);
+        let manifest = manifest::begin(origin, Format::Raw, 0, 0);
         let mut journal = Journal::begin(record, manifest, Duration::MAX).unwrap();
         journal.at(|| unreachable!());
     }
@@ -147,14 +147,14 @@ mod tests {
             offset: 0,
             length: 1 << 30,
         };
-        let manifest = Manifest::begin(origin, Format::Raw, 0, 0);
+        let manifest = manifest::begin(origin, Format::Raw, 0, 0);
         let mut journal = Journal::begin(
             manifest::claim(&path, &[], false, "").unwrap(),
             manifest,
             PERIOD,
         )
         .unwrap();
-        let load = || Manifest::load(&path).unwrap().unwrap();
+        let load = || manifest::load(&path).unwrap().unwrap();
 
         journal.at(|| unreachable!());
         assert_eq!(load().bytes, 0, "it is not time yet");

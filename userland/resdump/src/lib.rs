@@ -17,7 +17,7 @@ pub mod advice;
 #[cfg(feature = "assets")]
 pub mod assets;
 pub mod cli;
-pub mod codec;
+pub use resdump_format::codec;
 pub mod commands;
 pub mod console;
 pub mod devicetree;

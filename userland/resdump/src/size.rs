@@ -3,7 +3,7 @@
 //! Numbers of bytes as people write them.
 
 use parse_size::Config;
-use resmem_abi::abi::{CHUNK_MAX, CHUNK_MIN};
+use resmem::abi::{CHUNK_MAX, CHUNK_MIN};
 
 /// Reads `4096`, `0x1000`, `4K`, `4KiB` (1024), `4kB` (1000), up to E: as dd(1) does.
 pub fn parse(text: &str) -> Result<u64, String> {

@@ -2,8 +2,10 @@
 
 //! Which bytes of a source are meant, and how they are laid out for direct I/O.
 
+use std::ops::Range;
+
 use nix::errno::Errno;
-use resmem_abi::range::{self, RangeError};
+use resmem::range::{self, RangeError};
 
 use crate::{
     error::{Error, Result},
@@ -21,6 +23,11 @@ pub struct Span {
 }
 
 impl Span {
+    /// As a range. It lies within its source, so it does not wrap.
+    pub fn range(self) -> Range<u64> {
+        self.offset..self.offset.saturating_add(self.length)
+    }
+
     /// The bytes that `--offset` and `--length` name in a source of `size` bytes; without a length,
     /// all to the end.
     pub fn new(offset: u64, length: Option<u64>, size: u64) -> Result<Self> {

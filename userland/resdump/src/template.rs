@@ -27,7 +27,7 @@ use crate::{
     error::{Error, Result},
     exit_codes::ExitCode,
     manifest,
-    system::{Moment, System},
+    system::{self, Moment},
     text,
 };
 
@@ -45,7 +45,7 @@ pub struct Values {
 impl Values {
     /// Of a dump of `label`, now, on this machine.
     pub fn now(label: &str) -> Self {
-        Self::at(label, &System::current().boot_id, Moment::now())
+        Self::at(label, &system::current().boot_id, system::now())
     }
 
     fn at(label: &str, boot: &str, moment: Moment) -> Self {

@@ -72,16 +72,15 @@ fn tools(buildroot: &Buildroot<'_>, image: &Image) -> Result<()> {
         flavour: buildroot.flavour,
     };
     let [probe] = cross::build(&builder, ["probe"])?;
-    let client = cross::client(&builder)?;
+    let mut files = cross::clients(&builder)?;
     let clock = buildroot.paths.root.join("userland/probe/boot-clock.sh");
     let tree = tempfile::tempdir()?;
     let programs = tree.path().join("usr/bin");
     fs::create_dir_all(&programs)?;
-    let files = [
-        (probe, "probe"),
-        (client, "resmem-dump"),
-        (clock, "boot-clock.sh"),
-    ];
+    files.extend([
+        (probe, "probe".to_owned()),
+        (clock, "boot-clock.sh".to_owned()),
+    ]);
     for (from, name) in &files {
         fs::copy(from, programs.join(name))?;
     }
@@ -96,7 +95,8 @@ fn tools(buildroot: &Buildroot<'_>, image: &Image) -> Result<()> {
         .context("cannot run cpio")?;
     let _limit = Limit::start(seconds(60), &Arc::new(Handle::of(&cpio)?));
     if let Some(mut input) = cpio.stdin.take() {
-        let names = files.map(|(_, name)| format!("usr/bin/{name}\n")).concat();
+        let names = files.iter().map(|(_, name)| format!("usr/bin/{name}\n"));
+        let names: String = names.collect();
         std::io::Write::write_all(&mut input, format!("usr\nusr/bin\n{names}").as_bytes())?;
     }
     let status = cpio.wait()?;

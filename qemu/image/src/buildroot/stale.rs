@@ -45,8 +45,7 @@ fn keys(buildroot: &Buildroot<'_>) -> Result<BTreeMap<String, String>> {
     linux.push(external.join("linux"));
     let mut resmem = linux.clone();
     resmem.extend([root.join("kmod"), external.join("package/resmem")]);
-    let resdump = ["userland", "kmod/abi.rs", "kmod/range.rs"].map(|name| root.join(name));
-    let resdump = [resdump.to_vec(), vec![external.join("package/resdump")]].concat();
+    let resdump = vec![root.join("userland"), external.join("package/resdump")];
     let linux = vec![common.join("linux/patches"), external.join("linux")];
     [("linux", linux), ("resmem", resmem), ("resdump", resdump)]
         .into_iter()

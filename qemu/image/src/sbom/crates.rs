@@ -172,6 +172,6 @@ mod tests {
         assert!(!has("windows-sys"));
         let dumper = all.iter().find(|one| one.name == "resdump").unwrap();
         assert_eq!(dumper.files, ["/usr/bin/resdump"]);
-        assert!(dumper.contains.iter().any(|name| name == "resmem-abi"));
+        assert!(dumper.contains.iter().any(|name| name == "resmem"));
     }
 }

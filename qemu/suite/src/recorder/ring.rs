@@ -2,7 +2,7 @@
 //! A ring that a program fills in the place of a device: where it is, what waits for it, and recordings, each word of
 //! which says where it belongs.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 
 use machine::guest::Guest;
 
@@ -21,6 +21,7 @@ pub fn a_ring_is_recorded_and_each_word_is_where_it_belongs() -> Result<()> {
             positions(guest)?;
             waiting(guest)?;
             recordings(guest)?;
+            examples(guest)?;
             unbound(guest)
         },
     )
@@ -138,6 +139,54 @@ fn recordings(guest: &mut Guest) -> Result<()> {
     ensure!(checked.contains(" wrong 0 "), "{checked}");
     ensure!(!checked.contains(" lost 0"), "{checked}");
     guest.check("rm -r /mnt/lossy").map(drop)
+}
+
+/// The examples of recorders, in C and in Rust, which know the module as any program does.
+fn examples(guest: &mut Guest) -> Result<()> {
+    for (program, ring) in [
+        ("resmem-c-record", "/dev/resmem/told"),
+        ("resmem-rust-record", "told"),
+    ] {
+        // Slow enough for the disk: nothing is lost, over two laps.
+        let said = guest.check_within(
+            &format!(
+                "(probe ring produce /dev/resmem/told 12582912 --rate 4000000 > /dev/null) & \
+                 {program} {ring} /mnt/example 8388608; wait"
+            ),
+            60,
+        )?;
+        let from = said
+            .trim()
+            .strip_prefix("from ")
+            .and_then(|said| said.strip_suffix(": 8388608 bytes, 0 of them suspect"));
+        let Some(from) = from else {
+            bail!("{program}: {said}");
+        };
+        expect(
+            guest,
+            &format!("probe ring compare /mnt/example {from}"),
+            "ok words 2097152 wrong 0",
+        )?;
+        // The device goes round and round while the program is stopped: it says so.
+        guest.check("rm /mnt/example")?;
+        let said = guest.check_within(
+            &format!(
+                "rm -f /tmp/said /tmp/status; \
+                 (sh -c 'echo $$ > /tmp/example; exec {program} {ring} /mnt/example 1048576' > /tmp/said 2>&1; \
+                 echo status $? > /tmp/status) & \
+                 until test -s /mnt/example; do probe ring produce /dev/resmem/told 65536 > /dev/null; done; \
+                 kill -STOP $(cat /tmp/example); probe ring produce /dev/resmem/told 16777216 > /dev/null; \
+                 kill -CONT $(cat /tmp/example); until test -s /tmp/status; do sleep 1; done; cat /tmp/said"
+            ),
+            60,
+        )?;
+        ensure!(
+            said.contains("1048576 bytes") && !said.contains(" 0 of them suspect"),
+            "{program}: {said}"
+        );
+        guest.check("rm /mnt/example")?;
+    }
+    Ok(())
 }
 
 /// The driver goes while a program waits.

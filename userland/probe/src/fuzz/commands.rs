@@ -1,32 +1,30 @@
 // SPDX-License-Identifier: MIT
 //! Numbers of commands, and numbers that are almost those.
 
-use resmem_abi::RegionInfo;
-use resmem_abi::Transfer;
-use resmem_abi::abi::{
-    RegionSync, RingDoorbell, RingPosition, RingWatch, Snapshot, SnapshotStatus,
-};
+use resmem::abi::RegionInfo;
+use resmem::abi::Transfer;
+use resmem::abi::{RegionSync, RingDoorbell, RingPosition, RingWatch, Snapshot, SnapshotStatus};
 
 /// Number of an ioctl of the ABI.
 macro_rules! number {
     (r $name:ident $type:ty) => {
         nix::request_code_read!(
-            resmem_abi::abi::IOC_TYPE,
-            resmem_abi::abi::$name,
+            resmem::abi::IOC_TYPE,
+            resmem::abi::$name,
             size_of::<$type>()
         ) as u32
     };
     (w $name:ident $type:ty) => {
         nix::request_code_write!(
-            resmem_abi::abi::IOC_TYPE,
-            resmem_abi::abi::$name,
+            resmem::abi::IOC_TYPE,
+            resmem::abi::$name,
             size_of::<$type>()
         ) as u32
     };
     (rw $name:ident $type:ty) => {
         nix::request_code_readwrite!(
-            resmem_abi::abi::IOC_TYPE,
-            resmem_abi::abi::$name,
+            resmem::abi::IOC_TYPE,
+            resmem::abi::$name,
             size_of::<$type>()
         ) as u32
     };

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
-use resmem_abi::abi;
+use resmem::abi;
 
 use super::setting::Setting;
 

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use nix::errno::Errno;
-use resmem_abi::RegionInfo;
-use resmem_abi::abi;
+use resmem::abi;
+use resmem::abi::RegionInfo;
 
 use super::{pattern, sys};
 use crate::errno_of;
@@ -52,7 +52,7 @@ impl Region {
         // SAFETY: Integers and arrays of integers: zeroes are a value.
         let mut info: RegionInfo = unsafe { std::mem::zeroed() };
         // SAFETY: The file is a node of the driver, `info` is valid.
-        let told = unsafe { resmem_abi::ioctl::info(fd, &mut info) };
+        let told = unsafe { resmem::ioctl::info(fd, &mut info) };
         let _ = sys::close(fd);
         told?;
         let read_only = info.flags & abi::REGION_WRITABLE == 0;

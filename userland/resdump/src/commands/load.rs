@@ -97,7 +97,7 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let stop = Stop::on_signals()?;
     digest::expect(&saved, &|| stop.requested())?;
 
-    let mut engine = Kernel::load(region.node(), Settings::default());
+    let mut engine = Kernel::load(region.device(), Settings::default());
     let all = Piece {
         offset: span.offset,
         length: span.length,

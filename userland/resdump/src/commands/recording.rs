@@ -5,7 +5,8 @@
 use std::path::Path;
 
 use nix::errno::Errno;
-use recording::{
+use resdump_format::recording::{
+    layout::segment_name,
     planner::{Cause, Event},
     summary::{Summary, Totals},
 };
@@ -36,12 +37,14 @@ struct Run {
     parts: Option<Vec<Part>>,
 }
 
-/// A part that is not whole.
+/// A part, within one file. Of what is lost there is none, or one with zeroes in its place.
 #[derive(Serialize)]
 struct Part {
     from: u64,
     to: u64,
     what: &'static str,
+    file: String,
+    offset: u64,
 }
 
 #[derive(Serialize)]
@@ -86,24 +89,53 @@ impl Run {
                 (false, true) => "bounded",
                 (false, false) => "exact",
             },
-            parts: parts.then(|| summary.parts.iter().filter_map(Part::new).collect()),
+            parts: parts.then(|| {
+                let parts = summary.parts.iter();
+                parts
+                    .flat_map(|part| Part::of(part, origin.segment))
+                    .collect()
+            }),
         }
     }
 }
 
 impl Part {
-    fn new(event: &Event) -> Option<Self> {
-        let what = match event {
-            Event::Data { .. } => return None,
-            Event::Suspect { .. } => "suspect",
-            Event::Gap { cause, .. } => match cause {
-                Cause::Overrun => "lost: overrun",
-                Cause::Unknown => "lost: position unknown",
-                Cause::Write => "lost: not written",
-            },
+    const WHOLE: &str = "whole";
+
+    /// One for each segment, of `size` bytes, that it is in.
+    fn of(event: &Event, size: u64) -> Vec<Self> {
+        let (what, place) = match event {
+            Event::Data { place, .. } => (Self::WHOLE, *place),
+            Event::Suspect { place, .. } => ("suspect", *place),
+            Event::Gap { cause, place, .. } => {
+                let what = match cause {
+                    Cause::Overrun => "lost: overrun",
+                    Cause::Unknown => "lost: position unknown",
+                    Cause::Write => "lost: not written",
+                };
+                (what, *place)
+            }
         };
-        let (from, to) = event.range();
-        Some(Self { from, to, what })
+        let (mut from, to) = event.range();
+        let mut place = place;
+        let mut parts = Vec::new();
+        while from < to && size > 0 {
+            let offset = place % size;
+            // What is lost has its place in the first file that it touches.
+            let length = match event {
+                Event::Gap { .. } => to - from,
+                _ => (to - from).min(size - offset),
+            };
+            parts.push(Self {
+                from,
+                to: from + length,
+                what,
+                file: segment_name(place / size),
+                offset,
+            });
+            (from, place) = (from + length, place + length);
+        }
+        parts
     }
 }
 
@@ -143,7 +175,8 @@ fn examine(folder: &Path, console: &Console, parts: bool) -> Result<ExitCode> {
         ];
         console.text(|out| {
             console::columns(&heads, &rows, out)?;
-            for part in runs.iter().filter_map(|run| run.parts.as_ref()).flatten() {
+            let parts = runs.iter().filter_map(|run| run.parts.as_ref()).flatten();
+            for part in parts.filter(|part| part.what != Part::WHOLE) {
                 writeln!(out, "{:#x}-{:#x} {}", part.from, part.to, part.what)?;
             }
             Ok(())

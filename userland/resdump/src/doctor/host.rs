@@ -5,11 +5,11 @@
 use std::{fs, path::Path};
 
 use nix::{errno::Errno, sys::utsname::uname, unistd::geteuid};
+use resmem::Ring;
 
 use super::Finding;
 use crate::{
     source::{self, DIRECTORY, Region},
-    sys::ring::Ring,
     text,
 };
 

@@ -11,6 +11,7 @@ use std::{
 
 use memmap2::MmapMut;
 use nix::errno::Errno;
+use resmem::Mapping;
 
 use super::Finding;
 use crate::{
@@ -21,7 +22,6 @@ use crate::{
     signals::{self, Stop},
     source::{Region, Source},
     span::Span,
-    sys::mapping::Mapping,
     text, transfer,
 };
 

@@ -44,7 +44,9 @@ impl Devmem {
         window
             .probe(span.offset)
             .map_err(|error| refused(errno_of(&error)))?;
-        region.before_devmem(span).map_err(refused)?;
+        region
+            .before_devmem(span)
+            .map_err(|error| refused(errno_of(&error)))?;
         Ok(Self {
             window,
             settings: Settings {

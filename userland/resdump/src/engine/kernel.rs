@@ -4,13 +4,13 @@
 
 use std::{fs::File, os::fd::AsFd};
 
-use resmem_abi::{Transfer, abi::TRANSFER_STRICT};
+use resmem::{
+    Direction, Region,
+    abi::{TRANSFER_STRICT, Transfer},
+};
 
 use super::{Engine, Moved, Name, Piece, Settings};
-use crate::{
-    signals::Stop,
-    sys::node::{Direction, Node},
-};
+use crate::{error::errno_of, signals::Stop};
 
 /// What one command moves at least, so that a signal or a progress display is never far away, and
 /// the gap between two commands does not show.
@@ -18,7 +18,7 @@ const WINDOW_MIN: u64 = 64 << 20;
 
 /// The kernel engine.
 pub struct Kernel<'a> {
-    node: &'a Node,
+    region: &'a Region,
     direction: Direction,
     settings: Settings,
     /// Refuse to copy.
@@ -27,19 +27,19 @@ pub struct Kernel<'a> {
 
 impl<'a> Kernel<'a> {
     /// From the region to a file; `strict` refuses what would have to be copied.
-    pub fn dump(node: &'a Node, settings: Settings, strict: bool) -> Self {
+    pub fn dump(region: &'a Region, settings: Settings, strict: bool) -> Self {
         Self {
-            node,
+            region,
             direction: Direction::Dump,
             settings,
             strict,
         }
     }
 
-    /// From a file to the region, whose node is open for writing.
-    pub fn load(node: &'a Node, settings: Settings) -> Self {
+    /// From a file to the region, which is open for writing.
+    pub fn load(region: &'a Region, settings: Settings) -> Self {
         Self {
-            node,
+            region,
             direction: Direction::Load,
             settings,
             strict: false,
@@ -77,7 +77,7 @@ impl Engine for Kernel<'_> {
             ..Transfer::default()
         };
         match self
-            .node
+            .region
             .transfer(self.direction, other.as_fd(), &mut transfer)
         {
             Ok(()) => Moved {
@@ -90,8 +90,8 @@ impl Engine for Kernel<'_> {
                     .filter(|&error| error != 0)
                     .map(nix::errno::Errno::from_raw),
             },
-            Err(errno) => Moved {
-                error: Some(errno),
+            Err(error) => Moved {
+                error: Some(errno_of(&error)),
                 ..Moved::default()
             },
         }

@@ -3,13 +3,14 @@
 //! Direct I/O that this program submits: from the region's pages where the module can register them
 //! with io_uring, else from a mapping of the source, which the kernel pins page by page.
 
-use std::{fs::File, io};
+use std::{fs::File, io, sync::Arc};
+
+use resmem::{RegionRing, Ring};
 
 use super::{
     Engine, Moved, Name, Piece, Settings,
     pipeline::{self, Queue},
-    registered::Registered,
-    unavailable,
+    registered, unavailable,
     window::Window,
 };
 use crate::{
@@ -17,7 +18,6 @@ use crate::{
     signals::Stop,
     source::Source,
     span::Span,
-    sys::ring::Ring,
 };
 
 /// Most bytes in flight: what is in flight is mapped, and a 32-bit process has 2 or 3 GiB.
@@ -34,7 +34,7 @@ pub(super) struct Mmap {
 
 /// What is written from.
 enum Way {
-    Registered(Registered),
+    Registered(RegionRing),
     Mapped(Window, Option<Ring>),
 }
 
@@ -47,9 +47,9 @@ impl Mmap {
                 format!("{} cannot be mapped", source.name()),
             )
         };
-        if let Some(registered) = Registered::new(source, span, settings) {
+        if let Some(ring) = registered::ring(source, span, settings) {
             return Ok(Self {
-                way: Way::Registered(registered),
+                way: Way::Registered(ring),
                 settings,
             });
         }
@@ -114,15 +114,21 @@ impl Engine for Mmap {
 
     fn transfer(&mut self, other: &File, piece: Piece, stop: &Stop) -> Moved {
         let chunk = self.settings.chunk;
+        // A ring holds what it writes to.
+        let target = match other.try_clone() {
+            Ok(target) => Arc::new(target),
+            Err(error) => return Moved::failed(&error),
+        };
         let moved = match &mut self.way {
-            Way::Registered(registered) => {
-                pipeline::run(&mut registered.writes(other), piece, chunk, stop)
+            Way::Registered(ring) => {
+                let mut writes = registered::Writes { ring, target };
+                pipeline::run(&mut writes, piece, chunk, stop)
             }
             Way::Mapped(window, Some(ring)) => {
                 let mut writes = Writes {
                     ring,
                     window,
-                    target: other,
+                    target,
                 };
                 pipeline::run(&mut writes, piece, chunk, stop)
             }
@@ -139,7 +145,7 @@ impl Engine for Mmap {
 struct Writes<'a> {
     ring: &'a mut Ring,
     window: &'a mut Window,
-    target: &'a File,
+    target: Arc<File>,
 }
 
 impl Queue for Writes<'_> {
@@ -148,7 +154,7 @@ impl Queue for Writes<'_> {
     }
 
     fn begin(&mut self, piece: Piece) -> io::Result<usize> {
-        self.window.begin(self.ring, self.target, piece)
+        self.window.begin(self.ring, &self.target, piece)
     }
 
     fn wait(&mut self) -> io::Result<(usize, io::Result<u32>)> {

@@ -4,15 +4,15 @@
 
 #![forbid(unsafe_code)]
 
-use std::fs::File;
+use std::{fs::File, io};
 
 use clap::ValueEnum;
 use nix::errno::Errno;
-use resmem_abi::abi::{CHUNK_DEFAULT, CHUNK_MIN, DEPTH_DEFAULT};
+use resmem::abi::{CHUNK_DEFAULT, CHUNK_MIN, DEPTH_DEFAULT};
 use serde::Serialize;
 
 use crate::{
-    error::{Error, Result},
+    error::{Error, Result, errno_of},
     exit_codes::ExitCode,
     output::Queue,
     signals::Stop,
@@ -27,7 +27,7 @@ mod kernel;
 mod mmap;
 mod pipeline;
 mod read;
-pub(crate) mod registered;
+mod registered;
 mod sparse;
 mod window;
 
@@ -129,6 +129,16 @@ pub struct Moved {
     pub skipped: u64,
     /// What stopped it.
     pub error: Option<Errno>,
+}
+
+impl Moved {
+    /// Nothing.
+    fn failed(error: &io::Error) -> Self {
+        Self {
+            error: Some(errno_of(error)),
+            ..Self::default()
+        }
+    }
 }
 
 /// Moves bytes.
@@ -285,7 +295,7 @@ fn open_one<'a>(
 ) -> Result<Box<dyn Engine + 'a>> {
     Ok(match name {
         Name::Auto | Name::Kernel => match source.region() {
-            Some(region) => Box::new(Kernel::dump(region.node(), settings, strict)),
+            Some(region) => Box::new(Kernel::dump(region.device(), settings, strict)),
             None => {
                 return Err(unavailable(
                     name,

@@ -2,15 +2,12 @@
 
 //! A window that follows a transfer along a file too large to be mapped at once.
 
-use std::{fs::File, io, rc::Rc};
+use std::{fs::File, io, sync::Arc};
 
 use nix::errno::Errno;
+use resmem::{Mapping, Ring};
 
 use super::{Moved, Piece};
-use crate::{
-    error::errno_of,
-    sys::{mapping::Mapping, ring::Ring},
-};
 
 /// Bytes mapped at a time: large against the cost of a system call, small against the address space
 /// of a 32-bit process.
@@ -23,7 +20,7 @@ pub(super) struct Window {
     base: u64,
     /// End of the span, in offsets of `file`.
     end: u64,
-    mapping: Option<Rc<Mapping>>,
+    mapping: Option<Arc<Mapping>>,
 }
 
 impl Window {
@@ -51,10 +48,7 @@ impl Window {
                 bytes: bytes as u64,
                 ..Moved::default()
             },
-            Err(error) => Moved {
-                error: Some(errno_of(&error)),
-                ..Moved::default()
-            },
+            Err(error) => Moved::failed(&error),
         }
     }
 
@@ -68,7 +62,7 @@ impl Window {
     pub(super) fn begin(
         &mut self,
         ring: &mut Ring,
-        target: &File,
+        target: &Arc<File>,
         piece: Piece,
     ) -> io::Result<usize> {
         let slot = ring.free().ok_or(Errno::EBUSY)?;
@@ -79,7 +73,7 @@ impl Window {
     }
 
     /// A mapping that holds `piece`.
-    fn mapping(&mut self, piece: Piece) -> io::Result<Rc<Mapping>> {
+    fn mapping(&mut self, piece: Piece) -> io::Result<Arc<Mapping>> {
         let from = self.base + piece.offset;
         let length = request(piece);
         let mapping = match self.mapping.take() {
@@ -90,10 +84,10 @@ impl Window {
                 let size = (self.end - from).min(WINDOW.max(length.into()));
                 let size = usize::try_from(size).map_err(|_| io::ErrorKind::OutOfMemory)?;
                 log::debug!("mapping {size} bytes from {from:#x}");
-                Rc::new(Mapping::new(&self.file, from, size)?)
+                Arc::new(Mapping::new(&self.file, from, size)?)
             }
         };
-        Ok(Rc::clone(self.mapping.insert(mapping)))
+        Ok(Arc::clone(self.mapping.insert(mapping)))
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use nix::errno::Errno;
-use resmem_abi::abi::CHUNK_MAX;
+use resmem::abi::CHUNK_MAX;
 use serde::Serialize;
 
 use super::{

@@ -5,33 +5,34 @@
 use std::{
     fs::File,
     io,
-    sync::atomic::{Ordering, fence},
+    sync::{
+        Arc,
+        atomic::{Ordering, fence},
+    },
     time::Duration,
 };
 
 use nix::errno::Errno;
-use recording::position::{Evidence, Sample};
-use resmem_abi::abi::{EVIDENCE_BOUNDED, EVIDENCE_EXACT, RingPosition};
-
-use crate::{
-    engine::registered,
-    span::Span,
-    sys::{node::Node, ring::Ring},
+use resdump_format::recording::position::{Evidence, Sample};
+use resmem::{
+    Region, RegionRing,
+    abi::{EVIDENCE_BOUNDED, EVIDENCE_EXACT, RingPosition},
 };
+
+use crate::error::errno_of;
 
 /// A ring that can be recorded.
 pub trait Feed {
     /// Where the device is, read after everything that this thread has seen.
     fn position(&mut self) -> nix::Result<Sample>;
 
-    /// Starts to write `length` bytes from `memory` on, in the ring, to `offset` of `file`, which stays open until
-    /// the write has ended.
+    /// Starts to write `length` bytes from `memory` on, in the ring, to `offset` of `file`.
     fn write(
         &mut self,
         slot: usize,
         memory: u64,
         length: u32,
-        file: &File,
+        file: &Arc<File>,
         offset: u64,
     ) -> io::Result<()>;
 
@@ -70,7 +71,7 @@ impl Feed for Filled<'_> {
         slot: usize,
         memory: u64,
         length: u32,
-        file: &File,
+        file: &Arc<File>,
         offset: u64,
     ) -> io::Result<()> {
         self.feed.write(slot, memory, length, file, offset)
@@ -87,23 +88,18 @@ impl Feed for Filled<'_> {
 }
 
 /// A region whose device's position the module knows.
-pub struct Live<'a> {
-    node: &'a Node,
-    ring: Ring,
-    whole: Span,
+pub struct Live {
+    region: Arc<Region>,
+    ring: RegionRing,
 }
 
-impl<'a> Live<'a> {
+impl Live {
     /// Registers the region with an io_uring for `depth` writes. Errors: see `IOC_REGISTER` of the ABI.
-    pub fn new(node: &'a Node, depth: u32) -> io::Result<Self> {
-        // One more, for the command that waits.
-        let mut ring = Ring::new(depth.saturating_add(1))?;
-        let whole = Span {
-            offset: 0,
-            length: node.info().size,
-        };
-        registered::register(&mut ring, node, whole)?;
-        Ok(Self { node, ring, whole })
+    pub fn new(region: &Arc<Region>, depth: u32) -> io::Result<Self> {
+        Ok(Self {
+            region: Arc::clone(region),
+            ring: RegionRing::new(region, 0..region.size(), depth)?,
+        })
     }
 }
 
@@ -121,12 +117,15 @@ pub(super) fn sample(answer: &RingPosition) -> Sample {
     }
 }
 
-impl Feed for Live<'_> {
+impl Feed for Live {
     fn position(&mut self) -> nix::Result<Sample> {
         // The completions that were seen are the disk's reads of memory: they come first. The module does the same
         // for the bus.
         fence(Ordering::SeqCst);
-        self.node.position().map(|answer| sample(&answer))
+        let answer = self.region.position();
+        answer
+            .map(|answer| sample(&answer))
+            .map_err(|error| errno_of(&error))
     }
 
     fn write(
@@ -134,12 +133,10 @@ impl Feed for Live<'_> {
         slot: usize,
         memory: u64,
         length: u32,
-        file: &File,
+        file: &Arc<File>,
         offset: u64,
     ) -> io::Result<()> {
-        let (buffer, from) = registered::locate(self.whole, memory);
-        self.ring
-            .write_registered(slot, buffer, from, length, file, offset)
+        self.ring.write(slot, memory, length, file, offset)
     }
 
     fn ended(&mut self) -> Option<(usize, io::Result<u32>)> {
@@ -147,7 +144,7 @@ impl Feed for Live<'_> {
     }
 
     fn wait(&mut self, position: Option<u64>, longest: Duration) -> io::Result<()> {
-        match self.ring.wait_for(self.node, position, longest) {
+        match self.ring.wait_for(position, longest) {
             // Taken by a later call: the submission queue was full.
             Err(error) if error.raw_os_error() == Some(Errno::EBUSY as i32) => Ok(()),
             result => result,

@@ -13,7 +13,7 @@ use std::{
 };
 
 use nix::{errno::Errno, libc};
-use recording::layout::{index_name, number, segment_name};
+use resdump_format::recording::layout::{index_name, number, segment_name};
 
 use super::desk::Desk;
 use crate::{output::sync_folder, sys};

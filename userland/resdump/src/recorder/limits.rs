@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use nix::errno::Errno;
-use recording::{
+use resdump_format::recording::{
     layout::Gaps,
     planner::{Account, Flaw},
     proof::Ring,

@@ -4,7 +4,7 @@
 
 use std::{fs::File, io, ops::Range, os::unix::fs::FileExt, path::PathBuf};
 
-use recording::{layout::segment_name, planner::Event};
+use resdump_format::recording::{layout::segment_name, planner::Event};
 
 use super::Saved;
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use nix::errno::Errno;
-use recording::{
+use resdump_format::recording::{
     index::{Origin, Record, Writer},
     layout::Layout,
     planner::{Chunk, Event, Need, Planner, Step},
@@ -164,9 +164,9 @@ impl Recorder<'_> {
         }
     }
 
-    fn index_state(&self, planner: &Planner) -> recording::index::State {
+    fn index_state(&self, planner: &Planner) -> resdump_format::recording::index::State {
         let stall = nanoseconds(self.stall);
-        recording::index::State::new(planner.account(), planner.produced(), stall)
+        resdump_format::recording::index::State::new(planner.account(), planner.produced(), stall)
     }
 
     /// Until everything is accounted for. Whether the place was used up.

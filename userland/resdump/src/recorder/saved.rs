@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use recording::{
+use resdump_format::recording::{
     layout::{index_name, number, segment_name},
     planner::Event,
     summary::Summary,

@@ -7,9 +7,12 @@ use std::{
     fs,
     os::{fd::AsRawFd, unix::fs::FileExt},
     path::Path,
+    sync::Arc,
 };
 
-use recording::{layout::segment_name, planner::Event, position::Evidence, proof::Ring};
+use resdump_format::recording::{
+    layout::segment_name, planner::Event, position::Evidence, proof::Ring,
+};
 
 use super::*;
 use crate::signals::{Stop, Trigger};
@@ -66,7 +69,7 @@ impl Fake {
 }
 
 impl Feed for Fake {
-    fn position(&mut self) -> nix::Result<recording::position::Sample> {
+    fn position(&mut self) -> nix::Result<resdump_format::recording::position::Sample> {
         let mut more = self.step.min(self.end - self.position.min(self.end));
         if let Some((at, bytes)) = self.jump.filter(|(at, _)| self.position >= *at) {
             log::debug!("from {at}");
@@ -81,7 +84,7 @@ impl Feed for Fake {
         if self.position >= self.end {
             self.stop.request();
         }
-        Ok(recording::position::Sample {
+        Ok(resdump_format::recording::position::Sample {
             bytes: self.position,
             time: self.position,
             breaks: 0,
@@ -94,7 +97,7 @@ impl Feed for Fake {
         slot: usize,
         memory: u64,
         length: u32,
-        file: &fs::File,
+        file: &Arc<fs::File>,
         offset: u64,
     ) -> io::Result<()> {
         if self.position >= self.broken_from {
@@ -138,7 +141,7 @@ fn limits() -> Limits {
         depth: 2,
         block: 512,
         segment: SEGMENT,
-        gaps: recording::layout::Gaps::Hole,
+        gaps: resdump_format::recording::layout::Gaps::Hole,
         max_size: None,
         keep_free: 0,
         duration: None,

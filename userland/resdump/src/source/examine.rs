@@ -227,7 +227,7 @@ fn places(path: &Path, said: Option<&Path>) -> Vec<PathBuf> {
 /// The first manifest that is at one of `places`.
 fn find_manifest(places: &[PathBuf], must: bool) -> Result<Option<Manifest>> {
     for place in places {
-        if let Some(manifest) = Manifest::load(place)? {
+        if let Some(manifest) = manifest::load(place)? {
             return Ok(Some(manifest));
         }
     }

@@ -3,10 +3,13 @@
 //! A copy of part of a source in memory of this process: direct I/O from there is what any program
 //! can do.
 
-use std::{fs::File, os::unix::fs::FileExt, time::Instant};
+use std::{fs::File, io, os::unix::fs::FileExt, time::Instant};
 
-use nix::errno::Errno;
-use resmem_abi::abi::SNAPSHOT_MAX;
+use nix::{
+    errno::Errno,
+    sys::memfd::{MFdFlags, memfd_create},
+};
+use resmem::abi::SNAPSHOT_MAX;
 
 use super::{Region, Source};
 use crate::{
@@ -17,8 +20,7 @@ use crate::{
     signals::Stop,
     size,
     span::Span,
-    sys::snapshot,
-    system::{Moment, System, Taken},
+    system::{self, System, Taken},
 };
 
 /// Bytes copied at a time.
@@ -39,27 +41,18 @@ pub struct Held {
 }
 
 impl Held {
-    fn of(source: &dyn Source) -> Result<Self> {
-        let size = source.size();
-        let file = snapshot::file_in_memory(size).map_err(|error| {
-            Error::during(
-                Doing::Snapshot,
-                "no memory for a copy",
-                source.name(),
-                &error,
-            )
-        })?;
-        Ok(Self {
+    fn of(source: &dyn Source, file: File) -> Self {
+        Self {
             name: source.name().into(),
             base: source.base(),
             abi: source.abi(),
             file,
-            size,
+            size: source.size(),
             machine: source.machine(),
             system: source.system(),
             incomplete: source.incomplete(),
             taken: None,
-        })
+        }
     }
 
     /// `span` of a live region, copied by the module at once.
@@ -73,37 +66,47 @@ impl Held {
                 format!("give at most {}, or use dump", size::display(SNAPSHOT_MAX)),
             ));
         }
-        let mut held = Self::of(region)?;
-        let (began, clock) = (Moment::now(), Instant::now());
-        snapshot::fill(region.node(), &held.file, span, stop)
+        let (began, clock) = (system::now(), Instant::now());
+        let file = region
+            .device()
+            .snapshot(span.range(), || stop.requested())
             .map_err(|error| refused(region.name(), errno_of(&error)))?;
         let micros = u64::try_from(clock.elapsed().as_micros()).unwrap_or(u64::MAX);
-        held.taken = Some(Taken { began, micros });
-        Ok(held)
+        Ok(Self {
+            taken: Some(Taken { began, micros }),
+            ..Self::of(region, file)
+        })
     }
 
     /// `span` of any source, read piece by piece.
     pub fn copy(source: &dyn Source, span: Span) -> Result<Self> {
-        let held = Self::of(source)?;
+        let no_memory = |error: io::Error| {
+            Error::during(
+                Doing::Snapshot,
+                "no memory for a copy",
+                source.name(),
+                &error,
+            )
+        };
+        let file = file_in_memory(source.size()).map_err(no_memory)?;
         let mut buffer = vec![0; BLOCK.min(span.length) as usize];
         let mut done = 0;
         while done < span.length {
             let bytes = &mut buffer[..(span.length - done).min(BLOCK) as usize];
             source.read_at(bytes, span.offset + done)?;
-            held.file
-                .write_all_at(bytes, span.offset + done)
-                .map_err(|error| {
-                    Error::during(
-                        Doing::Snapshot,
-                        "no memory for a copy",
-                        source.name(),
-                        &error,
-                    )
-                })?;
+            file.write_all_at(bytes, span.offset + done)
+                .map_err(no_memory)?;
             done += bytes.len() as u64;
         }
-        Ok(held)
+        Ok(Self::of(source, file))
     }
+}
+
+/// A file of `size` bytes in memory, without a name. What is not written to takes no memory.
+fn file_in_memory(size: u64) -> io::Result<File> {
+    let file = File::from(memfd_create(c"resdump", MFdFlags::MFD_CLOEXEC)?);
+    file.set_len(size)?;
+    Ok(file)
 }
 
 fn refused(label: &str, errno: Errno) -> Error {
@@ -169,6 +172,15 @@ mod tests {
         let mut found = vec![0; 2_500_000];
         held.read_at(&mut found, 4097).unwrap();
         assert!(found == bytes[4097..][..2_500_000]);
+    }
+
+    #[test]
+    fn a_file_in_memory_is_as_long_as_asked_for_and_zero() {
+        let file = file_in_memory(5 << 30).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), 5 << 30);
+        let mut bytes = [1; 16];
+        file.read_exact_at(&mut bytes, (5 << 30) - 16).unwrap();
+        assert_eq!(bytes, [0; 16]);
     }
 
     #[test]

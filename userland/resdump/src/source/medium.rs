@@ -6,7 +6,7 @@
 use std::{
     fs::{self, File, FileType, Metadata, OpenOptions},
     io,
-    os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt},
+    os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
     path::Path,
 };
 
@@ -42,23 +42,6 @@ impl Stamp {
             Self(it.len(), times)
         };
         Ok(metadata.is_file().then(|| of(&metadata)))
-    }
-}
-
-impl ReadAt for File {
-    fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-        loop {
-            match FileExt::read_at(self, buffer, at) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // No file goes so far.
-                Err(error)
-                    if error.raw_os_error() == Some(libc::EINVAL) && at > i64::MAX as u64 =>
-                {
-                    return Ok(0);
-                }
-                result => return result,
-            }
-        }
     }
 }
 

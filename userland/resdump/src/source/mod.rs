@@ -25,10 +25,10 @@ use crate::{
     },
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
-    manifest::{Manifest, Origin},
+    manifest::{self, Manifest, Origin},
     output::Identity,
     span::Span,
-    system::{System, Taken},
+    system::{self, System, Taken},
     text,
 };
 
@@ -100,12 +100,12 @@ pub trait Source: Sync {
     /// The machine whose memory it is, if that is known.
     fn machine(&self) -> Option<Machine> {
         self.region()
-            .and_then(|_| examine::machine_of(&System::current()))
+            .and_then(|_| examine::machine_of(&system::current()))
     }
 
     /// Where it was made; nothing where that is not known.
     fn system(&self) -> System {
-        System::current()
+        system::current()
     }
 
     /// Where in memory its bytes are, as far as that is known.
@@ -157,7 +157,7 @@ pub trait Source: Sync {
         Manifest {
             snapshot: self.taken(),
             system: self.system(),
-            ..Manifest::begin(self.origin(span), format, data_offset, self.abi())
+            ..manifest::begin(self.origin(span), format, data_offset, self.abi())
         }
     }
 

@@ -6,19 +6,19 @@ use std::{
     ffi::{OsStr, OsString},
     fs,
     fs::File,
-    os::unix::ffi::OsStrExt,
+    io,
     path::Path,
+    sync::Arc,
 };
 
 use nix::errno::Errno;
-use resmem_abi::abi::{REGION_NONCOHERENT, REGION_PAGES, REGION_WRITABLE};
+use resmem::{Access, abi::REGION_NONCOHERENT};
 
 use super::{Source, node_path, open_error};
 use crate::{
     error::{Error, Result},
     exit_codes::ExitCode,
     span::Span,
-    sys::node::{Direction, Node},
     text,
 };
 
@@ -32,13 +32,13 @@ const MODULE: &str = "/sys/module/resmem";
 #[derive(Debug)]
 pub struct Region {
     label: String,
-    node: Node,
+    device: Arc<resmem::Region>,
 }
 
 impl Region {
     /// Opens a region for reading, by label or by path.
     pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
-        Self::open_for(name.as_ref(), Direction::Dump)
+        Self::open_for(name.as_ref(), Access::Read)
     }
 
     /// Opens a region for writing as well. `EROFS` when the module does not allow that.
@@ -52,56 +52,56 @@ impl Region {
                 "mark its node 'writable' in the device tree",
             ));
         }
-        Self::open_for(name, Direction::Load)
+        Self::open_for(name, Access::Write)
     }
 
-    fn open_for(name: &OsStr, direction: Direction) -> Result<Self> {
-        let node =
-            Node::open(&node_path(name), direction).map_err(|error| open_error(name, &error))?;
-        let label = &node.info().label;
-        let end = label.iter().position(|&byte| byte == 0);
-        let label = text::name(OsStr::from_bytes(&label[..end.unwrap_or(label.len())]));
-        Ok(Self { label, node })
+    fn open_for(name: &OsStr, access: Access) -> Result<Self> {
+        let device = resmem::Region::open_node(&node_path(name), access)
+            .map_err(|error| open_error(name, &error))?;
+        Ok(Self {
+            label: text::name(device.label()),
+            device: Arc::new(device),
+        })
     }
 
     /// Physical address of the first byte.
     pub fn base(&self) -> u64 {
-        self.node.info().base
+        self.device.base()
     }
 
     /// Revision of the ABI that the module speaks.
     pub fn abi(&self) -> u32 {
-        self.node.info().abi
+        self.device.info().abi
     }
 
     /// Size of a page in bytes.
     pub fn page_size(&self) -> u32 {
-        self.node.info().page_size
+        self.device.page_size()
     }
 
     /// Whether the region may be written to.
     pub fn writable(&self) -> bool {
-        self.node.info().flags & REGION_WRITABLE != 0
+        self.device.is_writable()
     }
 
     /// Whether every page frame has a `struct page`, so that nothing need be copied.
     pub fn has_pages(&self) -> bool {
-        self.node.info().flags & REGION_PAGES != 0
+        self.device.has_pages()
     }
 
     /// Before `span` is read behind the module's back, by /dev/mem: where caches do not see what the
     /// device does that writes the region, the module has to hand it over. All else does so by itself,
     /// a mapping of the region when it is made.
-    pub fn before_devmem(&self, span: Span) -> nix::Result<()> {
-        if self.node.info().flags & REGION_NONCOHERENT == 0 {
+    pub fn before_devmem(&self, span: Span) -> io::Result<()> {
+        if self.device.info().flags & REGION_NONCOHERENT == 0 {
             return Ok(());
         }
-        self.node.sync_for_cpu(span)
+        self.device.take_from_device(span.range())
     }
 
     /// The open device node.
-    pub fn node(&self) -> &Node {
-        &self.node
+    pub fn device(&self) -> &Arc<resmem::Region> {
+        &self.device
     }
 }
 
@@ -111,11 +111,11 @@ impl Source for Region {
     }
 
     fn size(&self) -> u64 {
-        self.node.info().size
+        self.device.size()
     }
 
     fn file(&self) -> &File {
-        self.node.file()
+        self.device.file()
     }
 
     fn region(&self) -> Option<&Region> {

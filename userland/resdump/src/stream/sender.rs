@@ -10,14 +10,11 @@ use std::{
 };
 
 use nix::errno::Errno;
+use resmem::Mapping;
 
 use crate::{
-    codec::compression::Compression,
-    error::errno_of,
-    signals::Stop,
-    source::Source,
-    span::Span,
-    sys::{mapping::Mapping, splice},
+    codec::compression::Compression, error::errno_of, signals::Stop, source::Source, span::Span,
+    sys::splice,
 };
 
 /// Bytes at a time. A pipe holds less, a decoder more.

@@ -247,7 +247,7 @@ mod tests {
     use super::*;
     use crate::{
         codec::format::Format,
-        manifest::{Manifest, Origin},
+        manifest::{self, Origin},
     };
 
     fn header(compression: Option<Compression>) -> Header {
@@ -258,7 +258,7 @@ mod tests {
             length: 6,
         };
         Header {
-            manifest: Manifest::begin(origin, Format::Raw, 0, 1),
+            manifest: manifest::begin(origin, Format::Raw, 0, 1),
             compression,
             digest: None,
             version: 2,

@@ -7,10 +7,6 @@
 
 pub mod block;
 pub mod file;
-pub mod mapping;
-pub mod node;
-pub mod ring;
 pub mod signal;
-pub mod snapshot;
 pub mod splice;
 pub mod standard;

@@ -6,13 +6,13 @@ use std::{fs::File, io, os::fd::AsRawFd, ptr};
 
 use nix::errno::Errno;
 
-use super::mapping::Mapping;
+use resmem::Mapping;
 
 /// Puts the pages of `length` bytes from `from` on, in the mapped file's offsets, into `pipe`; waits
 /// for room. Returns how many bytes. `EBADF` when it is not a pipe, `EINVAL` for bytes that are not
 /// mapped.
 pub fn into_pipe(mapping: &Mapping, from: u64, length: u32, pipe: &File) -> io::Result<usize> {
-    let bytes = mapping.bytes(from, length)?;
+    let bytes = mapping.pointer(from, length)?;
     let piece = libc::iovec {
         iov_base: bytes.cast_mut().cast(),
         iov_len: length as usize,

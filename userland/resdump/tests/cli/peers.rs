@@ -13,7 +13,7 @@ use std::{
 
 use resdump::{
     codec::{digest::Algorithm, format::Format},
-    manifest::{Manifest, Origin},
+    manifest::{self, Origin},
     stream::{
         messages::{Header, Trailer, Verdict},
         wire::{self, Answer, Version},
@@ -137,7 +137,7 @@ pub(crate) fn header(region: &str, length: u64) -> Header {
         length,
     };
     Header {
-        manifest: Manifest::begin(origin, Format::Raw, 0, 0),
+        manifest: manifest::begin(origin, Format::Raw, 0, 0),
         compression: None,
         digest: Some(Algorithm::Crc32c),
         version: 2,

@@ -13,6 +13,11 @@ use std::{
 };
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use resdump_format::recording::{
+    index::{Origin, Record, State, Writer},
+    layout::{index_name, segment_name},
+    planner::{Cause, Event},
+};
 use tempfile::TempDir;
 
 type Check = fn(&Scene) -> Result<(), Failed>;
@@ -50,6 +55,8 @@ const TESTS: &[(&str, Tool, Check)] = &[
         volatility_refuses,
     ),
     ("a_core_of_gcore", Tool::Program("gdb-multiarch"), gcore),
+    ("a_dump", Tool::Python("numpy"), numpy_dump),
+    ("a_recording", Tool::Python("numpy"), numpy_recording),
     ("frames", Tool::Program("zstd"), |it| it.unpack("zstd")),
     ("frames", Tool::Program("lz4"), |it| it.unpack("lz4")),
 ];
@@ -108,6 +115,116 @@ fn main() -> ExitCode {
         );
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// The program of docs/how-to/recipes.md that has `word` in it, with its argument; what it prints.
+fn python(scene: &Scene, word: &str, argument: &str) -> Result<String, Failed> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/how-to/recipes.md");
+    let page = fs::read_to_string(page)?;
+    let (_, section) = page.split_once("\n## In Python\n").ok_or("no section")?;
+    let mut programs = section
+        .split("\n\n")
+        .filter(|it| it.starts_with("    import "));
+    let program = programs.find(|it| it.contains(word)).ok_or("no program")?;
+    let program: Vec<&str> = program
+        .lines()
+        .map(|line| line.get(4..).unwrap_or(""))
+        .collect();
+    let tool = Path::new(env!("CARGO_BIN_EXE_resdump"))
+        .parent()
+        .ok_or("no folder")?;
+    let path = std::env::var("PATH").unwrap_or_default();
+    let output = Command::new(interpreter())
+        .args(["-c", &program.join("\n"), argument])
+        .current_dir(scene.folder.path())
+        .env("PATH", format!("{}:{path}", tool.display()))
+        .output()?;
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        false => Err(format!("{output:?}").into()),
+    }
+}
+
+fn sum(bytes: &[u8]) -> u64 {
+    bytes.iter().map(|byte| u64::from(*byte)).sum()
+}
+
+fn numpy_dump(scene: &Scene) -> Result<(), Failed> {
+    scene.resdump("dump ./raw ./again --offset 512 --quiet")?;
+    let bytes = &scene.bytes[512..];
+    let expected = format!("{} {}\n", bytes.len(), sum(bytes));
+    let said = python(scene, "manifest", "again")?;
+    match said == expected {
+        true => Ok(()),
+        false => Err(format!("{said:?} and not {expected:?}").into()),
+    }
+}
+
+/// Two segments, a part that is suspect, and one that is lost.
+fn numpy_recording(scene: &Scene) -> Result<(), Failed> {
+    let segment = LENGTH as u64;
+    let folder = scene.path("recording");
+    fs::create_dir(&folder)?;
+    for (number, bytes) in scene.bytes.chunks(LENGTH).enumerate() {
+        fs::write(folder.join(segment_name(number as u64)), bytes)?;
+    }
+    let mut index = Writer::new(1, 4096);
+    let begin = 1 << 20;
+    let origin = Origin {
+        begin,
+        ring: 1 << 20,
+        segment,
+        block: 512,
+        ..Origin::default()
+    };
+    index.push(0, Record::Origin(origin));
+    for number in 0..2 {
+        let from = begin + number * segment;
+        index.push(0, Record::Segment { number, from });
+    }
+    let at = |place: u64| begin + place;
+    for part in [
+        Event::Data {
+            from: at(0),
+            to: at(9000),
+            place: 0,
+        },
+        Event::Suspect {
+            from: at(9000),
+            to: at(9512),
+            place: 9000,
+        },
+        Event::Data {
+            from: at(9512),
+            to: at(12_000),
+            place: 9512,
+        },
+        Event::Gap {
+            from: at(12_000),
+            to: at(13_000),
+            place: 12_000,
+            cause: Cause::Overrun,
+        },
+        Event::Data {
+            from: at(13_000),
+            to: at(16_384),
+            place: 13_000,
+        },
+    ] {
+        index.push(0, Record::Part(part));
+    }
+    index.push(0, Record::End(State::default()));
+    fs::write(folder.join(index_name(0)), index.take(0).1)?;
+    let mut expected = String::new();
+    for (from, to) in [(0, 8192), (8192, 9000), (9512, 12_000), (13_000, 16_384)] {
+        let bytes = &scene.bytes[from..to];
+        expected += &format!("{} {} {}\n", begin as usize + from, to - from, sum(bytes));
+    }
+    let said = python(scene, "show", "recording")?;
+    match said == expected {
+        true => Ok(()),
+        false => Err(format!("{said:?} and not {expected:?}").into()),
+    }
 }
 
 /// A folder with a file of two ranges in it.
@@ -219,13 +336,16 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+fn interpreter() -> OsString {
+    std::env::var_os("RESDUMP_PYTHON").unwrap_or_else(|| OsString::from("python3"))
+}
+
 fn read(reader: &str, file: &Path, places: &[(u64, usize)]) -> std::io::Result<Output> {
-    let python = std::env::var_os("RESDUMP_PYTHON").unwrap_or_else(|| OsString::from("python3"));
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers/read.py");
     let numbers = places
         .iter()
         .flat_map(|(address, length)| [address.to_string(), length.to_string()]);
-    Command::new(python)
+    Command::new(interpreter())
         .arg(script)
         .arg(reader)
         .arg(file)
@@ -356,7 +476,7 @@ fn gcore(scene: &Scene) -> Result<(), Failed> {
         .output()?;
     let text = String::from_utf8_lossy(&segments.stdout).into_owned();
     let core = fs::read(scene.path("core"))?;
-    let mut expected = Vec::new();
+    let mut expected: Vec<u8> = Vec::new();
     for line in text
         .lines()
         .filter(|line| line.trim_start().starts_with("LOAD "))

@@ -55,7 +55,15 @@ def volatility_lime(path):
     return volatility(path, LimeLayer)
 
 
+def numpy(path):
+    from numpy import memmap
+
+    bytes_of = memmap(path, "u1", "r")
+    return lambda address, length: bytes_of[address : address + length]
+
+
 READERS = {
+    "numpy": numpy,
     "pyelftools": pyelftools,
     "drgn": drgn,
     "volatility-elf": volatility_elf,

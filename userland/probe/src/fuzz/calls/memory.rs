@@ -8,7 +8,7 @@ use crate::fuzz::maps::{self, Map, Maps};
 use crate::fuzz::op::{Args, Outcome, Ran};
 use crate::fuzz::sys;
 use crate::fuzz::thread::Thread;
-use resmem_abi::abi;
+use resmem::abi;
 
 /// Protections: mostly such as a mapping may have.
 pub const PROTECTIONS: [u64; 8] = [1, 1, 1, 3, 3, 0, 5, 7];

@@ -3,8 +3,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
-use resmem_abi::Transfer;
-use resmem_abi::abi::Snapshot;
+use resmem::abi::Snapshot;
+use resmem::abi::Transfer;
 
 use crate::fuzz::nodes::{self, CHILDREN};
 use crate::fuzz::op::{Args, Outcome, Ran};
@@ -91,17 +91,17 @@ pub fn child(thread: &mut Thread<'_>, args: &Args) -> Ran {
             let code = match args[1] {
                 0 => 0,
                 // Ends with a snapshot under way.
-                1 => resmem_abi::ioctl::snapshot(node.fd, &whole).map_or(0, |_| 0),
+                1 => resmem::ioctl::snapshot(node.fd, &whole).map_or(0, |_| 0),
                 2 => {
                     for fd in 3..64 {
                         libc::close(fd);
                     }
                     0
                 }
-                3 => resmem_abi::ioctl::dump(node.fd, &mut asked).map_or(0, |_| 0),
+                3 => resmem::ioctl::dump(node.fd, &mut asked).map_or(0, |_| 0),
                 4 => loop {
-                    let _ = resmem_abi::ioctl::dump(node.fd, &mut asked);
-                    let _ = resmem_abi::ioctl::snapshot(node.fd, &whole);
+                    let _ = resmem::ioctl::dump(node.fd, &mut asked);
+                    let _ = resmem::ioctl::snapshot(node.fd, &whole);
                 },
                 _ => match map {
                     // Its mapping goes with it.

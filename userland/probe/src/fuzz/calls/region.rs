@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //! The commands that describe a region and hand it over, and numbers that are no command.
 
-use resmem_abi::RegionInfo;
-use resmem_abi::abi::{self, RegionSync, RingDoorbell, RingPosition, RingWatch};
-use resmem_abi::ioctl::resized;
+use resmem::abi::RegionInfo;
+use resmem::abi::{self, RegionSync, RingDoorbell, RingPosition, RingWatch};
+use resmem::ioctl::resized;
 
 use crate::fuzz::commands::{GENERIC, all, number};
 use crate::fuzz::op::{Args, Outcome, Ran};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //! Snapshots.
 
-use resmem_abi::abi::{self, Snapshot, SnapshotStatus};
-use resmem_abi::ioctl::resized;
+use resmem::abi::{self, Snapshot, SnapshotStatus};
+use resmem::ioctl::resized;
 
 use crate::fuzz::arena::{MARK, Place, SNAPSHOT, SNAPSHOTS, bytes_mut};
 use crate::fuzz::commands::number;
@@ -154,7 +154,7 @@ pub fn status(thread: &mut Thread<'_>, args: &Args) -> Ran {
 fn ask(node: &Node) -> Result<SnapshotStatus, String> {
     let mut status = SnapshotStatus::default();
     // SAFETY: The node is one of the driver's, `status` is valid.
-    unsafe { resmem_abi::ioctl::snapshot_status(node.fd, &mut status) }
+    unsafe { resmem::ioctl::snapshot_status(node.fd, &mut status) }
         .map_err(|errno| format!("no status: {errno}"))?;
     Ok(status)
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //! Dumps and loads.
 
-use resmem_abi::Transfer;
-use resmem_abi::abi;
-use resmem_abi::ioctl::resized;
+use resmem::abi;
+use resmem::abi::Transfer;
+use resmem::ioctl::resized;
 
 use crate::fuzz::arena::bytes_mut;
 use crate::fuzz::commands::number;

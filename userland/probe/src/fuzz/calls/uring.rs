@@ -4,8 +4,8 @@
 use std::ptr::without_provenance;
 
 use io_uring::{opcode, types::Fd};
-use resmem_abi::abi::{REGISTER_MAX, RegisterBuffer};
-use resmem_abi::ioctl::{REGISTER, argument};
+use resmem::abi::{REGISTER_MAX, RegisterBuffer};
+use resmem::ioctl::{REGISTER, argument};
 
 use crate::fuzz::op::{Args, Outcome, Ran};
 use crate::fuzz::ring::{ENTRIES, Held};

@@ -15,7 +15,7 @@ use std::{
 };
 
 use nix::errno::Errno;
-use resmem_abi::abi::DEPTH_MAX;
+use resmem::abi::DEPTH_MAX;
 
 use crate::{
     console::Console,

@@ -296,11 +296,11 @@ fn finish(manifest: &mut Manifest, output: Output, record: Option<Record>) -> Re
         error: Some("begun".into()),
         ..manifest.clone()
     };
-    begun.store(&mut record, false)?;
+    manifest::store(&mut begun, &mut record, false)?;
     manifest::forget(&output, |stale| record.is_at(stale))?;
     manifest.durable = Some(!output.is_in_memory());
     output.commit()?;
-    manifest.store(&mut record, true)
+    manifest::store(manifest, &mut record, true)
 }
 
 /// Headers and bytes; the digest is checked if the input's manifest has one.
@@ -365,7 +365,7 @@ fn manifest_of(args: &Args, inputs: &[Input]) -> Manifest {
             };
             Manifest {
                 system: first.system(),
-                ..Manifest::begin(origin, args.format(), 0, 0)
+                ..manifest::begin(origin, args.format(), 0, 0)
             }
         }
     };

@@ -5,7 +5,7 @@
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use nix::errno::Errno;
-use resmem_abi::abi::DEPTH_MAX;
+use resmem::abi::DEPTH_MAX;
 
 use super::{
     super::input::TakeArgs,

@@ -6,7 +6,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use resmem_abi::abi::CHUNK_DEFAULT;
+use resmem::abi::CHUNK_DEFAULT;
 
 use crate::{
     codec::{compression::Compression, digest::Algorithm, format::Format},

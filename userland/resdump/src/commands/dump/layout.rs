@@ -14,7 +14,7 @@ use crate::{
     engine::{self, Engine},
     error::{Error, Result},
     exit_codes::ExitCode,
-    manifest::Manifest,
+    manifest,
     output::{Kind, Output},
     readback::ReadBack,
     signals::Stop,
@@ -212,7 +212,7 @@ fn resume_at(
             "give --manifest: a block device has none by itself",
         ));
     };
-    let Some(manifest) = Manifest::load(&path)? else {
+    let Some(manifest) = manifest::load(&path)? else {
         if target.is_empty() {
             return Ok((0, None));
         }

@@ -73,7 +73,7 @@ impl Prepared {
             (None, Kind::Block | Kind::Stream) => None,
         };
         let before = match &named {
-            Some(named) if policy.resume => Manifest::load(named)?,
+            Some(named) if policy.resume => manifest::load(named)?,
             _ => None,
         };
         match &before {
@@ -307,6 +307,6 @@ fn described(sent: &Manifest, bytes: u64) -> Manifest {
         bytes,
         resumed: bytes,
         engine: "receive".into(),
-        ..Manifest::begin(sent.origin.clone(), Format::Raw, 0, sent.abi)
+        ..manifest::begin(sent.origin.clone(), Format::Raw, 0, sent.abi)
     }
 }

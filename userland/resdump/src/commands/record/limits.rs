@@ -5,8 +5,8 @@
 use std::{fs::File, time::Duration};
 
 use nix::errno::Errno;
-use recording::{layout::Gaps, planner::Flaw, proof::Ring};
-use resmem_abi::abi::{CHUNK_MAX, POSITION_BOUNDED, RingPosition};
+use resdump_format::recording::{layout::Gaps, planner::Flaw, proof::Ring};
+use resmem::abi::{CHUNK_MAX, POSITION_BOUNDED, RingPosition};
 
 use super::Args;
 use crate::{

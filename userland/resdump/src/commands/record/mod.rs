@@ -8,7 +8,6 @@ use std::{
 };
 
 use nix::errno::Errno;
-use resmem_abi::abi::REGION_POSITION;
 
 use crate::{
     advice::{self, Doing},
@@ -92,7 +91,7 @@ pub struct Args {
 /// Runs `record`.
 pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let region = Region::open(&args.region)?;
-    if region.node().info().flags & REGION_POSITION == 0 {
+    if !region.device().has_position() {
         return Err(Error::new(
             ExitCode::Engine,
             "region has no position",
@@ -102,7 +101,8 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
              binding",
         ));
     }
-    let position = region.node().position().map_err(|errno| {
+    let position = region.device().position().map_err(|error| {
+        let errno = errno_of(&error);
         let (code, advice) = advice::of(errno, Doing::Read);
         Error::new(
             code,
@@ -126,7 +126,7 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
             ),
         ));
     }
-    let mut live = Live::new(region.node(), args.depth).map_err(|error| {
+    let mut live = Live::new(region.device(), args.depth).map_err(|error| {
         let errno = errno_of(&error);
         let advice = "recording takes an io_uring and memory with pages; 'resdump doctor' says what is missing";
         Error::new(ExitCode::Engine, "cannot register", region.name(), errno, advice)

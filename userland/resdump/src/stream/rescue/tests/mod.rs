@@ -15,7 +15,7 @@ use crate::{
     codec::format::Format,
     error::Error,
     exit_codes::ExitCode,
-    manifest::{Manifest, Origin},
+    manifest::{self, Origin},
     signals::Stop,
     stream::{
         frame::{Frame, Kind},
@@ -162,7 +162,7 @@ fn header(version: u32) -> Header {
         length: 1,
     };
     Header {
-        manifest: Manifest::begin(origin, Format::Raw, 0, 1),
+        manifest: manifest::begin(origin, Format::Raw, 0, 1),
         compression: None,
         digest: None,
         version,
