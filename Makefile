@@ -15,6 +15,8 @@ RELEASE ?= bookworm trixie
 PARTS ?=
 
 TWIN := qemu-arm64-virt
+# A reader of dumps that the crate registry has.
+AVML := 0.21.0
 # Boards with an image for users.
 PRODUCTS = $(notdir $(patsubst %/,%,$(dir $(shell grep -L '^INSTRUMENT=yes' board/*/board.conf))))
 
@@ -111,11 +113,14 @@ fuzz: setup ## COUNT calls at random on the nodes, on the debug kernel
 	@$(if $(SANITIZER),qemu/setup.sh twin)
 	@$(SUITE)
 
-readers: setup ## dumps read by readelf, gdb, pyelftools, drgn, volatility3, zstd and lz4; recipes
+readers: setup ## dumps read by readelf, gdb, pyelftools, drgn, volatility3, numpy, avml, zstd and lz4; recipes
 	@qemu/setup.sh readers
 	@python3 -m venv $(CACHE)/readers && $(CACHE)/readers/bin/pip install --quiet --disable-pip-version-check \
 		--only-binary :all: --require-hashes -r userland/resdump/tests/readers/requirements.txt
-	@RESDUMP_PYTHON=$(CACHE)/readers/bin/python RESDUMP_TOOLS=all $(call CARGO,userland) test --quiet --locked \
+	@CARGO_TARGET_DIR=$(CACHE)/readers/build cargo install --quiet --locked --root $(CACHE)/readers \
+		--no-default-features --features convert avml@$(AVML)
+	@PATH=$(CACHE)/readers/bin:$$PATH RESDUMP_PYTHON=$(CACHE)/readers/bin/python RESDUMP_TOOLS=all \
+		$(call CARGO,userland) test --quiet --locked \
 		--manifest-path userland/Cargo.toml -p resdump --test readers
 	@RESDUMP_TOOLS=all $(call CARGO,userland) test --quiet --locked --manifest-path userland/Cargo.toml \
 		-p resdump --test cli -- recipes:: --skip recipes::ssh

@@ -68,10 +68,21 @@ if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
 fi
 
 missing=
+is_installed() {
+    [ "$(dpkg-query -W -f '${Status}' "$1" 2>/dev/null || true)" = "install ok installed" ]
+}
+# bindgen where the release has one that Linux takes, known once apt has its lists; else it is built.
+add_bindgen() {
+    candidate=$(apt-cache policy bindgen 2>/dev/null | sed -n 's/^ *Candidate: //p')
+    case $candidate in [0-9]*) ;; *) candidate=0 ;; esac
+    if ! is_installed bindgen && dpkg --compare-versions "$candidate" ge 0.71.1; then
+        missing="$missing bindgen"
+    fi
+}
 for package in $packages; do
-    status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
-    [ "$status" = "install ok installed" ] || missing="$missing $package"
+    is_installed "$package" || missing="$missing $package"
 done
+[ -n "$missing" ] || add_bindgen
 [ -n "$missing" ] || exit 0
 
 as_root=
@@ -87,7 +98,7 @@ echo "==> setup: installing$missing"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 # shellcheck disable=SC2086 # lists of words
-if ! { $as_root apt-get update &&
+if ! { $as_root apt-get update && add_bindgen &&
     $as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then
     cat "$log" >&2

@@ -128,6 +128,12 @@ fn expect(guest: &mut Guest, command: &str, wanted: &str) -> Result<()> {
     Ok(())
 }
 
+/// The last object of what a recorder has printed; those before it are events, of which a slow machine has some.
+fn totals(text: &str) -> &str {
+    let mut lines = text.lines();
+    lines.rfind(|line| line.starts_with('{')).unwrap_or("")
+}
+
 /// Nothing in the recording `folder` that its index calls whole is wrong; the numbers that the probe found.
 fn no_word_is_wrong(guest: &mut Guest, folder: &str) -> Result<String> {
     let checked = guest.check(&format!("probe ring check {folder}"))?;

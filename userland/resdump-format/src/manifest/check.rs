@@ -143,7 +143,7 @@ fn newer(text: &[u8]) -> Option<String> {
 }
 
 fn unknown(schema: u64) -> String {
-    format!("it has schema {schema}, this reader knows {SCHEMA} and {SCHEMA_RANGES}")
+    format!("it has schema {schema}, this program knows {SCHEMA} and {SCHEMA_RANGES}")
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 //! Records a ring that a device fills, from the ring's own pages, for as long as wanted.
 //!
-//! What is written when, what proves it and what the index says is the `recording` crate's. Here are the ring of
+//! What is written when, what proves it and what the index says is `resdump_format::recording`'s. Here are the ring of
 //! writes ([`feed`]), the files and the thread that prepares and flushes them ([`files`]), and the loop.
 //!
 //! The loop never waits for the disk but for a segment that is not prepared yet: flushing, preparing and closing are
@@ -15,6 +15,8 @@ mod desk;
 mod feed;
 mod files;
 mod limits;
+#[cfg(feature = "plot")]
+mod plot;
 mod read;
 mod run;
 mod saved;
@@ -26,6 +28,8 @@ mod tests;
 pub use armed::armed;
 pub use feed::{Feed, Filled, Live};
 pub use limits::{Limits, Outcome, Refusal, State};
+#[cfg(feature = "plot")]
+pub use plot::plot;
 pub use read::{Piece, Reader};
 pub use run::run;
 pub use saved::{Fault, Saved};

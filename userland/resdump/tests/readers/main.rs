@@ -57,6 +57,8 @@ const TESTS: &[(&str, Tool, Check)] = &[
     ("a_core_of_gcore", Tool::Program("gdb-multiarch"), gcore),
     ("a_dump", Tool::Python("numpy"), numpy_dump),
     ("a_recording", Tool::Python("numpy"), numpy_recording),
+    ("a_recording", Tool::Python("sigmf"), sigmf),
+    ("lime_there_and_back", Tool::Program("avml"), avml),
     ("frames", Tool::Program("zstd"), |it| it.unpack("zstd")),
     ("frames", Tool::Program("lz4"), |it| it.unpack("lz4")),
 ];
@@ -161,7 +163,7 @@ fn numpy_dump(scene: &Scene) -> Result<(), Failed> {
 }
 
 /// Two segments, a part that is suspect, and one that is lost.
-fn numpy_recording(scene: &Scene) -> Result<(), Failed> {
+fn make_recording(scene: &Scene) -> Result<(), Failed> {
     let segment = LENGTH as u64;
     let folder = scene.path("recording");
     fs::create_dir(&folder)?;
@@ -215,6 +217,12 @@ fn numpy_recording(scene: &Scene) -> Result<(), Failed> {
     }
     index.push(0, Record::End(State::default()));
     fs::write(folder.join(index_name(0)), index.take(0).1)?;
+    Ok(())
+}
+
+fn numpy_recording(scene: &Scene) -> Result<(), Failed> {
+    make_recording(scene)?;
+    let begin: u64 = 1 << 20;
     let mut expected = String::new();
     for (from, to) in [(0, 8192), (8192, 9000), (9512, 12_000), (13_000, 16_384)] {
         let bytes = &scene.bytes[from..to];
@@ -224,6 +232,68 @@ fn numpy_recording(scene: &Scene) -> Result<(), Failed> {
     match said == expected {
         true => Ok(()),
         false => Err(format!("{said:?} and not {expected:?}").into()),
+    }
+}
+
+/// The schema of SigMF's own package takes what `convert` makes of a recording with gaps, and its samples are found.
+fn sigmf(scene: &Scene) -> Result<(), Failed> {
+    make_recording(scene)?;
+    let line =
+        "convert recording samples --to sigmf --datatype ri16_be --sample-rate 1000000 --quiet";
+    let output = scene.try_resdump(line)?;
+    // Recorded, with gaps.
+    if output.status.code() != Some(14) {
+        return Err(format!("{output:?}").into());
+    }
+    let program = "import sys, sigmf\n\
+                   it = sigmf.fromfile(sys.argv[1])\n\
+                   it.validate()\n\
+                   print(it.sample_count, len(it.get_captures()), len(it.get_annotations()))";
+    let output = Command::new(interpreter())
+        .args(["-c", program, "samples.sigmf-meta"])
+        .current_dir(scene.folder.path())
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    // 12,000 and 3,384 bytes in two captures, of which 512 are suspect.
+    match output.status.success() && said == "7692 2 1\n" {
+        true => Ok(()),
+        false => Err(format!("{said}: {output:?}").into()),
+    }
+}
+
+/// The commands of docs/how-to/coming-from.md.
+fn avml(scene: &Scene) -> Result<(), Failed> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/how-to/coming-from.md");
+    let page = fs::read_to_string(page)?;
+    let (_, section) = page.split_once("\n## AVML\n").ok_or("no section")?;
+    let commands: Vec<&str> = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("    "))
+        .collect();
+    let [there @ .., _, _] = &commands[..] else {
+        return Err("no commands".into());
+    };
+    scene.resdump("convert two written --to lime")?;
+    scene.shell("avml convert --source-format lime --format lime_compressed written a.avml")?;
+    for command in ["show ./a.avml --ranges", "convert ./a.avml a.raw --to raw"] {
+        match scene.resdump(command) {
+            Err(error)
+                if error
+                    .message()
+                    .is_some_and(|it| it.contains("avml convert")) => {}
+            other => return Err(format!("{command}: {other:?}").into()),
+        }
+    }
+    scene.shell(&there.join("\n"))?;
+    let ranges = scene.resdump("show ./a.lime --ranges")?;
+    expect(
+        &String::from_utf8_lossy(&ranges.stdout),
+        &["0x0000000000001000", "0x0000000010000000"],
+    )?;
+    scene.resdump("convert ./a.lime a.raw --to raw")?;
+    match fs::read(scene.path("a.raw"))? == scene.bytes {
+        true => Ok(()),
+        false => Err("other bytes".into()),
     }
 }
 
@@ -260,15 +330,31 @@ impl Scene {
         self.folder.path().join(name)
     }
 
-    /// Runs `resdump` with the words of `line`.
-    fn resdump(&self, line: &str) -> Result<Output, Failed> {
-        let output = Command::new(env!("CARGO_BIN_EXE_resdump"))
+    /// Runs `resdump` with the words of `line`, whatever its status.
+    fn try_resdump(&self, line: &str) -> std::io::Result<Output> {
+        Command::new(env!("CARGO_BIN_EXE_resdump"))
             .args(line.split(' '))
             .current_dir(self.folder.path())
-            .output()?;
+            .output()
+    }
+
+    /// Runs `resdump` with the words of `line`.
+    fn resdump(&self, line: &str) -> Result<Output, Failed> {
+        let output = self.try_resdump(line)?;
         match output.status.success() {
             true => Ok(output),
             false => Err(format!("resdump {line}: {output:?}").into()),
+        }
+    }
+
+    fn shell(&self, commands: &str) -> Result<(), Failed> {
+        let output = Command::new("sh")
+            .args(["-ec", commands])
+            .current_dir(self.folder.path())
+            .output()?;
+        match output.status.success() {
+            true => Ok(()),
+            false => Err(format!("{commands}: {output:?}").into()),
         }
     }
 

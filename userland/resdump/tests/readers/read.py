@@ -62,7 +62,14 @@ def numpy(path):
     return lambda address, length: bytes_of[address : address + length]
 
 
+def sigmf(path):
+    from sigmf import fromfile
+
+    return fromfile(path)
+
+
 READERS = {
+    "sigmf": sigmf,
     "numpy": numpy,
     "pyelftools": pyelftools,
     "drgn": drgn,

@@ -88,7 +88,7 @@ pub(super) fn detect(from: &dyn ReadAt, size: u64) -> Result<Option<Contents>, U
             }
             true => Err(Unreadable::Foreign {
                 name: "LiME's, of a version that is not 1",
-                advice: "make LiME's version 1 of it first, with avml-convert",
+                advice: "make LiME's version 1 of it first, with 'avml convert --format lime'",
             }),
             false => Ok(None),
         };

@@ -57,12 +57,12 @@ const FOREIGN: &[(&[u8], &str, &str)] = &[
     (
         b"AVML\x02\0\0\0",
         "AVML's, or LiME's version 2, compressed by snappy",
-        "make LiME of it first, with avml-convert",
+        "make LiME of it first, with 'avml convert --format lime'",
     ),
     (
         b"EMiL\x02\0\0\0",
         "LiME's version 2",
-        "make LiME's version 1 of it first, with avml-convert",
+        "make LiME's version 1 of it first, with 'avml convert --format lime'",
     ),
     (
         b"KDUMP   ",

@@ -116,15 +116,20 @@ enum To {
     #[cfg(feature = "sigmf")]
     /// SigMF, of a recording: OUTPUT.sigmf-data and OUTPUT.sigmf-meta
     Sigmf,
+    #[cfg(feature = "plot")]
+    /// A picture of a recording: rate, use of the ring and loss over time
+    Svg,
 }
 
 impl Args {
-    /// The format of a file of memory. SigMF is none, and was refused.
+    /// The format of a file of memory. SigMF and a picture are none, and were refused.
     fn format(&self) -> Format {
         match self.to {
             To::Raw => Format::Raw,
             #[cfg(feature = "sigmf")]
             To::Sigmf => Format::Raw,
+            #[cfg(feature = "plot")]
+            To::Svg => Format::Raw,
             To::Elf => Format::Elf,
             To::Lime => Format::Lime,
         }
@@ -245,6 +250,8 @@ fn refuse_options_of_recordings(args: &Args) -> Result<()> {
     let given = [
         #[cfg(feature = "sigmf")]
         ("--to sigmf", args.to == To::Sigmf),
+        #[cfg(feature = "plot")]
+        ("--to svg", args.to == To::Svg),
         ("--offset", args.offset.is_some()),
         ("--length", args.length.is_some()),
         #[cfg(feature = "sigmf")]

@@ -50,8 +50,10 @@ pub(super) fn run(args: &Args, folder: &Path, console: &Console, stop: &Stop) ->
         To::Raw => raw(args, &saved, &pieces, &range, stop)?,
         #[cfg(feature = "sigmf")]
         To::Sigmf => super::samples::write(args, &saved, &pieces, stop)?,
+        #[cfg(feature = "plot")]
+        To::Svg => svg(args, &saved, folder, stop)?,
         To::Elf | To::Lime => {
-            return Err(usage("--to", "a recording becomes raw or sigmf"));
+            return Err(usage("--to", "a recording becomes raw, sigmf or svg"));
         }
     }
     let bytes = |suspect| -> u64 {
@@ -179,6 +181,20 @@ fn raw(
         }
         Ok(())
     })
+}
+
+#[cfg(feature = "plot")]
+fn svg(args: &Args, saved: &Saved, folder: &Path, stop: &Stop) -> Result<()> {
+    if args.offset.is_some() || args.length.is_some() {
+        return Err(usage(
+            "--to svg",
+            "a picture is of all of it: leave --offset and --length out",
+        ));
+    }
+    let picture = crate::recorder::plot(saved)
+        .map_err(|error| Error::during(Doing::Read, "cannot read", text::name(folder), &error))?;
+    let output = open(args, &args.output, stop)?;
+    write(output, |out| out.write_all(picture.as_bytes()))
 }
 
 fn skip(out: &mut BufWriter<&std::fs::File>, mut bytes: u64, is_file: bool) -> io::Result<()> {
