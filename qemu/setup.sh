@@ -21,7 +21,7 @@ g++ perl rsync cpio unzip wget file gpg
 ca-certificates debian-archive-keyring
 qemu-system-ppc u-boot-qemu device-tree-compiler e2fsprogs
 squashfs-tools genimage
-shellcheck mandoc pkg-config python3 python3-venv
+shellcheck mandoc pkg-config python3 python3-dev python3-venv
 "
 tools="cargo rustc powerpc-linux-gnu-gcc qemu-system-ppc dtc fdtoverlay mkimage genimage"
 

@@ -108,10 +108,7 @@ fn recordings(guest: &mut Guest) -> Result<()> {
          resdump record told /mnt/whole --segment 8M --chunk 512K --duration 6 --json; wait",
         60,
     )?;
-    ensure!(
-        totals(&text).contains("\"suspect\":0,\"gap\":0"),
-        "{text}"
-    );
+    ensure!(totals(&text).contains("\"suspect\":0,\"gap\":0"), "{text}");
     guest.check("resdump verify /mnt/whole")?;
     let checked = guest.check("probe ring check /mnt/whole")?;
     ensure!(checked.contains(" wrong 0 suspect 0 lost 0"), "{checked}");
