@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 
 use machine::guest::Guest;
 
-use super::{expect, totals, with_rings};
+use super::{expect, no_word_is_wrong, totals, with_rings};
 
 /// Bytes of a ring.
 const RING: u64 = 4 << 20;
@@ -22,6 +22,7 @@ pub fn a_ring_is_recorded_and_each_word_is_where_it_belongs() -> Result<()> {
             waiting(guest)?;
             recordings(guest)?;
             examples(guest)?;
+            at_boot(guest)?;
             unbound(guest)
         },
     )
@@ -187,6 +188,63 @@ fn examples(guest: &mut Guest) -> Result<()> {
         guest.check("rm /mnt/example")?;
     }
     Ok(())
+}
+
+/// What the image does for `resdump.record=` on the kernel's command line, by its script.
+fn at_boot(guest: &mut Guest) -> Result<()> {
+    let start = |words: &str| {
+        format!(
+            "echo {words} > /tmp/words; mount --bind /tmp/words /proc/cmdline; \
+             sh /etc/init.d/S60record > /tmp/said 2>&1; status=$?; \
+             umount /proc/cmdline; cat /tmp/said; echo status $status"
+        )
+    };
+    const STOP: &str = "sh /etc/init.d/S60record stop && test ! -e /run/record.pids";
+    for words in ["resdump.record=told", "resdump.record=:/mnt/boot"] {
+        expect(
+            guest,
+            &start(words),
+            &format!("record: {words}: write resdump.record=REGION:FOLDER"),
+        )?;
+    }
+    // Two at once, one of a region that is not there.
+    let said = guest.check(&start(
+        "resdump.record=told:/mnt/boot,chunk=256K,segment=8M resdump.record=nosuch:/mnt/no",
+    ))?;
+    ensure!(
+        said.contains("record: told to /mnt/boot") && said.contains("status 0"),
+        "{said}"
+    );
+    guest.check_within("until test -s /mnt/boot/000000.index; do sleep 1; done", 60)?;
+    guest.check("probe ring produce /dev/resmem/told 12582912 --rate 6000000")?;
+    guest.check_within(STOP, 60)?;
+    expect(guest, "logread", "no such region: nosuch")?;
+    guest.check("resdump verify /mnt/boot && test ! -e /mnt/no")?;
+    no_word_is_wrong(guest, "/mnt/boot")?;
+    // Armed: it writes when it is told to.
+    guest.check(&start("resdump.record=told:/mnt/armed,post=1M,chunk=256K"))?;
+    // It catches SIGUSR1, whose bit is the second of the third digit.
+    guest.check_within(
+        "until grep -q 'SigCgt:.*[2367abef]..$' /proc/$(cat /run/record.pids)/status; do sleep 1; done",
+        60,
+    )?;
+    guest.check("test ! -e /mnt/armed/000000.index && kill -USR1 $(cat /run/record.pids)")?;
+    guest.check("probe ring produce /dev/resmem/told 4194304 --rate 4000000")?;
+    guest.check_within(
+        "until test -s /mnt/armed/000000.index; do sleep 1; done",
+        60,
+    )?;
+    guest.check_within(STOP, 60)?;
+    guest.check("resdump verify /mnt/armed")?;
+    no_word_is_wrong(guest, "/mnt/armed")?;
+    // What was in the ring, once.
+    expect(
+        guest,
+        &start("resdump.record=word:/mnt/lap,lap"),
+        "record: word to /mnt/lap",
+    )?;
+    guest.check("test ! -e /run/record.pids && resdump verify /mnt/lap")?;
+    guest.check("rm -r /mnt/boot /mnt/armed /mnt/lap").map(drop)
 }
 
 /// The driver goes while a program waits.
