@@ -31,8 +31,8 @@ mirror=$(apt-get indextargets --format '$(SITE) $(RELEASE)' 'Identifier: Package
 
 mkdir -p "$(dirname "$root")"
 cleanup() {
-    for mount in proc sys dev/pts dev; do
-        if mountpoint -q "$root/$mount"; then umount "$root/$mount"; fi
+    for mount in proc sys dev; do
+        if mountpoint -q "$root/$mount"; then umount -R "$root/$mount"; fi
     done
 }
 trap cleanup EXIT
@@ -64,11 +64,12 @@ git clone --quiet --no-checkout "$top" "$root/root/resdump"
 (cd "$top" && git ls-files -z --cached --others --exclude-standard |
     tar --null --files-from - --ignore-failed-read -cf - 2>/dev/null) | tar --no-same-owner -xf - -C "$root/root/resdump"
 git -C "$root/root/resdump" reset --quiet
-for mounted in "proc proc proc" "sysfs sysfs sys" "--bind /dev dev" "--bind /dev/pts dev/pts"; do
+for mounted in "proc proc proc" "sysfs sysfs sys" "--rbind /dev dev"; do
     # shellcheck disable=SC2086 # words
     set -- $mounted
     case $1 in
-    --bind) mount --bind "$2" "$root/$3" ;;
+    # With its terminals and its memory, and so that unmounting them here leaves those of this machine.
+    --rbind) mount --rbind "$2" "$root/$3" && mount --make-rslave "$root/$3" ;;
     *) mount -t "$1" "$2" "$root/$3" ;;
     esac || echo "fresh: no $3 in the root: commands that need it will fail" | tee -a "$log" >&2
 done
