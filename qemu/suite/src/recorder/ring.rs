@@ -221,7 +221,7 @@ fn at_boot(guest: &mut Guest) -> Result<()> {
     expect(guest, "logread", "no such region: nosuch")?;
     guest.check("resdump verify /mnt/boot && test ! -e /mnt/no")?;
     no_word_is_wrong(guest, "/mnt/boot")?;
-    // Armed: it writes when it is told to.
+    // Armed: it writes once the signal comes.
     guest.check(&start("resdump.record=told:/mnt/armed,post=1M,chunk=256K"))?;
     // It catches SIGUSR1, whose bit is the second of the third digit.
     guest.check_within(
