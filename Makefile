@@ -113,7 +113,7 @@ fuzz: setup ## COUNT calls at random on the nodes, on the debug kernel
 	@$(if $(SANITIZER),qemu/setup.sh twin)
 	@$(SUITE)
 
-readers: setup ## dumps read by readelf, gdb, pyelftools, drgn, volatility3, numpy, avml, zstd and lz4; recipes
+readers: setup ## dumps read by readelf, gdb, pyelftools, drgn, volatility3, numpy, sigmf, avml, zstd and lz4; recipes
 	@qemu/setup.sh readers
 	@python3 -m venv $(CACHE)/readers && $(CACHE)/readers/bin/pip install --quiet --disable-pip-version-check \
 		--only-binary :all: --require-hashes -r userland/resdump/tests/readers/requirements.txt

@@ -71,7 +71,7 @@ missing=
 is_installed() {
     [ "$(dpkg-query -W -f '${Status}' "$1" 2>/dev/null || true)" = "install ok installed" ]
 }
-# bindgen where the release has one that Linux takes, known once apt has its lists; else it is built.
+# bindgen where the release has one that Linux takes, which is known once apt has its lists; else it is built.
 add_bindgen() {
     candidate=$(apt-cache policy bindgen 2>/dev/null | sed -n 's/^ *Candidate: //p')
     case $candidate in [0-9]*) ;; *) candidate=0 ;; esac
@@ -82,7 +82,6 @@ add_bindgen() {
 for package in $packages; do
     is_installed "$package" || missing="$missing $package"
 done
-[ -n "$missing" ] || add_bindgen
 [ -n "$missing" ] || exit 0
 
 as_root=

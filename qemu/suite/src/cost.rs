@@ -34,6 +34,7 @@ fn what_is_not_data_costs_little() -> Result<()> {
         let mut dearer = Vec::new();
         for (command, most) in baseline.commands() {
             let now = metered(guest, command, 9)?;
+            println!("{command}: {now:.0} instructions");
             if now > most {
                 dearer.push(format!(
                     "{command}: {now:.0} instructions, more than {most:.0}"
@@ -74,6 +75,9 @@ fn a_dump_is_as_cheap_as_it_was() -> Result<()> {
     let board = frame::board(&paths)?;
     let image = frame::image(&paths, &board, "lab")?;
     let costs = all_costs(&paths, &board, &image, &frame::below(&board, "cost"))?;
+    for (way, cost) in &costs {
+        println!("{way}: {:.0} instructions per MiB", cost.per_mib);
+    }
     let of = |way: &str| -> Result<f64> {
         Ok(costs.get(way).with_context(|| format!("no {way}"))?.per_mib)
     };

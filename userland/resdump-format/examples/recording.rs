@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 pub(crate) fn report(path: &Path, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let summary = Summary::read(BufReader::new(file))?;
-    let Some(origin) = summary.origin else {
+    let Some(origin) = summary.origin.filter(|origin| origin.segment > 0) else {
         return Err(format!("{}: not the index of a recording", path.display()).into());
     };
     for part in &summary.parts {

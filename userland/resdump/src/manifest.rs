@@ -28,35 +28,11 @@ pub use read::load;
 
 /// Of a dump of `origin` that is about to begin.
 pub fn begin(origin: Origin, format: Format, data_offset: u64, abi: u32) -> Manifest {
-    let now = system::now();
+    let (tool, system) = (env!("CARGO_PKG_VERSION"), system::current());
     Manifest {
-        schema: SCHEMA,
-        complete: false,
-        origin,
-        format,
-        compression: None,
-        stored: None,
-        snapshot: None,
         data_offset,
-        seek: None,
-        ranges: Vec::new(),
-        headers: None,
-        bytes: 0,
-        direct: 0,
-        copied: 0,
-        skipped: 0,
-        resumed: 0,
-        engine: String::new(),
-        engine_reason: String::new(),
-        digest: None,
-        verified: false,
-        durable: Some(false),
-        error: Some("begun".into()),
-        tool: env!("CARGO_PKG_VERSION").into(),
         abi,
-        system: system::current(),
-        started: now,
-        written: now,
+        ..Manifest::begin(origin, format, tool, &system, system::now())
     }
 }
 

@@ -151,6 +151,9 @@ impl Region {
     /// Maps `range` to be read. `EINVAL` for an empty range, `ENXIO` for memory without `struct page`.
     pub fn map(&self, range: Range<u64>) -> io::Result<Mapping> {
         let length = range.end.checked_sub(range.start).ok_or(Errno::EINVAL)?;
+        if length == 0 {
+            return Err(Errno::EINVAL.into());
+        }
         let length = usize::try_from(length).map_err(|_| Errno::ENOMEM)?;
         Mapping::new(&self.file, range.start, length)
     }

@@ -83,7 +83,7 @@ impl Ring {
 
     /// Begins to write `length` bytes from `from` on, in the mapped file's offsets, to `position` of `target`. Both are
     /// held until [`Ring::wait`] has returned the slot. `EBUSY` when something is in flight in `slot`, `EINVAL` for
-    /// bytes that are not mapped.
+    /// bytes that are not mapped and for a position beyond what files have.
     pub fn write(
         &mut self,
         slot: usize,
@@ -95,7 +95,7 @@ impl Ring {
     ) -> io::Result<()> {
         let bytes = mapping.pointer(from, length)?;
         let entry = opcode::Write::new(Fd(target.as_raw_fd()), bytes, length)
-            .offset(position)
+            .offset(offset(position)?)
             .build();
         let flying = Flying {
             _target: Arc::clone(target),
@@ -160,7 +160,7 @@ impl Ring {
     ) -> io::Result<()> {
         let address = ptr::without_provenance(from as usize);
         let entry = opcode::WriteFixed::new(Fd(target.as_raw_fd()), address, length, buffer)
-            .offset(position)
+            .offset(offset(position)?)
             .build();
         let flying = Flying {
             _target: Arc::clone(target),
@@ -257,6 +257,14 @@ impl Ring {
     }
 }
 
+/// A place in a file: the kernel takes -1 for where the file is.
+fn offset(position: u64) -> io::Result<u64> {
+    match i64::try_from(position) {
+        Ok(_) => Ok(position),
+        Err(_) => Err(Errno::EINVAL.into()),
+    }
+}
+
 /// Whether the kernel was short of something that completions give back.
 fn is_passing(error: &io::Error) -> bool {
     matches!(
@@ -348,20 +356,31 @@ mod tests {
     }
 
     #[test]
-    fn a_target_that_its_owner_closes_is_written_to_the_end() {
+    fn what_a_write_needs_is_held_until_it_has_ended() {
         let Some(mut ring) = ring(2) else { return };
-        let folder = tempfile::tempdir().unwrap();
-        let file = |name| File::create_new(folder.path().join(name)).unwrap();
         let source = tempfile::tempfile().unwrap();
         source.write_all_at(&[7; 8192], 0).unwrap();
         let mapping = Arc::new(Mapping::new(&source, 0, 8192).unwrap());
-        let target = Arc::new(file("a"));
+        let target = Arc::new(tempfile::tempfile().unwrap());
         ring.write(0, &mapping, 0, 4096, &target, 0).unwrap();
-        drop(target);
-        // The number of a closed file would be this one's.
-        let other = file("b");
+        let (mapping, target) = (Arc::downgrade(&{ mapping }), Arc::downgrade(&{ target }));
+        assert!(mapping.upgrade().is_some() && target.upgrade().is_some());
         assert_eq!(ring.wait().unwrap().1.unwrap(), 4096);
-        assert_eq!(fs::read(folder.path().join("a")).unwrap(), [7; 4096]);
-        assert_eq!(other.metadata().unwrap().len(), 0);
+        assert!(mapping.upgrade().is_none() && target.upgrade().is_none());
+    }
+
+    #[test]
+    fn a_position_is_not_where_the_file_is() {
+        let Some(mut ring) = ring(1) else { return };
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        file.set_len(4096).unwrap();
+        let mapping = Arc::new(Mapping::new(&file, 0, 4096).unwrap());
+        for position in [u64::MAX, 1 << 63] {
+            let error = ring
+                .write(0, &mapping, 0, 512, &file, position)
+                .unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EINVAL));
+        }
+        assert!(ring.is_idle());
     }
 }

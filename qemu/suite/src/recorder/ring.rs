@@ -199,6 +199,12 @@ fn at_boot(guest: &mut Guest) -> Result<()> {
              umount /proc/cmdline; cat /tmp/said; echo status $status"
         )
     };
+    // What a board without a data partition has there.
+    expect(
+        guest,
+        "resdump record told /tmp/rec; echo status $?",
+        "EOPNOTSUPP (95): it is in memory",
+    )?;
     const STOP: &str = "sh /etc/init.d/S60record stop && test ! -e /run/record.pids";
     for words in ["resdump.record=told", "resdump.record=:/mnt/boot"] {
         expect(

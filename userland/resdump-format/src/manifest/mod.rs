@@ -127,6 +127,39 @@ impl Origin {
 }
 
 impl Manifest {
+    /// Of a dump of `origin` that the program `tool` begins `now`: nothing is there yet.
+    pub fn begin(origin: Origin, format: Format, tool: &str, system: &System, now: Moment) -> Self {
+        Self {
+            schema: SCHEMA,
+            complete: false,
+            origin,
+            format,
+            compression: None,
+            stored: None,
+            snapshot: None,
+            data_offset: 0,
+            seek: None,
+            ranges: Vec::new(),
+            headers: None,
+            bytes: 0,
+            direct: 0,
+            copied: 0,
+            skipped: 0,
+            resumed: 0,
+            engine: String::new(),
+            engine_reason: String::new(),
+            digest: None,
+            verified: false,
+            durable: Some(false),
+            error: Some("begun".into()),
+            tool: tool.into(),
+            abi: 0,
+            system: system.clone(),
+            started: now,
+            written: now,
+        }
+    }
+
     /// What the note of an ELF file says: what is known before the end.
     pub fn note(&self) -> Vec<u8> {
         #[derive(Serialize)]
@@ -186,39 +219,22 @@ mod tests {
     use super::*;
 
     pub(super) fn manifest() -> Manifest {
+        let origin = Origin {
+            region: "capture".into(),
+            base: Some(0xf_c000_0000),
+            offset: 4096,
+            length: 8192,
+        };
         Manifest {
-            schema: SCHEMA,
-            complete: false,
-            origin: Origin {
-                region: "capture".into(),
-                base: Some(0xf_c000_0000),
-                offset: 4096,
-                length: 8192,
-            },
-            format: Format::Elf,
-            compression: None,
-            stored: None,
-            snapshot: None,
             data_offset: 8192,
-            seek: None,
-            ranges: Vec::new(),
-            headers: None,
-            bytes: 0,
-            direct: 0,
-            copied: 0,
-            skipped: 0,
-            resumed: 0,
-            engine: String::new(),
-            engine_reason: String::new(),
-            digest: None,
-            verified: false,
-            durable: Some(false),
-            error: Some("begun".into()),
-            tool: "0".into(),
             abi: 1,
-            system: System::default(),
-            started: Moment::default(),
-            written: Moment::default(),
+            ..Manifest::begin(
+                origin,
+                Format::Elf,
+                "0",
+                &System::default(),
+                Moment::default(),
+            )
         }
     }
 

@@ -2,7 +2,7 @@
 
 //! `resdump verify` and `resdump show` of a recording.
 
-use std::path::Path;
+use std::{num::NonZeroU64, path::Path};
 
 use nix::errno::Errno;
 use resdump_format::recording::{
@@ -37,12 +37,20 @@ struct Run {
     parts: Option<Vec<Part>>,
 }
 
-/// A part, within one file. Of what is lost there is none, or one with zeroes in its place.
+/// A part of the stream.
 #[derive(Serialize)]
 struct Part {
     from: u64,
     to: u64,
     what: &'static str,
+    /// Where it is: not of what is lost, and not of a run that is damaged.
+    #[serde(flatten)]
+    place: Option<Place>,
+}
+
+/// Where a part is, as a whole.
+#[derive(Serialize)]
+struct Place {
     file: String,
     offset: u64,
 }
@@ -53,13 +61,15 @@ struct Report {
 }
 
 impl Run {
-    fn new(number: u64, summary: &Summary, parts: bool) -> Self {
+    fn new(number: u64, summary: &Summary, parts: bool, fault: Option<&Fault>) -> Self {
         let Totals {
             recorded,
             suspect,
             gap,
         } = summary.totals();
         let origin = summary.origin.unwrap_or_default();
+        let is_whole = fault.is_none_or(|fault| *fault == Fault::NotEnded);
+        let size = NonZeroU64::new(origin.segment).filter(|_| is_whole);
         let state = summary.state.unwrap_or_default();
         let unknown = |part: &Event| {
             matches!(
@@ -91,9 +101,7 @@ impl Run {
             },
             parts: parts.then(|| {
                 let parts = summary.parts.iter();
-                parts
-                    .flat_map(|part| Part::of(part, origin.segment))
-                    .collect()
+                parts.flat_map(|part| Part::of(part, size)).collect()
             }),
         }
     }
@@ -102,36 +110,38 @@ impl Run {
 impl Part {
     const WHOLE: &str = "whole";
 
-    /// One for each segment, of `size` bytes, that it is in.
-    fn of(event: &Event, size: u64) -> Vec<Self> {
-        let (what, place) = match event {
-            Event::Data { place, .. } => (Self::WHOLE, *place),
-            Event::Suspect { place, .. } => ("suspect", *place),
-            Event::Gap { cause, place, .. } => {
-                let what = match cause {
-                    Cause::Overrun => "lost: overrun",
-                    Cause::Unknown => "lost: position unknown",
-                    Cause::Write => "lost: not written",
-                };
-                (what, *place)
-            }
-        };
+    /// One for each segment that it is in. `size` is that of a segment, where all that the index speaks of is there:
+    /// what an index says that is damaged has no bounds.
+    fn of(event: &Event, size: Option<NonZeroU64>) -> Vec<Self> {
         let (mut from, to) = event.range();
-        let mut place = place;
+        let (what, place) = match *event {
+            Event::Data { place, .. } => (Self::WHOLE, Some(place)),
+            Event::Suspect { place, .. } => ("suspect", Some(place)),
+            Event::Gap { cause, .. } => match cause {
+                Cause::Overrun => ("lost: overrun", None),
+                Cause::Unknown => ("lost: position unknown", None),
+                Cause::Write => ("lost: not written", None),
+            },
+        };
+        let Some((mut place, size)) = place.zip(size) else {
+            let place = None;
+            return vec![Self {
+                from,
+                to,
+                what,
+                place,
+            }];
+        };
         let mut parts = Vec::new();
-        while from < to && size > 0 {
-            let offset = place % size;
-            // What is lost has its place in the first file that it touches.
-            let length = match event {
-                Event::Gap { .. } => to - from,
-                _ => (to - from).min(size - offset),
-            };
+        while from < to {
+            let (segment, offset) = (place / size, place % size);
+            let length = (to - from).min(size.get() - offset);
+            let file = segment_name(segment);
             parts.push(Self {
                 from,
                 to: from + length,
                 what,
-                file: segment_name(place / size),
-                offset,
+                place: Some(Place { file, offset }),
             });
             (from, place) = (from + length, place + length);
         }
@@ -152,18 +162,14 @@ pub(super) fn show(folder: &Path, console: &Console) -> Result<ExitCode> {
 fn examine(folder: &Path, console: &Console, parts: bool) -> Result<ExitCode> {
     let saved = Saved::open(folder)
         .map_err(|error| Error::during(Doing::Read, "cannot read", folder.display(), &error))?;
-    let runs: Vec<Run> = saved
-        .runs
-        .iter()
-        .map(|(number, summary)| Run::new(*number, summary, parts))
+    let faults: Vec<_> = saved.runs.iter().map(|(_, run)| saved.fault(run)).collect();
+    let both = || saved.runs.iter().zip(&faults);
+    let runs: Vec<Run> = both()
+        .map(|((number, run), fault)| Run::new(*number, run, parts, fault.as_ref()))
         .collect();
-    let faults = saved
-        .runs
-        .iter()
-        .filter_map(|(number, run)| Some((*number, saved.fault(run)?)));
     // The worst is what counts.
-    let error = faults
-        .map(|(number, fault)| told(folder, number, &fault))
+    let error = both()
+        .filter_map(|((number, _), fault)| Some(told(folder, *number, fault.as_ref()?)))
         .min_by_key(|error| error.code as u8);
     let lossy = runs.iter().any(|run| run.suspect + run.gap > 0);
     if console.is_json() {

@@ -114,30 +114,33 @@ impl Engine for Mmap {
 
     fn transfer(&mut self, other: &File, piece: Piece, stop: &Stop) -> Moved {
         let chunk = self.settings.chunk;
-        // A ring holds what it writes to.
-        let target = match other.try_clone() {
-            Ok(target) => Arc::new(target),
-            Err(error) => return Moved::failed(&error),
-        };
         let moved = match &mut self.way {
-            Way::Registered(ring) => {
+            Way::Mapped(window, None) => window.write(other, piece),
+            Way::Registered(ring) => held(other, |target| {
                 let mut writes = registered::Writes { ring, target };
                 pipeline::run(&mut writes, piece, chunk, stop)
-            }
-            Way::Mapped(window, Some(ring)) => {
+            }),
+            Way::Mapped(window, Some(ring)) => held(other, |target| {
                 let mut writes = Writes {
                     ring,
                     window,
                     target,
                 };
                 pipeline::run(&mut writes, piece, chunk, stop)
-            }
-            Way::Mapped(window, None) => window.write(other, piece),
+            }),
         };
         Moved {
             direct: moved.bytes,
             ..moved
         }
+    }
+}
+
+/// Runs `work` with `target` as a ring wants it, which holds what it writes to.
+fn held(target: &File, work: impl FnOnce(Arc<File>) -> Moved) -> Moved {
+    match target.try_clone() {
+        Ok(target) => work(Arc::new(target)),
+        Err(error) => Moved::failed(&error),
     }
 }
 

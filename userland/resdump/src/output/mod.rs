@@ -135,6 +135,11 @@ pub struct Output {
     whole: Option<(Temporary, File)>,
 }
 
+/// Whether an open regular file does not survive a power cut: on tmpfs, ramfs, a RAM disk, or what lies on one.
+pub fn is_in_memory(file: &File) -> bool {
+    traits::of(file).in_memory
+}
+
 impl Output {
     /// Opens what `request` says. `stop` ends the wait for the reader of a pipe.
     ///
@@ -215,7 +220,7 @@ impl Output {
         }
     }
 
-    /// Whether it does not survive a power cut: tmpfs, ramfs, a RAM disk, or what lies on one.
+    /// Whether it does not survive a power cut: see [`is_in_memory`].
     pub fn is_in_memory(&self) -> bool {
         self.in_memory
     }

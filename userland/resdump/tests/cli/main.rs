@@ -33,6 +33,7 @@ mod ranges;
 mod rates;
 mod receivers;
 mod recipes;
+mod recordings;
 mod remote;
 mod room;
 mod sealed;

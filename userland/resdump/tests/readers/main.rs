@@ -13,12 +13,12 @@ use std::{
 };
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use resdump_format::recording::{
-    index::{Origin, Record, State, Writer},
-    layout::{index_name, segment_name},
-    planner::{Cause, Event},
-};
 use tempfile::TempDir;
+
+mod avml;
+mod python;
+#[path = "../fixtures/recording.rs"]
+mod recording;
 
 type Check = fn(&Scene) -> Result<(), Failed>;
 
@@ -55,10 +55,18 @@ const TESTS: &[(&str, Tool, Check)] = &[
         volatility_refuses,
     ),
     ("a_core_of_gcore", Tool::Program("gdb-multiarch"), gcore),
-    ("a_dump", Tool::Python("numpy"), numpy_dump),
-    ("a_recording", Tool::Python("numpy"), numpy_recording),
-    ("a_recording", Tool::Python("sigmf"), sigmf),
-    ("lime_there_and_back", Tool::Program("avml"), avml),
+    ("a_dump", Tool::Python("numpy"), python::numpy_dump),
+    (
+        "a_recording",
+        Tool::Python("numpy"),
+        python::numpy_recording,
+    ),
+    ("a_recording", Tool::Python("sigmf"), python::sigmf),
+    (
+        "lime_there_and_back",
+        Tool::Program("avml"),
+        avml::there_and_back,
+    ),
     ("frames", Tool::Program("zstd"), |it| it.unpack("zstd")),
     ("frames", Tool::Program("lz4"), |it| it.unpack("lz4")),
 ];
@@ -117,184 +125,6 @@ fn main() -> ExitCode {
         );
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
-}
-
-/// The program of docs/how-to/recipes.md that has `word` in it, with its argument; what it prints.
-fn python(scene: &Scene, word: &str, argument: &str) -> Result<String, Failed> {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/how-to/recipes.md");
-    let page = fs::read_to_string(page)?;
-    let (_, section) = page.split_once("\n## In Python\n").ok_or("no section")?;
-    let mut programs = section
-        .split("\n\n")
-        .filter(|it| it.starts_with("    import "));
-    let program = programs.find(|it| it.contains(word)).ok_or("no program")?;
-    let program: Vec<&str> = program
-        .lines()
-        .map(|line| line.get(4..).unwrap_or(""))
-        .collect();
-    let tool = Path::new(env!("CARGO_BIN_EXE_resdump"))
-        .parent()
-        .ok_or("no folder")?;
-    let path = std::env::var("PATH").unwrap_or_default();
-    let output = Command::new(interpreter())
-        .args(["-c", &program.join("\n"), argument])
-        .current_dir(scene.folder.path())
-        .env("PATH", format!("{}:{path}", tool.display()))
-        .output()?;
-    match output.status.success() {
-        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        false => Err(format!("{output:?}").into()),
-    }
-}
-
-fn sum(bytes: &[u8]) -> u64 {
-    bytes.iter().map(|byte| u64::from(*byte)).sum()
-}
-
-fn numpy_dump(scene: &Scene) -> Result<(), Failed> {
-    scene.resdump("dump ./raw ./again --offset 512 --quiet")?;
-    let bytes = &scene.bytes[512..];
-    let expected = format!("{} {}\n", bytes.len(), sum(bytes));
-    let said = python(scene, "manifest", "again")?;
-    match said == expected {
-        true => Ok(()),
-        false => Err(format!("{said:?} and not {expected:?}").into()),
-    }
-}
-
-/// Two segments, a part that is suspect, and one that is lost.
-fn make_recording(scene: &Scene) -> Result<(), Failed> {
-    let segment = LENGTH as u64;
-    let folder = scene.path("recording");
-    fs::create_dir(&folder)?;
-    for (number, bytes) in scene.bytes.chunks(LENGTH).enumerate() {
-        fs::write(folder.join(segment_name(number as u64)), bytes)?;
-    }
-    let mut index = Writer::new(1, 4096);
-    let begin = 1 << 20;
-    let origin = Origin {
-        begin,
-        ring: 1 << 20,
-        segment,
-        block: 512,
-        ..Origin::default()
-    };
-    index.push(0, Record::Origin(origin));
-    for number in 0..2 {
-        let from = begin + number * segment;
-        index.push(0, Record::Segment { number, from });
-    }
-    let at = |place: u64| begin + place;
-    for part in [
-        Event::Data {
-            from: at(0),
-            to: at(9000),
-            place: 0,
-        },
-        Event::Suspect {
-            from: at(9000),
-            to: at(9512),
-            place: 9000,
-        },
-        Event::Data {
-            from: at(9512),
-            to: at(12_000),
-            place: 9512,
-        },
-        Event::Gap {
-            from: at(12_000),
-            to: at(13_000),
-            place: 12_000,
-            cause: Cause::Overrun,
-        },
-        Event::Data {
-            from: at(13_000),
-            to: at(16_384),
-            place: 13_000,
-        },
-    ] {
-        index.push(0, Record::Part(part));
-    }
-    index.push(0, Record::End(State::default()));
-    fs::write(folder.join(index_name(0)), index.take(0).1)?;
-    Ok(())
-}
-
-fn numpy_recording(scene: &Scene) -> Result<(), Failed> {
-    make_recording(scene)?;
-    let begin: u64 = 1 << 20;
-    let mut expected = String::new();
-    for (from, to) in [(0, 8192), (8192, 9000), (9512, 12_000), (13_000, 16_384)] {
-        let bytes = &scene.bytes[from..to];
-        expected += &format!("{} {} {}\n", begin as usize + from, to - from, sum(bytes));
-    }
-    let said = python(scene, "show", "recording")?;
-    match said == expected {
-        true => Ok(()),
-        false => Err(format!("{said:?} and not {expected:?}").into()),
-    }
-}
-
-/// The schema of SigMF's own package takes what `convert` makes of a recording with gaps, and its samples are found.
-fn sigmf(scene: &Scene) -> Result<(), Failed> {
-    make_recording(scene)?;
-    let line =
-        "convert recording samples --to sigmf --datatype ri16_be --sample-rate 1000000 --quiet";
-    let output = scene.try_resdump(line)?;
-    // Recorded, with gaps.
-    if output.status.code() != Some(14) {
-        return Err(format!("{output:?}").into());
-    }
-    let program = "import sys, sigmf\n\
-                   it = sigmf.fromfile(sys.argv[1])\n\
-                   it.validate()\n\
-                   print(it.sample_count, len(it.get_captures()), len(it.get_annotations()))";
-    let output = Command::new(interpreter())
-        .args(["-c", program, "samples.sigmf-meta"])
-        .current_dir(scene.folder.path())
-        .output()?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    // 12,000 and 3,384 bytes in two captures, of which 512 are suspect.
-    match output.status.success() && said == "7692 2 1\n" {
-        true => Ok(()),
-        false => Err(format!("{said}: {output:?}").into()),
-    }
-}
-
-/// The commands of docs/how-to/coming-from.md.
-fn avml(scene: &Scene) -> Result<(), Failed> {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/how-to/coming-from.md");
-    let page = fs::read_to_string(page)?;
-    let (_, section) = page.split_once("\n## AVML\n").ok_or("no section")?;
-    let commands: Vec<&str> = section
-        .lines()
-        .filter_map(|line| line.strip_prefix("    "))
-        .collect();
-    let [there @ .., _, _] = &commands[..] else {
-        return Err("no commands".into());
-    };
-    scene.resdump("convert two written --to lime")?;
-    scene.shell("avml convert --source-format lime --format lime_compressed written a.avml")?;
-    for command in ["show ./a.avml --ranges", "convert ./a.avml a.raw --to raw"] {
-        match scene.resdump(command) {
-            Err(error)
-                if error
-                    .message()
-                    .is_some_and(|it| it.contains("avml convert")) => {}
-            other => return Err(format!("{command}: {other:?}").into()),
-        }
-    }
-    scene.shell(&there.join("\n"))?;
-    let ranges = scene.resdump("show ./a.lime --ranges")?;
-    expect(
-        &String::from_utf8_lossy(&ranges.stdout),
-        &["0x0000000000001000", "0x0000000010000000"],
-    )?;
-    scene.resdump("convert ./a.lime a.raw --to raw")?;
-    match fs::read(scene.path("a.raw"))? == scene.bytes {
-        true => Ok(()),
-        false => Err("other bytes".into()),
-    }
 }
 
 /// A folder with a file of two ranges in it.

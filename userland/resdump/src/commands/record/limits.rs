@@ -109,6 +109,17 @@ fn block(args: &Args) -> Result<u64> {
         .map_err(|error| failed("cannot make the folder", &error))?;
     let probe = tempfile::tempfile_in(&args.folder)
         .map_err(|error| failed("cannot make a file", &error))?;
+    if output::is_in_memory(&probe) {
+        let advice = "it is in memory (tmpfs, ramfs): a recording would take that until none is left, and not survive: \
+                      give a folder on a disk";
+        return Err(Error::new(
+            ExitCode::Target,
+            "cannot be recorded to",
+            args.folder.display(),
+            Errno::EOPNOTSUPP,
+            advice,
+        ));
+    }
     let alignment = output::alignment(&probe, Kind::File)
         .map_err(|errno| failed("no direct I/O", &errno.into()))?;
     Ok(alignment.memory.max(alignment.offset).max(512).into())
