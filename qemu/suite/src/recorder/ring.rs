@@ -203,7 +203,7 @@ fn at_boot(guest: &mut Guest) -> Result<()> {
     expect(
         guest,
         "resdump record told /tmp/rec; echo status $?",
-        "EOPNOTSUPP (95): it is in memory",
+        "cannot be recorded: told to /tmp/rec: EOPNOTSUPP (95): it is in memory",
     )?;
     const STOP: &str = "sh /etc/init.d/S60record stop && test ! -e /run/record.pids";
     for words in ["resdump.record=told", "resdump.record=:/mnt/boot"] {

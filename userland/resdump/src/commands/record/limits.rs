@@ -114,8 +114,8 @@ fn block(args: &Args) -> Result<u64> {
                       give a folder on a disk";
         return Err(Error::new(
             ExitCode::Target,
-            "cannot be recorded to",
-            args.folder.display(),
+            "cannot be recorded",
+            format_args!("{} to {}", args.region, args.folder.display()),
             Errno::EOPNOTSUPP,
             advice,
         ));
