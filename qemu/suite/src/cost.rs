@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 
 use board::Need;
 use host::paths::Paths;
-use labs::bench::{Baseline, Stage, all_costs, metered};
+use labs::bench::{Baseline, Stage, all_costs, metered, recording};
 
 use crate::frame::{self, Case, case};
 
@@ -46,10 +46,54 @@ fn what_is_not_data_costs_little() -> Result<()> {
     })
 }
 
+/// Least times that a recording by copies costs, and one from a mapping.
+const COPY_LEAST: f64 = 30.0;
+const MAPPED_LEAST: f64 = 6.0;
+
+/// Files, index and flushes included; and the same by what other programs can do.
+fn a_recording_is_as_cheap_as_it_was() -> Result<()> {
+    let paths = Paths::discover()?;
+    let board = frame::board(&paths)?;
+    let image = frame::image(&paths, &board, "lab")?;
+    let costs = recording(&paths, &board, &image, &frame::below(&board, "recording"))?;
+    for (way, cost) in &costs {
+        println!("recording, {way}: {:.0} instructions per MiB", cost.per_mib);
+    }
+    let of = |way: &str| -> Result<f64> {
+        Ok(costs.get(way).with_context(|| format!("no {way}"))?.per_mib)
+    };
+    let Some(baseline) = Baseline::load(&board)? else {
+        return Ok(());
+    };
+    for (way, most) in baseline.recorded() {
+        let now = of(way)?;
+        ensure!(
+            now <= most,
+            "recording, {way}: {now:.0} instructions per MiB, more than {most:.0}"
+        );
+    }
+    let best = of("record_16m")?.max(1.0);
+    for (way, least) in [("copy", COPY_LEAST), ("mapped", MAPPED_LEAST)] {
+        let now = of(way)?;
+        ensure!(
+            now >= least * best,
+            "recording, {way}: {now:.0} instructions per MiB, not {least} times {best:.0}"
+        );
+    }
+    Ok(())
+}
+
 pub fn cases() -> Vec<Case> {
     vec![
         case!(alone, a_dump_is_as_cheap_as_it_was)
             .needs(Need::InstructionCounts)
+            .flavour("lab")
+            .limit(900),
+        case!(alone, a_recording_is_as_cheap_as_it_was)
+            .needs(Need::InstructionCounts)
+            .needs(Need::DeviceNode)
+            .needs(Need::WideAddresses)
+            .needs(Need::MemoryAtZero)
             .flavour("lab")
             .limit(900),
         case!(alone, what_is_not_data_costs_little)

@@ -13,7 +13,7 @@ use crate::commands::{completions, man};
 use crate::{
     commands::{
         bench, convert, diff, doctor, dump, find, list, load, receive, record, send, show,
-        snapshot, verify,
+        snapshot, trigger, verify,
     },
     console::Console,
     error::Result,
@@ -51,7 +51,7 @@ Built for a board: without the commands completions and man, and without the
     term_width = 80,
     after_long_help = format!("{EXAMPLES}\n\n{FURTHER}\n\n{}", exit_codes::HELP),
     disable_help_subcommand = true,
-    help_template = "{about-with-newline}{usage-heading} {usage}\n\n{all-args}{after-help}"
+    help_template = "{about-with-newline}{usage-heading} {usage}\n{all-args}{after-help}"
 )]
 pub struct Cli {
     /// For every command.
@@ -101,6 +101,8 @@ pub enum Command {
     Load(Late<load::Args>),
     /// Record a ring that a device fills, for as long as wanted
     Record(Late<record::Args>),
+    /// Trigger what 'record' runs: notes the place, or records around it
+    Trigger(Late<trigger::Args>),
     /// Check a saved file against its manifest, or against a region
     Verify(Late<verify::Args>),
     /// List where two dumps, or a dump and a region, differ
@@ -189,6 +191,7 @@ impl Command {
             Self::Send(args) => send::run(args, console),
             Self::Receive(args) => receive::run(args, console),
             Self::Record(args) => record::run(args, console),
+            Self::Trigger(args) => trigger::run(args, console),
             Self::Verify(args) => verify::run(args, console),
             Self::Diff(args) => diff::run(args, console),
             Self::Find(args) => find::run(args, console),
@@ -213,6 +216,7 @@ impl Command {
             Self::Dump(_) => "dump",
             Self::Load(_) => "load",
             Self::Record(_) => "record",
+            Self::Trigger(_) => "trigger",
             Self::Verify(_) => "verify",
             Self::Diff(_) => "diff",
             Self::Find(_) => "find",

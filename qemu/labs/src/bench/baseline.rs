@@ -20,6 +20,8 @@ pub struct Baseline {
     insn_per_mib: BTreeMap<String, f64>,
     /// The same of the cheap ways: no more than this, for 5 % is less than the meter's error.
     most_per_mib: BTreeMap<String, f64>,
+    /// Of a recording, per MiB: no more than this.
+    most_recorded: BTreeMap<String, f64>,
     /// Instructions of a command from its start to its end, no more than this.
     most: BTreeMap<String, f64>,
 }
@@ -43,6 +45,11 @@ impl Baseline {
     /// The commands whose whole cost is bounded, each with its bound.
     pub fn commands(&self) -> impl Iterator<Item = (&str, f64)> {
         self.most.iter().map(|(command, most)| (&**command, *most))
+    }
+
+    /// The ways of a recording whose cost is bounded, each with its bound.
+    pub fn recorded(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.most_recorded.iter().map(|(way, most)| (&**way, *most))
     }
 
     /// Fails when a way costs more than it did, naming all that do.
@@ -89,6 +96,7 @@ mod tests {
         let baseline = Baseline {
             insn_per_mib: [("kernel".to_owned(), before)].into(),
             most_per_mib: BTreeMap::new(),
+            most_recorded: BTreeMap::new(),
             most: BTreeMap::new(),
         };
         let cost = Cost {
@@ -115,6 +123,7 @@ mod tests {
         let baseline = Baseline {
             insn_per_mib: BTreeMap::new(),
             most_per_mib: [("kernel".to_owned(), 400.0)].into(),
+            most_recorded: BTreeMap::new(),
             most: BTreeMap::new(),
         };
         let check = |per_mib| {
@@ -133,6 +142,7 @@ mod tests {
         let baseline = Baseline {
             insn_per_mib: [("kernel".to_owned(), 1.0)].into(),
             most_per_mib: BTreeMap::new(),
+            most_recorded: BTreeMap::new(),
             most: BTreeMap::new(),
         };
         assert!(baseline.check(&BTreeMap::new()).is_err());

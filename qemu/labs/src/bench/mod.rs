@@ -9,6 +9,7 @@ mod boot;
 mod cost;
 mod growth;
 mod plot;
+mod recording;
 mod report;
 mod stage;
 mod throttled;
@@ -26,6 +27,7 @@ use host::paths::Paths;
 
 pub use baseline::Baseline;
 pub use cost::{Cost, Way, costs, metered};
+pub use recording::recording;
 pub use report::Report;
 pub use stage::Stage;
 
@@ -66,6 +68,8 @@ pub fn bench(paths: &Paths, board: &Board, image: &Image) -> Result<()> {
     };
     println!("==> bench: cost of each way");
     let costs = all_costs(paths, board, image, "bench/cost")?;
+    println!("==> bench: recording");
+    let recorded = recording(paths, board, image, "bench/recording")?;
     println!("==> bench: start to end");
     let mut whole = Stage {
         file_system: true,
@@ -102,7 +106,9 @@ pub fn bench(paths: &Paths, board: &Board, image: &Image) -> Result<()> {
     println!("==> bench: throughput");
     let rates = stage().run("bench/throughput", throughput::rates)?;
 
-    let report = Report::new(costs, whole, growth, boot, throttled, rates, image)?;
+    let report = Report::new(
+        costs, recorded, whole, growth, boot, throttled, rates, image,
+    )?;
     let folder = paths.out.join("bench");
     fs::write(
         folder.join("report.json"),

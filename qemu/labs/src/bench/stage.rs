@@ -7,7 +7,7 @@ use super::LABEL;
 use crate::run::fill_with_random;
 use board::Board;
 use board::Image;
-use board::devicetree::Region;
+use board::devicetree::{Nodes, Region};
 use host::paths::Paths;
 use machine::Machine;
 use machine::disk::Disk;
@@ -28,6 +28,8 @@ pub struct Stage<'a> {
     pub size: Option<u64>,
     /// That region is one that a device writes.
     pub device_writes: bool,
+    /// That region is a ring whose device a program plays.
+    pub ring: bool,
     /// Bytes per second that the disk takes.
     pub rate: Option<u64>,
     /// The first disk forgets what it is given.
@@ -40,6 +42,17 @@ pub struct Stage<'a> {
     pub append: &'a str,
 }
 
+/// The region as a ring, on a board whose addresses have two cells.
+fn ring(size: u64) -> Nodes {
+    Nodes {
+        memory: format!("ring: {LABEL}@{size:x} {{ reg = <0x0 {size:#x} 0x0 {size:#x}>; }};"),
+        drivers: "ring { compatible = \"resdump,resmem\"; memory-region = <&ring>; \
+            resdump,position-kind = \"program\"; resdump,lead-bytes = <65536>; };"
+            .to_owned(),
+        root: String::new(),
+    }
+}
+
 impl<'a> Stage<'a> {
     /// The board as it is, at full speed.
     pub fn new(paths: &'a Paths, board: &'a Board, image: &'a Image) -> Self {
@@ -50,6 +63,7 @@ impl<'a> Stage<'a> {
             icount: false,
             size: None,
             device_writes: false,
+            ring: false,
             rate: None,
             forgets: false,
             file_system: false,
@@ -74,7 +88,10 @@ impl<'a> Stage<'a> {
             machine.memory_mib = Some((2 * size) >> 20);
             let mut region = Region::new(LABEL, size, size);
             region.device_writes = self.device_writes;
-            machine.regions = Some(vec![region]);
+            match self.ring {
+                true => machine.nodes = Some(ring(size)),
+                false => machine.regions = Some(vec![region]),
+            }
         }
         let size = match self.size {
             Some(size) => size,

@@ -21,6 +21,7 @@ pub fn faults_during_a_recording_are_gaps_that_the_index_names() -> Result<()> {
         held_by_the_ring(guest)?;
         stalled_for_laps(guest)?;
         throttled(guest)?;
+        rehearsed(guest)?;
         two_rings(guest)?;
         rotated(guest)?;
         full(guest)?;
@@ -147,6 +148,20 @@ fn throttled(guest: &mut Guest) -> Result<()> {
     TOLD.produce(guest, 12 << 20, 2_000_000)?;
     guest.monitor()?.throttle(0, 0)?;
     TOLD.ends_whole(guest, "TERM").map(drop)
+}
+
+/// The disk is slower than the rate that is asked about.
+fn rehearsed(guest: &mut Guest) -> Result<()> {
+    guest.monitor()?.throttle(0, 1_000_000)?;
+    let output = guest.run(
+        "resdump record told /mnt/trial --rehearse=6M --segment 4M --chunk 256K --duration 8",
+    )?;
+    guest.monitor()?.throttle(0, 0)?;
+    ensure!(
+        output.status == 14 && output.text.contains("6291456 bytes a second: not held"),
+        "{output:?}"
+    );
+    guest.check("rmdir /mnt/trial").map(drop)
 }
 
 fn two_rings(guest: &mut Guest) -> Result<()> {

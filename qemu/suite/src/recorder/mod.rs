@@ -4,6 +4,8 @@
 mod device;
 mod faults;
 mod ring;
+mod trial;
+mod trigger;
 
 use anyhow::{Result, bail, ensure};
 

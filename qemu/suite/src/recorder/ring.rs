@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 
 use machine::guest::Guest;
 
-use super::{expect, no_word_is_wrong, totals, with_rings};
+use super::{expect, no_word_is_wrong, totals, trial, trigger, with_rings};
 
 /// Bytes of a ring.
 const RING: u64 = 4 << 20;
@@ -22,6 +22,8 @@ pub fn a_ring_is_recorded_and_each_word_is_where_it_belongs() -> Result<()> {
             waiting(guest)?;
             recordings(guest)?;
             examples(guest)?;
+            trigger::triggers(guest)?;
+            trial::trials(guest)?;
             at_boot(guest)?;
             unbound(guest)
         },
@@ -234,7 +236,8 @@ fn at_boot(guest: &mut Guest) -> Result<()> {
         "until grep -q 'SigCgt:.*[2367abef]..$' /proc/$(cat /run/record.pids)/status; do sleep 1; done",
         60,
     )?;
-    guest.check("test ! -e /mnt/armed/000000.index && kill -USR1 $(cat /run/record.pids)")?;
+    guest.check("test ! -e /mnt/armed/000000.index")?;
+    expect(guest, "resdump trigger told", "triggered: process ")?;
     guest.check("probe ring produce /dev/resmem/told 4194304 --rate 4000000")?;
     guest.check_within(
         "until test -s /mnt/armed/000000.index; do sleep 1; done",

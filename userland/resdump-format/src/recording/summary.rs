@@ -2,11 +2,11 @@
 
 //! What an index says of a run, taken together.
 
-use std::{io, io::Read};
+use std::{io, io::Read, ops::Range};
 
 use crate::recording::{
     index::{Origin, Reader, Record, State},
-    planner::Event,
+    planner::{Cause, Event},
 };
 
 /// A run of the recorder, by its index.
@@ -14,7 +14,8 @@ use crate::recording::{
 pub struct Summary {
     /// What it began with; `None` for an index without a good record.
     pub origin: Option<Origin>,
-    /// What was decided, in the order of the stream; parts that follow each other are one.
+    /// What was decided, in the order of the stream; parts that follow each other are one. What was discarded later is
+    /// nothing else.
     pub parts: Vec<Event>,
     /// Offsets of the stream at which triggers came.
     pub triggers: Vec<u64>,
@@ -37,6 +38,8 @@ pub struct Totals {
     pub suspect: u64,
     /// Lost.
     pub gap: u64,
+    /// Discarded, whatever it was before.
+    pub discarded: u64,
 }
 
 impl Summary {
@@ -45,17 +48,29 @@ impl Summary {
         let mut summary = Self::default();
         let mut reader = Reader::new(from);
         for entry in &mut reader {
-            summary.add(entry?.record);
+            summary.note(&entry?.record);
         }
         summary.tail = reader.has_tail();
-        summary.parts.sort_by_key(|part| part.range().0);
+        summary.sort();
         Ok(summary)
     }
 
-    fn add(&mut self, record: Record) {
-        match record {
+    /// Takes a record into account. [`Self::sort`] is to follow before the parts are looked at.
+    pub fn note(&mut self, record: &Record) {
+        match *record {
             Record::Origin(origin) => self.origin = self.origin.or(Some(origin)),
-            Record::Part(part) => self.parts.push(part),
+            Record::Part(part) => {
+                if let Event::Gap {
+                    from,
+                    to,
+                    cause: Cause::Discarded,
+                    ..
+                } = part
+                {
+                    self.remove(from..to);
+                }
+                self.parts.push(part);
+            }
             Record::Trigger { offset } => self.triggers.push(offset),
             Record::Segment { .. } => self.segments += 1,
             Record::Checkpoint(state) => self.state = Some(state),
@@ -67,6 +82,24 @@ impl Summary {
         }
     }
 
+    /// Takes what is known of `range` away.
+    fn remove(&mut self, range: Range<u64>) {
+        let keep = |part: &Event| {
+            let (from, to) = part.range();
+            [from..to.min(range.start), from.max(range.end)..to]
+                .into_iter()
+                .filter_map(|rest| part.within(&rest))
+                .collect::<Vec<_>>()
+        };
+        self.parts = self.parts.iter().flat_map(keep).collect();
+    }
+
+    /// Puts the parts into the order of the stream, and makes one of those that follow each other.
+    pub fn sort(&mut self) {
+        self.parts.sort_by_key(|part| part.range().0);
+        self.parts.dedup_by(|next, last| last.extend(next));
+    }
+
     /// What the parts come to.
     pub fn totals(&self) -> Totals {
         let mut totals = Totals::default();
@@ -75,6 +108,10 @@ impl Summary {
             let total = match part {
                 Event::Data { .. } => &mut totals.recorded,
                 Event::Suspect { .. } => &mut totals.suspect,
+                Event::Gap {
+                    cause: Cause::Discarded,
+                    ..
+                } => &mut totals.discarded,
                 Event::Gap { .. } => &mut totals.gap,
             };
             *total += to - from;
@@ -104,5 +141,132 @@ impl Event {
         | Self::Suspect { from, to, .. }
         | Self::Gap { from, to, .. }) = *self;
         (from, to)
+    }
+
+    /// The part of it that is in `range`, if there is one.
+    pub fn within(&self, range: &Range<u64>) -> Option<Self> {
+        let mut part = *self;
+        let (Self::Data { from, to, place }
+        | Self::Suspect { from, to, place }
+        | Self::Gap {
+            from, to, place, ..
+        }) = &mut part;
+        let (begin, end) = ((*from).max(range.start), (*to).min(range.end));
+        // A damaged index has any place.
+        *place = place.wrapping_add(begin.wrapping_sub(*from));
+        (*from, *to) = (begin, end);
+        (begin < end).then_some(part)
+    }
+
+    /// Makes it longer by `next`, if that continues it, in the stream and on disk; whether it does.
+    pub fn extend(&mut self, next: &Self) -> bool {
+        let (begin, end) = next.range();
+        match (&mut *self, next) {
+            (Self::Data { from, to, place }, Self::Data { place: at, .. })
+            | (Self::Suspect { from, to, place }, Self::Suspect { place: at, .. })
+                if *to == begin && place.wrapping_add(*to - *from) == *at =>
+            {
+                *to = end;
+                true
+            }
+            (
+                Self::Gap {
+                    to,
+                    cause: Cause::Discarded,
+                    ..
+                },
+                Self::Gap {
+                    cause: Cause::Discarded,
+                    ..
+                },
+            ) if *to == begin => {
+                *to = end;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(from: u64, to: u64) -> Event {
+        Event::Data {
+            from,
+            to,
+            place: from + 7,
+        }
+    }
+
+    fn discarded(from: u64, to: u64) -> Event {
+        Event::Gap {
+            from,
+            to,
+            place: from + 7,
+            cause: Cause::Discarded,
+        }
+    }
+
+    fn summary(parts: &[Event]) -> Summary {
+        let mut summary = Summary {
+            origin: Some(Origin::default()),
+            ..Summary::default()
+        };
+        for part in parts {
+            summary.note(&Record::Part(*part));
+        }
+        summary.sort();
+        summary
+    }
+
+    #[test]
+    fn parts_that_follow_each_other_are_one() {
+        let one = summary(&[data(0, 10), data(20, 30), data(10, 20)]);
+        assert_eq!(one.parts, [data(0, 30)]);
+        let apart = Event::Data {
+            from: 30,
+            to: 40,
+            place: 0,
+        };
+        assert_eq!(summary(&[data(0, 30), apart]).parts.len(), 2);
+    }
+
+    #[test]
+    fn what_was_discarded_is_nothing_else() {
+        let suspect = Event::Suspect {
+            from: 30,
+            to: 40,
+            place: 37,
+        };
+        let before = [data(0, 30), suspect, data(40, 100)];
+        let mut parts = before.to_vec();
+        parts.extend([discarded(0, 20), discarded(20, 35)]);
+        let one = summary(&parts);
+        let rest = Event::Suspect {
+            from: 35,
+            to: 40,
+            place: 42,
+        };
+        assert_eq!(one.parts, [discarded(0, 35), rest, data(40, 100)]);
+        assert_eq!(one.contradiction(), None);
+        let totals = one.totals();
+        assert_eq!(
+            (
+                totals.recorded,
+                totals.suspect,
+                totals.gap,
+                totals.discarded
+            ),
+            (60, 5, 0, 35)
+        );
+        // In the middle, as between two triggers.
+        let mut parts = before.to_vec();
+        parts.push(discarded(50, 60));
+        assert_eq!(
+            summary(&parts).parts[2..],
+            [data(40, 50), discarded(50, 60), data(60, 100)]
+        );
     }
 }

@@ -23,4 +23,5 @@ mod recording;
 pub mod send;
 pub mod show;
 pub mod snapshot;
+pub mod trigger;
 pub mod verify;

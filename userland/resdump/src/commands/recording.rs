@@ -14,10 +14,11 @@ use serde::Serialize;
 
 use crate::{
     advice::Doing,
+    codec::format::machine::Endian,
     console::{self, Console},
     error::{Error, Result},
     exit_codes::ExitCode,
-    recorder::{Fault, Saved},
+    recorder::{Contradictions, Fault, Saved},
 };
 
 /// A run. Bytes and offsets of the stream.
@@ -29,10 +30,17 @@ struct Run {
     recorded: u64,
     suspect: u64,
     gap: u64,
+    /// Recorded, and gone since: what was kept were the last bytes.
+    discarded: u64,
     at_least: bool,
     ended: bool,
     headroom: Option<i64>,
     evidence: &'static str,
+    /// Offsets of the stream at which triggers came.
+    triggers: Vec<u64>,
+    /// Of words that count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contradictions: Option<Contradictions>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parts: Option<Vec<Part>>,
 }
@@ -66,6 +74,7 @@ impl Run {
             recorded,
             suspect,
             gap,
+            discarded,
         } = summary.totals();
         let origin = summary.origin.unwrap_or_default();
         let is_whole = fault.is_none_or(|fault| *fault == Fault::NotEnded);
@@ -91,6 +100,7 @@ impl Run {
             recorded,
             suspect,
             gap,
+            discarded,
             at_least,
             ended: summary.ended,
             headroom: state.headroom,
@@ -99,6 +109,8 @@ impl Run {
                 (false, true) => "bounded",
                 (false, false) => "exact",
             },
+            triggers: summary.triggers.clone(),
+            contradictions: None,
             parts: parts.then(|| {
                 let parts = summary.parts.iter();
                 parts.flat_map(|part| Part::of(part, size)).collect()
@@ -121,6 +133,7 @@ impl Part {
                 Cause::Overrun => ("lost: overrun", None),
                 Cause::Unknown => ("lost: position unknown", None),
                 Cause::Write => ("lost: not written", None),
+                Cause::Discarded => ("discarded", None),
             },
         };
         let Some((mut place, size)) = place.zip(size) else {
@@ -150,26 +163,49 @@ impl Part {
 }
 
 /// Checks a recording against its indexes: status 0 for a whole one.
-pub(super) fn verify(folder: &Path, console: &Console) -> Result<ExitCode> {
-    examine(folder, console, false)
+pub(super) fn verify(
+    folder: &Path,
+    counting: Option<Endian>,
+    console: &Console,
+) -> Result<ExitCode> {
+    examine(folder, console, false, counting)
 }
 
 /// The same, with what is not whole of it.
 pub(super) fn show(folder: &Path, console: &Console) -> Result<ExitCode> {
-    examine(folder, console, true)
+    examine(folder, console, true, None)
 }
 
-fn examine(folder: &Path, console: &Console, parts: bool) -> Result<ExitCode> {
-    let saved = Saved::open(folder)
-        .map_err(|error| Error::during(Doing::Read, "cannot read", folder.display(), &error))?;
+fn examine(
+    folder: &Path,
+    console: &Console,
+    parts: bool,
+    counting: Option<Endian>,
+) -> Result<ExitCode> {
+    let cannot =
+        |error: std::io::Error| Error::during(Doing::Read, "cannot read", folder.display(), &error);
+    let saved = Saved::open(folder).map_err(cannot)?;
     let faults: Vec<_> = saved.runs.iter().map(|(_, run)| saved.fault(run)).collect();
     let both = || saved.runs.iter().zip(&faults);
-    let runs: Vec<Run> = both()
+    let mut runs: Vec<Run> = both()
         .map(|((number, run), fault)| Run::new(*number, run, parts, fault.as_ref()))
         .collect();
+    if let Some(order) = counting {
+        for (run, ((_, summary), fault)) in runs.iter_mut().zip(both()) {
+            if fault.as_ref().is_none_or(|fault| *fault == Fault::NotEnded) {
+                let found = saved.contradictions(summary, order == Endian::Big);
+                run.contradictions = Some(found.map_err(cannot)?);
+            }
+        }
+    }
+    let wrong = |run: &Run| {
+        let found = run.contradictions.filter(|found| found.wrong() > 0)?;
+        Some(contradicted(folder, run.first_segment, &found))
+    };
     // The worst is what counts.
     let error = both()
         .filter_map(|((number, _), fault)| Some(told(folder, *number, fault.as_ref()?)))
+        .chain(runs.iter().filter_map(wrong))
         .min_by_key(|error| error.code as u8);
     let lossy = runs.iter().any(|run| run.suspect + run.gap > 0);
     if console.is_json() {
@@ -184,6 +220,17 @@ fn examine(folder: &Path, console: &Console, parts: bool) -> Result<ExitCode> {
             let parts = runs.iter().filter_map(|run| run.parts.as_ref()).flatten();
             for part in parts.filter(|part| part.what != Part::WHOLE) {
                 writeln!(out, "{:#x}-{:#x} {}", part.from, part.to, part.what)?;
+            }
+            for run in &runs {
+                if let Some(found) = &run.contradictions {
+                    let words = found.words - found.wrong();
+                    writeln!(out, "{:06}: {words} words are right", run.first_segment)?;
+                }
+            }
+            for run in runs.iter().filter(|run| run.parts.is_some()) {
+                for trigger in &run.triggers {
+                    writeln!(out, "{trigger:#x} trigger")?;
+                }
             }
             Ok(())
         })?;
@@ -207,6 +254,35 @@ fn row(run: &Run) -> [String; 8] {
         run.evidence.to_owned(),
         if run.ended { "yes" } else { "no" }.to_owned(),
     ]
+}
+
+/// What a word that is wrong says of the device's promises.
+fn contradicted(folder: &Path, number: u64, found: &Contradictions) -> Error {
+    let mut causes = Vec::new();
+    if found.overwritten > 0 {
+        causes.push(format!("the lead is at least {} bytes", found.lead_least));
+    }
+    if found.stale > 0 {
+        causes.push(format!("the lag is at least {} bytes", found.lag_least));
+    }
+    if found.other > 0 {
+        causes.push(format!(
+            "{} words are of no lap: they do not count, or the position is wrong",
+            found.other
+        ));
+    }
+    Error::new(
+        ExitCode::Mismatch,
+        "proven words are wrong",
+        format!("{}: run {number:06}", folder.display()),
+        Errno::EBADMSG,
+        format!(
+            "{} words, the first at {:#x}: {}",
+            found.wrong(),
+            found.first.unwrap_or(0),
+            causes.join("; ")
+        ),
+    )
 }
 
 fn told(folder: &Path, number: u64, fault: &Fault) -> Error {

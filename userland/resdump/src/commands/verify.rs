@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::recording;
 use crate::{
-    codec::digest::Digest,
+    codec::{digest::Digest, format::machine::Endian},
     console::Console,
     error::{Error, Result},
     exit_codes::ExitCode,
@@ -17,6 +17,7 @@ use crate::{
     recorder,
     signals::Stop,
     source::{self, How, Saved, Source},
+    text,
 };
 
 /// Arguments of `verify`.
@@ -32,6 +33,10 @@ pub struct Args {
     /// Compare with this region, or saved file, where both have the same memory
     #[arg(long, value_name = "REGION")]
     against: Option<OsString>,
+
+    /// Of a recording whose 32-bit words count, their byte order: compares those that are proven
+    #[arg(long, value_name = "ORDER", conflicts_with_all = ["manifest", "against"])]
+    counting: Option<Endian>,
 
     /// No progress, no final line
     #[arg(short, long)]
@@ -56,7 +61,18 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
 /// Runs `verify`, until `stop`.
 pub fn run_until(args: &Args, console: &Console, stop: &Stop) -> Result<ExitCode> {
     if recorder::Saved::is_one(&args.file) {
-        return recording::verify(&args.file, console);
+        return recording::verify(&args.file, args.counting, console);
+    }
+    if args.counting.is_some() {
+        let name = text::name(&args.file);
+        let advice = "--counting is for the folder of a recording";
+        return Err(Error::new(
+            ExitCode::Usage,
+            "not a recording",
+            name,
+            Errno::EINVAL,
+            advice,
+        ));
     }
     let how = How {
         manifest: args.manifest.clone(),

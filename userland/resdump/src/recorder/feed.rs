@@ -104,7 +104,7 @@ impl Live {
 }
 
 /// What the module says as what the proof takes.
-pub(super) fn sample(answer: &RingPosition) -> Sample {
+fn sample(answer: &RingPosition) -> Sample {
     Sample {
         bytes: answer.position,
         time: answer.time,
@@ -117,15 +117,20 @@ pub(super) fn sample(answer: &RingPosition) -> Sample {
     }
 }
 
+/// Where the device of `region` is, read after everything that this thread has seen.
+pub(super) fn look(region: &Region) -> nix::Result<Sample> {
+    // The completions that were seen are the disk's reads of memory: they come first. The module does the same for the
+    // bus.
+    fence(Ordering::SeqCst);
+    let answer = region.position();
+    answer
+        .map(|answer| sample(&answer))
+        .map_err(|error| errno_of(&error))
+}
+
 impl Feed for Live {
     fn position(&mut self) -> nix::Result<Sample> {
-        // The completions that were seen are the disk's reads of memory: they come first. The module does the same
-        // for the bus.
-        fence(Ordering::SeqCst);
-        let answer = self.region.position();
-        answer
-            .map(|answer| sample(&answer))
-            .map_err(|error| errno_of(&error))
+        look(&self.region)
     }
 
     fn write(

@@ -15,8 +15,8 @@ use std::{
 use nix::{errno::Errno, libc};
 use resdump_format::recording::layout::{index_name, number, segment_name};
 
-use super::desk::Desk;
-use crate::{output::sync_folder, sys};
+use super::{Refusal, desk::Desk};
+use crate::{error::errno_of, output::sync_folder, sys};
 
 /// What the thread needs.
 const STACK: usize = 128 << 10;
@@ -24,14 +24,24 @@ const STACK: usize = 128 << 10;
 /// What is to be done, in this order.
 enum Task {
     Prepare(u64),
-    /// Flush these, then append these bytes to the index.
-    Checkpoint(Vec<Arc<File>>, u64, Vec<u8>),
+    Checkpoint(Checkpoint),
+}
+
+/// Flush the segments, then write the index, then remove what that says is gone.
+struct Checkpoint {
+    segments: Vec<Arc<File>>,
+    /// Where in the index the bytes belong; `None`: they take its place.
+    at: Option<u64>,
+    bytes: Vec<u8>,
+    gone: Vec<u64>,
+    /// Bytes of the stream that it proves.
+    recorded: u64,
 }
 
 /// What was done.
 enum Done {
     Prepared(u64, io::Result<Arc<File>>),
-    Checkpoint(io::Result<()>),
+    Checkpoint(io::Result<u64>),
 }
 
 /// The segments that are open.
@@ -46,20 +56,37 @@ pub(super) struct Files {
     asked: Option<u64>,
     prepared: Option<(u64, Arc<File>)>,
     flushing: bool,
+    /// Segments that the index says are gone, once it is written.
+    gone: Vec<u64>,
     /// Why there is no next segment.
     refused: Option<io::Error>,
     failed: Option<io::Error>,
 }
 
-/// Makes the folder, and takes it for one run, until what is returned is dropped: the segments of two would be in each
-/// other's way. `EBUSY` where another run has it.
-pub(super) fn take(folder: &Path) -> io::Result<File> {
-    fs::create_dir_all(folder)?;
-    let taken = File::open(folder)?;
-    match taken.try_lock() {
-        Ok(()) => Ok(taken),
-        Err(TryLockError::WouldBlock) => Err(Errno::EBUSY.into()),
-        Err(TryLockError::Error(error)) => Err(error),
+/// A folder that is one recorder's, until this is dropped: the segments of two would be in each other's way.
+#[derive(Debug)]
+pub struct Taken {
+    pub(super) folder: PathBuf,
+    _lock: File,
+}
+
+/// Makes the folder, and takes it. `EBUSY` where another recorder has it.
+pub fn take(folder: &Path) -> Result<Taken, Refusal> {
+    let take = || {
+        fs::create_dir_all(folder)?;
+        let taken = File::open(folder)?;
+        match taken.try_lock() {
+            Ok(()) => Ok(taken),
+            Err(TryLockError::WouldBlock) => Err(Errno::EBUSY.into()),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    };
+    match take() {
+        Ok(lock) => Ok(Taken {
+            folder: folder.to_owned(),
+            _lock: lock,
+        }),
+        Err(error) => Err(Refusal::System("cannot take the folder", errno_of(&error))),
     }
 }
 
@@ -91,13 +118,16 @@ impl Files {
         if index.is_err() {
             let _ = fs::remove_file(folder.join(segment_name(first)));
         }
-        let index = index?;
+        let mut index = Index {
+            file: index?,
+            first,
+        };
         let desk = Arc::new(Desk::new());
         let other = Arc::clone(&desk);
         thread::Builder::new()
             .name("files".into())
             .stack_size(STACK)
-            .spawn(move || work(&maker, &index, &other))?;
+            .spawn(move || work(&maker, &mut index, &other))?;
         Ok(Self {
             folder: folder.to_owned(),
             desk,
@@ -106,6 +136,7 @@ impl Files {
             asked: None,
             prepared: Some((first, Arc::new(made))),
             flushing: false,
+            gone: Vec::new(),
             refused: None,
             failed: None,
         })
@@ -179,7 +210,10 @@ impl Files {
             }
             Done::Checkpoint(result) => {
                 self.flushing = false;
-                self.failed = self.failed.take().or(result.err());
+                match result {
+                    Ok(recorded) => log::info!("checkpoint: {recorded} bytes are durable"),
+                    Err(error) => drop(self.failed.get_or_insert(error)),
+                }
             }
         }
     }
@@ -189,12 +223,30 @@ impl Files {
         self.flushing
     }
 
-    /// Has what was written flushed, then `bytes` of the index at `at`.
-    pub(super) fn checkpoint(&mut self, at: u64, bytes: Vec<u8>) {
+    /// Has a segment removed behind the next checkpoint, which says that it is gone.
+    pub(super) fn remove(&mut self, number: u64) {
+        self.open.retain(|(it, _)| *it != number);
+        self.touched.retain(|(it, _)| *it != number);
+        self.gone.push(number);
+    }
+
+    /// Whether segments wait for a checkpoint to go.
+    pub(super) fn has_gone(&self) -> bool {
+        !self.gone.is_empty()
+    }
+
+    /// Has what was written flushed, then `bytes` of the index at `at`, or in its place. That proves `recorded` bytes of the
+    /// stream.
+    pub(super) fn checkpoint(&mut self, at: Option<u64>, bytes: Vec<u8>, recorded: u64) {
         let touched = std::mem::take(&mut self.touched);
         self.flushing = true;
-        let files = touched.into_iter().map(|(_, file)| file).collect();
-        self.desk.give(Task::Checkpoint(files, at, bytes));
+        self.desk.give(Task::Checkpoint(Checkpoint {
+            segments: touched.into_iter().map(|(_, file)| file).collect(),
+            at,
+            bytes,
+            gone: std::mem::take(&mut self.gone),
+            recorded,
+        }));
     }
 
     /// Waits until nothing is under way.
@@ -278,21 +330,50 @@ impl Drop for Files {
     }
 }
 
-fn work(maker: &Maker, index: &File, desk: &Desk<Task, Done>) {
+/// The index that is written to.
+struct Index {
+    file: File,
+    first: u64,
+}
+
+fn work(maker: &Maker, index: &mut Index, desk: &Desk<Task, Done>) {
     while let Some(task) = desk.task() {
         desk.answer(match task {
             Task::Prepare(number) => Done::Prepared(number, maker.make(number).map(Arc::new)),
-            Task::Checkpoint(files, at, bytes) => {
-                Done::Checkpoint(checkpoint(&files, index, at, &bytes))
-            }
+            Task::Checkpoint(task) => Done::Checkpoint(checkpoint(maker, index, task)),
         });
     }
 }
 
-fn checkpoint(files: &[Arc<File>], index: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
-    for file in files {
+fn checkpoint(maker: &Maker, index: &mut Index, task: Checkpoint) -> io::Result<u64> {
+    for file in task.segments {
         file.sync_data()?;
     }
-    index.write_all_at(bytes, at)?;
-    index.sync_data()
+    match task.at {
+        Some(at) => {
+            index.file.write_all_at(&task.bytes, at)?;
+            index.file.sync_data()?;
+        }
+        None => index.replace(&maker.folder, &task.bytes)?,
+    }
+    // Only now: an index never speaks of bytes that are not there.
+    for number in task.gone {
+        fs::remove_file(maker.folder.join(segment_name(number)))?;
+    }
+    Ok(task.recorded)
+}
+
+impl Index {
+    /// Puts `bytes` in the place of the index: a power cut leaves the one or the other.
+    fn replace(&mut self, folder: &Path, bytes: &[u8]) -> io::Result<()> {
+        let name = folder.join(index_name(self.first));
+        let new = name.with_extension("index.new");
+        let file = File::create(&new)?;
+        file.write_all_at(bytes, 0)?;
+        file.sync_all()?;
+        fs::rename(&new, &name)?;
+        sync_folder(&name)?;
+        self.file = file;
+        Ok(())
+    }
 }

@@ -42,8 +42,31 @@ pub struct Limits {
     pub duration: Option<Duration>,
     /// Between two checkpoints.
     pub checkpoint: Duration,
+    /// It keeps its last bytes alone, and those around triggers.
+    pub keep: Option<Keep>,
     /// It begins with a trigger, and ends so many bytes behind the last one, rounded up to a block.
     pub post: Option<u64>,
+}
+
+/// What is kept of a recording that goes on for ever. Bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Keep {
+    /// The last ones, at least.
+    pub last: u64,
+    /// Before and behind a trigger, for ever; `None`: a trigger is noted, and keeps nothing.
+    pub around: Option<(u64, u64)>,
+    /// Size of the index from which on it is written again, without what is gone.
+    pub index: u64,
+}
+
+impl Limits {
+    /// Milliseconds that the disk can stand still without a loss, while the device writes `rate` bytes a second; `None` where
+    /// the ring has no room for that, or the rate is 0.
+    pub fn stall_held(&self, rate: u64) -> Option<u128> {
+        let used = self.chunk.saturating_mul(2).saturating_add(self.ring.lead);
+        let room = self.ring.size.checked_sub(used)?;
+        (u128::from(room) * 1000).checked_div(rate.into())
+    }
 }
 
 /// Where a recording is.
@@ -55,6 +78,8 @@ pub struct State {
     pub produced: u64,
     /// The longest time that a write took.
     pub stall: Duration,
+    /// How often the recorder woke up to look.
+    pub wakeups: u64,
 }
 
 /// What became of it.
@@ -70,6 +95,8 @@ pub struct Outcome {
     pub failure: Option<(&'static str, Errno)>,
     /// It ended because its place was used up.
     pub full: bool,
+    /// Bytes that were on disk and made room.
+    pub discarded: u64,
 }
 
 /// Why it was not begun.

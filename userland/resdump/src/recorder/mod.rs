@@ -11,10 +11,15 @@
 #![forbid(unsafe_code)]
 
 mod armed;
+mod calibrate;
 mod desk;
 mod feed;
 mod files;
+mod holders;
+mod kept;
 mod limits;
+mod ordinary;
+mod played;
 #[cfg(feature = "plot")]
 mod plot;
 mod read;
@@ -26,8 +31,13 @@ mod sigmf;
 mod tests;
 
 pub use armed::armed;
+pub use calibrate::Contradictions;
 pub use feed::{Feed, Filled, Live};
-pub use limits::{Limits, Outcome, Refusal, State};
+pub use files::{Taken, take};
+pub use holders::trigger;
+pub use limits::{Keep, Limits, Outcome, Refusal, State};
+pub use ordinary::Ordinary;
+pub use played::{Played, Scratch};
 #[cfg(feature = "plot")]
 pub use plot::plot;
 pub use read::{Piece, Reader};

@@ -4,7 +4,11 @@
 
 use std::{fs::File, io, ops::Range, os::unix::fs::FileExt, path::PathBuf};
 
-use resdump_format::recording::{layout::segment_name, planner::Event};
+use resdump_format::recording::{
+    layout::segment_name,
+    planner::{Cause, Event},
+    summary::Summary,
+};
 
 use super::Saved;
 
@@ -39,20 +43,45 @@ impl Piece {
 }
 
 impl Saved {
-    /// From the first byte of the first run to the last of the last one, offsets in the stream.
+    /// From the first byte of the first run to the last of the last one, offsets in the stream, without what was discarded
+    /// before.
     pub fn extent(&self) -> Range<u64> {
-        let begin = self.runs.iter().filter_map(|(_, run)| run.origin);
+        let begin = self.runs.iter().filter_map(|(_, run)| {
+            let first = run.parts.iter().find(|part| !is_discarded(part));
+            match first {
+                Some(part) => Some(part.range().0),
+                None => run.origin.map(|origin| origin.begin),
+            }
+        });
         let end = self.runs.iter().filter_map(|(_, run)| run.parts.last());
-        let begin = begin.map(|origin| origin.begin).min().unwrap_or(0);
+        let begin = begin.min().unwrap_or(0);
         let end = end.map(|part| part.range().1).max().unwrap_or(0);
         begin..end.max(begin)
     }
 
+    /// Bytes of `range` that were discarded.
+    pub fn discarded(&self, range: &Range<u64>) -> u64 {
+        let parts = self.runs.iter().flat_map(|(_, run)| &run.parts);
+        let gone = parts.filter(|part| is_discarded(part));
+        gone.filter_map(|part| part.within(range))
+            .map(|part| part.range().1 - part.range().0)
+            .sum()
+    }
+
     /// What is on disk of `range`, in the order of the stream.
     pub fn pieces(&self, range: &Range<u64>) -> Vec<Piece> {
+        let runs = self.runs.iter();
+        let mut pieces: Vec<Piece> = runs
+            .flat_map(|(_, run)| Self::pieces_of(run, range))
+            .collect();
+        pieces.sort_by_key(|piece| piece.from);
+        pieces
+    }
+
+    /// The same of one run.
+    pub(super) fn pieces_of(run: &Summary, range: &Range<u64>) -> Vec<Piece> {
         let mut pieces = Vec::new();
-        for (_, run) in &self.runs {
-            let Some(origin) = run.origin else { continue };
+        if let Some(origin) = run.origin {
             let of = |part: &Event| {
                 let (Event::Data { from, to, place } | Event::Suspect { from, to, place }) = *part
                 else {
@@ -70,7 +99,6 @@ impl Saved {
             };
             pieces.extend(run.parts.iter().filter_map(of));
         }
-        pieces.sort_by_key(|piece| piece.from);
         pieces
     }
 
@@ -81,6 +109,16 @@ impl Saved {
             open: None,
         }
     }
+}
+
+fn is_discarded(part: &Event) -> bool {
+    matches!(
+        part,
+        Event::Gap {
+            cause: Cause::Discarded,
+            ..
+        }
+    )
 }
 
 /// Reads segments, the last of which stays open.

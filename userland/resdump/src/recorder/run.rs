@@ -4,7 +4,6 @@
 
 use std::{
     io,
-    path::Path,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -19,7 +18,8 @@ use resdump_format::recording::{
 
 use super::{
     feed::Feed,
-    files::{self, Files},
+    files::{self, Files, Taken},
+    kept::Kept,
     limits::{Limits, Outcome, Refusal, State},
 };
 use crate::{
@@ -45,19 +45,25 @@ struct Recorder<'a> {
     feed: &'a mut dyn Feed,
     files: Files,
     index: Writer,
+    /// Of a recording that keeps its last bytes alone.
+    kept: Option<Kept>,
     begun: Instant,
     /// What is in flight in a slot.
     flying: Vec<Option<Flying>>,
     stall: Duration,
+    wakeups: u64,
     segments: u64,
     last: Option<(u64, u64)>,
+    /// End of what was submitted, in the stream.
+    submitted: u64,
     failure: Option<Failure>,
 }
 
-/// Records into `folder` until `stop`, or behind the last `trigger` if it began with one; `watch` sees where it is after each turn.
+/// Records into the folder until `stop`, or behind the last `trigger` if it began with one; else a trigger is noted in the
+/// index. `watch` sees where it is after each turn.
 pub fn run(
     feed: &mut dyn Feed,
-    folder: &Path,
+    Taken { folder, .. }: &Taken,
     limits: &Limits,
     stop: &Stop,
     trigger: &Trigger,
@@ -71,7 +77,6 @@ pub fn run(
         depth: limits.depth,
         gaps: limits.gaps,
     };
-    let _taken = files::take(folder).map_err(cannot("cannot take the folder"))?;
     let first = files::first_free(folder).map_err(cannot("cannot read the folder"))?;
     let sample = feed
         .position()
@@ -94,16 +99,19 @@ pub fn run(
         feed,
         files,
         index: Writer::new(run_number(), INDEX_BLOCK),
+        kept: limits.keep.map(Kept::new),
         begun: Instant::now(),
         flying: vec![None; limits.depth],
         stall: Duration::ZERO,
+        wakeups: 0,
         segments: 0,
         last: None,
+        submitted: planner.begin(),
         failure: None,
     };
     recorder.push(Record::Origin(origin(limits, &planner)));
-    if let Some(post) = limits.post {
-        recorder.triggered(&mut planner, post);
+    if limits.post.is_some() {
+        recorder.triggered(&mut planner, limits.post);
     }
     let full = recorder.record(&mut planner, limits, (stop, trigger), watch);
     recorder.end(&planner);
@@ -113,6 +121,7 @@ pub fn run(
         segments: recorder.segments,
         failure: recorder.failure,
         full,
+        discarded: recorder.kept.map_or(0, |kept| kept.discarded),
     })
 }
 
@@ -153,6 +162,9 @@ impl Recorder<'_> {
     }
 
     fn push(&mut self, record: Record) {
+        if let Some(kept) = &mut self.kept {
+            kept.note(&record);
+        }
         self.index.push(self.now(), record);
     }
 
@@ -161,6 +173,7 @@ impl Recorder<'_> {
             account: *planner.account(),
             produced: planner.produced(),
             stall: self.stall,
+            wakeups: self.wakeups,
         }
     }
 
@@ -189,10 +202,8 @@ impl Recorder<'_> {
             }
             if stop.requested() || end.is_some_and(|end| now >= end) {
                 planner.stop();
-            } else if let Some(post) = limits.post
-                && trigger.take()
-            {
-                self.triggered(planner, post);
+            } else if trigger.take() {
+                self.triggered(planner, limits.post);
             }
             let is_due = now >= due && !self.files.is_flushing();
             let need = match is_due {
@@ -212,8 +223,15 @@ impl Recorder<'_> {
             if let Err(error) = self.files.look() {
                 self.failed(("cannot flush", errno_of(&error)));
             }
-            if is_due {
+            self.shed();
+            if !is_due && self.files.has_gone() && !self.files.is_flushing() {
                 self.checkpoint(planner);
+            }
+            if is_due {
+                // A device that stands still leaves nothing to write.
+                if !self.index.is_empty() {
+                    self.checkpoint(planner);
+                }
                 due = now + limits.checkpoint;
             }
             watch(&self.state(planner));
@@ -235,6 +253,7 @@ impl Recorder<'_> {
             let longest = until_due
                 .min(limits.patience.map_or(LONGEST, |time| time / 2))
                 .clamp(Duration::from_millis(1), LONGEST);
+            self.wakeups += 1;
             if step != Step::Full
                 && let Err(error) = self.feed.wait(position, longest)
                 && self.failed(("cannot wait", errno_of(&error)))
@@ -244,11 +263,14 @@ impl Recorder<'_> {
         }
     }
 
-    /// A trigger came, when the device was where it was seen last: the run ends `post` bytes behind that.
-    fn triggered(&mut self, planner: &mut Planner, post: u64) {
+    /// A trigger came, when the device was where it was seen last: the run ends `post` bytes behind that, if there is an
+    /// end.
+    fn triggered(&mut self, planner: &mut Planner, post: Option<u64>) {
         let offset = planner.position();
         self.push(Record::Trigger { offset });
-        planner.end_after(offset.saturating_add(post));
+        if let Some(post) = post {
+            planner.end_after(offset.saturating_add(post));
+        }
     }
 
     /// Takes note of a failure; whether there was one before.
@@ -260,8 +282,31 @@ impl Recorder<'_> {
 
     fn checkpoint(&mut self, planner: &Planner) {
         self.push(Record::Checkpoint(self.index_state(planner)));
-        let (at, bytes) = self.index.take(self.now());
-        self.files.checkpoint(at, bytes);
+        let (now, state) = (self.now(), self.index_state(planner));
+        let at = match &mut self.kept {
+            Some(kept) if kept.is_long(self.index.length()) => {
+                self.index = Writer::new(run_number(), INDEX_BLOCK);
+                kept.rewrite(&mut self.index, now, state);
+                None
+            }
+            _ => Some(self.index.length()),
+        };
+        let (_, bytes) = self.index.take(now);
+        self.files.checkpoint(at, bytes, state.recorded);
+    }
+
+    /// Lets the segments go that need not be kept.
+    fn shed(&mut self) {
+        let flying = self.flying.iter().flatten().map(|it| it.segment);
+        let settled = flying.min().unwrap_or(u64::MAX);
+        while let Some((number, gone)) = self
+            .kept
+            .as_mut()
+            .and_then(|kept| kept.shed(self.submitted, settled))
+        {
+            self.push(Record::Part(gone));
+            self.files.remove(number);
+        }
     }
 
     /// Nothing is in flight: the last segment is cut, the index has its end, and all is on the medium.
@@ -277,7 +322,7 @@ impl Recorder<'_> {
                 self.push(Record::End(state));
             }
             let (at, bytes) = self.index.take(self.now());
-            self.files.checkpoint(at, bytes);
+            self.files.checkpoint(Some(at), bytes, state.recorded);
             self.files.settle()?;
             self.files.sync_names()
         };
@@ -334,6 +379,7 @@ impl Machine for Recorder<'_> {
             .write(chunk.slot, chunk.memory, length, &file, chunk.offset)
             .map_err(|error| ("cannot write", errno_of(&error)))?;
         self.last = Some((chunk.segment, chunk.offset + chunk.payload));
+        self.submitted = chunk.from + chunk.payload;
         if let Some(flying) = self.flying.get_mut(chunk.slot) {
             *flying = Some(Flying {
                 since: Instant::now(),

@@ -39,6 +39,8 @@ struct Fake {
     /// Where the trigger comes.
     pull: u64,
     end: u64,
+    /// It takes its time to wait.
+    sleeps: bool,
     ended: Vec<(usize, io::Result<u32>)>,
 }
 
@@ -56,6 +58,7 @@ impl Fake {
             trigger: Trigger::default(),
             pull: u64::MAX,
             end,
+            sleeps: false,
             ended: Vec::new(),
         }
     }
@@ -120,7 +123,10 @@ impl Feed for Fake {
         self.ended.pop()
     }
 
-    fn wait(&mut self, _: Option<u64>, _: std::time::Duration) -> io::Result<()> {
+    fn wait(&mut self, _: Option<u64>, longest: std::time::Duration) -> io::Result<()> {
+        if self.sleeps && self.ended.is_empty() {
+            std::thread::sleep(longest);
+        }
         Ok(())
     }
 }
@@ -146,6 +152,7 @@ fn limits() -> Limits {
         keep_free: 0,
         duration: None,
         checkpoint: std::time::Duration::from_millis(1),
+        keep: None,
         post: None,
     }
 }
@@ -153,7 +160,14 @@ fn limits() -> Limits {
 /// `None` where the file system of temporary files has no direct I/O.
 fn record(fake: &mut Fake, folder: &Path, limits: &Limits) -> Option<Outcome> {
     let (stop, trigger) = (fake.stop.clone(), fake.trigger.clone());
-    match run(fake, folder, limits, &stop, &trigger, &mut |_| {}) {
+    match run(
+        fake,
+        &take(folder).unwrap(),
+        limits,
+        &stop,
+        &trigger,
+        &mut |_| {},
+    ) {
         Ok(outcome) => Some(outcome),
         Err(Refusal::System(_, nix::errno::Errno::EINVAL)) => None,
         Err(refusal) => panic!("{refusal:?}"),
@@ -247,11 +261,14 @@ fn a_second_run_has_segments_and_an_index_of_its_own() {
 #[test]
 fn a_folder_is_one_runs_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
-    let another = super::files::take(folder.path()).unwrap();
-    let refused = super::files::take(folder.path()).unwrap_err();
-    assert_eq!(refused.raw_os_error(), Some(nix::libc::EBUSY));
+    let another = take(folder.path()).unwrap();
+    let refused = take(folder.path()).unwrap_err();
+    assert!(
+        matches!(refused, Refusal::System(_, nix::errno::Errno::EBUSY)),
+        "{refused:?}"
+    );
     drop(another);
-    super::files::take(folder.path()).unwrap();
+    take(folder.path()).unwrap();
 }
 
 #[test]
@@ -384,7 +401,7 @@ fn the_last_lap_is_recorded_in_its_order() {
     let mut filled = Filled::new(&mut fake, RING);
     let outcome = match run(
         &mut filled,
-        folder.path(),
+        &take(folder.path()).unwrap(),
         &limits(),
         &stop,
         &trigger,
@@ -402,4 +419,233 @@ fn the_last_lap_is_recorded_in_its_order() {
     let bytes = bytes_at(folder.path(), 0, RING);
     let right = |(offset, byte): (usize, &u8)| *byte == pattern(2 * RING + 4_608 + offset as u64);
     assert!(bytes.iter().enumerate().all(right));
+}
+
+/// One that holds the folder and does not handle the signal is left alone: it would end by that.
+#[test]
+fn a_trigger_goes_to_the_process_that_records_into_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let metadata = fs::metadata(folder.path()).unwrap();
+    let own = i32::try_from(std::process::id()).unwrap();
+    assert!(super::trigger(&metadata).unwrap().is_empty());
+    let taken = take(folder.path()).unwrap();
+    assert!(super::trigger(&metadata).unwrap().is_empty());
+    let trigger = Trigger::on_signal().unwrap();
+    assert_eq!(super::trigger(&metadata).unwrap(), [own]);
+    // A thread gets it in its time.
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !trigger.take() {
+        assert!(std::time::Instant::now() < until);
+        std::thread::yield_now();
+    }
+    drop(taken);
+    assert!(super::trigger(&metadata).unwrap().is_empty());
+    assert!(!trigger.take());
+}
+
+/// A trigger of a run that has no end by it is a place in the index.
+#[test]
+fn a_trigger_during_a_recording_is_noted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut fake = Fake::new(4_096, 4 * RING);
+    fake.pull = 2 * RING;
+    let Some(outcome) = record(&mut fake, folder.path(), &limits()) else {
+        return;
+    };
+    assert_eq!(outcome.state.account.recorded, 4 * RING);
+    let saved = Saved::open(folder.path()).unwrap();
+    let [at] = saved.runs[0].1.triggers[..] else {
+        panic!("{:?}", saved.runs[0].1.triggers);
+    };
+    assert!((2 * RING..3 * RING).contains(&at), "{at}");
+}
+
+/// Nothing is written for a device that stands still, once it is known that it does.
+#[test]
+fn an_idle_recorder_writes_nothing_and_sleeps() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut fake = Fake::new(0, u64::MAX);
+    fake.sleeps = true;
+    let limits = Limits {
+        duration: Some(std::time::Duration::from_millis(300)),
+        checkpoint: std::time::Duration::from_millis(20),
+        ..limits()
+    };
+    let Some(outcome) = record(&mut fake, folder.path(), &limits) else {
+        return;
+    };
+    // The origin, and the end.
+    let index = fs::metadata(folder.path().join("000000.index")).unwrap();
+    assert_eq!(index.len(), 2 * 4096);
+    assert!(outcome.state.wakeups <= 20, "{}", outcome.state.wakeups);
+}
+
+/// A device that is played is where the recorder wants it, or where its rate says.
+#[test]
+fn a_played_device_loses_nothing_that_the_disk_can_take() {
+    for rate in [None, Some(8 << 20)] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut fake = Fake::new(0, u64::MAX);
+        let limits = Limits {
+            max_size: Some(2 << 20),
+            duration: Some(std::time::Duration::from_secs(60)),
+            ..limits()
+        };
+        let (stop, trigger) = (Stop::default(), Trigger::default());
+        let mut played = Played::new(&mut fake, rate);
+        let taken = take(folder.path()).unwrap();
+        let outcome = match run(&mut played, &taken, &limits, &stop, &trigger, &mut |_| {}) {
+            Ok(outcome) => outcome,
+            Err(Refusal::System(_, nix::errno::Errno::EINVAL)) => return,
+            Err(refusal) => panic!("{refusal:?}"),
+        };
+        assert!(outcome.full && outcome.failure.is_none(), "{outcome:?}");
+        if rate.is_none() {
+            assert_eq!(outcome.state.account.recorded, 2 << 20);
+        }
+        let account = &outcome.state.account;
+        assert!(account.recorded + account.suspect + account.gap >= 2 << 20);
+    }
+}
+
+fn segments(folder: &Path) -> Vec<u64> {
+    let mut numbers: Vec<u64> = fs::read_dir(folder)
+        .unwrap()
+        .filter_map(|entry| {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            name.strip_suffix(".seg")?.parse().ok()
+        })
+        .collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+/// Every byte that the index of the first run calls whole is right; its parts.
+fn parts_are_right(folder: &Path) -> Vec<Event> {
+    let saved = Saved::open(folder).unwrap();
+    let run = &saved.runs[0].1;
+    assert_eq!(saved.fault(run), None);
+    for part in &run.parts {
+        let (from, to) = part.range();
+        if let Event::Data { .. } = part {
+            let bytes = bytes_at(folder, from, to);
+            let right = |(at, byte): (usize, &u8)| *byte == pattern(from + at as u64);
+            assert!(bytes.iter().enumerate().all(right), "{part:?}");
+        }
+    }
+    run.parts.clone()
+}
+
+/// Five triggers' worth of laps; the index is written again now and then.
+#[test]
+fn a_ring_of_segments_keeps_the_last_bytes_and_those_around_a_trigger() {
+    let folder = tempfile::tempdir().unwrap();
+    let last = 3 * SEGMENT;
+    let limits = Limits {
+        keep: Some(Keep {
+            last,
+            around: Some((SEGMENT, SEGMENT / 2)),
+            index: 16 << 10,
+        }),
+        ..limits()
+    };
+    let end = 40 * SEGMENT + 5_000;
+    let mut fake = Fake::new(4_096, end);
+    fake.pull = 12 * SEGMENT + SEGMENT / 2;
+    let Some(outcome) = record(&mut fake, folder.path(), &limits) else {
+        return;
+    };
+    assert_eq!(outcome.failure, None);
+    assert_eq!(outcome.state.account.recorded, end);
+    let parts = parts_are_right(folder.path());
+    let gone = |from, to| Event::Gap {
+        from,
+        to,
+        place: from,
+        cause: resdump_format::recording::planner::Cause::Discarded,
+    };
+    let data = |from, to| Event::Data {
+        from,
+        to,
+        place: from,
+    };
+    // The trigger was seen within a step of where it came, in segment 12.
+    let (pre, post) = (11 * SEGMENT, 13 * SEGMENT);
+    let Event::Data { from: kept, .. } = parts[3] else {
+        panic!("{parts:?}");
+    };
+    assert!(
+        end - kept >= last && end - kept <= last + 2 * SEGMENT,
+        "{kept}"
+    );
+    let expected = [
+        gone(0, pre),
+        data(pre, post),
+        gone(post, kept),
+        data(kept, end),
+    ];
+    assert_eq!(parts, expected);
+    assert_eq!(outcome.discarded, pre + kept - post);
+    let kept = kept / SEGMENT..41;
+    let there: Vec<u64> = (11..13).chain(kept).collect();
+    assert_eq!(segments(folder.path()), there);
+    // Not all of some hundred checkpoints.
+    let index = fs::metadata(folder.path().join("000000.index")).unwrap();
+    assert!(index.len() <= 32 << 10, "{}", index.len());
+    let saved = Saved::open(folder.path()).unwrap();
+    let [trigger] = saved.runs[0].1.triggers[..] else {
+        panic!("{:?}", saved.runs[0].1.triggers);
+    };
+    assert!((12 * SEGMENT..13 * SEGMENT).contains(&trigger), "{trigger}");
+    assert_eq!(saved.extent(), pre..end);
+    assert_eq!(saved.discarded(&saved.extent()), kept_gap(&parts));
+}
+
+fn kept_gap(parts: &[Event]) -> u64 {
+    let (from, to) = parts[2].range();
+    to - from
+}
+
+/// What is on disk at any time is bounded, and the index on disk never speaks of what is not there.
+#[test]
+fn a_ring_of_segments_is_bounded_and_truthful_at_any_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits {
+        keep: Some(Keep {
+            last: 4 * SEGMENT,
+            around: None,
+            index: 16 << 10,
+        }),
+        ..limits()
+    };
+    let mut fake = Fake::new(4_096, 60 * SEGMENT);
+    let (stop, trigger) = (fake.stop.clone(), fake.trigger.clone());
+    let taken = match take(folder.path()) {
+        Ok(taken) => taken,
+        Err(refusal) => panic!("{refusal:?}"),
+    };
+    let (mut most, mut looks) = (0, 0);
+    let result = run(&mut fake, &taken, &limits, &stop, &trigger, &mut |_| {
+        most = most.max(segments(folder.path()).len());
+        let index = || fs::read(folder.path().join("000000.index")).unwrap();
+        let before = index();
+        let saved = Saved::open(folder.path()).unwrap();
+        let run = &saved.runs[0].1;
+        let fault = saved.fault(run);
+        // What goes meanwhile is gone in another index.
+        if run.origin.is_some() && index() == before {
+            assert!(matches!(fault, None | Some(Fault::NotEnded)), "{fault:?}");
+            looks += 1;
+        }
+    });
+    match result {
+        Ok(outcome) => assert_eq!(outcome.failure, None),
+        Err(Refusal::System(_, nix::errno::Errno::EINVAL)) => return,
+        Err(refusal) => panic!("{refusal:?}"),
+    }
+    // Those that are kept, one in part, the one that is prepared, and those that wait for a flush.
+    assert!(most <= 16, "{most}");
+    assert!(looks > 10, "{looks}");
+    let parts = parts_are_right(folder.path());
+    assert_eq!(parts.len(), 2, "{parts:?}");
 }

@@ -103,7 +103,7 @@ impl Held {
 }
 
 /// A file of `size` bytes in memory, without a name. What is not written to takes no memory.
-fn file_in_memory(size: u64) -> io::Result<File> {
+pub fn file_in_memory(size: u64) -> io::Result<File> {
     let file = File::from(memfd_create(c"resdump", MFdFlags::MFD_CLOEXEC)?);
     file.set_len(size)?;
     Ok(file)

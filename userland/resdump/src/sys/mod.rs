@@ -7,6 +7,7 @@
 
 pub mod block;
 pub mod file;
+pub mod process;
 pub mod signal;
 pub mod splice;
 pub mod standard;

@@ -223,4 +223,4 @@ macro_rules! answers {
     };
 }
 
-answers! { list show dump snapshot load record verify convert send receive doctor bench diff find completions man }
+answers! { list show dump snapshot load record trigger verify convert send receive doctor bench diff find completions man }

@@ -78,7 +78,12 @@ fn options() -> BTreeMap<String, BTreeSet<String>> {
     definition.build();
     let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for command in definition.get_subcommands() {
-        let shown = command.get_arguments().filter(|it| !it.is_hide_set());
+        // With what its own commands take.
+        let own = command
+            .get_subcommands()
+            .flat_map(clap::Command::get_arguments);
+        let all_of_it = command.get_arguments().chain(own);
+        let shown = all_of_it.filter(|it| !it.is_hide_set());
         for option in shown.filter_map(clap::Arg::get_long) {
             let commands = all.entry(option.into()).or_default();
             commands.insert(command.get_name().into());
@@ -97,7 +102,7 @@ fn every_option_is_documented_with_its_commands() {
         .into_iter()
         .map(|row| {
             let option = row[0].trim_start_matches("--");
-            let end = option.find([' ', ',']).unwrap_or(option.len());
+            let end = option.find([' ', ',', '[']).unwrap_or(option.len());
             let commands = row[1].split(", ").map(str::to_owned);
             (option[..end].to_owned(), commands.collect())
         })

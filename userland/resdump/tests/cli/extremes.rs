@@ -70,7 +70,7 @@ const LINES: [(&str, &str); 14] = [
     ("convert ./saved ./out --force --to raw", "offset length"),
     (
         "record capture ./new",
-        "segment max-size keep-free duration checkpoint history post pre chunk depth",
+        "segment max-size keep-free duration checkpoint history post pre chunk depth rehearse keep",
     ),
     (
         "bench ./out --force --region ./saved",

@@ -305,6 +305,7 @@ fn cause_code(cause: Cause) -> u16 {
         Cause::Overrun => 0,
         Cause::Unknown => 1,
         Cause::Write => 2,
+        Cause::Discarded => 3,
     }
 }
 
@@ -313,6 +314,7 @@ fn cause(code: u16) -> Option<Cause> {
         0 => Some(Cause::Overrun),
         1 => Some(Cause::Unknown),
         2 => Some(Cause::Write),
+        3 => Some(Cause::Discarded),
         _ => None,
     }
 }

@@ -42,7 +42,7 @@ impl Writer {
     pub fn push(&mut self, time: u64, record: Record) {
         if let Record::Part(event) = record {
             if let Some((_, last)) = &mut self.part
-                && follows(last, &event)
+                && last.extend(&event)
             {
                 return;
             }
@@ -52,6 +52,16 @@ impl Writer {
         }
         self.end_part();
         self.encode(time, &record);
+    }
+
+    /// Bytes that were taken so far.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Whether there is nothing to be written.
+    pub fn is_empty(&self) -> bool {
+        self.pending.is_empty() && self.part.is_none()
     }
 
     /// Where in the file the bytes belong that are to be written now, and the bytes: whole blocks, or nothing.
@@ -89,31 +99,5 @@ impl Writer {
         let checksum = CRC.checksum(&self.pending[begin + CHECKSUM..]);
         self.pending[begin..begin + CHECKSUM].copy_from_slice(&checksum.to_le_bytes());
         self.sequence += 1;
-    }
-}
-
-/// Makes `last` longer by `event` where it continues it, in the stream and on disk.
-fn follows(last: &mut Event, event: &Event) -> bool {
-    match (last, event) {
-        (
-            Event::Data { from, to, place },
-            Event::Data {
-                from: next,
-                to: end,
-                place: at,
-            },
-        )
-        | (
-            Event::Suspect { from, to, place },
-            Event::Suspect {
-                from: next,
-                to: end,
-                place: at,
-            },
-        ) if to == next && *place + (*to - *from) == *at => {
-            *to = *end;
-            true
-        }
-        _ => false,
     }
 }

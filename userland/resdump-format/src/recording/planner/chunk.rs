@@ -75,6 +75,8 @@ pub enum Cause {
     Unknown,
     /// They could not be written.
     Write,
+    /// They were on disk, and had to make room: a recording that keeps its last bytes alone. Not a loss.
+    Discarded,
 }
 
 /// What was decided on a part of the stream. `place` is where `from` lies on disk.

@@ -123,7 +123,7 @@ impl Bench<'_> {
 }
 
 /// Time that the processors have not been idle since the start of the machine.
-fn machine_busy() -> Option<Duration> {
+pub(super) fn machine_busy() -> Option<Duration> {
     let ticks = busy_ticks(&fs::read_to_string("/proc/stat").ok()?)?;
     let rate = sysconf(SysconfVar::CLK_TCK).ok()??;
     Some(Duration::from_secs(ticks) / u32::try_from(rate).ok()?)

@@ -33,6 +33,7 @@ use crate::{
 };
 
 mod measure;
+mod record;
 mod report;
 
 use measure::{Bench, Sample};
@@ -40,9 +41,14 @@ use report::{Refused, Report};
 
 /// Arguments of `bench`.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
+
     /// File to make, or block device: what is on it is lost
-    target: PathBuf,
+    #[arg(required = true)]
+    target: Option<PathBuf>,
 
     /// Label, node below /dev/resmem, or a saved file [default: the first region]
     #[arg(long, value_name = "REGION")]
@@ -74,6 +80,19 @@ pub struct Args {
     /// No progress
     #[arg(short, long)]
     quiet: bool,
+}
+
+/// What else is measured.
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Measure a recording, next to the best that another program can do
+    Record(record::Args),
+}
+
+impl Args {
+    fn target(&self) -> &Path {
+        self.target.as_deref().unwrap_or(Path::new(""))
+    }
 }
 
 /// A way from memory to the target.
@@ -117,6 +136,9 @@ fn ways(args: &Args) -> Vec<Way> {
 
 /// Runs `bench`.
 pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
+    if let Some(What::Record(args)) = &args.what {
+        return record::run(args, console);
+    }
     let labels = source::labels(source::DIRECTORY.as_ref());
     let region = match (&args.region, labels.first()) {
         (Some(name), _) => name,
@@ -127,7 +149,7 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let source = &*source;
     let stop = Stop::on_signals()?;
     let request = Request {
-        path: &args.target,
+        path: args.target(),
         manner: Manner::Direct,
         permit: Permit {
             force: args.force,
@@ -176,7 +198,7 @@ fn prepare<'a>(
         span,
         direct,
         buffered: direct.buffered()?,
-        path: &args.target,
+        path: args.target(),
         stop,
     })
 }
@@ -194,7 +216,7 @@ fn rounds(args: &Args, bench: &Bench<'_>, report: &mut Report, console: &Console
         let mut refused: Vec<&str> = Vec::new();
         for (way, samples) in &mut ways {
             if bench.stop.requested() {
-                return Err(interrupted(&args.target));
+                return Err(interrupted(args.target()));
             }
             match bench.measure(way)? {
                 Ok(sample) if round > 0 => samples.push(sample),

@@ -93,7 +93,7 @@ pub(super) struct Refused {
     errno_number: i32,
     detail: String,
     #[serde(skip)]
-    line: String,
+    pub(super) line: String,
 }
 
 impl Refused {
@@ -114,9 +114,9 @@ impl Report {
             region: source.name().into(),
             base: source.base(),
             length: bench.span.length,
-            target: text::name(&args.target),
+            target: text::name(args.target()),
             target_kind: bench.direct.kind(),
-            queue: Queue::of(&args.target),
+            queue: Queue::of(args.target()),
             rounds: args.rounds,
             ways: Vec::new(),
             refused: Vec::new(),

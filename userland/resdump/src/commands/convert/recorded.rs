@@ -38,6 +38,8 @@ struct Converted<'a> {
     recorded: u64,
     suspect: u64,
     gap: u64,
+    /// Recorded, and not kept.
+    discarded: u64,
 }
 
 pub(super) fn run(args: &Args, folder: &Path, console: &Console, stop: &Stop) -> Result<ExitCode> {
@@ -61,6 +63,7 @@ pub(super) fn run(args: &Args, folder: &Path, console: &Console, stop: &Stop) ->
         pieces.map(|piece| piece.to - piece.from).sum()
     };
     let (recorded, suspect) = (bytes(false), bytes(true));
+    let discarded = saved.discarded(&range);
     let converted = Converted {
         input: &text::name(folder),
         output: &text::name(&args.output),
@@ -69,7 +72,8 @@ pub(super) fn run(args: &Args, folder: &Path, console: &Console, stop: &Stop) ->
         to_offset: range.end,
         recorded,
         suspect,
-        gap: range.end - range.start - recorded - suspect,
+        gap: (range.end - range.start).saturating_sub(recorded + suspect + discarded),
+        discarded,
     };
     let gap = converted.gap;
     if console.is_json() {
@@ -79,7 +83,11 @@ pub(super) fn run(args: &Args, folder: &Path, console: &Console, stop: &Stop) ->
             writeln!(
                 out,
                 "{recorded} bytes, {suspect} suspect, {gap} not recorded"
-            )
+            )?;
+            match discarded {
+                0 => Ok(()),
+                _ => writeln!(out, "{discarded} bytes were discarded before"),
+            }
         })?;
     }
     Ok(match suspect + gap {

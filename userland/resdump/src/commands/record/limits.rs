@@ -2,7 +2,7 @@
 
 //! What may be recorded, and how.
 
-use std::{fs::File, time::Duration};
+use std::{fs::File, path::Path, time::Duration};
 
 use nix::errno::Errno;
 use resdump_format::recording::{layout::Gaps, planner::Flaw, proof::Ring};
@@ -10,59 +10,100 @@ use resmem::abi::{CHUNK_MAX, POSITION_BOUNDED, RingPosition};
 
 use super::Args;
 use crate::{
-    advice::Doing,
+    advice::{self, Doing},
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
     output::{self, Kind},
-    recorder::{Limits, Refusal},
+    recorder::{Keep, Limits, Refusal},
+    source::{Region, Source},
     sys,
 };
 
 /// Bytes of a segment where there is room.
 const SEGMENT: u64 = 1 << 30;
 
+/// Bytes of an index that is written again: some minutes of checkpoints.
+const INDEX: u64 = 1 << 20;
+
 /// From a trigger to the first write.
 const LATENCY: Duration = Duration::from_millis(20);
 
+/// Where the device of `region` is, and what its node declares.
+pub(super) fn position(region: &Region) -> Result<RingPosition> {
+    if !region.device().has_position() {
+        return Err(Error::new(
+            ExitCode::Engine,
+            "region has no position",
+            region.name(),
+            Errno::EOPNOTSUPP,
+            "say in the device tree where its device's position is: resdump,position-kind and the rest of the \
+             binding",
+        ));
+    }
+    region.device().position().map_err(|error| {
+        let errno = errno_of(&error);
+        let (code, advice) = advice::of(errno, Doing::Read);
+        Error::new(
+            code,
+            "cannot read the position",
+            region.name(),
+            errno,
+            advice,
+        )
+    })
+}
+
+/// What the node of `region` declares, wherever its device is. Of a ring whose program has not said where that is, the
+/// size alone.
+pub(in crate::commands) fn declared(region: &Region) -> Result<RingPosition> {
+    match position(region) {
+        Err(error) if error.errno == Errno::ENODATA => Ok(RingPosition {
+            ring: region.size(),
+            ..RingPosition::default()
+        }),
+        answer => answer,
+    }
+}
+
 /// What the command line and the ring give.
-pub(super) fn limits(args: &Args, position: &RingPosition) -> Result<Limits> {
-    let block = block(args)?;
-    let quarter = (position.ring / 4).min(4 << 20);
-    let chunk = args.chunk.map_or(quarter - quarter % block, u64::from);
-    let most = pre_max(position, chunk);
-    if args.pre > most {
+pub(super) fn limits(args: &Args, region: &Region, position: &RingPosition) -> Result<Limits> {
+    let plain = plain(region, &args.folder, position, args.chunk, args.depth)?;
+    let (most, place) = match args.keep {
+        Some(keep) => (keep, "--keep leaves"),
+        None => (
+            pre_max(position, plain.chunk),
+            "beside a chunk, lead and lag the ring has",
+        ),
+    };
+    if args.pre.is_some_and(|pre| pre > most) {
         return Err(Error::new(
             ExitCode::Range,
             "cannot be recorded",
             "--pre",
             Errno::EINVAL,
-            format!(
-                "the ring has room for {most} bytes before a trigger, beside a chunk, lead and lag"
-            ),
+            format!("{place} room for {most} bytes before a trigger"),
         ));
     }
+    let keep = args.keep.map(|last| Keep {
+        last,
+        around: args.post.map(|post| (args.pre.unwrap_or(last), post)),
+        index: INDEX,
+    });
+    // A few segments, so that not much more is kept than was asked for.
+    let of_keep = |keep: u64| {
+        let part = (keep / 4).min(plain.segment);
+        (part - part % plain.chunk.max(1)).max(plain.chunk)
+    };
+    let segment = args.keep.map_or(plain.segment, of_keep);
     Ok(Limits {
-        ring: Ring {
-            size: position.ring,
-            lead: position.lead,
-            lag: position.lag,
-        },
-        max_rate: position.max_rate,
-        bounded: position.flags & POSITION_BOUNDED != 0,
-        patience: (position.patience != 0).then(|| Duration::from_nanos(position.patience)),
-        history: match (args.lap, args.post) {
+        history: match (args.lap, args.post.filter(|_| keep.is_none())) {
             (true, _) => position.ring,
-            (_, Some(_)) => args.pre,
+            (_, Some(_)) => args.pre.unwrap_or(0),
             (_, None) => args.history,
         },
-        post: args.post,
-        chunk: chunk.min(CHUNK_MAX.into()),
-        depth: args.depth as usize,
-        block,
-        segment: match args.segment {
-            Some(segment) => segment,
-            None => segment(args, chunk)?,
-        },
+        post: args.post.filter(|_| keep.is_none()),
+        keep,
+        segment: args.segment.unwrap_or(segment),
         gaps: match args.gaps.as_str() {
             "skip" => Gaps::Skip,
             "stop" => Gaps::Stop,
@@ -72,6 +113,51 @@ pub(super) fn limits(args: &Args, position: &RingPosition) -> Result<Limits> {
         keep_free: args.keep_free,
         duration: args.duration.map(Duration::from_secs),
         checkpoint: Duration::from_secs(args.checkpoint),
+        ..plain
+    })
+}
+
+/// What the ring gives, and the disk that `folder` is on, which is made: a recording without an end.
+pub(in crate::commands) fn plain(
+    region: &Region,
+    folder: &Path,
+    position: &RingPosition,
+    chunk: Option<u32>,
+    depth: u32,
+) -> Result<Limits> {
+    let block = block(region.name(), folder)?;
+    if !region.base().is_multiple_of(block) {
+        return Err(Error::new(
+            ExitCode::Range,
+            "cannot be recorded",
+            region.name(),
+            Errno::EINVAL,
+            format!("direct I/O there takes memory at multiples of {block} bytes"),
+        ));
+    }
+    let quarter = (position.ring / 4).min(4 << 20);
+    let chunk = chunk.map_or(quarter - quarter % block, u64::from);
+    Ok(Limits {
+        ring: Ring {
+            size: position.ring,
+            lead: position.lead,
+            lag: position.lag,
+        },
+        max_rate: position.max_rate,
+        bounded: position.flags & POSITION_BOUNDED != 0,
+        patience: (position.patience != 0).then(|| Duration::from_nanos(position.patience)),
+        history: 0,
+        chunk: chunk.min(CHUNK_MAX.into()),
+        depth: depth as usize,
+        block,
+        segment: segment(folder, chunk)?,
+        gaps: Gaps::Hole,
+        max_size: None,
+        keep_free: 0,
+        duration: None,
+        checkpoint: Duration::from_secs(1),
+        keep: None,
+        post: None,
     })
 }
 
@@ -88,34 +174,37 @@ fn pre_max(position: &RingPosition, chunk: u64) -> u64 {
 }
 
 /// Bytes of a segment: whole chunks, so that two segments and more fit into a small file system.
-fn segment(args: &Args, chunk: u64) -> Result<u64> {
-    let free = File::open(&args.folder)
-        .map_err(|error| errno_of(&error))
-        .and_then(|folder| sys::file::available(&folder))
-        .map_err(|errno| {
-            let folder = args.folder.display();
-            Error::during(Doing::OpenTarget, "cannot inspect target", folder, errno)
-        })?;
-    let most = (free / 8).min(SEGMENT);
+fn segment(folder: &Path, chunk: u64) -> Result<u64> {
+    let most = (available(folder)? / 8).min(SEGMENT);
     Ok((most - most % chunk.max(1)).max(chunk))
 }
 
+/// Bytes that the file system of `folder` has left.
+pub(super) fn available(folder: &Path) -> Result<u64> {
+    File::open(folder)
+        .map_err(|error| errno_of(&error))
+        .and_then(|folder| sys::file::available(&folder))
+        .map_err(|errno| {
+            let folder = folder.display();
+            Error::during(Doing::OpenTarget, "cannot inspect target", folder, errno)
+        })
+}
+
 /// What direct I/O in the folder wants: asked of a file that is made there.
-fn block(args: &Args) -> Result<u64> {
+fn block(region: &str, folder: &Path) -> Result<u64> {
     let failed = |what, error: &std::io::Error| {
-        Error::during(Doing::OpenTarget, what, args.folder.display(), error)
+        Error::during(Doing::OpenTarget, what, folder.display(), error)
     };
-    std::fs::create_dir_all(&args.folder)
-        .map_err(|error| failed("cannot make the folder", &error))?;
-    let probe = tempfile::tempfile_in(&args.folder)
-        .map_err(|error| failed("cannot make a file", &error))?;
+    std::fs::create_dir_all(folder).map_err(|error| failed("cannot make the folder", &error))?;
+    let probe =
+        tempfile::tempfile_in(folder).map_err(|error| failed("cannot make a file", &error))?;
     if output::is_in_memory(&probe) {
         let advice = "it is in memory (tmpfs, ramfs): a recording would take that until none is left, and not survive: \
                       give a folder on a disk";
         return Err(Error::new(
             ExitCode::Target,
             "cannot be recorded",
-            format_args!("{} to {}", args.region, args.folder.display()),
+            format_args!("{region} to {}", folder.display()),
             Errno::EOPNOTSUPP,
             advice,
         ));
@@ -126,7 +215,7 @@ fn block(args: &Args) -> Result<u64> {
 }
 
 /// Why a recording was not begun.
-pub(super) fn refused(refusal: &Refusal, folder: &str) -> Error {
+pub(in crate::commands) fn refused(refusal: &Refusal, folder: &str) -> Error {
     match refusal {
         Refusal::System(what, errno) => Error::during(Doing::OpenTarget, what, folder, *errno),
         Refusal::Flaw(flaw) => {

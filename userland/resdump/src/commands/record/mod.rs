@@ -7,20 +7,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nix::errno::Errno;
-
 use crate::{
-    advice::{self, Doing},
     console::{self, Console},
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
-    recorder::{self, Feed, Filled, Limits, Live, Outcome, Refusal},
+    recorder::{self, Feed, Filled, Limits, Live, Outcome, Refusal, Taken},
     signals::{Stop, Trigger},
     size,
     source::{Region, Source},
 };
 
-mod limits;
+pub(super) mod limits;
+mod rehearse;
 mod report;
 
 use report::{Events, Line};
@@ -66,14 +64,22 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["history", "post", "duration"])]
     lap: bool,
 
-    /// Record at each SIGUSR1, and so many bytes behind it
+    /// Record at each trigger ('resdump trigger', or SIGUSR1), and so many bytes behind it
     #[arg(long, value_name = "BYTES", value_parser = size::parse)]
     post: Option<u64>,
 
-    /// Bytes before the signal, of those in the ring
-    #[arg(long, value_name = "BYTES", default_value = "0", value_parser = size::parse, requires = "post",
-        conflicts_with = "history")]
-    pre: u64,
+    /// Bytes before the trigger, of those in the ring or kept on disk [default: 0, or all that --keep has]
+    #[arg(long, value_name = "BYTES", value_parser = size::parse, requires = "post", conflicts_with = "history")]
+    pre: Option<u64>,
+
+    /// Record for ever, and keep so many of the last bytes; with --post also those around each trigger
+    #[arg(long, value_name = "BYTES", value_parser = size::parse, conflicts_with_all = ["lap", "max_size"])]
+    keep: Option<u64>,
+
+    /// Record nothing: say whether the disk holds so many bytes a second [default: resdump,max-rate of the node]
+    #[arg(long, value_name = "BYTES", num_args = 0..=1, require_equals = true, default_missing_value = "0",
+        value_parser = size::parse, conflicts_with_all = ["history", "lap", "post"])]
+    rehearse: Option<u64>,
 
     /// Most bytes of a write [default: 4M, or a quarter of the ring]
     #[arg(long, value_name = "BYTES", value_parser = size::parse_chunk)]
@@ -91,61 +97,50 @@ pub struct Args {
 /// Runs `record`.
 pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let region = Region::open(&args.region)?;
-    if !region.device().has_position() {
-        return Err(Error::new(
-            ExitCode::Engine,
-            "region has no position",
-            region.name(),
-            Errno::EOPNOTSUPP,
-            "say in the device tree where its device's position is: resdump,position-kind and the rest of the \
-             binding",
-        ));
-    }
-    let position = region.device().position().map_err(|error| {
-        let errno = errno_of(&error);
-        let (code, advice) = advice::of(errno, Doing::Read);
-        Error::new(
-            code,
-            "cannot read the position",
-            region.name(),
-            errno,
-            advice,
-        )
-    })?;
+    let position = match args.rehearse {
+        Some(_) => limits::declared(&region)?,
+        None => limits::position(&region)?,
+    };
     let stop = Stop::on_signals()?;
-    let limits = limits::limits(args, &position)?;
-    if !region.base().is_multiple_of(limits.block) {
-        return Err(Error::new(
-            ExitCode::Range,
-            "cannot be recorded",
-            region.name(),
-            Errno::EINVAL,
-            format!(
-                "direct I/O there takes memory at multiples of {} bytes",
-                limits.block
-            ),
-        ));
+    let limits = limits::limits(args, &region, &position)?;
+    // Who finds the lock of the folder or the region finds a process that handles the signal.
+    let trigger = Trigger::on_signal()?;
+    if let Err(error) = region.file().try_lock_shared() {
+        log::warn!(
+            "{}: 'resdump trigger' does not find this recorder by the region: {error}",
+            region.name()
+        );
     }
-    let mut live = Live::new(region.device(), args.depth).map_err(|error| {
-        let errno = errno_of(&error);
-        let advice = "recording takes an io_uring and memory with pages; 'resdump doctor' says what is missing";
-        Error::new(ExitCode::Engine, "cannot register", region.name(), errno, advice)
-    })?;
+    let mut live = live(&region, args.depth)?;
     let job = Job {
         args,
         console,
         region: region.name(),
         limits,
         stop,
+        trigger,
     };
+    if args.rehearse.is_some() {
+        return rehearse::run(&job, &mut live);
+    }
+    let taken = recorder::take(&args.folder).map_err(|refusal| job.refused(&refusal))?;
     if args.lap {
         job.stop.request();
-        return job.once(&mut Filled::new(&mut live, position.ring));
+        return job.once(&mut Filled::new(&mut live, position.ring), &taken);
     }
-    match args.post {
-        None => job.once(&mut live),
-        Some(_) => job.at_triggers(&mut live),
+    match args.post.filter(|_| args.keep.is_none()) {
+        None => job.once(&mut live, &taken),
+        Some(_) => job.at_triggers(&mut live, &taken),
     }
+}
+
+/// The ring of `region`, registered for `depth` writes.
+pub(super) fn live(region: &Region, depth: u32) -> Result<Live> {
+    Live::new(region.device(), depth).map_err(|error| {
+        let errno = errno_of(&error);
+        let advice = "recording takes an io_uring and memory with pages; 'resdump doctor' says what is missing";
+        Error::new(ExitCode::Engine, "cannot register", region.name(), errno, advice)
+    })
 }
 
 /// What is asked for.
@@ -155,25 +150,25 @@ struct Job<'a> {
     region: &'a str,
     limits: Limits,
     stop: Stop,
+    trigger: Trigger,
 }
 
 impl Job<'_> {
-    fn once(&self, feed: &mut dyn Feed) -> Result<ExitCode> {
-        let (outcome, time) = self.run(feed, &Trigger::default())?;
+    fn once(&self, feed: &mut dyn Feed, taken: &Taken) -> Result<ExitCode> {
+        let (outcome, time) = self.run(feed, taken, &self.limits)?;
         report::tell(self, self.console, &outcome, time)
     }
 
     /// A run at each trigger, until it is stopped or fails; an object or a line for each.
-    fn at_triggers(&self, feed: &mut dyn Feed) -> Result<ExitCode> {
-        let trigger = Trigger::on_signal()?;
+    fn at_triggers(&self, feed: &mut dyn Feed, taken: &Taken) -> Result<ExitCode> {
         let (mut events, mut code) = (0u64, ExitCode::Ok);
         if !self.args.quiet && !self.console.is_json() {
-            console::say("armed: SIGUSR1 records");
+            console::say("armed: 'resdump trigger' or SIGUSR1 records");
         }
-        while recorder::armed(feed, self.limits.patience, &self.stop, &trigger)
+        while recorder::armed(feed, self.limits.patience, &self.stop, &self.trigger)
             .map_err(|refusal| self.refused(&refusal))?
         {
-            let (outcome, time) = self.run(feed, &trigger)?;
+            let (outcome, time) = self.run(feed, taken, &self.limits)?;
             events += 1;
             match report::tell(self, &self.console.another(), &outcome, time)? {
                 ExitCode::Ok => {}
@@ -189,17 +184,22 @@ impl Job<'_> {
         Ok(code)
     }
 
-    fn run(&self, feed: &mut dyn Feed, trigger: &Trigger) -> Result<(Outcome, Duration)> {
+    fn run(
+        &self,
+        feed: &mut dyn Feed,
+        taken: &Taken,
+        limits: &Limits,
+    ) -> Result<(Outcome, Duration)> {
         let Self {
             args,
-            limits,
             stop,
+            trigger,
             console,
             ..
         } = self;
         let started = Instant::now();
         let mut line = Line::new(console, !args.quiet, limits.ring.size);
-        let outcome = recorder::run(feed, &args.folder, limits, stop, trigger, &mut |state| {
+        let outcome = recorder::run(feed, taken, limits, stop, trigger, &mut |state| {
             line.at(state);
         });
         let outcome = outcome.map_err(|refusal| self.refused(&refusal))?;

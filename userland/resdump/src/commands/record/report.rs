@@ -49,6 +49,8 @@ struct Report<'a> {
     recorded: u64,
     suspect: u64,
     gap: u64,
+    /// Of what was recorded: not on disk any more.
+    discarded: u64,
     /// `gap` is the least that is missing.
     at_least: bool,
     /// It ended before bytes that are lost.
@@ -60,7 +62,13 @@ struct Report<'a> {
     occupied: u64,
     peak_rate: u64,
     longest_write_ms: u128,
+    wakeups: u64,
     evidence: &'static str,
+    /// Bytes a second of a device that was played, and what stall of the disk the ring holds then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rehearsed: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stall_ms: Option<u64>,
 }
 
 fn report<'a>(job: &Job<'a>, outcome: &Outcome, time: Duration) -> Report<'a> {
@@ -75,6 +83,7 @@ fn report<'a>(job: &Job<'a>, outcome: &Outcome, time: Duration) -> Report<'a> {
         recorded: account.recorded,
         suspect: account.suspect,
         gap: account.gap,
+        discarded: outcome.discarded,
         at_least: account.at_least,
         cut: account.cut,
         full: outcome.full,
@@ -83,6 +92,9 @@ fn report<'a>(job: &Job<'a>, outcome: &Outcome, time: Duration) -> Report<'a> {
         occupied: account.occupied,
         peak_rate: account.peak,
         longest_write_ms: outcome.state.stall.as_millis(),
+        wakeups: outcome.state.wakeups,
+        rehearsed: None,
+        stall_ms: None,
         evidence: match (account.at_least, job.limits.bounded) {
             (true, _) => "unknown",
             (false, true) => "bounded",
@@ -98,7 +110,31 @@ pub(super) fn tell(
     outcome: &Outcome,
     time: Duration,
 ) -> Result<ExitCode> {
-    let report = &report(job, outcome, time);
+    tell_with(job, console, outcome, report(job, outcome, time))
+}
+
+/// As [`tell`], of a device that was played at `rate` bytes a second.
+pub(super) fn tell_rehearsed(
+    job: &Job<'_>,
+    outcome: &Outcome,
+    time: Duration,
+    rate: u64,
+) -> Result<ExitCode> {
+    let report = Report {
+        rehearsed: Some(rate),
+        stall_ms: job.limits.stall_held(rate).map(|time| time as u64),
+        ..report(job, outcome, time)
+    };
+    tell_with(job, job.console, outcome, report)
+}
+
+fn tell_with(
+    job: &Job<'_>,
+    console: &Console,
+    outcome: &Outcome,
+    report: Report<'_>,
+) -> Result<ExitCode> {
+    let report = &report;
     let error = outcome.failure.map(|(what, errno)| {
         let (code, advice) = advice::of(errno, Doing::Write);
         Error::new(
@@ -112,7 +148,13 @@ pub(super) fn tell(
     if console.is_json() {
         console.object(report, error.as_ref())?;
     } else if !job.args.quiet {
-        console.text(|out| writeln!(out, "{}", sentence(report)))?;
+        console.text(|out| {
+            writeln!(out, "{}", sentence(report))?;
+            match report.rehearsed {
+                Some(rate) => writeln!(out, "{}", verdict(report, rate)),
+                None => Ok(()),
+            }
+        })?;
     }
     if let Some(error) = error {
         return Ok(console.complain(&error));
@@ -123,6 +165,22 @@ pub(super) fn tell(
     })
 }
 
+/// What a rehearsal says of the disk.
+fn verdict(report: &Report<'_>, rate: u64) -> String {
+    let lossy = report.suspect + report.gap > 0;
+    let held = report
+        .stall_ms
+        .map_or_else(|| "no".to_owned(), |time| format!("a {time} ms"));
+    let verdict = match lossy {
+        true => "not held: a larger ring, a faster disk or a lower rate",
+        false => "held",
+    };
+    format!(
+        "{rate} bytes a second: {verdict}; the ring holds {held} stall, the longest write took {} ms",
+        report.longest_write_ms
+    )
+}
+
 fn sentence(report: &Report<'_>) -> String {
     let least = if report.at_least { "at least " } else { "" };
     let headroom = match (report.headroom, report.headroom_ms) {
@@ -130,8 +188,12 @@ fn sentence(report: &Report<'_>) -> String {
         (Some(bytes), None) => format!("{bytes} bytes"),
         (None, _) => "not known".to_owned(),
     };
+    let discarded = match report.discarded {
+        0 => String::new(),
+        bytes => format!(", {bytes} discarded"),
+    };
     format!(
-        "{} bytes recorded, {} suspect, {least}{} lost, {:.1} s, evidence {}, least headroom {headroom}, \
+        "{} bytes recorded, {} suspect, {least}{} lost{discarded}, {:.1} s, evidence {}, least headroom {headroom}, \
          longest write {} ms, {} segments from {:06}",
         report.recorded,
         report.suspect,
