@@ -358,7 +358,11 @@ fn checkpoint(maker: &Maker, index: &mut Index, task: Checkpoint) -> io::Result<
     }
     // Only now: an index never speaks of bytes that are not there.
     for number in task.gone {
-        fs::remove_file(maker.folder.join(segment_name(number)))?;
+        match fs::remove_file(maker.folder.join(segment_name(number))) {
+            // It was taken away before.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            result => result?,
+        }
     }
     Ok(task.recorded)
 }

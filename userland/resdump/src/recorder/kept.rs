@@ -26,6 +26,8 @@ pub(super) struct Kept {
     pinned: Vec<Segment>,
     /// What the index says.
     summary: Summary,
+    /// Bytes of the index when it was written again last.
+    written: u64,
     /// Bytes that have gone.
     pub(super) discarded: u64,
 }
@@ -38,6 +40,7 @@ impl Kept {
             pins: Vec::new(),
             pinned: Vec::new(),
             summary: Summary::default(),
+            written: 0,
             discarded: 0,
         }
     }
@@ -82,9 +85,14 @@ impl Kept {
         None
     }
 
-    /// Whether an index of `length` bytes is to be written again.
+    /// Whether an index of `length` bytes is to be written again: much of it is of what is gone.
     pub(super) fn is_long(&self, length: u64) -> bool {
-        length >= self.limits.index
+        length >= self.limits.index.max(2 * self.written)
+    }
+
+    /// It was written again, and has so many bytes.
+    pub(super) fn written(&mut self, bytes: usize) {
+        self.written = bytes as u64;
     }
 
     /// Puts what the index says of what is still there into a new one.

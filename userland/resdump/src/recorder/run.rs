@@ -292,6 +292,9 @@ impl Recorder<'_> {
             _ => Some(self.index.length()),
         };
         let (_, bytes) = self.index.take(now);
+        if let (None, Some(kept)) = (at, &mut self.kept) {
+            kept.written(bytes.len());
+        }
         self.files.checkpoint(at, bytes, state.recorded);
     }
 

@@ -60,6 +60,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "BYTES", value_parser = size::parse)]
     segment: Option<u64>,
 
+    /// Seconds between two checkpoints
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = clap::value_parser!(u64).range(1..))]
+    checkpoint: u64,
+
     /// Writes in flight
     #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u32).range(1..=64))]
     depth: u32,
@@ -131,13 +135,17 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let position = declared(&region)?;
     let stop = Stop::on_signals()?;
     let limits = plain(&region, &args.folder, &position, args.chunk, args.depth)?;
-    let length = args.length.next_multiple_of(limits.chunk.max(1));
+    let chunk = limits.chunk.max(1);
+    let length = args.length.max(chunk);
     let bench = Bench {
         args,
         region: &region,
         limits: Limits {
-            segment: args.segment.unwrap_or(limits.segment.min(length)),
-            max_size: Some(args.length),
+            segment: args
+                .segment
+                .unwrap_or(limits.segment.min(length.next_multiple_of(chunk))),
+            max_size: Some(length),
+            checkpoint: Duration::from_secs(args.checkpoint),
             ..limits
         },
         stop,
@@ -146,7 +154,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<ExitCode> {
         region: region.name(),
         folder: args.folder.display().to_string(),
         ring: position.ring,
-        length: args.length,
+        length,
         chunk: limits.chunk,
         depth: args.depth,
         ways: Vec::new(),
