@@ -3,6 +3,8 @@
 
 mod device;
 mod faults;
+mod guide;
+mod kept;
 mod ring;
 mod trial;
 mod trigger;
@@ -66,6 +68,7 @@ const DRIVERS: &str = "\
 pub fn cases() -> Vec<Case> {
     use device::the_host_fills_a_ring_and_the_register_and_interrupt_are_those_of_hardware;
     use faults::faults_during_a_recording_are_gaps_that_the_index_names;
+    use guide::the_how_to_brings_a_recorder_up_and_finds_what_the_device_does_not_keep;
     use ring::a_ring_is_recorded_and_each_word_is_where_it_belongs;
     [
         case!(alone, a_ring_is_recorded_and_each_word_is_where_it_belongs),
@@ -77,6 +80,10 @@ pub fn cases() -> Vec<Case> {
             alone,
             faults_during_a_recording_are_gaps_that_the_index_names
         ),
+        case!(
+            alone,
+            the_how_to_brings_a_recorder_up_and_finds_what_the_device_does_not_keep
+        ),
     ]
     .into_iter()
     .map(|case| case.needs(Need::DeviceNode).needs(Need::WideAddresses))
@@ -84,10 +91,20 @@ pub fn cases() -> Vec<Case> {
     .collect()
 }
 
-/// Runs `work` in a machine with the rings and an ext4 file system on its disk, mounted at /mnt. The guest is healthy
-/// afterwards.
+/// Runs `work` in a machine with the rings, as [`with_nodes`] does.
 fn with_rings(
     name: &str,
+    shape: impl FnOnce(&mut Machine<'_>),
+    work: impl FnOnce(&mut Guest, &Machine<'_>) -> Result<()>,
+) -> Result<()> {
+    with_nodes(name, (MEMORY, DRIVERS), shape, work)
+}
+
+/// Runs `work` in a machine with these nodes for memory and drivers, and an ext4 file system on its disk, mounted at /mnt.
+/// The guest is healthy afterwards.
+fn with_nodes(
+    name: &str,
+    (memory, drivers): (&str, &str),
     shape: impl FnOnce(&mut Machine<'_>),
     work: impl FnOnce(&mut Guest, &Machine<'_>) -> Result<()>,
 ) -> Result<()> {
@@ -98,8 +115,8 @@ fn with_rings(
     let disk = Disk::ext4(&folder.join("ext4.img"), 192 << 20)?;
     let mut machine = Machine::new(&board, &image, &folder);
     machine.nodes = Some(Nodes {
-        memory: MEMORY.to_owned(),
-        drivers: DRIVERS.to_owned(),
+        memory: memory.to_owned(),
+        drivers: drivers.to_owned(),
         root: String::new(),
     });
     machine.tools = true;

@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 
 use machine::guest::Guest;
 
-use super::{expect, no_word_is_wrong, totals, trial, trigger, with_rings};
+use super::{expect, kept, no_word_is_wrong, totals, trial, trigger, with_rings};
 
 /// Bytes of a ring.
 const RING: u64 = 4 << 20;
@@ -24,6 +24,7 @@ pub fn a_ring_is_recorded_and_each_word_is_where_it_belongs() -> Result<()> {
             examples(guest)?;
             trigger::triggers(guest)?;
             trial::trials(guest)?;
+            kept::kept(guest)?;
             at_boot(guest)?;
             unbound(guest)
         },
