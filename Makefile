@@ -62,7 +62,7 @@ QUICK = true
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-host test-suite test-boards test-debug test-twin soak fuzz fuzz-readers readers bench profile cuts console image sbom \
+.PHONY: help setup run test test-host test-suite test-boards test-debug test-twin soak fuzz fuzz-readers readers bench profile cuts record-cuts mutations console image sbom \
 	quick-image release reproducible check-board flash update-inputs fresh nightly list-boards list-boards-json list-nightly-json list-variables patches-alone lint lint-docs dumper clean
 
 help: ## what can be made
@@ -136,6 +136,12 @@ profile: setup ## where the instructions of COMMAND go, in the guest, by functio
 
 cuts: setup ## QEMU killed COUNT times during dumps, and what the next start finds on the disks
 	@$(call QUICK,appliance) && $(LABS) cuts --cuts $(or $(COUNT),200)
+
+mutations: setup ## faults put into a copy of the recorder's sources, each of which its tests must find
+	@$(XTASK) mutations
+
+record-cuts: setup ## QEMU killed COUNT times during recordings, and what their indexes prove then
+	@$(XTASK) prepare appliance && $(LABS) record-cuts --cuts $(or $(COUNT),50)
 
 console: setup ## an interactive guest on this terminal
 	@$(call QUICK,appliance) && $(LABS) console

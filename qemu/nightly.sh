@@ -39,6 +39,8 @@ part boards make test-boards
 part debug make test-debug
 part twin make test-twin
 part cuts make cuts SEED="$SEED"
+part record-cuts make record-cuts SEED="$SEED"
+part mutations make mutations
 part fuzz make fuzz SEED="$SEED"
 part fuzz-twin make fuzz SEED="$SEED" SANITIZER=kasan COUNT=200000
 part fuzz-readers make fuzz-readers

@@ -49,6 +49,15 @@ enum Task {
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
         states: u16,
     },
+    /// Recordings whose machine is killed, and what is proven in each disk state that this may leave.
+    RecordCuts {
+        /// How often QEMU is killed.
+        #[arg(long, default_value_t = 50)]
+        cuts: usize,
+        /// Disk states that are examined of each.
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+        states: u16,
+    },
     /// An interactive guest on this terminal.
     Console,
 }
@@ -79,6 +88,18 @@ fn work(arguments: &Arguments) -> Result<bool> {
             };
             let report = powercut::run(&board, &image("appliance")?, &folder, &options)?;
             report.save(&folder)
+        }
+        Task::RecordCuts { cuts, states } => {
+            let folder = paths.fresh_out("record-cuts")?;
+            let options = Options {
+                cuts: *cuts,
+                states: (*states).into(),
+                seed: powercut::seed(),
+            };
+            let image = image("appliance")?;
+            let found = powercut::record(&board, &image, &paths.host_dumper(), &folder, &options)?;
+            println!("{}", found.line());
+            Ok(found.failures.is_empty())
         }
         Task::Console => run::console(&paths, &board, &image("appliance")?).map(|()| true),
     }

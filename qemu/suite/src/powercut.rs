@@ -20,7 +20,46 @@ pub fn cases() -> Vec<Case> {
         )
         .needs(Need::PowerCut)
         .limit(1200),
+        case!(alone, what_an_index_proves_after_a_power_cut_is_right)
+            .needs(Need::PowerCut)
+            .needs(Need::DeviceNode)
+            .needs(Need::WideAddresses)
+            .needs(Need::MemoryAtZero)
+            .limit(900),
     ]
+}
+
+/// Cuts of recordings, and disk states of each.
+const RECORDINGS: usize = 3;
+const OF_EACH: usize = 12;
+
+/// A few of what `make record-cuts` does.
+fn what_an_index_proves_after_a_power_cut_is_right() -> Result<()> {
+    let paths = Paths::discover()?;
+    let board = frame::board(&paths)?;
+    let image = frame::image(&paths, &board, "appliance")?;
+    let folder = paths.fresh_out(&frame::below(&board, "powercut-recording"))?;
+    let options = Options {
+        cuts: RECORDINGS,
+        states: OF_EACH,
+        seed: powercut::seed(),
+    };
+    let found = powercut::record(&board, &image, &paths.host_dumper(), &folder, &options)?;
+    println!("{}", found.line());
+    if let Some(failure) = found.failures.first() {
+        bail!(
+            "{}\n{failure}\nrepeat: make test TEST=powercut SEED={}",
+            found.line(),
+            options.seed
+        );
+    }
+    ensure!(found.states == RECORDINGS * OF_EACH, "{found:?}");
+    // Something was at stake.
+    ensure!(
+        found.proving > 0 && found.fate.durable > 0 && found.fate.dropped > 0,
+        "{found:?}"
+    );
+    Ok(())
 }
 
 /// Runs in machines of its own.

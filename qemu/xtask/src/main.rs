@@ -4,6 +4,7 @@
 mod docs;
 mod licensing;
 mod lint;
+mod mutations;
 mod prepare;
 mod reproducible;
 
@@ -90,6 +91,8 @@ enum Task {
     Lint,
     /// Of lint: documents, language, settings, commits.
     LintDocs,
+    /// Put faults into a copy of the sources, each of which the tests must find.
+    Mutations,
     /// Compile what each patch to Linux touches, without the others.
     Patches,
 }
@@ -176,6 +179,7 @@ fn work(arguments: &Arguments) -> Result<bool> {
         }
         Task::UpdateInputs => update::update(&builder("appliance")).map(|()| true),
         Task::LintDocs => docs::check(&paths).map(|()| true),
+        Task::Mutations => mutations::check(&paths, &tools),
         Task::Patches => image::patches_alone(&builder("debug")).map(|()| true),
         Task::Lint => lint::lint(&paths, &tools, &board).map(|()| true),
     }

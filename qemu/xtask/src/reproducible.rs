@@ -61,7 +61,7 @@ pub fn check(
 }
 
 /// What git would commit, as it is now.
-fn copy_checkout(from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn copy_checkout(from: &Path, to: &Path) -> Result<()> {
     let list = output_of(
         Command::new("git")
             .args(["ls-files", "--cached", "--others", "--exclude-standard"])

@@ -12,6 +12,7 @@ mod log;
 mod nbd;
 mod plan;
 mod recorder;
+mod recording;
 mod report;
 mod state;
 
@@ -32,6 +33,7 @@ use kill::Killed;
 use lab::Lab;
 use plan::{Plan, Start};
 
+pub use recording::{Recordings, record};
 pub use report::Report;
 
 /// How much, and what.
