@@ -63,7 +63,8 @@ pub fn check(paths: &Paths, tools: &Toolchain) -> Result<bool> {
                 ])
                 .args(arguments)
                 .current_dir(copy.join("userland"))
-                .env("CARGO_TARGET_DIR", paths.out.join("target/mutations"));
+                // What the tests of the checkout itself have compiled is taken.
+                .env("CARGO_TARGET_DIR", paths.out.join("target/userland"));
             cargo
         };
         let built = command::status(&mut run(&["--no-run"]), seconds(3600))?;
