@@ -24,7 +24,8 @@ PRODUCTS = $(notdir $(patsubst %/,%,$(dir $(shell grep -L '^INSTRUMENT=yes' boar
 VARIABLES := BOARD BOARDS BUILDROOT_DIR BUILDROOT_EXTRA COMMAND COUNT DEV FLAVOUR FORCE IMAGE LINUX_SRC MINUTES PARTS \
 	RELEASE RESDUMP_CACHE RESDUMP_TIMEOUT_SCALE SANITIZER SEED TEST YES \
 	BR2_DL_DIR BR2_CCACHE_DIR BR2_PRIMARY_SITE
-$(foreach given,$(filter-out $(VARIABLES),$(foreach word,$(filter-out -%,$(MAKEOVERRIDES)),$(firstword $(subst =, ,$(word))))),\
+# Make writes a space in a value as a backslash and a space.
+$(foreach given,$(filter-out $(VARIABLES),$(foreach word,$(filter-out -%,$(subst \ ,_,$(MAKEOVERRIDES))),$(firstword $(subst =, ,$(word))))),\
 	$(error $(given)= means nothing here: docs/reference/settings.md has the variables))
 # FLAVOUR is for Buildroot's targets alone: the suite chooses its kernels by itself.
 TAKES_FLAVOUR := image sbom buildroot-% help
@@ -62,7 +63,7 @@ QUICK = true
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-host test-suite test-boards test-debug test-twin soak fuzz fuzz-readers readers bench profile cuts record-cuts mutations console image sbom \
+.PHONY: help setup run test test-host test-suite test-boards test-debug test-twin soak fuzz fuzz-readers readers bench profile order cuts record-cuts mutations console image sbom \
 	quick-image release reproducible check-board flash update-inputs fresh nightly list-boards list-boards-json list-nightly-json list-variables patches-alone lint lint-docs dumper clean
 
 help: ## what can be made
@@ -133,6 +134,9 @@ bench: setup ## what a dump costs in instructions, and how fast it is next to ot
 
 profile: setup ## where the instructions of COMMAND go, in the guest, by function
 	@$(call QUICK,lab) && $(LABS) profile "$(COMMAND)"
+
+order: setup ## the order of functions in the dumper, from what ordinary commands execute (writes order.ld)
+	@$(call QUICK,lab) && $(LABS) order
 
 cuts: setup ## QEMU killed COUNT times during dumps, and what the next start finds on the disks
 	@$(call QUICK,appliance) && $(LABS) cuts --cuts $(or $(COUNT),200)

@@ -10,7 +10,7 @@ use board::{Board, Image};
 use host::paths::Paths;
 use host::{exit, settings};
 use labs::powercut::{self, Options};
-use labs::{bench, profile, run, soak};
+use labs::{bench, order, profile, run, soak};
 
 #[derive(Parser)]
 #[command(about, max_term_width = 90)]
@@ -34,6 +34,8 @@ enum Task {
         /// What is typed in the guest; `/dev/vda` is an empty disk, `/mnt` ext4 on another.
         command: String,
     },
+    /// Puts the functions that ordinary commands execute side by side in the dumper: writes its linker script.
+    Order,
     /// The long run, on the debug kernel.
     Soak {
         /// How long, at least.
@@ -78,6 +80,7 @@ fn work(arguments: &Arguments) -> Result<bool> {
             let profile = profile::Profile { command, top: *top };
             profile.run(&paths, &board, &image("lab")?).map(|()| true)
         }
+        Task::Order => order::run(&paths, &board, &image("lab")?).map(|()| true),
         Task::Soak { minutes } => soak::soak(&paths, &board, &image("debug")?, *minutes),
         Task::Cuts { cuts, states } => {
             let folder = paths.fresh_out("cuts")?;

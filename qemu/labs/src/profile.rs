@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -15,7 +16,7 @@ use host::command::output_of;
 use host::paths::Paths;
 
 /// Where the kernel's addresses begin on the boards that this runs on.
-const KERNEL: u64 = 0xc000_0000;
+pub(crate) const KERNEL: u64 = 0xc000_0000;
 
 /// Functions of the kernel whose calls are counted as well.
 const CALLS: [&str; 6] = [
@@ -60,8 +61,51 @@ impl Symbols {
     }
 }
 
+/// What the processor executed while commands ran, one address an instruction, the shell's own included.
+pub(crate) struct Trace {
+    file: PathBuf,
+    /// The kernel's symbols: lines with an address, a letter and a name.
+    kernel: String,
+}
+
+impl Trace {
+    /// Runs the commands twice, and a third time that counts.
+    pub(crate) fn of(commands: &str, paths: &Paths, board: &Board, image: &Image) -> Result<Self> {
+        let stage = Stage {
+            icount: true,
+            file_system: true,
+            traced: true,
+            ..Stage::new(paths, board, image)
+        };
+        let kernel = stage.run("profile", |guest, _| {
+            guest.check("mount -t ext4 -o noatime /dev/vdb /mnt")?;
+            let kernel = guest.check_within("cat /proc/kallsyms", 600)?;
+            // What is typed costs a few thousand instructions a letter.
+            guest.check(&format!("cat >/tmp/c <<'END'\n{commands}\nEND"))?;
+            guest.check(". /tmp/c")?;
+            guest.check(". /tmp/c")?;
+            guest.monitor()?.trace(true)?;
+            let said = guest.check_within(". /tmp/c", 600);
+            guest.monitor()?.trace(false)?;
+            said.map(|_| kernel)
+        })?;
+        Ok(Self {
+            file: paths.out.join("profile/trace"),
+            kernel,
+        })
+    }
+
+    /// The address of each instruction.
+    pub(crate) fn addresses(&self) -> Result<impl Iterator<Item = u64>> {
+        let name = || self.file.display().to_string();
+        Ok(addresses(BufReader::new(
+            File::open(&self.file).with_context(name)?,
+        )))
+    }
+}
+
 impl Profile<'_> {
-    /// Runs the command twice, and a third time that counts; prints the table.
+    /// Runs the command and prints the table.
     pub fn run(&self, paths: &Paths, board: &Board, image: &Image) -> Result<()> {
         let program = image.file("resdump.symbols");
         let names = if program.exists() {
@@ -74,28 +118,15 @@ impl Profile<'_> {
             String::new()
         };
         let program = Symbols::parse(&names);
-        let stage = Stage {
-            icount: true,
-            file_system: true,
-            traced: true,
-            ..Stage::new(paths, board, image)
-        };
-        let kernel = stage.run("profile", |guest, _| {
-            guest.check("mount -t ext4 -o noatime /dev/vdb /mnt")?;
-            let kernel = guest.check_within("cat /proc/kallsyms", 600)?;
-            // What is typed costs a few thousand instructions a letter.
-            guest.check(&format!("cat >/tmp/c <<'END'\n{}\nEND", self.command))?;
-            guest.check(". /tmp/c")?;
-            guest.check(". /tmp/c")?;
-            guest.monitor()?.trace(true)?;
-            let said = guest.check_within(". /tmp/c", 600);
-            guest.monitor()?.trace(false)?;
-            said.map(|_| Symbols::parse(&kernel))
-        })?;
-        let trace = paths.out.join("profile/trace");
-        let file = File::open(&trace).with_context(|| trace.display().to_string())?;
-        let counts = count(BufReader::new(file))?;
-        print!("{}", self.table(&counts, &kernel, &program));
+        let trace = Trace::of(self.command, paths, board, image)?;
+        let mut counts = HashMap::new();
+        for address in trace.addresses()? {
+            *counts.entry(address).or_default() += 1;
+        }
+        print!(
+            "{}",
+            self.table(&counts, &Symbols::parse(&trace.kernel), &program)
+        );
         Ok(())
     }
 
@@ -138,17 +169,12 @@ impl Profile<'_> {
     }
 }
 
-/// How often each address was executed: `Trace 0: 0x7f… [00000000/c0000aa0/24000002/ff020201]`.
-fn count(mut lines: impl BufRead) -> Result<HashMap<u64, u64>> {
-    let mut counts = HashMap::new();
-    let mut line = Vec::new();
-    while lines.read_until(b'\n', &mut line)? > 0 {
-        if let Some(address) = address(&line) {
-            *counts.entry(address).or_default() += 1;
-        }
-        line.clear();
-    }
-    Ok(counts)
+/// The addresses in lines of this form: `Trace 0: 0x7f… [00000000/c0000aa0/24000002/ff020201]`.
+fn addresses(lines: impl BufRead) -> impl Iterator<Item = u64> {
+    lines
+        .split(b'\n')
+        .map_while(Result::ok)
+        .filter_map(|line| address(&line))
 }
 
 fn address(line: &[u8]) -> Option<u64> {
@@ -167,8 +193,9 @@ mod tests {
                      Stopped execution of TB chain before 0x7f07 [c0000aa0] \n\
                      Trace 0: 0x7f07 [00000000/c0000aa0/24000002/ff020201] \n\
                      Trace 0: 0x7f07 [00000000/10000158/24000002/ff020201] main\n";
-        let counts = count(trace.as_bytes()).unwrap();
-        assert_eq!(counts, [(0xc000_0aa0, 2), (0x1000_0158, 1)].into());
+        let all: Vec<u64> = addresses(trace.as_bytes()).collect();
+        assert_eq!(all, [0xc000_0aa0, 0xc000_0aa0, 0x1000_0158]);
+        let counts = [(0xc000_0aa0, 2), (0x1000_0158, 1)].into();
         let profile = Profile {
             command: "",
             top: 9,

@@ -86,47 +86,81 @@ pub struct Common {
     pub syslog: bool,
 }
 
-/// The commands.
-#[derive(Debug, Subcommand)]
-pub enum Command {
+/// What there is of each command: its place in the enumeration, its name, its options and what it does.
+macro_rules! commands {
+    ($($(#[$text:meta])* $variant:ident, $name:literal, $module:ident $(if $condition:meta)?;)*) => {
+        /// The commands.
+        #[derive(Debug, Subcommand)]
+        pub enum Command {
+            $($(#[cfg($condition)])? $(#[$text])* $variant(Late<$module::Args>),)*
+        }
+
+        impl Command {
+            /// The definition of the command with this name, without what help says of it.
+            fn named(name: &str) -> Option<clap::Command> {
+                match name {
+                    $(
+                        $(#[cfg($condition)])?
+                        $name => Some($module::Args::augment_args(clap::Command::new($name))),
+                    )*
+                    _ => None,
+                }
+            }
+
+            /// Does it, and says with which status to end.
+            pub fn run(&self, console: &Console) -> Result<ExitCode> {
+                match self {
+                    $($(#[cfg($condition)])? Self::$variant(args) => $module::run(args, console),)*
+                }
+            }
+
+            /// As on the command line.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $($(#[cfg($condition)])? Self::$variant(_) => $name,)*
+                }
+            }
+        }
+    };
+}
+
+commands! {
     /// List the regions: label, physical address, size, access, engines
-    List(Late<list::Args>),
+    List, "list", list;
     /// Show bytes of a region as hexadecimal and ASCII
-    Show(Late<show::Args>),
+    Show, "show", show;
     /// Write a region to a file or block device
-    Dump(Late<dump::Args>),
+    Dump, "dump", dump;
     /// Copy a live region to memory at once, then write it
-    Snapshot(Late<snapshot::Args>),
+    Snapshot, "snapshot", snapshot;
     /// Read a file or block device into a writable region
-    Load(Late<load::Args>),
+    Load, "load", load;
     /// Record a ring that a device fills, for as long as wanted
-    Record(Late<record::Args>),
+    Record, "record", record;
     /// Trigger what 'record' runs: notes the place, or records around it
-    Trigger(Late<trigger::Args>),
+    Trigger, "trigger", trigger;
     /// Check a saved file against its manifest, or against a region
-    Verify(Late<verify::Args>),
+    Verify, "verify", verify;
     /// List where two dumps, or a dump and a region, differ
-    Diff(Late<diff::Args>),
+    Diff, "diff", diff;
     /// List where bytes or text are in a region or a saved file
-    Find(Late<find::Args>),
+    Find, "find", find;
     /// Turn a saved file into another format: raw, elf, lime
-    Convert(Late<convert::Args>),
+    Convert, "convert", convert;
     /// Send a region over the console, when there is nothing else
-    Send(Late<send::Args>),
+    Send, "send", send;
     /// Take a dump that comes over a connection or a serial line
-    Receive(Late<receive::Args>),
+    Receive, "receive", receive;
     /// Try each way from memory to a target, and say what is in the way
-    Doctor(Late<doctor::Args>),
+    Doctor, "doctor", doctor;
     /// Measure the ways from memory to a target, side by side
-    Bench(Late<bench::Args>),
+    Bench, "bench", bench;
     /// Print completions for a shell
-    #[cfg(feature = "assets")]
     #[command(hide = true)]
-    Completions(Late<completions::Args>),
+    Completions, "completions", completions if feature = "assets";
     /// Print a man page, or write all of them
-    #[cfg(feature = "assets")]
     #[command(hide = true)]
-    Man(Late<man::Args>),
+    Man, "man", man if feature = "assets";
 }
 
 impl Cli {
@@ -157,9 +191,8 @@ impl Cli {
 fn short(given: Option<&OsString>) -> clap::Command {
     let command = clap::Command::new("resdump").version(env!("CARGO_PKG_VERSION"));
     let command = Common::augment_args(command);
-    let all = ManuallyDrop::new(Command::augment_subcommands(clap::Command::new("")));
-    match given.and_then(|given| all.find_subcommand(given)) {
-        Some(one) => command.subcommand(one.clone()),
+    match given.and_then(|given| Command::named(given.to_str()?)) {
+        Some(one) => command.subcommand(one),
         None => command,
     }
 }
@@ -180,56 +213,6 @@ impl Command {
             Self::Receive(args) => args.writes_to_standard_output(),
             Self::Convert(args) => args.writes_to_standard_output(),
             _ => false,
-        }
-    }
-
-    /// Does it, and says with which status to end.
-    pub fn run(&self, console: &Console) -> Result<ExitCode> {
-        match self {
-            Self::List(args) => list::run(args, console),
-            Self::Show(args) => show::run(args, console),
-            Self::Send(args) => send::run(args, console),
-            Self::Receive(args) => receive::run(args, console),
-            Self::Record(args) => record::run(args, console),
-            Self::Trigger(args) => trigger::run(args, console),
-            Self::Verify(args) => verify::run(args, console),
-            Self::Diff(args) => diff::run(args, console),
-            Self::Find(args) => find::run(args, console),
-            Self::Convert(args) => convert::run(args, console),
-            Self::Doctor(args) => doctor::run(args, console),
-            Self::Dump(args) => dump::run(args, console),
-            Self::Load(args) => load::run(args, console),
-            Self::Snapshot(args) => snapshot::run(args, console),
-            Self::Bench(args) => bench::run(args, console),
-            #[cfg(feature = "assets")]
-            Self::Completions(args) => completions::run(args, Cli::command(), console),
-            #[cfg(feature = "assets")]
-            Self::Man(args) => man::run(args, Cli::command(), console),
-        }
-    }
-
-    /// As on the command line.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::List(_) => "list",
-            Self::Show(_) => "show",
-            Self::Dump(_) => "dump",
-            Self::Load(_) => "load",
-            Self::Record(_) => "record",
-            Self::Trigger(_) => "trigger",
-            Self::Verify(_) => "verify",
-            Self::Diff(_) => "diff",
-            Self::Find(_) => "find",
-            Self::Convert(_) => "convert",
-            Self::Send(_) => "send",
-            Self::Receive(_) => "receive",
-            Self::Doctor(_) => "doctor",
-            Self::Snapshot(_) => "snapshot",
-            Self::Bench(_) => "bench",
-            #[cfg(feature = "assets")]
-            Self::Completions(_) => "completions",
-            #[cfg(feature = "assets")]
-            Self::Man(_) => "man",
         }
     }
 }

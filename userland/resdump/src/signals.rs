@@ -6,13 +6,15 @@
 //! itself raises (SIGSEGV, SIGBUS, SIGILL, SIGFPE).
 //!
 //! A signal that the program was started with ignored, as `nohup` ignores SIGHUP, stays ignored.
-//! SIGPIPE is ignored by Rust's runtime and SIGXFSZ here: both come back as an errno of the write, EPIPE
-//! and EFBIG.
+//! SIGPIPE and SIGXFSZ are ignored: both come back as an errno of the write, EPIPE and EFBIG.
+//!
+//! One thread waits for all of them, and they are blocked in every other. Two handlers may run: one that does nothing but
+//! interrupt the system call that the first thread is in, and one that notes a trigger.
 
 #![forbid(unsafe_code)]
 
 use std::{
-    fmt, panic,
+    fmt, io, panic,
     sync::{
         Arc, Mutex, MutexGuard, Once, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -21,15 +23,16 @@ use std::{
     time::Duration,
 };
 
-use nix::{libc, sys::signal::SigSet};
-use signal_hook::{
-    consts::{
-        SIGABRT, SIGALRM, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGSYS, SIGTERM, SIGTRAP,
-        SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU, SIGXFSZ,
+use nix::sys::{
+    pthread::{Pthread, pthread_kill, pthread_self},
+    signal::{
+        SigSet,
+        Signal::{
+            self, SIGABRT, SIGALRM, SIGHUP, SIGINT, SIGIO, SIGPIPE, SIGPROF, SIGPWR, SIGQUIT,
+            SIGSTKFLT, SIGSYS, SIGTERM, SIGTRAP, SIGURG, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU,
+            SIGXFSZ,
+        },
     },
-    flag,
-    iterator::Signals,
-    low_level,
 };
 
 use crate::{
@@ -40,23 +43,12 @@ use crate::{
 };
 
 /// Those that ask for the end.
-const REQUESTS: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
+const REQUESTS: [Signal; 3] = [SIGINT, SIGTERM, SIGHUP];
 
 /// Those that end the program at once, as if nothing had been done about them.
-const ENDS: [i32; 13] = [
-    SIGQUIT,
-    SIGABRT,
-    SIGALRM,
-    SIGIO,
-    SIGPROF,
-    libc::SIGPWR,
-    libc::SIGSTKFLT,
-    SIGSYS,
-    SIGTRAP,
-    SIGUSR1,
-    SIGUSR2,
-    SIGVTALRM,
-    SIGXCPU,
+const ENDS: [Signal; 13] = [
+    SIGQUIT, SIGABRT, SIGALRM, SIGIO, SIGPROF, SIGPWR, SIGSTKFLT, SIGSYS, SIGTRAP, SIGUSR1,
+    SIGUSR2, SIGVTALRM, SIGXCPU,
 ];
 
 /// For what must come to its end before the program may: between two looks, and how often.
@@ -66,32 +58,33 @@ const LOOKS_MAX: u32 = 1000;
 /// What the thread that waits for signals needs.
 const STACK: usize = 128 << 10;
 
+/// What interrupts the system call that the first thread is in: it means nothing to a program that does not ask for it.
+const WAKE: Signal = SIGURG;
+
+/// Those who are told of the first request.
+static STOPS: Mutex<Vec<Stop>> = Mutex::new(Vec::new());
+
+fn stops() -> MutexGuard<'static, Vec<Stop>> {
+    STOPS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Whether the end was asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// Installs the handlers. The first signal is a request; the second ends the program at once.
+    /// Has signals handled. The first one is a request; the second ends the program at once.
     pub fn on_signals() -> Result<Self> {
-        let failed = |error| {
+        let stop = Self::default();
+        stops().push(stop.clone());
+        watch().map_err(|error| {
             Error::during(
                 Doing::Else,
                 "cannot handle",
                 "SIGINT, SIGTERM and SIGHUP",
                 &error,
             )
-        };
-        let stop = Self::default();
-        let mut taken = Vec::new();
-        for signal in REQUESTS {
-            if sys::signal::is_ignored(signal).map_err(failed)? {
-                log::debug!("signal {signal} was ignored before, and stays so");
-                continue;
-            }
-            flag::register(signal, Arc::clone(&stop.0)).map_err(failed)?;
-            taken.push(signal);
-        }
-        watch(taken).map_err(failed)?;
+        })?;
         Ok(stop)
     }
 
@@ -108,72 +101,94 @@ impl Stop {
 
 /// Whether a trigger came: SIGUSR1, which ends the program as long as none waits for it.
 #[derive(Clone, Debug, Default)]
-pub struct Trigger(Arc<AtomicBool>);
+pub struct Trigger {
+    pulled: Arc<AtomicBool>,
+    by_signal: bool,
+}
 
-/// SIGUSR1 is a trigger.
+/// Whether SIGUSR1 is one.
 static TRIGGERS: AtomicBool = AtomicBool::new(false);
 
 impl Trigger {
-    /// Installs the handler.
+    /// Has SIGUSR1 handled, by a handler: others see by that that it does not end this process.
     pub fn on_signal() -> Result<Self> {
-        let trigger = Self::default();
-        flag::register(SIGUSR1, Arc::clone(&trigger.0))
-            .map_err(|error| Error::during(Doing::Else, "cannot handle", "SIGUSR1", &error))?;
         TRIGGERS.store(true, Ordering::SeqCst);
-        Ok(trigger)
+        let mut only = SigSet::empty();
+        only.add(SIGUSR1);
+        sys::signal::note(SIGUSR1)
+            .and_then(|()| Ok(only.thread_unblock()?))
+            .map_err(|error| Error::during(Doing::Else, "cannot handle", "SIGUSR1", &error))?;
+        Ok(Self {
+            by_signal: true,
+            ..Self::default()
+        })
     }
 
     /// As the signal does.
     pub fn pull(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.pulled.store(true, Ordering::Relaxed);
     }
 
     /// Whether one came since the last call.
     pub fn take(&self) -> bool {
-        self.0.swap(false, Ordering::Relaxed)
+        let noted = self.by_signal && sys::signal::NOTED.swap(false, Ordering::Relaxed);
+        self.pulled.swap(false, Ordering::Relaxed) || noted
     }
 }
 
-/// Lets the first of `signals` be, and ends the program with the second, or with one of [`ENDS`]. There is
-/// one such thread.
-fn watch(mut signals: Vec<i32>) -> std::io::Result<()> {
+/// Starts the thread that waits for signals, once. The caller is the thread whose system calls they interrupt.
+fn watch() -> io::Result<()> {
     static STARTED: AtomicBool = AtomicBool::new(false);
     if STARTED.swap(true, Ordering::Relaxed) {
         return Ok(());
     }
-    for signal in ENDS {
-        if !sys::signal::is_ignored(signal)? {
-            signals.push(signal);
+    let mut signals = SigSet::empty();
+    for signal in REQUESTS.into_iter().chain(ENDS) {
+        // One that is blocked comes although it is ignored.
+        match sys::signal::is_ignored(signal)? {
+            true => log::debug!("{signal} was ignored before, and stays so"),
+            false => signals.add(signal),
         }
     }
-    let mut coming = Signals::new(signals)?;
-    let work = move || {
-        let mut asked = false;
-        for signal in coming.forever() {
-            if signal == SIGUSR1 && TRIGGERS.load(Ordering::SeqCst) {
-                continue;
-            }
-            let is_request = REQUESTS.contains(&signal);
-            if is_request && (!asked || SETTLED.load(Ordering::SeqCst)) {
-                asked = true;
-                continue;
-            }
-            let _held = wait_for_holder();
-            put_right();
-            if !is_request {
-                // It ends as if nothing had been done about it, with a core file where wanted.
-                sys::signal::end_by(signal);
-            }
-            low_level::exit(ExitCode::Interrupted as i32);
-        }
-    };
+    sys::signal::only_interrupt(WAKE)?;
+    signals.thread_block()?;
+    let first = pthread_self();
     blocked(|| {
         thread::Builder::new()
             .name("signals".into())
             .stack_size(STACK)
-            .spawn(work)
+            .spawn(move || handle(&signals, first))
     })
     .map(drop)
+}
+
+/// Lets the first request be, and ends the program with the second, or with one of [`ENDS`].
+fn handle(signals: &SigSet, first: Pthread) {
+    let mut asked = false;
+    loop {
+        let Ok(signal) = signals.wait() else {
+            continue;
+        };
+        if signal == SIGUSR1 && TRIGGERS.load(Ordering::SeqCst) {
+            sys::signal::NOTED.store(true, Ordering::Relaxed);
+            let _ = pthread_kill(first, WAKE);
+            continue;
+        }
+        let is_request = REQUESTS.contains(&signal);
+        if is_request && (!asked || SETTLED.load(Ordering::SeqCst)) {
+            asked = true;
+            stops().iter().for_each(Stop::request);
+            let _ = pthread_kill(first, WAKE);
+            continue;
+        }
+        let _held = wait_for_holder();
+        put_right();
+        if !is_request {
+            // It ends as if nothing had been done about it, with a core file where wanted.
+            sys::signal::end_by(signal);
+        }
+        sys::signal::end(ExitCode::Interrupted as i32);
+    }
 }
 
 /// Taken while a signal must not end the program.
@@ -213,10 +228,9 @@ pub fn tame() -> Result<()> {
             before(panic);
         }));
     });
-    // A handler that does nothing: a write beyond the limit fails then.
-    flag::register(SIGXFSZ, Arc::default())
-        .map(drop)
-        .map_err(|error| Error::during(Doing::Else, "cannot handle", "SIGXFSZ", &error))
+    sys::signal::ignore(SIGPIPE)
+        .and_then(|()| sys::signal::ignore(SIGXFSZ))
+        .map_err(|error| Error::during(Doing::Else, "cannot handle", "SIGPIPE, SIGXFSZ", &error))
 }
 
 /// Runs `work` with all signals blocked; threads that it starts keep that.

@@ -2,10 +2,10 @@
 
 //! `resdump completions`: what a shell needs to complete the command line.
 
-use clap::Command;
+use clap::CommandFactory;
 use clap_complete::Shell;
 
-use crate::{assets, console::Console, error::Result, exit_codes::ExitCode};
+use crate::{assets, cli::Cli, console::Console, error::Result, exit_codes::ExitCode};
 
 /// Arguments of `completions`.
 #[derive(Debug, clap::Args)]
@@ -14,9 +14,9 @@ pub struct Args {
     shell: Shell,
 }
 
-/// Runs `completions` for the command line that `command` defines.
-pub fn run(args: &Args, command: Command, console: &Console) -> Result<ExitCode> {
-    let text = assets::completions(command, args.shell);
+/// Runs `completions`.
+pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
+    let text = assets::completions(Cli::command(), args.shell);
     if console.is_json() {
         let object = serde_json::json!({
             "shell": args.shell.to_string(),

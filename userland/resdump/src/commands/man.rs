@@ -8,12 +8,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::Command;
+use clap::CommandFactory;
 use nix::errno::Errno;
 
 use crate::{
     advice::Doing,
     assets::{self, Page},
+    cli::Cli,
     console::Console,
     error::{Error, Result},
     exit_codes::ExitCode,
@@ -36,9 +37,9 @@ pub struct Args {
     force: bool,
 }
 
-/// Runs `man` for the command line that `command` defines.
-pub fn run(args: &Args, command: Command, console: &Console) -> Result<ExitCode> {
-    let pages = assets::pages(command)
+/// Runs `man`.
+pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
+    let pages = assets::pages(Cli::command())
         .map_err(|error| Error::during(Doing::Else, "cannot make", "man pages", &error))?;
     match &args.dir {
         Some(folder) => store(folder, args.force, &pages, console),

@@ -45,17 +45,18 @@ const LOOKS_MAX: u32 = 200;
 
 pub(super) fn open(request: &Request<'_>, stop: Option<&Stop>) -> Result<Output> {
     let path = request.path;
-    if place::is_output(path) {
-        return standard_output(request);
-    }
-    if let Some(Place::Tcp(_)) = Place::of(path)? {
-        return Err(Error::new(
-            ExitCode::Usage,
-            "not an output",
-            text::name(path),
-            Errno::EINVAL,
-            "only 'resdump dump' sends to an address: write ./ before the name of a file",
-        ));
+    match Place::of(path)? {
+        Some(Place::Output) => return standard_output(request),
+        Some(Place::Tcp(_)) => {
+            return Err(Error::new(
+                ExitCode::Usage,
+                "not an output",
+                text::name(path),
+                Errno::EINVAL,
+                "only 'resdump dump' sends to an address: write ./ before the name of a file",
+            ));
+        }
+        None => {}
     }
     let found = named::find(WHAT, path)?;
     let kind = kind(path, &found, request)?;

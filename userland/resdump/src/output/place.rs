@@ -6,7 +6,7 @@ use std::{
     fs::{self, File},
     io,
     os::fd::AsFd,
-    path::{Path, PathBuf},
+    path::Path,
     process,
 };
 
@@ -51,22 +51,22 @@ pub fn is_output(path: &Path) -> bool {
     if path == Path::new("-") {
         return true;
     }
-    let own = PathBuf::from(format!("/proc/{}/fd", process::id()));
     let mut path = path.to_path_buf();
     for _ in 0..LINKS_MAX {
-        let Ok(folder) = fs::canonicalize(folder::of(&path)) else {
-            return false;
-        };
         let Some(name) = path.file_name() else {
             return false;
         };
-        if folder == own {
+        // The kernel's name for it is a link as well.
+        let Ok(to) = fs::read_link(&path) else {
+            return false;
+        };
+        let Ok(folder) = fs::canonicalize(folder::of(&path)) else {
+            return false;
+        };
+        if folder == Path::new(&format!("/proc/{}/fd", process::id())) {
             return name == "1";
         }
-        match fs::read_link(&path) {
-            Ok(to) => path = folder.join(to),
-            Err(_) => return false,
-        }
+        path = folder.join(to);
     }
     false
 }

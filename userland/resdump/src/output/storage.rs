@@ -4,6 +4,8 @@
 //! md devices on others, loop devices in files, files on the device of their file system.
 
 use std::{
+    cell::RefCell,
+    collections::BTreeMap,
     fs,
     ops::Range,
     os::unix::fs::MetadataExt,
@@ -18,8 +20,9 @@ const DEPTH_MAX: usize = 16;
 /// Bytes of what sysfs calls a sector.
 const SECTOR: u64 = 512;
 
-/// Major number of RAM disks.
+/// Major numbers of RAM disks, and of loop devices.
 const RAMDISK_MAJOR: u64 = 1;
+const LOOP_MAJOR: u64 = 7;
 
 /// Something that holds bytes.
 #[derive(Clone, Copy, Debug)]
@@ -49,16 +52,30 @@ impl PartialEq for Node {
 /// What a node lies on, and which bytes of that, where it is known.
 type Below = (Node, Option<Range<u64>>);
 
-/// What the kernel reports of block devices, in sysfs.
+/// What the kernel reports of block devices, in sysfs: of each it is looked up once.
 pub(super) struct Storage {
     sysfs: PathBuf,
+    known: RefCell<BTreeMap<u64, Device>>,
+}
+
+/// What there is to know of a block device.
+#[derive(Clone, Default)]
+struct Device {
+    below: Vec<Below>,
+    /// Of a loop device: the name of the file that it lies in.
+    image: Option<PathBuf>,
 }
 
 impl Storage {
     /// Of this machine.
     pub(super) fn current() -> Self {
+        Self::at("/sys".into())
+    }
+
+    fn at(sysfs: PathBuf) -> Self {
         Self {
-            sysfs: "/sys".into(),
+            sysfs,
+            known: RefCell::default(),
         }
     }
 
@@ -126,7 +143,7 @@ impl Storage {
     pub(super) fn images(&self, device: u64) -> Vec<PathBuf> {
         let all = self.all_below(Node::Device(device), true);
         let image = |node: &Node| match node {
-            Node::Device(device) => image(&self.folder(*device)),
+            Node::Device(device) => self.device(*device).image,
             Node::File { .. } => None,
         };
         all.iter().filter_map(image).collect()
@@ -180,15 +197,25 @@ impl Storage {
 
     /// What `node` lies on.
     fn below(&self, node: Node) -> Vec<Below> {
-        let device = match node {
-            Node::File { device, .. } => {
-                return device
-                    .map(|device| (Node::Device(device), None))
-                    .into_iter()
-                    .collect();
-            }
-            Node::Device(device) => device,
-        };
+        match node {
+            Node::File { device, .. } => device
+                .map(|device| (Node::Device(device), None))
+                .into_iter()
+                .collect(),
+            Node::Device(device) => self.device(device).below,
+        }
+    }
+
+    fn device(&self, device: u64) -> Device {
+        let known = self.known.borrow().get(&device).cloned();
+        known.unwrap_or_else(|| {
+            let found = self.look_up(device);
+            self.known.borrow_mut().insert(device, found.clone());
+            found
+        })
+    }
+
+    fn look_up(&self, device: u64) -> Device {
         let folder = self.folder(device);
         let mut all = Vec::new();
         if folder.join("partition").exists()
@@ -207,12 +234,15 @@ impl Storage {
                     .filter_map(|slave| Some((Node::Device(number(&slave.path())?), None))),
             );
         }
-        if let Some(file) = image(&folder).and_then(|image| backing(&image)) {
+        let image = (major(device) == LOOP_MAJOR)
+            .then(|| image(&folder))
+            .flatten();
+        if let Some(file) = image.as_deref().and_then(backing) {
             let start = value(&folder.join("loop/offset")).unwrap_or(0);
             let size = value(&folder.join("loop/sizelimit")).filter(|size| *size > 0);
             all.push((file, Some(span(start, size.unwrap_or(u64::MAX)))));
         }
-        all
+        Device { below: all, image }
     }
 
     fn folder(&self, device: u64) -> PathBuf {

@@ -7,6 +7,7 @@
 
 pub mod block;
 pub mod file;
+pub mod heap;
 pub mod process;
 pub mod signal;
 pub mod splice;

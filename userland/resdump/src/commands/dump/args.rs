@@ -18,11 +18,15 @@ use crate::{
     engine::Name,
     error::{Error, Result},
     exit_codes::ExitCode,
+    journal::PERIOD,
     output::{Permit, Place},
     size,
     source::{DIRECTORY, labels},
     template,
 };
+
+/// Of a receiver: the longest that is waited for.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// Arguments of `dump`.
 #[derive(Debug, clap::Args)]
@@ -39,25 +43,26 @@ pub struct Args {
     #[arg(long, conflicts_with = "region")]
     all: bool,
 
-    /// How the bytes move
-    #[arg(long, value_enum, default_value = "auto")]
-    engine: Name,
+    // No `default_value` here: clap takes 30,000 instructions to set one.
+    /// How the bytes move [default: auto]
+    #[arg(long, value_enum)]
+    engine: Option<Name>,
 
     /// Refuse to copy: fail unless every byte goes by direct I/O
     #[arg(long)]
     strict: bool,
 
-    /// First byte, from the start of the region: 4096, 0x1000, 4K
-    #[arg(long, value_name = "BYTES", default_value = "0", value_parser = size::parse)]
-    offset: u64,
+    /// First byte, from the start of the region: 4096, 0x1000, 4K [default: 0]
+    #[arg(long, value_name = "BYTES", value_parser = size::parse)]
+    offset: Option<u64>,
 
     /// Number of bytes [default: to the end of the region]
     #[arg(long, value_name = "BYTES", value_parser = size::parse)]
     length: Option<u64>,
 
-    /// Where the first byte goes to in the target; a file keeps what is before
-    #[arg(long, value_name = "BYTES", default_value = "0", value_parser = size::parse)]
-    seek: u64,
+    /// Where the first byte goes to in the target; a file keeps what is before [default: 0]
+    #[arg(long, value_name = "BYTES", value_parser = size::parse)]
+    seek: Option<u64>,
 
     /// Bytes a request [default: as the disk likes it, 4 to 16 MiB]
     #[arg(long, value_name = "BYTES", value_parser = size::parse_chunk)]
@@ -95,10 +100,9 @@ pub struct Args {
     #[arg(long)]
     resume: bool,
 
-    /// Seconds between two checkpoints of the manifest
-    #[arg(long, value_name = "SECONDS", default_value = "10",
-          value_parser = clap::value_parser!(u64).range(1..))]
-    checkpoint: u64,
+    /// Seconds between two checkpoints of the manifest [default: 10]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    checkpoint: Option<u64>,
 
     /// Where the manifest goes to [default: TARGET.json next to a file]
     #[arg(long, value_name = "PATH")]
@@ -117,9 +121,8 @@ pub struct Args {
     partial: bool,
 
     /// Leave that much of the target's file system free
-    #[arg(long, value_name = "BYTES", default_value = "0", hide_default_value = true,
-          value_parser = size::parse)]
-    keep_free: u64,
+    #[arg(long, value_name = "BYTES", value_parser = size::parse)]
+    keep_free: Option<u64>,
 
     /// Write no more than that
     #[arg(long, value_name = "BYTES", value_parser = size::parse)]
@@ -136,10 +139,9 @@ pub struct Args {
     #[command(flatten)]
     take: TakeArgs,
 
-    /// To tcp: longest silence of the receiver
-    #[arg(long, value_name = "SECONDS", default_value = "60",
-          value_parser = clap::value_parser!(u64).range(3..=1_000_000))]
-    timeout: u64,
+    /// To tcp: longest silence of the receiver [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(3..=1_000_000))]
+    timeout: Option<u64>,
 
     /// No progress, no final line
     #[arg(short, long)]
@@ -163,14 +165,14 @@ impl Args {
     /// Refuses what is for one region only.
     pub(super) fn check_several(&self) -> Result<()> {
         let flags = [
-            (self.offset > 0, "--offset"),
+            (self.offset > Some(0), "--offset"),
             (self.length.is_some(), "--length"),
             (self.format == Some(Format::Raw), "--format raw"),
-            (self.seek > 0, "--seek"),
+            (self.seek > Some(0), "--seek"),
             (self.resume, "--resume"),
             (self.compress.is_some(), "--compress"),
             (self.partial, "--partial"),
-            (self.keep_free > 0, "--keep-free"),
+            (self.keep_free > Some(0), "--keep-free"),
             (self.max_size.is_some(), "--max-size"),
             (self.zero_skip, "--zero-skip"),
             (!matches!(Place::of(&self.target), Ok(None)), "TARGET"),
@@ -202,7 +204,7 @@ impl Args {
         let place = Place::of(&self.target)?;
         self.check(place.is_some())?;
         Ok(Job {
-            offset: self.offset,
+            offset: self.offset.unwrap_or(0),
             length: self.length,
             manifest: match &self.manifest {
                 _ if self.no_manifest || self.no_sync => Sidecar::None,
@@ -211,13 +213,13 @@ impl Args {
             },
             target: self.target.clone(),
             place,
-            engine: self.engine,
+            engine: self.engine.unwrap_or(Name::Auto),
             chunk: self.chunk,
             depth: self.depth,
             mapped: self.mapped,
             tune: self.tune,
             strict: self.strict,
-            seek: self.seek,
+            seek: self.seek.unwrap_or(0),
             format: self.format.unwrap_or(match self.is_several() {
                 true => Format::Elf,
                 false => Format::Raw,
@@ -225,16 +227,16 @@ impl Args {
             compress: self.compress,
             digest: self.digest,
             verify: self.verify,
-            period: Duration::from_secs(self.checkpoint),
+            period: self.checkpoint.map_or(PERIOD, Duration::from_secs),
             permit: Permit {
                 force: self.force,
                 partial: self.partial,
                 resume: self.resume,
             },
-            keep_free: self.keep_free,
+            keep_free: self.keep_free.unwrap_or(0),
             max_size: self.max_size,
             zero_skip: self.zero_skip,
-            timeout: Duration::from_secs(self.timeout),
+            timeout: self.timeout.map_or(SILENCE, Duration::from_secs),
             sync: !self.no_sync,
             quiet: self.quiet,
         })
@@ -268,7 +270,7 @@ impl Args {
             (self.resume, "--resume"),
             (self.verify && stream, "--verify"),
             (self.zero_skip, "--zero-skip"),
-            (self.seek > 0, "--seek"),
+            (self.seek > Some(0), "--seek"),
             (self.manifest.is_some() && stream, "--manifest"),
             (
                 self.format.unwrap_or(Format::Raw) != Format::Raw,
@@ -276,9 +278,9 @@ impl Args {
             ),
             (self.strict && self.compress.is_some(), "--strict"),
             (self.partial, "--partial"),
-            (self.keep_free > 0, "--keep-free"),
+            (self.keep_free > Some(0), "--keep-free"),
             (self.max_size.is_some(), "--max-size"),
-            (self.engine != Name::Auto, "--engine"),
+            (self.engine.is_some_and(|it| it != Name::Auto), "--engine"),
             (self.chunk.is_some(), "--chunk"),
             (self.depth.is_some(), "--depth"),
             (self.mapped, "--mapped"),

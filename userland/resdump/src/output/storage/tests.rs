@@ -62,9 +62,7 @@ impl Machine {
     }
 
     fn overlap(&self, one: Node, other: Node) -> bool {
-        let storage = Storage {
-            sysfs: self.0.path().into(),
-        };
+        let storage = Storage::at(self.0.path().into());
         let there = storage.overlap(one, other);
         assert_eq!(there, storage.overlap(other, one), "both ways");
         there
@@ -136,9 +134,7 @@ fn the_same_bytes_under_any_name_overlap() {
 #[test]
 fn ram_disks_are_memory() {
     let machine = Machine::new();
-    let storage = Storage {
-        sysfs: machine.0.path().into(),
-    };
+    let storage = Storage::at(machine.0.path().into());
     for (major, minor, memory) in [(1, 0, true), (252, 0, true), (8, 1, false)] {
         assert_eq!(storage.is_ram_disk(makedev(major, minor)), memory);
     }
