@@ -33,7 +33,7 @@ SECTIONS
 /// Fewer functions than any run executes: the names are not those of the program then.
 const LEAST: usize = 300;
 
-/// Writes the linker's script anew.
+/// Writes the linker script again.
 pub fn run(paths: &Paths, board: &Board, image: &Image) -> Result<()> {
     let tool = |name: &str| Command::new(format!("{}{name}", board.conf.cross_compile));
     let program = image.file("resdump.symbols");

@@ -61,7 +61,7 @@ const STACK: usize = 128 << 10;
 /// What interrupts the system call that the first thread is in: it means nothing to a program that does not ask for it.
 const WAKE: Signal = SIGURG;
 
-/// Those who are told of the first request.
+/// Those that the first request sets.
 static STOPS: Mutex<Vec<Stop>> = Mutex::new(Vec::new());
 
 fn stops() -> MutexGuard<'static, Vec<Stop>> {

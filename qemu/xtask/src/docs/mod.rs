@@ -96,7 +96,7 @@ pub fn check(paths: &Paths) -> Result<()> {
     findings.extend(width::check(&documents));
     let variables = settings::make(paths)?;
     findings.extend(settings::check(paths, &documents, &variables)?);
-    findings.extend(commands::check(paths, &documents, &variables)?);
+    findings.extend(commands::check(paths, &documents)?);
     findings.extend(version::check(paths)?);
     findings.extend(language.check(&files.written(paths)?));
     findings.extend(commits::check(paths)?);
