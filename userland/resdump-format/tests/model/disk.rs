@@ -93,6 +93,9 @@ impl Disk {
                 } else {
                     chunk.length
                 };
+                // What was not written is not there.
+                let (from, to) = ((to + bytes) as usize, (to + chunk.length) as usize);
+                self.places[from..to].fill(u64::MAX);
                 self.quiet.push((chunk.slot, bytes));
                 self.flights.remove(index);
             }

@@ -309,6 +309,10 @@ impl Machine for World {
     type Error = Infallible;
 
     fn landed(&mut self) -> Result<Option<(usize, u64)>, Infallible> {
+        // Writes end at any time, also between the look at the device and this.
+        if self.rng.u8(0..8) == 0 {
+            self.tick();
+        }
         let ended = self.disk.told.pop();
         self.landed |= ended.is_some();
         Ok(ended)
