@@ -107,7 +107,13 @@ pub fn bench(paths: &Paths, board: &Board, image: &Image) -> Result<()> {
     let rates = stage().run("bench/throughput", throughput::rates)?;
 
     let report = Report::new(
-        costs, recorded, whole, growth, boot, throttled, rates, image,
+        [costs, recorded],
+        whole,
+        growth,
+        boot,
+        throttled,
+        rates,
+        image,
     )?;
     let folder = paths.out.join("bench");
     fs::write(

@@ -44,8 +44,7 @@ pub struct Report {
 
 impl Report {
     pub(super) fn new(
-        cost: BTreeMap<String, Cost>,
-        recording: BTreeMap<String, Cost>,
+        [cost, recording]: [BTreeMap<String, Cost>; 2],
         whole: Vec<Whole>,
         growth: BTreeMap<String, Growth>,
         boot: Boot,

@@ -29,7 +29,7 @@ use crate::{
     console::{self, Console},
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
-    recorder::{self, Feed, Limits, Ordinary, Outcome, Played, Scratch},
+    recorder::{self, Feed, Limits, Ordinary, Outcome, Played, Refusal, Scratch},
     report::Clock,
     signals::{Stop, Trigger},
     size,
@@ -196,12 +196,12 @@ impl Bench<'_> {
             let folder = folder.display();
             Error::during(Doing::OpenTarget, "cannot make", folder, &error)
         })?;
-        let no = |refusal| refused(&refusal, &folder.display().to_string());
-        let taken = recorder::take(scratch.path()).map_err(|refusal| no(refusal))?;
+        let no = |refusal: Refusal| refused(&refusal, &folder.display().to_string());
+        let taken = recorder::take(scratch.path()).map_err(no)?;
         let mut played = Played::new(feed, rate);
         let (stop, trigger) = (&self.stop, Trigger::default());
-        let outcome = recorder::run(&mut played, &taken, limits, stop, &trigger, &mut |_| {})
-            .map_err(|refusal| no(refusal))?;
+        let outcome =
+            recorder::run(&mut played, &taken, limits, stop, &trigger, &mut |_| {}).map_err(no)?;
         match outcome.failure {
             _ if self.stop.requested() => Err(interrupted(folder)),
             Some((what, errno)) => Err(Error::during(
