@@ -34,7 +34,7 @@
 
 /// Revision of this ABI, reported in [`RegionInfo::abi`]. Grows with every addition. For reports: what a
 /// module can do is in [`RegionInfo::features`].
-pub const ABI_REVISION: u32 = 5;
+pub const ABI_REVISION: u32 = 6;
 
 /// `_IOC` type of all commands. Of this type Linux 7.3 uses 00-2F and C0-E0
 /// (Documentation/userspace-api/ioctl/ioctl-number.rst); 40-5F is free, and these are from there.
@@ -171,6 +171,33 @@ pub const IOC_WATCH: u8 = 0x49;
 /// Errors: as for [`IOC_WATCH`]; `EBUSY` when [`REACH_MAX`] are waiting on this region.
 pub const IOC_REACH: u8 = 0x4a;
 
+/// `_IOWR(IOC_TYPE, IOC_EXPORT, RegionExport)`: makes a dma-buf of whole pages of the region, which other drivers
+/// import: they move bytes between their devices and the region's own pages. Its descriptor keeps the module loaded,
+/// and outlives the node's.
+///
+/// What an importer has mapped is in use as by a request, until it is unmapped: as by [`IOC_DUMP`] where its device reads
+/// only, else, and where its processors map it (`vmap`), as by [`IOC_LOAD`] without [`TRANSFER_NO_SYNC`]. The dma-buf is
+/// mapped by processes as the node is, and `DMA_BUF_IOCTL_SYNC` says when they access it: its begin takes the range from
+/// a device that shares the region if they write, and looks at what that wrote if they read; its end gives back what
+/// they wrote, unless a load or an importer has the range, which does that itself.
+///
+/// Errors: `EBADF` for a node that is not open for reading, or, with [`EXPORT_WRITE`], not for writing; `EPERM` for that
+/// on a region that is not writable; `EINVAL` for a range that is not of whole pages, or more than a `size_t` counts;
+/// `ERANGE`, `EOVERFLOW` as for [`IOC_DUMP`]; `ENXIO` where memory of the range has no `struct page`; `ENODEV` when the
+/// driver was unbound; `EOPNOTSUPP` from a kernel without dma-buf (no [`FEATURE_EXPORT`]); `EMFILE`, `ENFILE` for too
+/// many descriptors or files.
+///
+/// Errors for importers: `EACCES` for a mapping that could write without [`EXPORT_WRITE`], by `vmap` as well, and for
+/// `DMA_BUF_IOCTL_SYNC` of processors that write; `ENODEV` for what is attached or mapped after the driver was unbound
+/// (what is mapped by then stays usable: the pages stay reserved); `EBUSY`, `ENOSPC`, `EIO`, `EINTR` as for
+/// [`IOC_LOAD`]; what mapping for their device fails with.
+pub const IOC_EXPORT: u8 = 0x4b;
+
+/// [`RegionExport::flags`]: importers and mappings may write. Without it nothing can write by the descriptor.
+pub const EXPORT_WRITE: u32 = 1 << 0;
+/// [`RegionExport::flags`]: the descriptor is closed by `execve` (`O_CLOEXEC`).
+pub const EXPORT_CLOEXEC: u32 = 1 << 1;
+
 /// Most [`IOC_REACH`] that wait on a region at a time.
 pub const REACH_MAX: u32 = 64;
 
@@ -222,6 +249,8 @@ pub const FEATURE_REGISTER: u32 = 1 << 2;
 /// [`RegionInfo::features`]: [`IOC_POSITION`], [`IOC_DOORBELL`], [`IOC_WATCH`], and, where there is [`FEATURE_REGISTER`],
 /// [`IOC_REACH`].
 pub const FEATURE_POSITION: u32 = 1 << 3;
+/// [`RegionInfo::features`]: [`IOC_EXPORT`], where the kernel has dma-buf.
+pub const FEATURE_EXPORT: u32 = 1 << 4;
 
 /// Bytes of a [`RegionInfo`] in the first release.
 pub const INFO_SIZE_VER0: u32 = 128;
@@ -239,6 +268,8 @@ pub const POSITION_SIZE_VER0: u32 = 112;
 pub const DOORBELL_SIZE_VER0: u32 = 32;
 /// Bytes of a [`RingWatch`] in the first release that had it.
 pub const WATCH_SIZE_VER0: u32 = 32;
+/// Bytes of a [`RegionExport`] in the first release that had it.
+pub const EXPORT_SIZE_VER0: u32 = 56;
 
 /// [`RegionInfo::flags`]: mappings and loads may write to the region.
 pub const REGION_WRITABLE: u32 = 1 << 0;
@@ -475,6 +506,22 @@ pub struct RingReach {
     pub reserved: u64,
 }
 
+/// Argument and answer of [`IOC_EXPORT`].
+#[repr(C, align(8))]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RegionExport {
+    /// In: first byte within the region, a multiple of the size of a page.
+    pub region_offset: u64,
+    /// In: bytes, a multiple of the size of a page; 0: as many as there are to the region's end. Out: how many.
+    pub length: u64,
+    /// In: `EXPORT_*`.
+    pub flags: u32,
+    /// Out: the descriptor.
+    pub fd: i32,
+    /// In: zero.
+    pub reserved: [u64; 4],
+}
+
 const _: () = {
     use core::mem::{align_of, offset_of, size_of};
 
@@ -520,5 +567,9 @@ const _: () = {
     assert!(size_of::<RingDoorbell>() == 32 && align_of::<RingDoorbell>() == 8);
     assert!(size_of::<RingWatch>() == 32 && align_of::<RingWatch>() == 8);
     assert!(offset_of!(RingWatch, reserved) == 16);
+    assert!(size_of::<RegionExport>() == 56 && align_of::<RegionExport>() == 8);
+    assert!(offset_of!(RegionExport, flags) == 16);
+    assert!(offset_of!(RegionExport, fd) == 20);
+    assert!(offset_of!(RegionExport, reserved) == 24);
     assert!(size_of::<RingReach>() == 16 && align_of::<RingReach>() == 8);
 };

@@ -47,6 +47,7 @@ use crate::{
         Argument, //
     },
     device::Exported,
+    export,
     inflight::Outcome,
     progress::{
         Follower,
@@ -66,6 +67,7 @@ const LOAD: u32 = unsized_command(_IOWR::<abi::Transfer>(TYPE, abi::IOC_LOAD as 
 const SYNC: u32 = unsized_command(_IOW::<abi::RegionSync>(TYPE, abi::IOC_SYNC as u32));
 const POSITION: u32 = unsized_command(_IOR::<abi::RingPosition>(TYPE, abi::IOC_POSITION as u32));
 const DOORBELL: u32 = unsized_command(_IOW::<abi::RingDoorbell>(TYPE, abi::IOC_DOORBELL as u32));
+const EXPORT: u32 = unsized_command(_IOWR::<abi::RegionExport>(TYPE, abi::IOC_EXPORT as u32));
 const WATCH: u32 = unsized_command(_IOW::<abi::RingWatch>(TYPE, abi::IOC_WATCH as u32));
 const SNAPSHOT: u32 = unsized_command(_IOW::<abi::Snapshot>(TYPE, abi::IOC_SNAPSHOT as u32));
 const SNAPSHOT_STATUS: u32 = unsized_command(_IOR::<abi::SnapshotStatus>(
@@ -125,7 +127,8 @@ impl FileOperations for OpenRegion {
     }
 
     fn mmap(&self, vma: &VmaNew) -> Result {
-        mmap::map(&self.region, vma)
+        let pages = self.region.memory().whole_pages();
+        mmap::map(&self.region, 0..pages, self.region.writable(), vma)
     }
 
     fn poll(&self, file: &File, table: PollTable<'_>) -> u32 {
@@ -274,6 +277,7 @@ fn ioctl(open: &OpenRegion, file: &LocalFile, command: u32, address: usize) -> R
                 opened_for_writing(file),
             )
         }
+        EXPORT => export::run(&open.region, argument(abi::EXPORT_SIZE_VER0)?, file),
         SNAPSHOT => {
             if !opened_for_reading(file) {
                 return Err(EBADF);

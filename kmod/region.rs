@@ -27,6 +27,10 @@ use crate::{
             Dma, //
         },
         memory::Memory,
+        sync::{
+            Atomic,
+            Relaxed, //
+        },
         task, //
     },
     lent::Lent,
@@ -67,6 +71,7 @@ pub(crate) struct Region {
     memory: Memory,
     access: Access,
     noncoherent: bool,
+    bound: Atomic<bool>,
     /// Of a region that a device shares and whose caches are not coherent, while the driver is bound.
     #[pin]
     lent: Mutex<Option<Lent<Dma>>>,
@@ -107,6 +112,7 @@ impl Region {
             memory,
             access,
             noncoherent: lent.is_some(),
+            bound: Atomic::new(true),
             lent <- new_mutex!(lent),
         }? Error))
     }
@@ -134,7 +140,7 @@ impl Region {
             Owner::Cpu => self.look(offset, length),
             Owner::Device if !self.writable => Err(EPERM),
             Owner::Device if !may_write => Err(EBADF),
-            Owner::Device => self.in_steps(offset, length, |lent, range| lent.give(range)),
+            Owner::Device => self.give(offset, length),
         }
     }
 
@@ -150,6 +156,11 @@ impl Region {
     /// The range is the processors', which may write to it. `ENOSPC`: see [`abi::IOC_SYNC`].
     pub(crate) fn take(&self, offset: u64, length: u64) -> Result {
         self.in_steps(offset, length, |lent, range| lent.take(range))
+    }
+
+    /// The range is the device's. `EBUSY`, `ENOSPC`: see [`abi::IOC_SYNC`].
+    pub(crate) fn give(&self, offset: u64, length: u64) -> Result {
+        self.in_steps(offset, length, |lent, range| lent.give(range))
     }
 
     /// A load into the range begins; unless `take`, its owner does not change. Errors: see [`abi::IOC_LOAD`].
@@ -204,7 +215,14 @@ impl Region {
 
     /// The driver is being unbound: the device is not ours from now on. May be called again.
     pub(crate) fn unbind(&self) {
+        self.bound.store(false, Relaxed);
         *self.lent.lock() = None;
+    }
+
+    /// Whether its driver is bound, or was just a moment ago.
+    #[cfg(CONFIG_DMA_SHARED_BUFFER)]
+    pub(crate) fn is_bound(&self) -> bool {
+        self.bound.load(Relaxed)
     }
 
     /// The answer to [`abi::IOC_INFO`].
@@ -255,7 +273,11 @@ fn features() -> u32 {
         true => abi::FEATURE_REGISTER,
         false => 0,
     };
-    abi::FEATURE_SNAPSHOT | abi::FEATURE_SYNC | abi::FEATURE_POSITION | register
+    let export = match cfg!(CONFIG_DMA_SHARED_BUFFER) {
+        true => abi::FEATURE_EXPORT,
+        false => 0,
+    };
+    abi::FEATURE_SNAPSHOT | abi::FEATURE_SYNC | abi::FEATURE_POSITION | register | export
 }
 
 /// A label names a file below /dev/resmem.

@@ -15,7 +15,7 @@
 #include <linux/types.h>
 
 /* For reports; resmem_region_info.features says what a module can do. */
-#define RESMEM_ABI_REVISION	5
+#define RESMEM_ABI_REVISION	6
 
 /* Bytes of a label, the terminating NUL included. */
 #define RESMEM_LABEL_BYTES	64
@@ -25,6 +25,7 @@
 #define RESMEM_FEATURE_SYNC	(1U << 1)	/* SYNC, TRANSFER_NO_SYNC */
 #define RESMEM_FEATURE_REGISTER	(1U << 2)	/* REGISTER */
 #define RESMEM_FEATURE_POSITION	(1U << 3)	/* POSITION, WATCH, REACH */
+#define RESMEM_FEATURE_EXPORT	(1U << 4)	/* EXPORT */
 
 /* resmem_region_info.flags */
 #define RESMEM_REGION_WRITABLE		(1U << 0)	/* may be written to */
@@ -178,6 +179,19 @@ struct resmem_ring_reach {
 	__aligned_u64	reserved;	/* 0 */
 };
 
+/* resmem_region_export.flags */
+#define RESMEM_EXPORT_WRITE	(1U << 0)	/* importers may write */
+#define RESMEM_EXPORT_CLOEXEC	(1U << 1)	/* execve closes it */
+
+/* Argument and answer of RESMEM_IOC_EXPORT: a dma-buf of whole pages. */
+struct resmem_region_export {
+	__aligned_u64	region_offset;	/* in: bytes */
+	__aligned_u64	length;		/* in: bytes, 0: to the end; out: bytes */
+	__u32		flags;		/* in: RESMEM_EXPORT_* */
+	__s32		fd;		/* out: the descriptor */
+	__aligned_u64	reserved[4];	/* 0 */
+};
+
 /* Bytes of the structures in the first release: smaller ones are refused. */
 #define RESMEM_INFO_SIZE_VER0			128
 #define RESMEM_TRANSFER_SIZE_VER0		104
@@ -187,6 +201,7 @@ struct resmem_ring_reach {
 #define RESMEM_POSITION_SIZE_VER0		112
 #define RESMEM_DOORBELL_SIZE_VER0		32
 #define RESMEM_WATCH_SIZE_VER0			32
+#define RESMEM_EXPORT_SIZE_VER0			56
 
 /* 'R' 40-5F is free in Linux 7.3 (ioctl-number.rst). */
 #define RESMEM_IOC_TYPE	'R'
@@ -215,5 +230,7 @@ struct resmem_ring_reach {
 /* Not for ioctl(): the operation of an IORING_OP_URING_CMD on the node. */
 #define RESMEM_IOC_REACH	\
 	_IOW(RESMEM_IOC_TYPE, 0x4a, struct resmem_ring_reach)
+#define RESMEM_IOC_EXPORT	\
+	_IOWR(RESMEM_IOC_TYPE, 0x4b, struct resmem_region_export)
 
 #endif /* _UAPI_LINUX_RESMEM_H */

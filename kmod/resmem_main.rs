@@ -30,8 +30,13 @@ mod argument;
 mod binding;
 #[forbid(unsafe_code)]
 mod device;
+#[cfg(CONFIG_DMA_SHARED_BUFFER)]
+#[forbid(unsafe_code)]
+mod dmabuf;
 #[forbid(unsafe_code)]
 mod driver;
+#[forbid(unsafe_code)]
+mod export;
 #[forbid(unsafe_code)]
 mod fops;
 #[forbid(unsafe_code)]

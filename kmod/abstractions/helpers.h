@@ -130,6 +130,35 @@ u64 resmem_read_word(struct page *page, unsigned int offset, unsigned int width,
 void resmem_full_barrier(void);
 u64 resmem_now(void);
 
+/*
+ * In dmabuf.c and dmabuf.rs, of a kernel with dma-buf: makes one, and returns its file, or fails and keeps nothing.
+ * `export` is what the others are called with; release is the last.
+ */
+int resmem_export(void *export, size_t size, bool writable, struct file **file);
+#ifndef __BINDGEN__
+int resmem_export_attach(const void *export);
+int resmem_export_map(const void *export, struct device *importer, u32 direction,
+		      struct sg_table **table);
+void resmem_export_unmap(const void *export, struct sg_table *table);
+int resmem_export_begin_cpu_access(const void *export, u32 direction);
+int resmem_export_end_cpu_access(const void *export, u32 direction);
+int resmem_export_mmap(const void *export, struct vm_area_struct *vma);
+int resmem_export_vmap(const void *export, void **address);
+void resmem_export_vunmap(const void *export);
+void resmem_export_release(void *export);
+#endif
+
+/* What an importer's device takes, a scatter list for it, and pages of it at addresses of the kernel. */
+unsigned int resmem_importer_segment(struct device *importer);
+unsigned long resmem_importer_boundary(struct device *importer);
+void resmem_table_set(struct scatterlist *entry, struct page *page, unsigned int length);
+int resmem_table_map(struct device *importer, struct sg_table *table, u32 direction);
+void resmem_table_unmap(struct device *importer, struct sg_table *table, u32 direction);
+void resmem_table_sync_for_cpu(struct device *importer, struct sg_table *table, u32 direction);
+void resmem_table_sync_for_device(struct device *importer, struct sg_table *table, u32 direction);
+void *resmem_map_pages(struct page **pages, unsigned int count);
+void resmem_unmap_pages(const void *address);
+
 #ifdef __BINDGEN__
 /* Bits of a physical address, as far as the kernel has a limit for them. */
 #ifdef MAX_PHYSMEM_BITS

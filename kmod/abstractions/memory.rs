@@ -74,6 +74,11 @@ impl Memory {
         &self.frames
     }
 
+    /// How many pages lie in it as a whole, from the first on, if it begins with one.
+    pub(crate) fn whole_pages(&self) -> usize {
+        usize::try_from(self.size >> PAGE_SHIFT).unwrap_or(usize::MAX)
+    }
+
     /// The parts, in bytes, whose frames have a page; in order, and apart.
     pub(crate) fn with_pages(&self) -> Result<KVec<core::ops::Range<u64>>> {
         let before = self.base % PAGE_SIZE as u64;

@@ -4,6 +4,8 @@
 //!
 //! Lock order: called with the process's `mmap_lock` held; takes `Region::lent`.
 
+use core::ops::Range;
+
 use kernel::{
     bindings,
     error::to_result,
@@ -11,10 +13,7 @@ use kernel::{
         flags as vm_flags,
         VmaNew, //
     },
-    page::{
-        PAGE_SHIFT,
-        PAGE_SIZE, //
-    },
+    page::PAGE_SIZE,
     prelude::*, //
 };
 
@@ -23,28 +22,29 @@ use crate::region::Region;
 /// Pages that are mapped with one call.
 const BATCH: usize = 512;
 
-/// Maps whole pages of the region, all of them at once, so that they can be pinned: the target of
+/// Maps whole pages of those of the region that `within` counts, all of them at once, so that they can be pinned: the target of
 /// `O_DIRECT`, `vmsplice` and io_uring on the mapping. They are entered as pages, not as bare frames
-/// (`VM_PFNMAP`), which nothing can pin; so they count as the process's resident memory.
+/// (`VM_PFNMAP`), which nothing can pin; so they count as the process's resident memory. The vma's offset counts from
+/// the first of `within`.
 ///
 /// Of a region that a device shares, the range of a mapping that can be written to becomes the processors'; another
 /// one shows what the device has written so far.
 ///
-/// Errors: `EINVAL` for a mapping that leaves the region, or where the region does not begin with a
-/// page; `EACCES` for a writable mapping of a region that is not, or a private one that could become
+/// Errors: `EINVAL` for a mapping that leaves `within`, or where the region does not begin with a
+/// page; `EACCES` for a writable mapping of what is not `writable`, or a private one that could become
 /// writable; `ENXIO` where memory has no `struct page`.
-pub(crate) fn map(region: &Region, vma: &VmaNew) -> Result {
+pub(crate) fn map(region: &Region, within: Range<usize>, writable: bool, vma: &VmaNew) -> Result {
     // SAFETY: The vma is being set up, no other thread changes it.
-    let first = unsafe { (*vma.as_ptr()).vm_pgoff };
+    let offset = unsafe { (*vma.as_ptr()).vm_pgoff };
+    let first = within.start.checked_add(offset).ok_or(EINVAL)?;
     let count = (vma.end() - vma.start()) / PAGE_SIZE;
     let end = first.checked_add(count).ok_or(EINVAL)?;
     let memory = region.memory();
-    let pages = memory.size() >> PAGE_SHIFT;
-    if end as u64 > pages || memory.base() % PAGE_SIZE as u64 != 0 {
+    if end > within.end || memory.base() % PAGE_SIZE as u64 != 0 {
         return Err(EINVAL);
     }
     let shared = vma.flags() & vm_flags::SHARED != 0;
-    if !region.writable() || !shared {
+    if !writable || !shared {
         vma.try_clear_maywrite().map_err(|_| EACCES)?;
     }
     vma.try_clear_mayexec().map_err(|_| EACCES)?;
@@ -57,7 +57,7 @@ pub(crate) fn map(region: &Region, vma: &VmaNew) -> Result {
             return Err(ENXIO);
         }
         let bytes = |pages: usize| pages as u64 * PAGE_SIZE as u64;
-        if region.writable() && shared {
+        if writable && shared {
             region.take(bytes(first), bytes(count))?;
         } else {
             region.look(bytes(first), bytes(count))?;

@@ -11,6 +11,8 @@ pub(crate) mod bvec;
 mod bytes;
 pub(crate) mod chardev;
 pub(crate) mod dma;
+#[cfg(CONFIG_DMA_SHARED_BUFFER)]
+pub(crate) mod dmabuf;
 pub(crate) mod eventfd;
 mod ffi;
 pub(crate) mod file;

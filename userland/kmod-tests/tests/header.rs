@@ -105,7 +105,7 @@ fn expected() -> Expected {
     }
     constants! {
         ABI_REVISION IOC_TYPE LABEL_BYTES
-        FEATURE_SNAPSHOT FEATURE_SYNC FEATURE_REGISTER FEATURE_POSITION
+        FEATURE_SNAPSHOT FEATURE_SYNC FEATURE_REGISTER FEATURE_POSITION FEATURE_EXPORT
         REGION_WRITABLE REGION_PAGES REGION_DEVICE_WRITES REGION_NONCOHERENT REGION_SOME_PAGES
         REGION_DEVICE_READS REGION_POSITION
         TRANSFER_STRICT TRANSFER_NO_SYNC
@@ -114,8 +114,9 @@ fn expected() -> Expected {
         SYNC_FOR_CPU SYNC_FOR_DEVICE REGISTER_MAX REACH_MAX
         EVIDENCE_EXACT EVIDENCE_BOUNDED EVIDENCE_UNKNOWN
         POSITION_PROGRAM POSITION_INTERRUPT POSITION_BOUNDED
+        EXPORT_WRITE EXPORT_CLOEXEC
         INFO_SIZE_VER0 TRANSFER_SIZE_VER0 SNAPSHOT_SIZE_VER0 SNAPSHOT_STATUS_SIZE_VER0 SYNC_SIZE_VER0
-        POSITION_SIZE_VER0 DOORBELL_SIZE_VER0 WATCH_SIZE_VER0
+        POSITION_SIZE_VER0 DOORBELL_SIZE_VER0 WATCH_SIZE_VER0 EXPORT_SIZE_VER0
     }
     structures! {
         RegionInfo { abi flags base size page_size features label reserved }
@@ -133,6 +134,7 @@ fn expected() -> Expected {
         RingDoorbell { raw flags reserved }
         RingWatch { position eventfd flags reserved }
         RingReach { position reserved }
+        RegionExport { region_offset length flags fd reserved }
     }
     commands! {
         IOC_INFO IOR RegionInfo
@@ -146,6 +148,7 @@ fn expected() -> Expected {
         IOC_DOORBELL IOW RingDoorbell
         IOC_WATCH IOW RingWatch
         IOC_REACH IOW RingReach
+        IOC_EXPORT IOWR RegionExport
     }
     expected
 }

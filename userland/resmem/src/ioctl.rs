@@ -16,10 +16,10 @@
 )]
 
 use crate::abi::{
-    IOC_DOORBELL, IOC_DUMP, IOC_INFO, IOC_LOAD, IOC_POSITION, IOC_REACH, IOC_REGISTER,
-    IOC_SNAPSHOT, IOC_SNAPSHOT_STATUS, IOC_SYNC, IOC_TYPE, IOC_WATCH, RegionInfo, RegionSync,
-    RegisterBuffer, RingDoorbell, RingPosition, RingReach, RingWatch, Snapshot, SnapshotStatus,
-    Transfer,
+    IOC_DOORBELL, IOC_DUMP, IOC_EXPORT, IOC_INFO, IOC_LOAD, IOC_POSITION, IOC_REACH, IOC_REGISTER,
+    IOC_SNAPSHOT, IOC_SNAPSHOT_STATUS, IOC_SYNC, IOC_TYPE, IOC_WATCH, RegionExport, RegionInfo,
+    RegionSync, RegisterBuffer, RingDoorbell, RingPosition, RingReach, RingWatch, Snapshot,
+    SnapshotStatus, Transfer,
 };
 
 /// The operation of [`IOC_REGISTER`] in an `IORING_OP_URING_CMD`.
@@ -113,6 +113,13 @@ nix::ioctl_write_ptr!(
     IOC_TYPE,
     IOC_DOORBELL,
     RingDoorbell
+);
+nix::ioctl_readwrite!(
+    /// See [`IOC_EXPORT`] and the safety section of the module; the descriptor in the answer is the caller's.
+    export,
+    IOC_TYPE,
+    IOC_EXPORT,
+    RegionExport
 );
 nix::ioctl_write_ptr!(
     /// See [`IOC_WATCH`] and the safety section of the module.

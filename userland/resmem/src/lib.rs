@@ -11,6 +11,7 @@
 //! - [`Region::position`] and [`Region::wait_for`]: where the device is that fills the region as a ring.
 //! - [`Region::take_from_device`] and [`Region::give_to_device`]: who owns the memory, on a machine whose caches do not
 //!   see what a device does.
+//! - [`Region::export`]: a dma-buf of the region's own pages, for another driver to read or to fill.
 //! - [`abi`]: what the module and its callers share, [`ioctl`] the calls as they are, for those who need them raw.
 //!
 //! Offsets and lengths are bytes, and relative to the region's first byte. Errors are those of the system call, with

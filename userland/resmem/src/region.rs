@@ -8,7 +8,7 @@ use std::{
     io,
     ops::Range,
     os::{
-        fd::{AsFd, AsRawFd, BorrowedFd},
+        fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
         unix::{ffi::OsStrExt, fs::FileTypeExt},
     },
     path::Path,
@@ -24,8 +24,9 @@ use nix::{
 use crate::{
     Mapping,
     abi::{
-        REGION_PAGES, REGION_POSITION, REGION_WRITABLE, RegionInfo, RegionSync, RingDoorbell,
-        RingPosition, RingWatch, SYNC_FOR_CPU, SYNC_FOR_DEVICE, Snapshot, SnapshotStatus, Transfer,
+        EXPORT_CLOEXEC, EXPORT_WRITE, REGION_PAGES, REGION_POSITION, REGION_WRITABLE, RegionExport,
+        RegionInfo, RegionSync, RingDoorbell, RingPosition, RingWatch, SYNC_FOR_CPU,
+        SYNC_FOR_DEVICE, Snapshot, SnapshotStatus, Transfer,
     },
     ioctl,
     transfer::Direction,
@@ -265,6 +266,39 @@ impl Region {
         // is valid for reads and writes.
         unsafe { command(self.file.as_raw_fd(), &raw mut *transfer) }?;
         Ok(())
+    }
+
+    /// A dma-buf of `range`, whole pages, for another driver to import, or to be mapped: by [`Access::Write`] it may be
+    /// written to, which the region has to be open for. It lasts longer than the region's descriptor, and is closed by
+    /// `execve`. Errors: see [`IOC_EXPORT`](crate::abi::IOC_EXPORT).
+    ///
+    /// ```no_run
+    /// use resmem::{Access, Region};
+    ///
+    /// // A frame for a camera that takes V4L2_MEMORY_DMABUF: its driver fills the region's own pages.
+    /// let region = Region::open_writable("camera")?;
+    /// let frame = region.export(0..640 * 480, Access::Write)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn export(&self, range: Range<u64>, access: Access) -> io::Result<OwnedFd> {
+        let length = range.end.checked_sub(range.start).ok_or(Errno::EINVAL)?;
+        if length == 0 {
+            return Err(Errno::EINVAL.into());
+        }
+        let write = match access {
+            Access::Read => 0,
+            Access::Write => EXPORT_WRITE,
+        };
+        let mut export = RegionExport {
+            region_offset: range.start,
+            length,
+            flags: EXPORT_CLOEXEC | write,
+            ..RegionExport::default()
+        };
+        // SAFETY: By the type invariants it is a region; `export` is valid for reads and writes.
+        unsafe { ioctl::export(self.file.as_raw_fd(), &raw mut export) }?;
+        // SAFETY: The command has made the descriptor, for us alone.
+        Ok(unsafe { OwnedFd::from_raw_fd(export.fd) })
     }
 
     /// Lets the module fill all of `map`, pages of which nothing forms a reference, from `offset` of the region on, and

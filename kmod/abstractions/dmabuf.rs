@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A dma-buf: the C side of its operations, scatter lists for importers, and mappings for the kernel.
+//!
+//! Lock order: an importer's calls come with the reservation lock of the buffer held; no other lock is taken here.
+
+use core::ptr::{
+    self,
+    NonNull, //
+};
+
+use kernel::{
+    alloc::{
+        flags::GFP_KERNEL,
+        KVVec, //
+    },
+    bindings,
+    error::to_result,
+    ffi::c_void,
+    fs::File,
+    mm::virt::VmaNew,
+    page::PAGE_SIZE,
+    prelude::*,
+    sync::aref::ARef,
+    types::{
+        ForeignOwnable,
+        Opaque, //
+    }, //
+};
+
+use super::{
+    ffi,
+    memory::Memory, //
+};
+use crate::dmabuf::Export;
+
+/// Most bytes of an entry of a scatter list.
+const SEGMENT_MAX: usize = 1 << 30;
+
+/// Which way an importer moves bytes, or a processor is about to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// It reads memory.
+    ToDevice,
+    /// It writes memory.
+    FromDevice,
+    /// Both.
+    Both,
+}
+
+impl Direction {
+    /// From an `enum dma_data_direction`; `EINVAL` for none.
+    fn from_raw(direction: u32) -> Result<Self> {
+        match direction {
+            ffi::RESMEM_DMA_TO_DEVICE => Ok(Self::ToDevice),
+            ffi::RESMEM_DMA_FROM_DEVICE => Ok(Self::FromDevice),
+            ffi::RESMEM_DMA_BIDIRECTIONAL => Ok(Self::Both),
+            _ => Err(EINVAL),
+        }
+    }
+
+    fn as_raw(self) -> u32 {
+        match self {
+            Self::ToDevice => ffi::RESMEM_DMA_TO_DEVICE,
+            Self::FromDevice => ffi::RESMEM_DMA_FROM_DEVICE,
+            Self::Both => ffi::RESMEM_DMA_BIDIRECTIONAL,
+        }
+    }
+}
+
+/// Makes a dma-buf of `size` bytes that `export` is about, and that may be opened for writing if `writable`. The file
+/// keeps the module loaded, and `export` is dropped after its last use.
+///
+/// May sleep. Errors: `ENOMEM`, `ENFILE`.
+pub(crate) fn make(export: Pin<KBox<Export>>, size: usize, writable: bool) -> Result<ARef<File>> {
+    let export = export.into_foreign();
+    let mut file = ptr::null_mut();
+    // SAFETY: `export` stays until `resmem_export_release` is called, and `file` is ours.
+    let made = to_result(unsafe { ffi::resmem_export(export, size, writable, &mut file) });
+    if let Err(error) = made {
+        // SAFETY: It was made from the box just now, and is not kept by a call that fails.
+        drop(unsafe { Pin::<KBox<Export>>::from_foreign(export) });
+        return Err(error);
+    }
+    let file = NonNull::new(file.cast::<File>()).ok_or(ENOMEM)?;
+    // SAFETY: The file is new, and its only reference is ours. No process has it, so nothing uses its position.
+    Ok(unsafe { ARef::from_raw(file) })
+}
+
+/// The device of an importer, during a call of it.
+///
+/// # Invariants
+///
+/// The device is valid, and by the rules of dma-buf stays so until what is mapped for it is unmapped.
+pub(crate) struct Importer(*mut bindings::device);
+
+impl Importer {
+    /// Bytes that an entry of a scatter list ends at a multiple of: a power of two, at least a page.
+    fn segment(&self) -> usize {
+        // SAFETY: The device is valid by the type invariants.
+        let (most, boundary) = unsafe {
+            (
+                ffi::resmem_importer_segment(self.0),
+                ffi::resmem_importer_boundary(self.0),
+            )
+        };
+        let most = SEGMENT_MAX
+            .min(most as usize)
+            .min(boundary.saturating_add(1))
+            .max(PAGE_SIZE);
+        1 << most.ilog2()
+    }
+}
+
+/// Which scatter list an importer gives back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Handle(*mut bindings::sg_table);
+
+/// A scatter list of pages of a region, mapped for an importer. Unmapped when dropped.
+///
+/// # Invariants
+///
+/// `list` is initialised, and mapped for `importer` in `direction` if `mapped`.
+pub(crate) struct Table {
+    list: KBox<Opaque<bindings::sg_table>>,
+    importer: Importer,
+    direction: Direction,
+    mapped: bool,
+}
+
+// SAFETY: A mapping may be used and given back on any thread.
+unsafe impl Send for Table {}
+
+impl Table {
+    /// Maps `length` bytes of `memory` from `offset` on, whole pages that all have page structures.
+    ///
+    /// May sleep. Errors: `ENXIO` for a page without a structure, `ENOMEM`, what mapping fails with.
+    pub(crate) fn new(
+        memory: &Memory,
+        offset: u64,
+        length: usize,
+        importer: Importer,
+        direction: Direction,
+    ) -> Result<Self> {
+        let segment = importer.segment();
+        let start = memory.base() + offset;
+        // Where an address lies in its segment: that is less than a `usize`.
+        let within = |address: u64| (address & (segment as u64 - 1)) as usize;
+        let count = (within(start) + length).div_ceil(segment);
+        let list = KBox::new(Opaque::uninit(), GFP_KERNEL)?;
+        let count = u32::try_from(count).map_err(|_| EINVAL)?;
+        // SAFETY: The list is ours, and is initialised by the call.
+        to_result(unsafe { bindings::sg_alloc_table(list.get(), count, bindings::GFP_KERNEL) })?;
+        // INVARIANT: It is initialised, and not mapped yet.
+        let mut table = Self {
+            list,
+            importer,
+            direction,
+            mapped: false,
+        };
+        let (first, _) = memory.locate(offset);
+        // SAFETY: The list is initialised.
+        let mut entry = unsafe { (*table.list.get()).sgl };
+        let mut at = 0;
+        while at < length {
+            let piece = (segment - within(start + at as u64)).min(length - at);
+            let (page, pages) = memory.frames().pages(first + at / PAGE_SIZE)?;
+            if pages < piece / PAGE_SIZE || entry.is_null() {
+                return Err(ENXIO);
+            }
+            // SAFETY: The entry is one of the list; the page is the first of an array of structures, of pages that stay
+            // reserved, for `piece` bytes.
+            unsafe { ffi::resmem_table_set(entry, page.as_ptr(), piece as u32) };
+            // SAFETY: The entry is one of the list.
+            entry = unsafe { bindings::sg_next(entry) };
+            at += piece;
+        }
+        // SAFETY: The device is valid, the list initialised, and all entries are set: there is one for each segment.
+        to_result(unsafe {
+            ffi::resmem_table_map(table.importer.0, table.list.get(), direction.as_raw())
+        })?;
+        // INVARIANT: It was just mapped.
+        table.mapped = true;
+        Ok(table)
+    }
+
+    /// What the importer knows it by.
+    pub(crate) fn handle(&self) -> Handle {
+        Handle(self.list.get())
+    }
+
+    pub(crate) fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// Processors see from now on what the importer's device wrote.
+    pub(crate) fn sync_for_cpu(&self) {
+        // SAFETY: Mapped by the type invariants: a table that is not is dropped by `new`.
+        unsafe {
+            ffi::resmem_table_sync_for_cpu(
+                self.importer.0,
+                self.list.get(),
+                self.direction.as_raw(),
+            )
+        };
+    }
+
+    /// The importer's device sees from now on what processors wrote.
+    pub(crate) fn sync_for_device(&self) {
+        // SAFETY: As above.
+        unsafe {
+            ffi::resmem_table_sync_for_device(
+                self.importer.0,
+                self.list.get(),
+                self.direction.as_raw(),
+            )
+        };
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        if self.mapped {
+            // SAFETY: By the type invariants; this is the last use of the mapping.
+            unsafe {
+                ffi::resmem_table_unmap(self.importer.0, self.list.get(), self.direction.as_raw())
+            };
+        }
+        // SAFETY: It is initialised by the type invariants, and not used afterwards.
+        unsafe { bindings::sg_free_table(self.list.get()) };
+    }
+}
+
+/// Pages of a region at consecutive addresses of the kernel, cached. Unmapped when dropped.
+///
+/// # Invariants
+///
+/// `address` is what mapping returned.
+pub(crate) struct KernelMapping {
+    address: NonNull<c_void>,
+}
+
+// SAFETY: A mapping may be given back on any thread.
+unsafe impl Send for KernelMapping {}
+
+impl KernelMapping {
+    /// Maps `length` bytes of `memory` from `offset` on, whole pages that all have page structures.
+    ///
+    /// May sleep. Errors: `ENXIO` for a page without a structure, `ENOMEM`, also for addresses.
+    pub(crate) fn new(memory: &Memory, offset: u64, length: usize) -> Result<Self> {
+        let (first, _) = memory.locate(offset);
+        let count = length / PAGE_SIZE;
+        let mut pages: KVVec<*mut bindings::page> = KVVec::with_capacity(count, GFP_KERNEL)?;
+        for index in first..first + count {
+            pages.push(memory.frames().pages(index)?.0.as_ptr(), GFP_KERNEL)?;
+        }
+        let count = u32::try_from(count).map_err(|_| EINVAL)?;
+        // SAFETY: So many pages are in the vector, which is not kept; they stay reserved.
+        let address = unsafe { ffi::resmem_map_pages(pages.as_mut_ptr(), count) };
+        // INVARIANT: It was just returned, unless there is none.
+        Ok(Self {
+            address: NonNull::new(address).ok_or(ENOMEM)?,
+        })
+    }
+}
+
+impl Drop for KernelMapping {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants, and this is its last use.
+        unsafe { ffi::resmem_unmap_pages(self.address.as_ptr()) };
+    }
+}
+
+/// What a dma-buf is about.
+///
+/// # Safety
+///
+/// `export` is the private pointer of a dma-buf that [`make`] has made, and that is not released for `'a`.
+unsafe fn exported<'a>(export: *const c_void) -> &'a Export {
+    // SAFETY: `make` stored a box of it, which lives until the buffer is released.
+    unsafe { &*export.cast::<Export>() }
+}
+
+fn errno(result: Result) -> c_int {
+    result.map_or_else(|error| error.to_errno(), |()| 0)
+}
+
+/// # Safety
+///
+/// Called as dmabuf.c does: see [`exported`].
+#[no_mangle]
+unsafe extern "C" fn resmem_export_attach(export: *const c_void) -> c_int {
+    // SAFETY: By our own requirements.
+    errno(unsafe { exported(export) }.attach())
+}
+
+/// # Safety
+///
+/// As above; the device is the importer's, which unmaps what it maps before that goes, and `table` is valid for a write.
+#[no_mangle]
+unsafe extern "C" fn resmem_export_map(
+    export: *const c_void,
+    importer: *mut bindings::device,
+    direction: u32,
+    table: *mut *mut bindings::sg_table,
+) -> c_int {
+    // SAFETY: By our own requirements.
+    let export = unsafe { exported(export) };
+    // INVARIANT: By our own requirements.
+    let importer = Importer(importer);
+    let mapped =
+        Direction::from_raw(direction).and_then(|direction| export.map(importer, direction));
+    errno(mapped.map(|handle| {
+        // SAFETY: By our own requirements.
+        unsafe { table.write(handle.0) }
+    }))
+}
+
+/// # Safety
+///
+/// As above.
+#[no_mangle]
+unsafe extern "C" fn resmem_export_unmap(export: *const c_void, table: *mut bindings::sg_table) {
+    // SAFETY: By our own requirements.
+    unsafe { exported(export) }.unmap(Handle(table));
+}
+
+/// # Safety
+///
+/// As above.
+#[no_mangle]
+unsafe extern "C" fn resmem_export_begin_cpu_access(
+    export: *const c_void,
+    direction: u32,
+) -> c_int {
+    // SAFETY: By our own requirements.
+    let export = unsafe { exported(export) };
+    errno(Direction::from_raw(direction).and_then(|direction| export.begin_cpu_access(direction)))
+}
+
+/// # Safety
+///
+/// As above.
+#[no_mangle]
+unsafe extern "C" fn resmem_export_end_cpu_access(export: *const c_void, direction: u32) -> c_int {
+    // SAFETY: By our own requirements.
+    let export = unsafe { exported(export) };
+    errno(Direction::from_raw(direction).and_then(|direction| export.end_cpu_access(direction)))
+}
+
+/// # Safety
+///
+/// As above; the vma is being set up.
+#[no_mangle]
+unsafe extern "C" fn resmem_export_mmap(
+    export: *const c_void,
+    vma: *mut bindings::vm_area_struct,
+) -> c_int {
+    // SAFETY: By our own requirements.
+    let (export, vma) = unsafe { (exported(export), VmaNew::from_raw(vma)) };
+    errno(export.mmap(vma))
+}
+
+/// # Safety
+///
+/// As above; `address` is valid for a write.
+#[no_mangle]
+unsafe extern "C" fn resmem_export_vmap(export: *const c_void, address: *mut *mut c_void) -> c_int {
+    // SAFETY: By our own requirements.
+    let export = unsafe { exported(export) };
+    let mapped = export.map_for_kernel(|mapping| {
+        // SAFETY: By our own requirements.
+        unsafe { address.write(mapping.address.as_ptr()) }
+    });
+    errno(mapped)
+}
+
+/// # Safety
+///
+/// As above.
+#[no_mangle]
+unsafe extern "C" fn resmem_export_vunmap(export: *const c_void) {
+    // SAFETY: By our own requirements.
+    unsafe { exported(export) }.unmap_for_kernel();
+}
+
+/// # Safety
+///
+/// As above; it is the last call.
+#[no_mangle]
+unsafe extern "C" fn resmem_export_release(export: *mut c_void) {
+    // SAFETY: `make` made the pointer from such a box, and nothing uses it any more.
+    drop(unsafe { Pin::<KBox<Export>>::from_foreign(export) });
+}
