@@ -46,6 +46,8 @@ pub enum Need {
     Freezer,
     /// FUSE.
     Fuse,
+    /// dma-buf, and drivers that import one.
+    DmaBuf,
     /// Copies of memory for devices (`swiotlb`).
     Swiotlb,
     /// The product's kernel, whose size counts.
@@ -57,7 +59,7 @@ pub enum Need {
 }
 
 /// Words, as in `LACKS_<WORD>` of board.conf.
-const WORDS: [(Need, &str); 24] = [
+const WORDS: [(Need, &str); 25] = [
     (Need::Qemu, "QEMU"),
     (Need::DeviceNode, "DEVICE_NODE"),
     (Need::WideAddresses, "WIDE_ADDRESSES"),
@@ -78,6 +80,7 @@ const WORDS: [(Need, &str); 24] = [
     (Need::Detector, "DETECTOR"),
     (Need::Freezer, "FREEZER"),
     (Need::Fuse, "FUSE"),
+    (Need::DmaBuf, "DMA_BUF"),
     (Need::Swiotlb, "SWIOTLB"),
     (Need::ProductKernel, "PRODUCT_KERNEL"),
     (Need::OpenFirmware, "OPEN_FIRMWARE"),
@@ -98,7 +101,7 @@ const SLOW: [(Need, &str); 6] = [
 ];
 
 /// Of kernels that do not.
-const ORDINARY: [(Need, &str); 5] = [
+const ORDINARY: [(Need, &str); 6] = [
     (
         Need::Lockdown,
         "the debug kernel can be locked down: make test-debug",
@@ -116,6 +119,10 @@ const ORDINARY: [(Need, &str); 5] = [
         "the debug kernel has this freezer: make test-debug",
     ),
     (Need::Fuse, "the debug kernel has FUSE: make test-debug"),
+    (
+        Need::DmaBuf,
+        "the debug kernel has dma-buf: make test-debug",
+    ),
 ];
 
 impl Need {
@@ -150,7 +157,12 @@ pub fn lacking_in_kernel(instead: Option<&str>) -> BTreeMap<Need, String> {
         _ => of(&ORDINARY),
     };
     if matches!(instead, Some("kasan" | "kcsan")) {
-        lacking.append(&mut of(&[ORDINARY[0], ORDINARY[3], ORDINARY[4]]));
+        lacking.append(&mut of(&[
+            ORDINARY[0],
+            ORDINARY[3],
+            ORDINARY[4],
+            ORDINARY[5],
+        ]));
     }
     if instead == Some("kcsan") {
         lacking.append(&mut of(&[ORDINARY[1]]));

@@ -54,6 +54,13 @@ pub fn build(
     Ok(folder.join(format!("{name}.ko")))
 }
 
+/// The modules of the kernel itself.
+pub fn of_kernel(kernel: &Kernel) -> Result<Vec<PathBuf>> {
+    let order = fs::read_to_string(kernel.build.join("modules.order"))?;
+    let module = |line: &str| kernel.build.join(line).with_extension("ko");
+    Ok(order.lines().map(module).collect())
+}
+
 /// Brings the copy up to date, subfolders included: files that did not change keep their time, so that only
 /// what changed is compiled; files that went are removed.
 pub fn copy_sources(from: &Path, to: &Path) -> Result<()> {

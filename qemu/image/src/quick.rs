@@ -46,6 +46,21 @@ pub fn build(builder: &Builder<'_>) -> Result<Image> {
         }
         false => None,
     };
+    let imports = fs::read_to_string(&kernel.config)?
+        .lines()
+        .any(|line| line == "CONFIG_DMA_SHARED_BUFFER=y");
+    let mut drivers = planted.into_iter().collect::<Vec<_>>();
+    if imports {
+        drivers.push(module::build(
+            builder,
+            &source,
+            &kernel,
+            &bindgen,
+            "qemu/importer",
+            "importer",
+        )?);
+        drivers.extend(module::of_kernel(&kernel)?);
+    }
     let [dumper, growdata] = cross::build(builder, ["resdump", "growdata"])?;
     let assets = assets::build(builder)?;
     let [probe] = cross::build(builder, ["probe"])?;
@@ -59,11 +74,11 @@ pub fn build(builder: &Builder<'_>) -> Result<Image> {
         assets: &assets,
         probe: &probe,
         clients: &clients,
-        planted: planted.as_deref(),
+        drivers: &drivers,
         busybox: &busybox,
     };
 
-    let mut key = Key::new("image 3")
+    let mut key = Key::new("image 4")
         .path(&kernel.image)?
         .path(&module)?
         .path(&dumper)?
@@ -73,7 +88,7 @@ pub fn build(builder: &Builder<'_>) -> Result<Image> {
         .path(&builder.paths.root.join("userland/probe/boot-clock.sh"))?
         .path(&busybox.program)?
         .path(&builder.board.common.join("overlay"))?;
-    for program in clients.iter().map(|(program, _)| program).chain(&planted) {
+    for program in clients.iter().map(|(program, _)| program).chain(&drivers) {
         key = key.path(program)?;
     }
     let key = disk::key(builder, key)?.finish();

@@ -27,8 +27,8 @@ pub struct Parts<'a> {
     pub probe: &'a Path,
     /// Programs of the tests, and their names.
     pub clients: &'a [(PathBuf, String)],
-    /// A module with a bug, which a detector must report.
-    pub planted: Option<&'a Path>,
+    /// Modules that tests load.
+    pub drivers: &'a [PathBuf],
     pub busybox: &'a Busybox,
 }
 
@@ -128,9 +128,10 @@ pub fn assemble(builder: &Builder<'_>, folder: &Path, parts: &Parts<'_>) -> Resu
     for (client, name) in parts.clients {
         tools.push((format!("/usr/bin/{name}"), program(client)));
     }
-    if let Some(planted) = parts.planted {
-        let file = Entry::File(planted.to_path_buf(), 0o644);
-        tools.push(("/lib/planted.ko".to_owned(), file));
+    for driver in parts.drivers {
+        let name = driver.file_name().context("a module without a name")?;
+        let file = Entry::File(driver.clone(), 0o644);
+        tools.push((format!("/lib/{}", name.display()), file));
     }
     write_cpio(&step, parts.kernel, folder, "tools", &tools)?;
     if let Some(overlay) = builder.board.overlay()? {

@@ -50,6 +50,10 @@ pub fn cases() -> Vec<Case> {
         case!(Failing, a_registered_buffer, |bed| {
             each(bed, "register /dev/resmem/odd")
         }),
+        case!(Failing, an_export, |bed| {
+            each(bed, "export /dev/resmem/odd")
+        })
+        .needs(Need::DmaBuf),
         case!(Failing, handing_a_range_over, |bed| {
             each(
                 bed,

@@ -12,6 +12,7 @@ mod coherency;
 mod cost;
 mod cut;
 mod disk;
+mod dmabuf;
 mod edges;
 mod failing;
 mod faults;
@@ -68,6 +69,7 @@ fn cases() -> Vec<Case> {
         cost::cases(),
         cut::cases(),
         disk::cases(),
+        dmabuf::cases(),
         edges::cases(),
         failing::cases(),
         faults::cases(),

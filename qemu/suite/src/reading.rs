@@ -4,7 +4,7 @@
 use anyhow::{Result, ensure};
 
 use crate::frame::regions::odd;
-use crate::frame::{Case, Running, case};
+use crate::frame::{Case, Running, case, instead};
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -33,10 +33,15 @@ pub fn cases() -> Vec<Case> {
 fn info(bed: &mut Running, label: &str, flags: u32) -> Result<()> {
     let (base, page) = (bed.base(label)?, bed.page);
     let size = bed.expected(label)?.len();
+    // The debug kernel has dma-buf.
+    let features = match instead() {
+        Some("debug") => 0x1f,
+        _ => 0xf,
+    };
     bed.says(
         &format!("info /dev/resmem/{label}"),
         &format!(
-            "ok abi=5 features=0xf flags={flags:#x} base={base:#x} size={size:#x} page={page} label={label} zero=true"
+            "ok abi=6 features={features:#x} flags={flags:#x} base={base:#x} size={size:#x} page={page} label={label} zero=true"
         ),
     )
 }

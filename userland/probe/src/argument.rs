@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, mprotect};
-use resmem::abi::{self, RegionInfo, RegionSync, Snapshot, SnapshotStatus, Transfer};
+use resmem::abi::{self, RegionExport, RegionInfo, RegionSync, Snapshot, SnapshotStatus, Transfer};
 use resmem::ioctl::resized;
 
 use crate::fuzz::calls::{bytes_of, value_of};
@@ -25,6 +25,7 @@ enum Command {
     Snapshot,
     Status,
     Sync,
+    Export,
 }
 
 /// What is in memory that the module has not written to.
@@ -135,6 +136,10 @@ impl Argument {
                 number!(r IOC_SNAPSHOT_STATUS SnapshotStatus),
                 size_of::<SnapshotStatus>(),
             ),
+            Command::Export => (
+                number!(rw IOC_EXPORT RegionExport),
+                put(bytes_of(&RegionExport::default())),
+            ),
             Command::Sync => {
                 let sync = RegionSync {
                     length: 4096,
@@ -171,7 +176,7 @@ impl Argument {
                 let told: SnapshotStatus = value_of(memory);
                 format!("state={} ", told.state)
             }
-            Command::Snapshot | Command::Sync => String::new(),
+            Command::Snapshot | Command::Sync | Command::Export => String::new(),
         };
         format!("{said}rest={rest}")
     }

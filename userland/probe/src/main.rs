@@ -3,14 +3,17 @@
 //! What `resdump` refuses before it asks the kernel, this asks.
 
 mod argument;
+mod camera;
 mod clock;
 mod confined;
+mod export;
 mod failing;
 mod fuseblk;
 mod fuzz;
 mod guard;
 mod guarded;
 mod held;
+mod import;
 mod killed;
 mod map;
 mod meter;
@@ -102,6 +105,12 @@ enum Call {
     Map(map::Map),
     /// A fixed buffer of an io_uring, and what can be done with it.
     Register(register::Register),
+    /// A dma-buf of a region.
+    Export(export::Export),
+    /// A camera whose driver fills a region.
+    Camera(camera::Camera),
+    /// The suite's importer of dma-bufs.
+    Import(import::Import),
     /// A ring that a program fills, who waits for it, and a recording of it.
     Ring(ring::Ring),
     /// Take memory and disk from others.
@@ -149,6 +158,9 @@ impl Call {
             Call::Held(call) => call.run(),
             Call::Map(call) => call.run(),
             Call::Register(call) => call.run(),
+            Call::Export(call) => call.run(),
+            Call::Import(call) => call.run(),
+            Call::Camera(call) => call.run(),
             Call::Ring(call) => call.run(),
             Call::Meter(call) => call.run(),
             Call::Ordinary(ordinary) => ordinary.run(),

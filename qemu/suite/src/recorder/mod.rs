@@ -102,7 +102,7 @@ fn with_rings(
 
 /// Runs `work` in a machine with these nodes for memory and drivers, and an ext4 file system on its disk, mounted at /mnt.
 /// The guest is healthy afterwards.
-fn with_nodes(
+pub fn with_nodes(
     name: &str,
     (memory, drivers): (&str, &str),
     shape: impl FnOnce(&mut Machine<'_>),
@@ -148,7 +148,7 @@ fn expect(guest: &mut Guest, command: &str, wanted: &str) -> Result<()> {
 }
 
 /// The last object of what a recorder has printed; those before it are events, of which a slow machine has some.
-fn totals(text: &str) -> &str {
+pub fn totals(text: &str) -> &str {
     let mut lines = text.lines();
     lines.rfind(|line| line.starts_with('{')).unwrap_or("")
 }

@@ -3,7 +3,9 @@
 
 use resmem::abi::RegionInfo;
 use resmem::abi::Transfer;
-use resmem::abi::{RegionSync, RingDoorbell, RingPosition, RingWatch, Snapshot, SnapshotStatus};
+use resmem::abi::{
+    RegionExport, RegionSync, RingDoorbell, RingPosition, RingWatch, Snapshot, SnapshotStatus,
+};
 
 /// Number of an ioctl of the ABI.
 macro_rules! number {
@@ -32,7 +34,7 @@ macro_rules! number {
 pub(crate) use number;
 
 /// The numbers of all commands.
-pub fn all() -> [u32; 9] {
+pub fn all() -> [u32; 10] {
     [
         number!(r IOC_INFO RegionInfo),
         number!(rw IOC_DUMP Transfer),
@@ -43,6 +45,7 @@ pub fn all() -> [u32; 9] {
         number!(r IOC_POSITION RingPosition),
         number!(w IOC_DOORBELL RingDoorbell),
         number!(w IOC_WATCH RingWatch),
+        number!(rw IOC_EXPORT RegionExport),
     ]
 }
 

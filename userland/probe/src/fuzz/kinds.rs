@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::calls::{file, memory, misc, process, region, snapshot, transfer, uring};
+use super::calls::{export, file, memory, misc, process, region, snapshot, transfer, uring};
 use super::op::{Args, COUNT, Op, Ran};
 use super::thread::Thread;
 use super::value::Class::{self, *};
@@ -95,6 +95,21 @@ pub const KINDS: [Kind; COUNT] = [
         region::sync,
     ),
     kind("ring", 20, &[Node, Below(3), Argument], region::ring),
+    kind(
+        "export",
+        40,
+        &[
+            Node,
+            Offset,
+            Length,
+            Pick(&export::FLAGS),
+            Zero,
+            Argument,
+            Any,
+            Any,
+        ],
+        export::export,
+    ),
     kind("mangled", 90, &[Node, Command, Data], region::mangled),
     kind("dump", 90, &transfer::ARGS, transfer::dump),
     kind("load", 60, &transfer::ARGS, transfer::load),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //! What the operations do, and what must never come of it.
 
+pub mod export;
 pub mod file;
 pub mod memory;
 pub mod misc;
