@@ -187,7 +187,7 @@ pub const IOC_REACH: u8 = 0x4a;
 /// driver was unbound; `EOPNOTSUPP` from a kernel without dma-buf (no [`FEATURE_EXPORT`]); `EMFILE`, `ENFILE` for too
 /// many descriptors or files.
 ///
-/// Errors for importers: `EACCES` for a mapping that could write without [`EXPORT_WRITE`], by `vmap` as well, and for
+/// Errors for importers: `EACCES` for a mapping that could write without [`EXPORT_WRITE`] (`EINVAL` by `vmap`), and for
 /// `DMA_BUF_IOCTL_SYNC` of processors that write; `ENODEV` for what is attached or mapped after the driver was unbound
 /// (what is mapped by then stays usable: the pages stay reserved); `EBUSY`, `ENOSPC`, `EIO`, `EINTR` as for
 /// [`IOC_LOAD`]; what mapping for their device fails with.

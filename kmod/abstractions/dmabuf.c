@@ -65,16 +65,22 @@ static void release(struct dma_buf *buffer)
 	resmem_export_release(buffer->priv);
 }
 
-static const struct dma_buf_ops operations = {
-	.attach = attach,
-	.map_dma_buf = map,
-	.unmap_dma_buf = unmap,
-	.begin_cpu_access = begin_cpu_access,
-	.end_cpu_access = end_cpu_access,
-	.mmap = map_for_process,
+#define OPERATIONS					\
+	.attach = attach,				\
+	.map_dma_buf = map,				\
+	.unmap_dma_buf = unmap,				\
+	.begin_cpu_access = begin_cpu_access,		\
+	.end_cpu_access = end_cpu_access,		\
+	.mmap = map_for_process,			\
+	.release = release
+
+/* The kernel warns of a vmap that fails: what may not be written to has none. */
+static const struct dma_buf_ops read_only = { OPERATIONS };
+
+static const struct dma_buf_ops read_write = {
+	OPERATIONS,
 	.vmap = map_for_kernel,
 	.vunmap = unmap_for_kernel,
-	.release = release,
 };
 
 int resmem_export(void *export, size_t size, bool writable, struct file **file)
@@ -82,7 +88,7 @@ int resmem_export(void *export, size_t size, bool writable, struct file **file)
 	DEFINE_DMA_BUF_EXPORT_INFO(info);
 	struct dma_buf *buffer;
 
-	info.ops = &operations;
+	info.ops = writable ? &read_write : &read_only;
 	info.size = size;
 	info.flags = writable ? O_RDWR : O_RDONLY;
 	info.priv = export;
