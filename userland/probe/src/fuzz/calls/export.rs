@@ -125,7 +125,7 @@ fn export_of(
     if end.ok_or(libc::EOVERFLOW)? > info.size {
         return Err(libc::ERANGE);
     }
-    if (info.base | asked.region_offset | length) % page != 0 {
+    if !(info.base | asked.region_offset | length).is_multiple_of(page) {
         return Err(libc::EINVAL);
     }
     match info.flags & (abi::REGION_PAGES | abi::REGION_SOME_PAGES) {
