@@ -22,12 +22,20 @@ if ! command -v mmdebstrap >/dev/null; then
     apt-get update >/dev/null && apt-get install -y --no-install-recommends mmdebstrap >/dev/null
 fi
 
-# The mirror that this machine's apt uses for its own release.
+# The mirrors that this machine's apt uses for its own release, and for security updates as Debian's installer adds them:
+# Debian 12 has its newer compilers there.
 codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
-# shellcheck disable=SC2016 # apt's own variables
-mirror=$(apt-get indextargets --format '$(SITE) $(RELEASE)' 'Identifier: Packages' |
-    awk -v release="$codename" '$2 == release { print $1; exit }')
-[ -n "$mirror" ] || { echo "fresh: apt names no mirror for $codename: run apt-get update" >&2; exit 1; }
+mirror_of() { # suite
+    # shellcheck disable=SC2016 # apt's own variables
+    apt-get indextargets --format '$(SITE) $(RELEASE)' 'Identifier: Packages' |
+        awk -v release="$1" '$2 == release { print $1; exit }'
+}
+mirror=$(mirror_of "$codename")
+security=$(mirror_of "$codename-security")
+for found in "$mirror" "$security"; do
+    [ -n "$found" ] ||
+        { echo "fresh: apt names no mirror for $codename and $codename-security: run apt-get update" >&2; exit 1; }
+done
 
 mkdir -p "$(dirname "$root")"
 cleanup() {
@@ -42,7 +50,7 @@ rm -rf --one-file-system "$root"
 began=$(date +%s)
 echo "==> fresh: an empty $release in $root, log in $log"
 mmdebstrap --variant=minbase --include=ca-certificates,make,git,sudo "$release" "$root" \
-    "deb $mirror $release main" "deb $mirror $release-updates main" >>"$log" 2>&1
+    "deb $mirror $release main" "deb $mirror $release-updates main" "deb $security $release-security main" >>"$log" 2>&1
 # How to reach mirrors, where this machine has something of its own for that.
 bring() { # file, place in the root
     [ ! -f "$1" ] || { mkdir -p "$root/${2%/*}" && cp -L "$1" "$root/$2"; }

@@ -82,7 +82,20 @@ add_bindgen() {
 for package in $packages; do
     is_installed "$package" || missing="$missing $package"
 done
-[ -n "$missing" ] || exit 0
+# A compiler that is there and too old is an error of its own: the version is the one that the programs name.
+check_rust() {
+    least=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$(dirname "$0")/../userland/Cargo.toml")
+    found=$(rustc --version | cut -d ' ' -f 2)
+    dpkg --compare-versions "$found" ge "$least" || {
+        echo "setup: rustc $found is too old, $least is needed: Debian 12 has it among its security updates" >&2
+        echo "setup: (suite bookworm-security in /etc/apt/sources.list), then apt-get update and upgrade rustc-web" >&2
+        exit 1
+    }
+}
+if [ -z "$missing" ]; then
+    check_rust
+    exit 0
+fi
 
 as_root=
 if [ "$(id -u)" -ne 0 ]; then
@@ -104,3 +117,4 @@ if ! { $as_root apt-get update && add_bindgen &&
     echo "setup: apt could not install:$missing" >&2
     exit 1
 fi
+check_rust
