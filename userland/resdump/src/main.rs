@@ -36,13 +36,15 @@ extern "C" fn main(count: c_int, words: *const *const c_char) -> c_int {
 }
 
 fn run(arguments: &[OsString]) -> ExitCode {
+    // Before anything is printed: a reader may have gone away.
+    let tamed = signals::tame();
     let cli = match Cli::of(arguments) {
         Ok(cli) => cli,
         Err(error) => return usage::end(&error, arguments),
     };
     logging::start(cli.common.verbose, cli.common.syslog);
     let console = cli.console();
-    match signals::tame().and_then(|()| cli.command.run(&console)) {
+    match tamed.and_then(|()| cli.command.run(&console)) {
         Ok(code) => code,
         Err(error) => console.failure(&error),
     }

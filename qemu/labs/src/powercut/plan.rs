@@ -265,25 +265,30 @@ impl Plan {
         }
     }
 
-    /// The disk states that are examined: at the end, that is at the cut, or before, but not before
-    /// `armed`.
+    /// See [`states`].
     pub fn states(&self, count: usize, armed: Tick, end: Tick) -> Vec<Cut> {
-        let rng = &mut Rng::with_seed(self.seed);
-        let state = |number| Cut {
-            moment: if number == 0 || rng.bool() {
-                end
-            } else {
-                rng.usize(armed..=end)
-            },
-            luck: match (number, rng.u8(..8)) {
-                (0, _) | (_, 0) => Luck::None,
-                (_, 1) => Luck::All,
-                _ => Luck::Some,
-            },
-            seed: rng.u64(..),
-        };
-        (0..count).map(state).collect()
+        states(self.seed, count, armed, end)
     }
+}
+
+/// The disk states that are examined: at the end, that is at the cut, or before, but not before
+/// `armed`.
+pub(super) fn states(seed: u64, count: usize, armed: Tick, end: Tick) -> Vec<Cut> {
+    let rng = &mut Rng::with_seed(seed);
+    let state = |number| Cut {
+        moment: if number == 0 || rng.bool() {
+            end
+        } else {
+            rng.usize(armed..=end)
+        },
+        luck: match (number, rng.u8(..8)) {
+            (0, _) | (_, 0) => Luck::None,
+            (_, 1) => Luck::All,
+            _ => Luck::Some,
+        },
+        seed: rng.u64(..),
+    };
+    (0..count).map(state).collect()
 }
 
 /// Anywhere in a dump of so many pieces, or soon after one of its flushes: these are few, and what goes

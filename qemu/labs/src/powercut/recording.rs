@@ -19,9 +19,9 @@ use super::Options;
 use super::kill::checkpoint;
 use super::lab::store;
 use super::log::{Log, Tick};
-use super::plan::FileSystem;
+use super::plan::{FileSystem, states};
 use super::recorder::{Instant, Recorder};
-use super::state::{self, Cut, Fate, Luck};
+use super::state::{self, Fate};
 use board::devicetree::Nodes;
 use board::{Board, Image};
 use host::command::{output, output_of};
@@ -85,24 +85,6 @@ impl Plan {
             "resdump -v record told /mnt/rec --quiet --segment {}K --chunk {}K --depth {}{keep}",
             self.segment, self.chunk, self.depth
         )
-    }
-
-    fn states(&self, count: usize, armed: Tick, end: Tick) -> Vec<Cut> {
-        let rng = &mut Rng::with_seed(self.seed);
-        let state = |number| Cut {
-            moment: if number == 0 || rng.bool() {
-                end
-            } else {
-                rng.usize(armed..=end)
-            },
-            luck: match (number, rng.u8(..8)) {
-                (0, _) | (_, 0) => Luck::None,
-                (_, 1) => Luck::All,
-                _ => Luck::Some,
-            },
-            seed: rng.u64(..),
-        };
-        (0..count).map(state).collect()
     }
 }
 
@@ -169,7 +151,10 @@ pub fn record(
             .with_context(|| format!("cut {number}: {plan:?}"))?;
         all.cuts += 1;
         let end = log.now();
-        for (state, cut) in plan.states(options.states, armed, end).iter().enumerate() {
+        for (state, cut) in states(plan.seed, options.states, armed, end)
+            .iter()
+            .enumerate()
+        {
             let (disks, fate) = state::disks(&log, cut, &[plan.file_system.unit()]);
             all.states += 1;
             all.fate = all.fate.and(fate);

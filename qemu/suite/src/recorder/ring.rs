@@ -119,7 +119,8 @@ fn recordings(guest: &mut Guest) -> Result<()> {
     ensure!(!checked.contains("words 0 "), "{checked}");
     // A second run, ended by a signal.
     guest.check(
-        "resdump record told /mnt/whole --segment 8M --chunk 512K --quiet & sleep 2; kill -TERM $!; wait $!",
+        "before=$(ls /mnt/whole | grep -c index$); resdump record told /mnt/whole --segment 8M --chunk 512K --quiet & \
+         until test $(ls /mnt/whole | grep -c index$) -gt $before; do sleep 1; done; kill -TERM $!; wait $!",
     )?;
     guest.check("resdump verify /mnt/whole && resdump show /mnt/whole && rm -r /mnt/whole")?;
     // The recorder sleeps for four laps: they are lost, and everything that is called whole is.

@@ -60,13 +60,8 @@ impl Summary {
         match *record {
             Record::Origin(origin) => self.origin = self.origin.or(Some(origin)),
             Record::Part(part) => {
-                if let Event::Gap {
-                    from,
-                    to,
-                    cause: Cause::Discarded,
-                    ..
-                } = part
-                {
+                if part.is_discarded() {
+                    let (from, to) = part.range();
                     self.remove(from..to);
                 }
                 self.parts.push(part);
@@ -108,10 +103,7 @@ impl Summary {
             let total = match part {
                 Event::Data { .. } => &mut totals.recorded,
                 Event::Suspect { .. } => &mut totals.suspect,
-                Event::Gap {
-                    cause: Cause::Discarded,
-                    ..
-                } => &mut totals.discarded,
+                Event::Gap { .. } if part.is_discarded() => &mut totals.discarded,
                 Event::Gap { .. } => &mut totals.gap,
             };
             *total += to - from;
@@ -141,6 +133,17 @@ impl Event {
         | Self::Suspect { from, to, .. }
         | Self::Gap { from, to, .. }) = *self;
         (from, to)
+    }
+
+    /// Whether it was on disk and has made room.
+    pub fn is_discarded(&self) -> bool {
+        matches!(
+            self,
+            Self::Gap {
+                cause: Cause::Discarded,
+                ..
+            }
+        )
     }
 
     /// The part of it that is in `range`, if there is one.

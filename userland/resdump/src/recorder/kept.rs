@@ -101,13 +101,7 @@ impl Kept {
         let gone = |offset: u64| {
             let gone = |part: &Event| {
                 let (from, to) = part.range();
-                matches!(
-                    part,
-                    Event::Gap {
-                        cause: Cause::Discarded,
-                        ..
-                    }
-                ) && (from..to).contains(&offset)
+                part.is_discarded() && (from..to).contains(&offset)
             };
             self.summary.parts.iter().any(gone)
         };

@@ -4,11 +4,7 @@
 
 use std::{fs::File, io, ops::Range, os::unix::fs::FileExt, path::PathBuf};
 
-use resdump_format::recording::{
-    layout::segment_name,
-    planner::{Cause, Event},
-    summary::Summary,
-};
+use resdump_format::recording::{layout::segment_name, planner::Event, summary::Summary};
 
 use super::Saved;
 
@@ -47,7 +43,7 @@ impl Saved {
     /// before.
     pub fn extent(&self) -> Range<u64> {
         let begin = self.runs.iter().filter_map(|(_, run)| {
-            let first = run.parts.iter().find(|part| !is_discarded(part));
+            let first = run.parts.iter().find(|part| !part.is_discarded());
             match first {
                 Some(part) => Some(part.range().0),
                 None => run.origin.map(|origin| origin.begin),
@@ -62,7 +58,7 @@ impl Saved {
     /// Bytes of `range` that were discarded.
     pub fn discarded(&self, range: &Range<u64>) -> u64 {
         let parts = self.runs.iter().flat_map(|(_, run)| &run.parts);
-        let gone = parts.filter(|part| is_discarded(part));
+        let gone = parts.filter(|part| part.is_discarded());
         gone.filter_map(|part| part.within(range))
             .map(|part| part.range().1 - part.range().0)
             .sum()
@@ -109,16 +105,6 @@ impl Saved {
             open: None,
         }
     }
-}
-
-fn is_discarded(part: &Event) -> bool {
-    matches!(
-        part,
-        Event::Gap {
-            cause: Cause::Discarded,
-            ..
-        }
-    )
 }
 
 /// Reads segments, the last of which stays open.

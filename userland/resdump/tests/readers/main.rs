@@ -19,6 +19,7 @@ mod avml;
 mod python;
 #[path = "../fixtures/recording.rs"]
 mod recording;
+mod volatility;
 
 type Check = fn(&Scene) -> Result<(), Failed>;
 
@@ -43,16 +44,16 @@ const TESTS: &[(&str, Tool, Check)] = &[
     ("all_ranges_64", Tool::Python("drgn"), |it| {
         it.elf("drgn", "--machine x86_64")
     }),
-    ("lime", Tool::Python("volatility-lime"), volatility_lime),
+    ("lime", Tool::Python("volatility-lime"), volatility::lime),
     (
         "elf_64_little_endian",
         Tool::Python("volatility-elf"),
-        volatility_elf,
+        volatility::elf,
     ),
     (
         "elf_of_a_board_is_not_for_it",
         Tool::Python("volatility-elf"),
-        volatility_refuses,
+        volatility::refuses,
     ),
     ("a_core_of_gcore", Tool::Program("gdb-multiarch"), gcore),
     ("a_dump", Tool::Python("numpy"), python::numpy_dump),
@@ -336,33 +337,6 @@ fn gdb_sees_no_registers(scene: &Scene) -> Result<(), Failed> {
     assert_eq!(found, 268);
     let text = scene.gdb("elf", &["print/x $r3", "x/1xw 0x10000000"])?;
     expect(&text, &["<unavailable>"])
-}
-
-/// Volatility reads LiME's format, which is the same on every machine: for a dump of a board.
-fn volatility_lime(scene: &Scene) -> Result<(), Failed> {
-    scene.resdump("convert two elf --to elf --machine ppc")?;
-    scene.resdump("convert elf lime --to lime")?;
-    scene.agrees("volatility-lime", "lime")
-}
-
-/// It reads no ELF but of 64 bits, little-endian.
-fn volatility_elf(scene: &Scene) -> Result<(), Failed> {
-    scene.elf("volatility-elf", "--machine x86_64")?;
-    scene.resdump("convert two board --to elf --machine ppc --class 64 --endian little")?;
-    scene.agrees("volatility-elf", "board")
-}
-
-/// When this fails, docs/reference/resdump.md says too little of Volatility.
-fn volatility_refuses(scene: &Scene) -> Result<(), Failed> {
-    for class in ["32", "64"] {
-        scene.resdump(&format!(
-            "convert two elf --to elf --machine ppc --class {class} --force"
-        ))?;
-        if scene.agrees("volatility-elf", "elf").is_ok() {
-            return Err(format!("it reads a big-endian core of {class} bits").into());
-        }
-    }
-    Ok(())
 }
 
 /// A core that another program has written: all of its segments are read.

@@ -265,8 +265,17 @@ impl Bench<'_> {
     fn paced(&self, ways: &[Way]) -> Result<Paced> {
         let measured = ways.iter().find(|way| way.way == "record");
         let rate = match (self.args.rate, measured) {
-            (Some(rate), _) => rate,
-            (None, Some(way)) => (way.mb_per_s * 0.9e6) as u64,
+            (Some(rate @ 1..), _) => rate,
+            (None, Some(way)) => ((way.mb_per_s * 0.9e6) as u64).max(1),
+            (Some(0), _) => {
+                return Err(Error::new(
+                    ExitCode::Usage,
+                    "cannot be recorded",
+                    "--rate",
+                    Errno::EINVAL,
+                    "a device without a rate never writes --length bytes: '--what idle' measures one that stands still",
+                ));
+            }
             (None, None) => {
                 return Err(Error::new(
                     ExitCode::Usage,

@@ -100,6 +100,31 @@ fn a_standard_output_that_cannot_be_written_to() {
     }
 }
 
+/// No signal ends the program: not either of what it says before it knows the command.
+#[test]
+fn readers_that_have_gone_away() {
+    let bench = Bench::new(8192);
+    let unread = || {
+        let (_, writer) = std::io::pipe().unwrap();
+        writer
+    };
+    for (line, status) in [
+        (&["--help"][..], 0),
+        (&["--version"], 0),
+        (&["dump", "--help"], 0),
+        (&["nosuch"], 2),
+        (&["dump", "--nosuch", "--json"], 2),
+        (&["show", "./nosuch"], 3),
+    ] {
+        let output = command(bench.folder.path(), line)
+            .stdout(unread())
+            .stderr(unread())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(status), "{line:?}");
+    }
+}
+
 /// What cannot be printed on standard output is an error; a message that cannot is none.
 #[test]
 fn a_full_standard_output_and_a_full_standard_error() {
