@@ -250,7 +250,10 @@ impl Recorder<'_> {
                 true => LONGEST,
                 false => due.saturating_duration_since(Instant::now()),
             };
+            let until_end =
+                end.map_or(LONGEST, |end| end.saturating_duration_since(Instant::now()));
             let longest = until_due
+                .min(until_end)
                 .min(limits.patience.map_or(LONGEST, |time| time / 2))
                 .clamp(Duration::from_millis(1), LONGEST);
             self.wakeups += 1;

@@ -358,8 +358,9 @@ fn an_idle_recorder_writes_nothing_and_sleeps() {
     let mut fake = Fake::new(0, u64::MAX);
     fake.sleeps = true;
     let limits = Limits {
-        duration: Some(std::time::Duration::from_millis(300)),
-        checkpoint: std::time::Duration::from_millis(20),
+        // The loop looks at a flush that is under way once a second.
+        duration: Some(std::time::Duration::from_millis(2500)),
+        checkpoint: std::time::Duration::from_millis(200),
         ..limits()
     };
     let Some(outcome) = record(&mut fake, folder.path(), &limits) else {
