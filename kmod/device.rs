@@ -13,18 +13,14 @@ use kernel::{
 
 use crate::{
     abstractions::chardev::CharDevice,
-    fops::OpenRegion,
+    fops::{
+        Node,
+        OpenRegion, //
+    },
     labels::Claim,
     progress::Progress,
     region::Region, //
 };
-
-/// What files of a device are about.
-#[derive(Clone)]
-pub(crate) struct Exported {
-    pub(crate) region: Arc<Region>,
-    pub(crate) progress: Option<Arc<Progress>>,
-}
 
 /// A registered device. Dropping it removes the node; files that are open keep the region.
 ///
@@ -45,7 +41,7 @@ impl Device {
         let name = CString::try_from_fmt(fmt!("resmem-{label}"))?;
         let node = CString::try_from_fmt(fmt!("resmem/{label}"))?;
         let bound = Bound(region.clone());
-        let device = CharDevice::register(name, node, Exported { region, progress });
+        let device = CharDevice::register(name, node, Node { region, progress });
         Ok(Self {
             _node: KBox::try_pin_init(device, GFP_KERNEL)?,
             bound,

@@ -34,6 +34,7 @@ use crate::{
     abstractions::{
         dmabuf::{
             self,
+            Address,
             Direction,
             Handle,
             Importer,
@@ -100,7 +101,7 @@ impl Export {
         region: &Arc<Region>,
         asked: &abi::RegionExport,
         node: &LocalFile,
-    ) -> Result<Pin<KBox<Self>>> {
+    ) -> Result<Arc<Self>> {
         if !opened_for_reading(node) {
             return Err(EBADF);
         }
@@ -131,7 +132,7 @@ impl Export {
         if !region.is_bound() {
             return Err(ENODEV);
         }
-        KBox::pin_init(
+        Arc::pin_init(
             pin_init!(Self {
                 region: region.clone(),
                 offset,
@@ -143,108 +144,12 @@ impl Export {
         )
     }
 
-    /// A device is going to import it. Errors here and below are for its driver: see [`abi::IOC_EXPORT`].
-    pub(crate) fn attach(&self) -> Result {
-        match self.region.is_bound() {
-            true => Ok(()),
-            false => Err(ENODEV),
-        }
-    }
-
-    /// Maps all of it for an importer's device. May sleep.
-    pub(crate) fn map(&self, importer: Importer, direction: Direction) -> Result<Handle> {
-        self.begin(direction)?;
-        let kept = self.map_and_keep(importer, direction);
-        if kept.is_err() {
-            self.end(direction);
-        }
-        kept
-    }
-
     fn map_and_keep(&self, importer: Importer, direction: Direction) -> Result<Handle> {
         let memory = self.region.memory();
         let table = Table::new(memory, self.offset, self.length, importer, direction)?;
         let handle = table.handle();
         self.mapped.lock().tables.push(table, GFP_KERNEL)?;
         Ok(handle)
-    }
-
-    /// Unmaps what [`Self::map`] mapped. May sleep.
-    pub(crate) fn unmap(&self, handle: Handle) {
-        let table = {
-            let tables = &mut self.mapped.lock().tables;
-            let index = tables.iter().position(|table| table.handle() == handle);
-            index.and_then(|index| tables.remove(index).ok())
-        };
-        if let Some(table) = table {
-            let direction = table.direction();
-            drop(table);
-            self.end(direction);
-        }
-    }
-
-    /// Maps all of it for an importer's processors, and shows the mapping to `made`. They may write, whatever they say:
-    /// nothing else is known of them. May sleep.
-    pub(crate) fn map_for_kernel(&self, made: impl FnOnce(&KernelMapping)) -> Result {
-        self.begin(Direction::Both)?;
-        match KernelMapping::new(self.region.memory(), self.offset, self.length) {
-            Ok(mapping) => {
-                made(&mapping);
-                // The kernel maps once for all importers.
-                self.mapped.lock().kernel = Some(mapping);
-                Ok(())
-            }
-            Err(error) => {
-                self.end(Direction::Both);
-                Err(error)
-            }
-        }
-    }
-
-    /// Unmaps what [`Self::map_for_kernel`] mapped. May sleep.
-    pub(crate) fn unmap_for_kernel(&self) {
-        let mapping = self.mapped.lock().kernel.take();
-        drop(mapping);
-        self.end(Direction::Both);
-    }
-
-    /// A process maps a part.
-    pub(crate) fn mmap(&self, vma: &VmaNew) -> Result {
-        let first = self.region.memory().locate(self.offset).0;
-        let pages = first..first + (self.length >> PAGE_SHIFT);
-        mmap::map(&self.region, pages, self.writable, vma)
-    }
-
-    /// Processors are about to read it (`FromDevice`) or write to it, by a mapping of a process or of the kernel. May
-    /// sleep.
-    pub(crate) fn begin_cpu_access(&self, direction: Direction) -> Result {
-        match direction {
-            Direction::FromDevice => self.region.look(self.offset, self.length as u64)?,
-            _ if !self.writable => return Err(EACCES),
-            _ => self.region.take(self.offset, self.length as u64)?,
-        }
-        for table in &self.mapped.lock().tables {
-            table.sync_for_cpu();
-        }
-        Ok(())
-    }
-
-    /// They have done so. May sleep.
-    pub(crate) fn end_cpu_access(&self, direction: Direction) -> Result {
-        if direction != Direction::FromDevice && !self.writable {
-            return Err(EACCES);
-        }
-        for table in &self.mapped.lock().tables {
-            table.sync_for_device();
-        }
-        match direction {
-            Direction::FromDevice => Ok(()),
-            _ => match self.region.give(self.offset, self.length as u64) {
-                // What is being loaded is given to the device at the end of the load.
-                Err(EBUSY) => Ok(()),
-                given => given,
-            },
-        }
     }
 
     /// An importer begins to move bytes.
@@ -284,6 +189,94 @@ impl Export {
                 let label = self.region.label();
                 pr_warn!("{label}: not given back to its device after an import: {error:?}\n");
             }
+        }
+    }
+}
+
+impl dmabuf::Export for Export {
+    fn attach(&self) -> Result {
+        match self.region.is_bound() {
+            true => Ok(()),
+            false => Err(ENODEV),
+        }
+    }
+
+    fn map(&self, importer: Importer, direction: Direction) -> Result<Handle> {
+        self.begin(direction)?;
+        let kept = self.map_and_keep(importer, direction);
+        if kept.is_err() {
+            self.end(direction);
+        }
+        kept
+    }
+
+    fn unmap(&self, handle: Handle) {
+        let table = {
+            let tables = &mut self.mapped.lock().tables;
+            let index = tables.iter().position(|table| table.handle() == handle);
+            index.and_then(|index| tables.remove(index).ok())
+        };
+        if let Some(table) = table {
+            let direction = table.direction();
+            drop(table);
+            self.end(direction);
+        }
+    }
+
+    fn map_for_kernel(&self) -> Result<Address> {
+        // Importers may write, whatever they say: nothing else is known of them.
+        self.begin(Direction::Both)?;
+        match KernelMapping::new(self.region.memory(), self.offset, self.length) {
+            Ok(mapping) => {
+                let address = mapping.address();
+                self.mapped.lock().kernel = Some(mapping);
+                Ok(address)
+            }
+            Err(error) => {
+                self.end(Direction::Both);
+                Err(error)
+            }
+        }
+    }
+
+    fn unmap_for_kernel(&self) {
+        let mapping = self.mapped.lock().kernel.take();
+        drop(mapping);
+        self.end(Direction::Both);
+    }
+
+    fn mmap(&self, vma: &VmaNew) -> Result {
+        let first = self.region.memory().locate(self.offset).0;
+        let pages = first..first + (self.length >> PAGE_SHIFT);
+        mmap::map(&self.region, pages, self.writable, vma)
+    }
+
+    fn begin_cpu_access(&self, direction: Direction) -> Result {
+        match direction {
+            Direction::FromDevice => self.region.look(self.offset, self.length as u64)?,
+            _ if !self.writable => return Err(EACCES),
+            _ => self.region.take(self.offset, self.length as u64)?,
+        }
+        for table in &self.mapped.lock().tables {
+            table.sync_for_cpu();
+        }
+        Ok(())
+    }
+
+    fn end_cpu_access(&self, direction: Direction) -> Result {
+        if direction != Direction::FromDevice && !self.writable {
+            return Err(EACCES);
+        }
+        for table in &self.mapped.lock().tables {
+            table.sync_for_device();
+        }
+        match direction {
+            Direction::FromDevice => Ok(()),
+            _ => match self.region.give(self.offset, self.length as u64) {
+                // What is being loaded is given to the device at the end of the load.
+                Err(EBUSY) => Ok(()),
+                given => given,
+            },
         }
     }
 }

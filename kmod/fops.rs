@@ -46,11 +46,11 @@ use crate::{
         unsized_command,
         Argument, //
     },
-    device::Exported,
     export,
     inflight::Outcome,
     progress::{
         Follower,
+        Progress,
         Watched, //
     },
     region::Region,
@@ -74,6 +74,14 @@ const SNAPSHOT_STATUS: u32 = unsized_command(_IOR::<abi::SnapshotStatus>(
     TYPE,
     abi::IOC_SNAPSHOT_STATUS as u32,
 ));
+
+/// What a node is about.
+#[derive(Clone)]
+pub(crate) struct Node {
+    pub(crate) region: Arc<Region>,
+    /// Where the device of a ring is.
+    pub(crate) progress: Option<Arc<Progress>>,
+}
 
 /// An open node.
 #[pin_data]
@@ -112,10 +120,10 @@ impl OpenRegion {
 }
 
 impl FileOperations for OpenRegion {
-    type Device = Exported;
+    type Device = Node;
 
-    fn open(device: &Exported, file: &LocalFile) -> Result<Pin<KBox<Self>>> {
-        open(device.clone(), file)
+    fn open(node: &Node, file: &LocalFile) -> Result<Pin<KBox<Self>>> {
+        open(node.clone(), file)
     }
 
     fn size(&self) -> u64 {
@@ -155,8 +163,8 @@ impl Drop for State {
 
 /// Opening a region takes, as `/dev/mem` does, `CAP_SYS_RAWIO` and no integrity lockdown (`EPERM`). A
 /// region that is not writable cannot be opened for writing (`EACCES`).
-fn open(device: Exported, file: &LocalFile) -> Result<Pin<KBox<OpenRegion>>> {
-    let Exported { region, progress } = device;
+fn open(node: Node, file: &LocalFile) -> Result<Pin<KBox<OpenRegion>>> {
+    let Node { region, progress } = node;
     task::may_reach_raw_memory()?;
     if opened_for_writing(file) && !region.writable() {
         return Err(EACCES);

@@ -1,8 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # The README's two commands in an empty root of a Debian release, so that a missing install step is
-# seen. Needs root. Nothing of this machine is in the root but the checkout with its history, and how this machine
-# reaches mirrors: that of apt, proxies, the configuration of pip and cargo, the certificates that it trusts.
+# seen. Needs root. Nothing of this machine is in the root but the checkout with its history, and what root.sh brings.
 #
 #   fresh.sh RELEASE [FOLDER]     bookworm or trixie; FOLDER (default out/fresh/RELEASE) is emptied
 #
@@ -18,24 +17,6 @@ log=$root.log
 times=$root.times
 
 [ "$(id -u)" -eq 0 ] || { echo "fresh: needs root: mmdebstrap makes a root file system" >&2; exit 1; }
-if ! command -v mmdebstrap >/dev/null; then
-    apt-get update >/dev/null && apt-get install -y --no-install-recommends mmdebstrap >/dev/null
-fi
-
-# The mirrors that this machine's apt uses for its own release, and for security updates as Debian's installer adds them:
-# Debian 12 has its newer compilers there.
-codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
-mirror_of() { # suite
-    # shellcheck disable=SC2016 # apt's own variables
-    apt-get indextargets --format '$(SITE) $(RELEASE)' 'Identifier: Packages' |
-        awk -v release="$1" '$2 == release { print $1; exit }'
-}
-mirror=$(mirror_of "$codename")
-security=$(mirror_of "$codename-security")
-for found in "$mirror" "$security"; do
-    [ -n "$found" ] ||
-        { echo "fresh: apt names no mirror for $codename and $codename-security: run apt-get update" >&2; exit 1; }
-done
 
 mkdir -p "$(dirname "$root")"
 cleanup() {
@@ -49,18 +30,7 @@ rm -rf --one-file-system "$root"
 : >"$log"
 began=$(date +%s)
 echo "==> fresh: an empty $release in $root, log in $log"
-mmdebstrap --variant=minbase --include=ca-certificates,make,git,sudo "$release" "$root" \
-    "deb $mirror $release main" "deb $mirror $release-updates main" "deb $security $release-security main" >>"$log" 2>&1
-# How to reach mirrors, where this machine has something of its own for that.
-bring() { # file, place in the root
-    [ ! -f "$1" ] || { mkdir -p "$root/${2%/*}" && cp -L "$1" "$root/$2"; }
-}
-bring /etc/ssl/certs/ca-certificates.crt etc/ssl/certs/ca-certificates.crt
-bring /etc/resolv.conf etc/resolv.conf
-bring /etc/hosts etc/hosts
-bring /etc/pip.conf etc/pip.conf
-bring "${CARGO_HOME:-$HOME/.cargo}/config.toml" root/.cargo/config.toml
-apt-config dump | grep -i '^Acquire::.*proxy' >"$root/etc/apt/apt.conf.d/99proxy" || true
+"$top/qemu/root.sh" "$release" "$root" >>"$log" 2>&1 || { tail -n 5 "$log" >&2; exit 1; }
 given=
 for name in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY PIP_INDEX_URL RESDUMP_TIMEOUT_SCALE; do
     value=$(printenv "$name") || continue

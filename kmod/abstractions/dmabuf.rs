@@ -21,7 +21,10 @@ use kernel::{
     mm::virt::VmaNew,
     page::PAGE_SIZE,
     prelude::*,
-    sync::aref::ARef,
+    sync::{
+        aref::ARef,
+        Arc, //
+    },
     types::{
         ForeignOwnable,
         Opaque, //
@@ -32,7 +35,6 @@ use super::{
     ffi,
     memory::Memory, //
 };
-use crate::dmabuf::Export;
 
 /// Most bytes of an entry of a scatter list.
 const SEGMENT_MAX: usize = 1 << 30;
@@ -68,18 +70,45 @@ impl Direction {
     }
 }
 
+/// What a dma-buf is about. Called by drivers that import it, which get the errors; all may sleep.
+pub(crate) trait Export: Send + Sync {
+    /// A device is going to import it.
+    fn attach(&self) -> Result;
+
+    /// Maps all of it for an importer's device.
+    fn map(&self, importer: Importer, direction: Direction) -> Result<Handle>;
+
+    /// Unmaps what [`Self::map`] mapped.
+    fn unmap(&self, handle: Handle);
+
+    /// Maps all of it for an importer's processors. The kernel maps once for all importers.
+    fn map_for_kernel(&self) -> Result<Address>;
+
+    /// Unmaps what [`Self::map_for_kernel`] mapped.
+    fn unmap_for_kernel(&self);
+
+    /// A process maps a part.
+    fn mmap(&self, vma: &VmaNew) -> Result;
+
+    /// Processors are about to read it (`FromDevice`) or write to it, by a mapping of a process or of the kernel.
+    fn begin_cpu_access(&self, direction: Direction) -> Result;
+
+    /// They have done so.
+    fn end_cpu_access(&self, direction: Direction) -> Result;
+}
+
 /// Makes a dma-buf of `size` bytes that `export` is about, and that may be opened for writing if `writable`. The file
-/// keeps the module loaded, and `export` is dropped after its last use.
+/// keeps the module loaded, and `export` until its last use.
 ///
 /// May sleep. Errors: `ENOMEM`, `ENFILE`.
-pub(crate) fn make(export: Pin<KBox<Export>>, size: usize, writable: bool) -> Result<ARef<File>> {
-    let export = export.into_foreign();
+pub(crate) fn make(export: Arc<dyn Export>, size: usize, writable: bool) -> Result<ARef<File>> {
+    let export = KBox::new(export, GFP_KERNEL)?.into_foreign();
     let mut file = ptr::null_mut();
     // SAFETY: `export` stays until `resmem_export_release` is called, and `file` is ours.
     let made = to_result(unsafe { ffi::resmem_export(export, size, writable, &mut file) });
     if let Err(error) = made {
         // SAFETY: It was made from the box just now, and is not kept by a call that fails.
-        drop(unsafe { Pin::<KBox<Export>>::from_foreign(export) });
+        drop(unsafe { KBox::<Arc<dyn Export>>::from_foreign(export) });
         return Err(error);
     }
     let file = NonNull::new(file.cast::<File>()).ok_or(ENOMEM)?;
@@ -231,6 +260,9 @@ impl Drop for Table {
     }
 }
 
+/// Where the kernel has mapped it.
+pub(crate) struct Address(NonNull<c_void>);
+
 /// Pages of a region at consecutive addresses of the kernel, cached. Unmapped when dropped.
 ///
 /// # Invariants
@@ -262,6 +294,11 @@ impl KernelMapping {
             address: NonNull::new(address).ok_or(ENOMEM)?,
         })
     }
+
+    /// Where it is.
+    pub(crate) fn address(&self) -> Address {
+        Address(self.address)
+    }
 }
 
 impl Drop for KernelMapping {
@@ -276,9 +313,9 @@ impl Drop for KernelMapping {
 /// # Safety
 ///
 /// `export` is the private pointer of a dma-buf that [`make`] has made, and that is not released for `'a`.
-unsafe fn exported<'a>(export: *const c_void) -> &'a Export {
-    // SAFETY: `make` stored a box of it, which lives until the buffer is released.
-    unsafe { &*export.cast::<Export>() }
+unsafe fn exported<'a>(export: *const c_void) -> &'a dyn Export {
+    // SAFETY: `make` stored a box with a reference to it, which lives until the buffer is released.
+    unsafe { &**export.cast::<Arc<dyn Export>>() }
 }
 
 fn errno(result: Result) -> c_int {
@@ -368,11 +405,10 @@ unsafe extern "C" fn resmem_export_mmap(
 unsafe extern "C" fn resmem_export_vmap(export: *const c_void, address: *mut *mut c_void) -> c_int {
     // SAFETY: By our own requirements.
     let export = unsafe { exported(export) };
-    let mapped = export.map_for_kernel(|mapping| {
+    errno(export.map_for_kernel().map(|mapped| {
         // SAFETY: By our own requirements.
-        unsafe { address.write(mapping.address.as_ptr()) }
-    });
-    errno(mapped)
+        unsafe { address.write(mapped.0.as_ptr()) }
+    }))
 }
 
 /// # Safety
@@ -390,5 +426,5 @@ unsafe extern "C" fn resmem_export_vunmap(export: *const c_void) {
 #[no_mangle]
 unsafe extern "C" fn resmem_export_release(export: *mut c_void) {
     // SAFETY: `make` made the pointer from such a box, and nothing uses it any more.
-    drop(unsafe { Pin::<KBox<Export>>::from_foreign(export) });
+    drop(unsafe { KBox::<Arc<dyn Export>>::from_foreign(export) });
 }

@@ -5,7 +5,8 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{docs, licensing};
+use crate::docs::Files;
+use crate::{circles, docs, licensing};
 use board::Board;
 use host::command::output_of;
 use host::paths::Paths;
@@ -93,6 +94,9 @@ fn publishable(paths: &Paths, tools: &Toolchain) -> Result<()> {
 /// Runs all checks; the first that fails ends it.
 pub fn lint(paths: &Paths, tools: &Toolchain, board: &Board) -> Result<()> {
     docs::check(paths)?;
+    let step = Step::start(&paths.out.join("log"), "lint-circles", "import circles")?;
+    circles::check(paths, &Files::list(paths)?)?;
+    step.done();
     let logs = paths.out.join("log");
     for workspace in WORKSPACES {
         let name = format!("lint-{}", workspace.replace('/', "-"));

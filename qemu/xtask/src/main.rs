@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //! What make calls to build and check.
 
+mod circles;
 mod docs;
 mod licensing;
 mod lint;

@@ -86,9 +86,10 @@ pub struct Common {
     pub syslog: bool,
 }
 
-/// What there is of each command: its place in the enumeration, its name, its options and what it does.
+/// What there is of each command: its place in the enumeration, its name, its options and what it does, where it wants
+/// that of the definition of all commands.
 macro_rules! commands {
-    ($($(#[$text:meta])* $variant:ident, $name:literal, $module:ident $(if $condition:meta)?;)*) => {
+    ($($(#[$text:meta])* $variant:ident, $name:literal, $module:ident $(of $whole:expr)? $(, if $condition:meta)?;)*) => {
         /// The commands.
         #[derive(Debug, Subcommand)]
         pub enum Command {
@@ -110,7 +111,10 @@ macro_rules! commands {
             /// Does it, and says with which status to end.
             pub fn run(&self, console: &Console) -> Result<ExitCode> {
                 match self {
-                    $($(#[cfg($condition)])? Self::$variant(args) => $module::run(args, console),)*
+                    $(
+                        $(#[cfg($condition)])?
+                        Self::$variant(args) => $module::run(args, $($whole,)? console),
+                    )*
                 }
             }
 
@@ -157,10 +161,10 @@ commands! {
     Bench, "bench", bench;
     /// Print completions for a shell
     #[command(hide = true)]
-    Completions, "completions", completions if feature = "assets";
+    Completions, "completions", completions of Cli::command(), if feature = "assets";
     /// Print a man page, or write all of them
     #[command(hide = true)]
-    Man, "man", man if feature = "assets";
+    Man, "man", man of Cli::command(), if feature = "assets";
 }
 
 impl Cli {

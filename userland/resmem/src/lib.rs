@@ -22,6 +22,7 @@
 //! A device may write to a region at any time, so nothing here makes a slice of it: [`Mapping::read`] copies bytes out,
 //! and the kernel reads the others.
 
+mod direction;
 pub mod ioctl;
 mod mapping;
 mod region;
@@ -36,8 +37,9 @@ pub mod abi;
 #[rustfmt::skip]
 pub mod range;
 
+pub use direction::Direction;
 pub use mapping::Mapping;
 pub use region::{Access, Region};
 pub use registered::RegionRing;
 pub use ring::Ring;
-pub use transfer::{Direction, Moved, Options, Stopped};
+pub use transfer::{Moved, Options, Stopped};

@@ -28,8 +28,8 @@ use crate::{
         RegionInfo, RegionSync, RingDoorbell, RingPosition, RingWatch, SYNC_FOR_CPU,
         SYNC_FOR_DEVICE, Snapshot, SnapshotStatus, Transfer,
     },
+    direction::Direction,
     ioctl,
-    transfer::Direction,
 };
 
 /// Where the module puts its device nodes.

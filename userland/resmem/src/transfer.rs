@@ -7,16 +7,8 @@ use std::{fmt, io, ops::Range, os::fd::AsFd};
 use crate::{
     Region,
     abi::{TRANSFER_STRICT, Transfer},
+    direction::Direction,
 };
-
-/// Which way bytes go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// From the region to a file.
-    Dump,
-    /// From a file to the region.
-    Load,
-}
 
 /// How bytes are moved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -40,7 +40,7 @@ impl Files {
     }
 
     /// Those that are committed, or would be.
-    fn list(paths: &Paths) -> Result<Self> {
+    pub fn list(paths: &Paths) -> Result<Self> {
         let list = output_of(
             Command::new("git")
                 .args(["ls-files", "--cached", "--others", "--exclude-standard"])
@@ -48,6 +48,11 @@ impl Files {
         )?;
         let there = |path: &&str| paths.root.join(path).is_file();
         Ok(Self::of(list.lines().filter(there)))
+    }
+
+    /// Their names below the checkout.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
     }
 
     /// Whether `path` is a file, or a folder with files.

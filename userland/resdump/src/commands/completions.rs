@@ -2,10 +2,9 @@
 
 //! `resdump completions`: what a shell needs to complete the command line.
 
-use clap::CommandFactory;
 use clap_complete::Shell;
 
-use crate::{assets, cli::Cli, console::Console, error::Result, exit_codes::ExitCode};
+use crate::{assets, console::Console, error::Result, exit_codes::ExitCode};
 
 /// Arguments of `completions`.
 #[derive(Debug, clap::Args)]
@@ -14,9 +13,9 @@ pub struct Args {
     shell: Shell,
 }
 
-/// Runs `completions`.
-pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
-    let text = assets::completions(Cli::command(), args.shell);
+/// Runs `completions`, for the definition of all commands.
+pub fn run(args: &Args, commands: clap::Command, console: &Console) -> Result<ExitCode> {
+    let text = assets::completions(commands, args.shell);
     if console.is_json() {
         let object = serde_json::json!({
             "shell": args.shell.to_string(),

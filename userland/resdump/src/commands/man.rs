@@ -8,13 +8,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::CommandFactory;
 use nix::errno::Errno;
 
 use crate::{
     advice::Doing,
     assets::{self, Page},
-    cli::Cli,
     console::Console,
     error::{Error, Result},
     exit_codes::ExitCode,
@@ -37,9 +35,9 @@ pub struct Args {
     force: bool,
 }
 
-/// Runs `man`.
-pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
-    let pages = assets::pages(Cli::command())
+/// Runs `man`, for the definition of all commands.
+pub fn run(args: &Args, commands: clap::Command, console: &Console) -> Result<ExitCode> {
+    let pages = assets::pages(commands)
         .map_err(|error| Error::during(Doing::Else, "cannot make", "man pages", &error))?;
     match &args.dir {
         Some(folder) => store(folder, args.force, &pages, console),

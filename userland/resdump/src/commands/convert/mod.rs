@@ -35,6 +35,7 @@ use crate::{
 };
 
 mod input;
+mod pieces;
 mod plan;
 mod recorded;
 #[cfg(feature = "sigmf")]

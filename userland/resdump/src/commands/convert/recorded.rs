@@ -10,21 +10,21 @@ use std::{
 
 use serde::Serialize;
 
-use super::{Args, To, usage};
+use super::{
+    Args, To,
+    pieces::{BUFFER, copy, open, write},
+    usage,
+};
 use crate::{
     advice::Doing,
     console::Console,
     error::{Error, Result},
     exit_codes::ExitCode,
-    manifest,
-    output::{Kind, Manner, Output, Permit, Request},
-    recorder::{Piece, Reader, Saved},
+    output::Kind,
+    recorder::{Piece, Saved},
     signals::Stop,
     text,
 };
-
-/// Bytes that are read at a time.
-pub(super) const BUFFER: usize = 1 << 20;
 
 #[derive(Serialize)]
 struct Converted<'a> {
@@ -51,7 +51,7 @@ pub(super) fn run(args: &Args, folder: &Path, console: &Console, stop: &Stop) ->
     match args.to {
         To::Raw => raw(args, &saved, &pieces, &range, stop)?,
         #[cfg(feature = "sigmf")]
-        To::Sigmf => super::samples::write(args, &saved, &pieces, stop)?,
+        To::Sigmf => super::samples::run(args, &saved, &pieces, stop)?,
         #[cfg(feature = "plot")]
         To::Svg => svg(args, &saved, folder, stop)?,
         To::Elf | To::Lime => {
@@ -129,40 +129,6 @@ fn range(args: &Args, extent: Range<u64>) -> Result<Range<u64>> {
     Ok(begin..end)
 }
 
-pub(super) fn open(args: &Args, path: &Path, stop: &Stop) -> Result<Output> {
-    // The manifest of another file would be taken for this one's.
-    let beside = manifest::beside(path);
-    if beside.exists() {
-        let advice = format!("{} is of another file: move it away", beside.display());
-        return Err(usage(&text::name(path), advice));
-    }
-    let request = Request {
-        path,
-        manner: Manner::Whole,
-        permit: Permit {
-            force: args.force,
-            ..Permit::default()
-        },
-        inputs: &[],
-    };
-    Output::open(&request, Some(stop))
-}
-
-/// Writes by `work`, and gives the output its name.
-pub(super) fn write(
-    output: Output,
-    work: impl FnOnce(&mut BufWriter<&std::fs::File>) -> io::Result<()>,
-) -> Result<()> {
-    let mut out = BufWriter::new(output.file());
-    let result = work(&mut out).and_then(|()| out.flush());
-    drop(out);
-    result.map_err(|error| {
-        let name = text::name(output.path());
-        Error::during(Doing::Write, "cannot write", name, &error)
-    })?;
-    output.commit()
-}
-
 /// What was not recorded is zeroes: a hole, where the output is a file.
 fn raw(
     args: &Args,
@@ -216,19 +182,4 @@ fn skip(out: &mut BufWriter<&std::fs::File>, mut bytes: u64, is_file: bool) -> i
         bytes -= length;
     }
     Ok(())
-}
-
-pub(super) fn copy(
-    reader: &mut Reader,
-    piece: &Piece,
-    buffer: &mut [u8],
-    out: &mut BufWriter<&std::fs::File>,
-    stop: &Stop,
-) -> io::Result<()> {
-    reader.read(piece, buffer, &mut |bytes| {
-        if stop.requested() {
-            return Err(nix::errno::Errno::EINTR.into());
-        }
-        out.write_all(bytes)
-    })
 }

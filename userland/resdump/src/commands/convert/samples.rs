@@ -4,7 +4,10 @@
 
 use std::{ffi::OsString, io::Write, path::PathBuf};
 
-use super::{Args, recorded};
+use super::{
+    Args,
+    pieces::{BUFFER, copy, open, write},
+};
 use crate::{
     error::Result,
     recorder::{Dataset, Piece, Saved},
@@ -12,7 +15,7 @@ use crate::{
 };
 
 /// Writes samples and metadata.
-pub(super) fn write(args: &Args, saved: &Saved, pieces: &[Piece], stop: &Stop) -> Result<()> {
+pub(super) fn run(args: &Args, saved: &Saved, pieces: &[Piece], stop: &Stop) -> Result<()> {
     let datatype = args.datatype.clone().unwrap_or_default();
     let dataset = Dataset::new(pieces, &datatype, args.sample_rate);
     let with = |suffix: &str| -> PathBuf {
@@ -21,15 +24,15 @@ pub(super) fn write(args: &Args, saved: &Saved, pieces: &[Piece], stop: &Stop) -
         name.into()
     };
     // Both can be made, before one is.
-    let data = recorded::open(args, &with(".sigmf-data"), stop)?;
-    let meta = recorded::open(args, &with(".sigmf-meta"), stop)?;
-    recorded::write(data, |out| {
+    let data = open(args, &with(".sigmf-data"), stop)?;
+    let meta = open(args, &with(".sigmf-meta"), stop)?;
+    write(data, |out| {
         let mut reader = saved.reader();
-        let mut buffer = vec![0; recorded::BUFFER];
+        let mut buffer = vec![0; BUFFER];
         let mut pieces = dataset.pieces.iter();
-        pieces.try_for_each(|piece| recorded::copy(&mut reader, piece, &mut buffer, out, stop))
+        pieces.try_for_each(|piece| copy(&mut reader, piece, &mut buffer, out, stop))
     })?;
-    recorded::write(meta, |out| {
+    write(meta, |out| {
         serde_json::to_writer_pretty(&mut *out, &dataset.meta)?;
         out.write_all(b"\n")
     })

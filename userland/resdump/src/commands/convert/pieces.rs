@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+
+//! What every format of a recording is written by: its pieces, through a buffer, to a new file.
+
+use std::{
+    io::{self, BufWriter, Write},
+    path::Path,
+};
+
+use super::{Args, usage};
+use crate::{
+    advice::Doing,
+    error::{Error, Result},
+    manifest,
+    output::{Manner, Output, Permit, Request},
+    recorder::{Piece, Reader},
+    signals::Stop,
+    text,
+};
+
+/// Bytes that are read at a time.
+pub(super) const BUFFER: usize = 1 << 20;
+
+/// Opens a file for what a recording becomes.
+pub(super) fn open(args: &Args, path: &Path, stop: &Stop) -> Result<Output> {
+    // The manifest of another file would be taken for this one's.
+    let beside = manifest::beside(path);
+    if beside.exists() {
+        let advice = format!("{} is of another file: move it away", beside.display());
+        return Err(usage(&text::name(path), advice));
+    }
+    let request = Request {
+        path,
+        manner: Manner::Whole,
+        permit: Permit {
+            force: args.force,
+            ..Permit::default()
+        },
+        inputs: &[],
+    };
+    Output::open(&request, Some(stop))
+}
+
+/// Writes by `work`, and gives the output its name.
+pub(super) fn write(
+    output: Output,
+    work: impl FnOnce(&mut BufWriter<&std::fs::File>) -> io::Result<()>,
+) -> Result<()> {
+    let mut out = BufWriter::new(output.file());
+    let result = work(&mut out).and_then(|()| out.flush());
+    drop(out);
+    result.map_err(|error| {
+        let name = text::name(output.path());
+        Error::during(Doing::Write, "cannot write", name, &error)
+    })?;
+    output.commit()
+}
+
+/// Writes a piece to `out`.
+pub(super) fn copy(
+    reader: &mut Reader,
+    piece: &Piece,
+    buffer: &mut [u8],
+    out: &mut BufWriter<&std::fs::File>,
+    stop: &Stop,
+) -> io::Result<()> {
+    reader.read(piece, buffer, &mut |bytes| {
+        if stop.requested() {
+            return Err(nix::errno::Errno::EINTR.into());
+        }
+        out.write_all(bytes)
+    })
+}
