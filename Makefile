@@ -28,7 +28,7 @@ VARIABLES := BOARD BOARDS BUILDROOT_DIR BUILDROOT_EXTRA COMMAND COUNT DEV FLAVOU
 $(foreach given,$(filter-out $(VARIABLES),$(foreach word,$(filter-out -%,$(subst \ ,_,$(MAKEOVERRIDES))),$(firstword $(subst =, ,$(word))))),\
 	$(error $(given)= means nothing here: docs/reference/settings.md has the variables))
 # FLAVOUR is for Buildroot's targets alone: the suite chooses its kernels by itself.
-TAKES_FLAVOUR := image sbom buildroot-% help
+TAKES_FLAVOUR := image $(if $(filter buildroot,$(IMAGE)),sbom) buildroot-% help
 ifneq ($(filter command%,$(origin FLAVOUR)),)
 ifneq ($(filter-out $(TAKES_FLAVOUR),$(MAKECMDGOALS)),)
 $(error FLAVOUR= is for $(TAKES_FLAVOUR); tests of the debug kernel: make test-debug)
@@ -75,7 +75,7 @@ help: ## what can be made
 setup: ## install what is missing (Debian; done by the others when needed)
 	@qemu/setup.sh
 
-run: setup ## the main job: memory to disk by each engine, compared on the host
+run: setup ## the main job: memory to disk by three engines and dd, compared on the host
 	@$(call QUICK,lab) && $(LABS) run
 
 test: test-host test-suite ## unit tests on the host, then the suite in QEMU
@@ -191,8 +191,8 @@ list-boards: ## the boards that QEMU plays, a line each
 list-boards-json: ## the same for a matrix of continuous integration
 	@printf '"%s",' $(BOARDS) | sed 's/^/[/; s/,$$/]\n/'
 
-list-nightly-json: ## the parts of the nightly tier, likewise
-	@qemu/nightly.sh --list | sed 's/.*/"&"/' | paste -sd, | sed 's/.*/[&]/'
+list-nightly-json: ## the parts of the nightly tier but the boards, likewise
+	@qemu/nightly.sh --list | grep -vx boards | sed 's/.*/"&"/' | paste -sd, | sed 's/.*/[&]/'
 
 update-inputs: setup ## pin what the mirror has now as inputs of the quick image
 	@$(XTASK) update-inputs

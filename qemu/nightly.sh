@@ -9,7 +9,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 out=out/nightly
 seed=$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')
-SEED=${SEED:-$seed}
+export SEED="${SEED:-$seed}"
 cache=${RESDUMP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/resdump}
 wanted=$*
 failed=0
@@ -38,18 +38,21 @@ fi
 part boards make test-boards
 part debug make test-debug
 part twin make test-twin
-part cuts make cuts SEED="$SEED"
-part record-cuts make record-cuts SEED="$SEED"
+part cuts make cuts
+part record-cuts make record-cuts
 part mutations make mutations
-part fuzz make fuzz SEED="$SEED"
-part fuzz-twin make fuzz SEED="$SEED" SANITIZER=kasan COUNT=200000
+part fuzz make fuzz
+part fuzz-twin make fuzz SANITIZER=kasan COUNT=200000
 part fuzz-readers make fuzz-readers
 part bench make bench
 part patches make patches-alone
 part soak make soak
 part reproducible make reproducible
 part release qemu/release-twice.sh qemu-ppce500
-part own-kernel qemu/own-kernel.sh "$cache"
+part own-kernel sh -ec 'make quick-image && qemu/own-kernel.sh "$1"' - "$cache"
+part p2041rdb make quick-image BOARD=p2041rdb
+part readers make readers
+part container qemu/container.sh
 part fresh make fresh
 if [ "$wanted" != --list ] && [ $ran -eq 0 ]; then
     echo "nightly: no part of that name; there are: $("$0" --list | paste -sd " ")" >&2

@@ -48,12 +48,10 @@ for board in "$@"; do
     image=out/quick/$board/appliance
     folder=$work/$name-$board
     mkdir -p "$folder"
-    for file in "$image"/*; do
-        case ${file##*/} in
-        *.bin | rootfs.list | probe* | tests* | sbom.cdx.json | licences.txt) ;;
-        *) cp -R "$file" "$folder/" ;;
-        esac
-    done
+    # What else is in the folder is for tests, or names it.
+    python3 -c 'import json, sys; print(*json.load(open(sys.argv[1]))["files"], sep="\n")' "$image/manifest.json" |
+        while read -r file; do cp "$image/$file" "$folder/"; done
+    cp "$image/manifest.json" "$folder/"
     cp LICENSE "$folder/"
     cp -R LICENSES "$folder/"
     pack "$out/$name-$board.tar.xz" "$work" "$name-$board"

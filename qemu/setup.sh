@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Installs what a Debian 12 machine lacks. Elsewhere it says what is needed and stops.
+# Installs what a Debian 12 or 13 machine lacks. Elsewhere it says what is needed and stops.
 #
 #   setup.sh          for everything but the twin
 #   setup.sh twin     for the twin too
@@ -57,7 +57,7 @@ binutils gdb-multiarch zstd lz4 age curl bash
 fi
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-    # A machine that has the tools under other names gets on without apt.
+    # Without apt: the tools must be on the PATH.
     for tool in $tools; do
         command -v "$tool" >/dev/null && continue
         echo "setup: no apt on this machine, and no $tool. What Debian calls it is one of:" >&2

@@ -191,7 +191,10 @@ pub fn fill_with_random(path: &Path, bytes: u64) -> Result<()> {
     Ok(())
 }
 
-/// `make console`: the guest's serial line on this terminal, with two empty disks to try things on.
+/// Bytes of a disk that is too small for a region, in whole pages and not in whole MiB.
+pub const SMALL: u64 = (5 << 20) + 4096;
+
+/// `make console`: the guest's serial line on this terminal, with three disks to try things on.
 pub fn console(paths: &Paths, board: &Board, image: &Image) -> Result<()> {
     let folder = paths.fresh_out("console")?;
     let (base, size) = Machine::new(board, image, &folder).own_region(LABEL)?;
@@ -201,10 +204,12 @@ pub fn console(paths: &Paths, board: &Board, image: &Image) -> Result<()> {
     machine.disks = vec![
         Disk::empty(&folder.join("raw.img"), 2 * size)?,
         Disk::ext4(&folder.join("ext4.img"), 4 * size)?,
+        Disk::empty(&folder.join("small.img"), SMALL)?,
     ];
     machine.loads = base.map(|base| (data, base)).into_iter().collect();
     println!(
-        "/dev/vda is an empty disk, /dev/vdb has an ext4 file system. `{}` ends the guest.",
+        "/dev/vda is an empty disk, /dev/vdb has an ext4 file system, /dev/vdc is small and empty. \
+         `{}` ends the guest.",
         board.qemu()?.power_off
     );
     let status = machine.command()?.status()?;

@@ -111,3 +111,52 @@ fn cases() -> Vec<Case> {
     .flatten()
     .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use host::paths::Paths;
+
+    /// What follows each `TEST=` in a text.
+    fn filters(text: &str) -> Vec<&str> {
+        let of_name = |c: char| c.is_alphanumeric() || "_:".contains(c);
+        text.split("TEST=")
+            .skip(1)
+            .map(|rest| rest.split(|c| !of_name(c)).next().unwrap_or_default())
+            .filter(|filter| !filter.is_empty())
+            .collect()
+    }
+
+    #[test]
+    fn each_filter_in_the_documents_selects_a_test() {
+        let root = Paths::discover().unwrap().root;
+        let names: Vec<String> = cases().into_iter().map(|case| case.name).collect();
+        let mut found = 0;
+        for folder in [
+            "",
+            "docs",
+            "docs/how-to",
+            "docs/reference",
+            "docs/explanation",
+            "docs/results",
+        ] {
+            for entry in fs::read_dir(root.join(folder)).unwrap() {
+                let path = entry.unwrap().path();
+                if path.extension().is_none_or(|ending| ending != "md") {
+                    continue;
+                }
+                for filter in filters(&fs::read_to_string(&path).unwrap()) {
+                    found += 1;
+                    assert!(
+                        names.iter().any(|name| name.contains(filter)),
+                        "{}: no test has {filter} in its name",
+                        path.display()
+                    );
+                }
+            }
+        }
+        assert!(found > 20, "{found}");
+    }
+}

@@ -13,6 +13,8 @@ use std::{
 
 use resdump::{cli::Cli, exit_codes::ExitCode, logging, signals, sys, usage};
 
+#[cfg(target_arch = "powerpc")]
+mod frames;
 mod pow;
 
 /// Rust's runtime does before its `main` what is done here, and looks for the end of the stack, which costs a tenth of a

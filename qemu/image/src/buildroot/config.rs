@@ -26,7 +26,7 @@ impl Config {
     pub fn load(root: &Path, board: &Board, flavour: &str) -> Result<Self> {
         let suffix = match flavour {
             "appliance" => "",
-            "lab" => "_debug",
+            "lab" => "_lab",
             other => bail!("no flavour {other}: Buildroot builds appliance and lab"),
         };
         let defconfig = root

@@ -56,7 +56,7 @@ fn names(root: &Path) -> Result<Vec<String>> {
     for board in Board::names(root)? {
         let loaded = Board::load(root, &board)?;
         if !loaded.instrument() && loaded.conf.buildroot.0 {
-            names.extend(["", "_debug"].map(|suffix| format!("{board}{suffix}_defconfig")));
+            names.extend(["", "_lab"].map(|suffix| format!("{board}{suffix}_defconfig")));
         }
     }
     Ok(names)

@@ -30,7 +30,7 @@ pub enum Bed {
     Readme,
     /// The disk image on a larger disk, started by the board's boot loader where QEMU has it.
     Disk,
-    /// The same with a small region next to it that may be written to, for docs/resdump.md.
+    /// The board's own region and a small writable one, for docs/reference/resdump.md.
     Docs,
     /// The product's kernel, using half of the memory; regions beyond that, across its end,
     /// without a mapping, and with ragged bounds.

@@ -51,6 +51,12 @@ pub fn run(cases: Vec<Case>) -> Result<bool> {
         "two tests have one name: {}",
         twice.join(", ")
     );
+    if let Some(filter) = &tests.filter {
+        ensure!(
+            cases.iter().any(|case| case.name.contains(filter)),
+            "no test has {filter} in its name: `make test-suite TEST=--list` prints all"
+        );
+    }
     let selection = Selection::new(&tests, &board, instead())?;
     if kernels {
         let flavours: Vec<&str> = selection.flavours(&cases).into_iter().collect();

@@ -23,7 +23,7 @@ use super::running::Running;
 /// Size of the raw disk.
 const RAW: u64 = 160 << 20;
 /// Size of the small disk: not a multiple of the default chunk.
-pub const SMALL: u64 = (5 << 20) + 4096;
+pub const SMALL: u64 = labs::run::SMALL;
 
 /// Where the files of a board's machines are, below the output folder.
 pub fn folder(board: &Board) -> String {
