@@ -49,7 +49,7 @@ part patches make patches-alone
 part soak make soak
 part reproducible make reproducible
 part release qemu/release-twice.sh qemu-ppce500
-part own-kernel sh -ec 'make quick-image && qemu/own-kernel.sh "$1"' - "$cache"
+part own-kernel sh -ec "make quick-image && qemu/own-kernel.sh '$cache'"
 part p2041rdb make quick-image BOARD=p2041rdb
 part readers make readers
 part container qemu/container.sh
