@@ -74,6 +74,10 @@ help: ## what can be made
 
 setup: ## install what is missing (Debian; done by the others when needed)
 	@qemu/setup.sh
+# Programs and tests have the folder of the checkout in them; cargo does not notice one that was moved, or is mounted
+# elsewhere, as in a container.
+	@test "$$(cat out/target/.checkout 2>&1)" = "$(CURDIR)" || \
+		{ rm -rf out/target && mkdir -p out/target && echo "$(CURDIR)" >out/target/.checkout; }
 
 run: setup ## the main job: memory to disk by three engines and dd, compared on the host
 	@$(call QUICK,lab) && $(LABS) run
