@@ -97,11 +97,7 @@ pub(crate) fn export(
 }
 
 impl Export {
-    fn new(
-        region: &Arc<Region>,
-        asked: &abi::RegionExport,
-        node: &LocalFile,
-    ) -> Result<Arc<Self>> {
+    fn new(region: &Arc<Region>, asked: &abi::RegionExport, node: &LocalFile) -> Result<Arc<Self>> {
         if !opened_for_reading(node) {
             return Err(EBADF);
         }
