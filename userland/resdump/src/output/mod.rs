@@ -34,6 +34,7 @@ mod meanwhile;
 mod mounts;
 mod named;
 mod open;
+mod pipe;
 mod place;
 mod queue;
 mod record;

@@ -9,8 +9,6 @@ use std::{
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::Path,
     sync::atomic::AtomicBool,
-    thread,
-    time::Duration,
 };
 
 use nix::{
@@ -25,6 +23,7 @@ use super::{
     made::{MODE, Made, Temporary},
     mounts,
     named::{self, Found, Named},
+    pipe,
     place::{self, Place},
     rights, traits,
 };
@@ -38,10 +37,6 @@ use crate::{
 };
 
 const WHAT: &str = "cannot open target";
-
-/// Between two looks whether a pipe has a reader, and how long there may be none.
-const LOOK: Duration = Duration::from_millis(50);
-const LOOKS_MAX: u32 = 200;
 
 pub(super) fn open(request: &Request<'_>, stop: Option<&Stop>) -> Result<Output> {
     let path = request.path;
@@ -77,7 +72,7 @@ pub(super) fn open(request: &Request<'_>, stop: Option<&Stop>) -> Result<Output>
         // The kernel's own test whether a device is mounted, swapped to or claimed.
         Kind::Block if request.permit.force => options.open(path),
         Kind::Block => options.custom_flags(libc::O_EXCL).open(path),
-        Kind::Stream => open_stream(path, stop),
+        Kind::Stream => pipe::open(path, stop),
     }
     .map_err(refused)?;
     let made = (found.named == Named::Nothing)
@@ -107,13 +102,7 @@ pub(super) fn open(request: &Request<'_>, stop: Option<&Stop>) -> Result<Output>
         in_memory: false,
         whole: None,
     };
-    if let Err(error) = check(&output, request) {
-        if error.errno == Errno::EBUSY {
-            // Another run was quicker to take what this one has made: it is that one's now.
-            output.keep();
-        }
-        return Err(error);
-    }
+    check(&mut output, request)?;
     output.in_memory = match output.kind {
         Kind::File => traits::of(&output.file).in_memory,
         Kind::Block => output
@@ -181,40 +170,9 @@ fn kind(path: &Path, found: &Found, request: &Request<'_>) -> Result<Kind> {
     Err(wrong_type(path, errno, what))
 }
 
-/// Opens a pipe or a character device. A pipe is waited for until it has a reader.
-fn open_stream(path: &Path, stop: Option<&Stop>) -> io::Result<File> {
-    for look in 0.. {
-        let opened = OpenOptions::new()
-            .write(true)
-            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-            .open(path);
-        match opened {
-            Err(error) if errno_of(&error) == Errno::ENXIO && is_pipe(path) && look < LOOKS_MAX => {
-                if stop.is_some_and(Stop::requested) {
-                    return Err(Errno::EINTR.into());
-                }
-                thread::sleep(LOOK);
-            }
-            Err(error) => return Err(error),
-            Ok(file) => {
-                let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
-                let flags = flags.difference(OFlag::O_NONBLOCK);
-                fcntl(&file, FcntlArg::F_SETFL(flags))?;
-                return Ok(file);
-            }
-        }
-    }
-    Err(Errno::ENXIO.into())
-}
-
-fn is_pipe(path: &Path) -> bool {
-    use std::os::unix::fs::FileTypeExt;
-    fs::metadata(path).is_ok_and(|it| it.file_type().is_fifo())
-}
-
 /// Looks at what has really been opened, and takes it for this process.
-fn check(output: &Output, request: &Request<'_>) -> Result<()> {
-    let path = &output.path;
+fn check(output: &mut Output, request: &Request<'_>) -> Result<()> {
+    let path = request.path;
     let inspect = |error: io::Error| {
         Error::during(
             Doing::OpenTarget,
@@ -236,9 +194,12 @@ fn check(output: &Output, request: &Request<'_>) -> Result<()> {
     if output.kind != Kind::File {
         return Ok(());
     }
-    lock::take(&output.file, path)?;
-    // Not before: the run that had it may have filled it meanwhile.
+    // Another run may have been quicker to take what this one has made, or have filled it meanwhile: it is that one's.
+    lock::take(&output.file, path).inspect_err(|_| output.keep())?;
     let length = output.metadata()?.len();
+    if length > 0 {
+        output.keep();
+    }
     if length > 0 && !output.permit.force && !output.permit.resume {
         return Err(Error::new(
             ExitCode::Target,
@@ -349,7 +310,7 @@ fn refused(path: &Path, kind: Kind, errno: Errno) -> Error {
             WHAT,
             text::name(path),
             errno,
-            match is_pipe(path) {
+            match pipe::is(path) {
                 true => "nothing reads from it: start its reader first",
                 false => {
                     "nothing is behind it: this process has no terminal, or the device is gone"
@@ -386,4 +347,28 @@ pub(crate) fn alignment(file: &File, kind: Kind) -> nix::Result<Alignment> {
         memory: both,
         offset: both,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_run_has_filled_is_not_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        let request = Request {
+            path: &path,
+            manner: Manner::Buffered,
+            permit: Permit::default(),
+            inputs: &[],
+        };
+        let mut output = open(&request, None).unwrap();
+        // As between making it and taking it.
+        fs::write(&path, "whole").unwrap();
+        let error = check(&mut output, &request).unwrap_err();
+        assert_eq!(error.errno, Errno::EEXIST);
+        drop(output);
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+    }
 }
