@@ -35,15 +35,17 @@ use crate::{
         dmabuf::{
             self,
             Address,
-            Direction,
-            Handle,
-            Importer,
-            KernelMapping,
-            Table, //
+            KernelMapping, //
         },
         file::{
             opened_for_reading,
             opened_for_writing, //
+        },
+        importer::{
+            Direction,
+            Handle,
+            Importer,
+            Table, //
         },
         mmap,
         task, //

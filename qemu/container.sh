@@ -25,7 +25,7 @@ cleanup() {
 }
 trap cleanup EXIT
 
-if ! buildah inspect --type image "$base" >/dev/null 2>&1 && ! timeout 60 buildah pull "$base"; then
+if ! buildah inspect --type image "$base" >/dev/null 2>&1 && ! timeout 600 buildah pull "$base"; then
     echo "==> container: $base is not in reach; made by mmdebstrap"
     root=$top/out/container/root
     rm -rf --one-file-system "$root"
@@ -40,8 +40,7 @@ if ! buildah inspect --type image "$base" >/dev/null 2>&1 && ! timeout 60 builda
 fi
 
 echo "==> container: the image"
-# No more than it copies: the context is not the cache.
-buildah bud --quiet --layers --tag "$tag" --ignorefile /dev/null --file Containerfile .
+buildah bud --quiet --layers --tag "$tag" --file Containerfile .
 container=$(buildah from "$tag")
 [ $# -gt 0 ] || set -- make run
 echo "==> container: $*"

@@ -18,6 +18,8 @@ mod ffi;
 pub(crate) mod file;
 pub(crate) mod frames;
 pub(crate) mod global;
+#[cfg(CONFIG_DMA_SHARED_BUFFER)]
+pub(crate) mod importer;
 pub(crate) mod irq;
 pub(crate) mod kiocb;
 mod landing;

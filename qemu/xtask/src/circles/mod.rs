@@ -6,12 +6,11 @@
 
 mod modules;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Result, bail};
 use petgraph::algo::tarjan_scc;
-use petgraph::graph::DiGraph;
+use petgraph::graphmap::DiGraphMap;
 
 use crate::docs::Files;
 use host::paths::Paths;
@@ -42,31 +41,17 @@ pub fn check(paths: &Paths, files: &Files) -> Result<()> {
 
 /// The circles of a crate, each as the names of its files below the crate's folder.
 fn circles(root: &Path) -> Result<Vec<Vec<String>>> {
-    let tree = Tree::read(root)?;
-    let mut graph = DiGraph::new();
-    let mut nodes = BTreeMap::new();
-    let edges: BTreeSet<(String, String)> = tree.imports()?;
-    for (from, to) in &edges {
-        let mut node = |name: &String| {
-            *nodes
-                .entry(name.clone())
-                .or_insert_with(|| graph.add_node(name.clone()))
-        };
-        let (from, to) = (node(from), node(to));
-        graph.add_edge(from, to, ());
-    }
+    let imports = Tree::read(root)?.imports();
+    let graph: DiGraphMap<&str, ()> = imports
+        .iter()
+        .map(|(from, to)| (from.as_str(), to.as_str()))
+        .collect();
     let mut found: Vec<Vec<String>> = tarjan_scc(&graph)
         .into_iter()
-        .filter(|component| component.len() > 1)
-        .map(|component| {
-            let mut names: Vec<String> = component
-                .into_iter()
-                .map(|node| graph[node].clone())
-                .collect();
-            names.sort();
-            names
-        })
+        .filter(|files| files.len() > 1)
+        .map(|files| files.into_iter().map(str::to_owned).collect())
         .collect();
+    found.iter_mut().for_each(|files| files.sort());
     found.sort();
     Ok(found)
 }

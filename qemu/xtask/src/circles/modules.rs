@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use syn::visit::{self, Visit};
@@ -84,13 +84,10 @@ impl Tree {
             return self.read_items(top, file, &below.join(&word), name, items);
         }
         let given = module.attrs.iter().find_map(path_of);
-        let places: [PathBuf; 2] = match &given {
+        let places = match &given {
             // From the folder of the file that has the attribute.
-            Some(path) => {
-                let beside = top.join(file).with_file_name(path);
-                [beside.clone(), beside]
-            }
-            None => [
+            Some(path) => vec![top.join(file).with_file_name(path)],
+            None => vec![
                 below.join(format!("{word}.rs")),
                 below.join(&word).join("mod.rs"),
             ],
@@ -103,7 +100,7 @@ impl Tree {
     }
 
     /// Which file names something of which other, but for a module and one around it.
-    pub fn imports(&self) -> Result<BTreeSet<(String, String)>> {
+    pub fn imports(&self) -> BTreeSet<(String, String)> {
         let mut imports = BTreeSet::new();
         for (name, module) in &self.modules {
             for path in &module.named {
@@ -120,7 +117,7 @@ impl Tree {
                 }
             }
         }
-        Ok(imports)
+        imports
     }
 
     /// `path` as the module `name` means it; nothing for one that leads out of the crate.

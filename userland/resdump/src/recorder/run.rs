@@ -246,14 +246,11 @@ impl Recorder<'_> {
                 Step::Busy | Step::Write(_) => None,
             };
             // A flush that is under way puts the next checkpoint off.
-            let until_due = match self.files.is_flushing() {
-                true => LONGEST,
-                false => due.saturating_duration_since(Instant::now()),
-            };
-            let until_end =
-                end.map_or(LONGEST, |end| end.saturating_duration_since(Instant::now()));
-            let longest = until_due
-                .min(until_end)
+            let due = (!self.files.is_flushing()).then_some(due);
+            let next = due.into_iter().chain(end).min();
+            let left = next.map(|at| at.saturating_duration_since(Instant::now()));
+            let longest = left
+                .unwrap_or(LONGEST)
                 .min(limits.patience.map_or(LONGEST, |time| time / 2))
                 .clamp(Duration::from_millis(1), LONGEST);
             self.wakeups += 1;

@@ -358,8 +358,7 @@ fn an_idle_recorder_writes_nothing_and_sleeps() {
     let mut fake = Fake::new(0, u64::MAX);
     fake.sleeps = true;
     let limits = Limits {
-        // The loop looks at a flush that is under way once a second.
-        duration: Some(std::time::Duration::from_millis(2500)),
+        duration: Some(std::time::Duration::from_millis(2500)), // a flush is looked at once a second
         checkpoint: std::time::Duration::from_millis(200),
         ..limits()
     };
