@@ -64,7 +64,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-host test-suite test-boards test-debug test-twin soak fuzz fuzz-readers readers bench profile order cuts record-cuts mutations console image sbom \
-	quick-image release reproducible check-board flash update-inputs fresh nightly list-boards list-boards-json list-nightly-json list-variables patches-alone lint lint-docs dumper clean
+	quick-image release reproducible check-board boards-table flash update-inputs fresh nightly list-boards list-boards-json list-nightly-json list-variables patches-alone lint lint-docs dumper clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -171,6 +171,9 @@ dumper: setup ## the dumper alone, for BOARD's processor: out/dumper/resdump
 
 check-board: setup ## what can be judged about BOARD without compiling a kernel
 	@$(XTASK) check-board
+
+boards-table: setup ## the tables of boards and of runs in the documents; whole runs of the suite are put into the record
+	@$(XTASK) boards-table
 
 flash: setup ## the disk image onto a medium: make flash DEV=/dev/sdX
 	@test -n "$(DEV)" || { echo "make flash DEV=/dev/sdX: which disk?" >&2; exit 2; }

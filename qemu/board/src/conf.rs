@@ -109,6 +109,16 @@ impl Board {
         self.qemu.as_ref().map_or(LOADERS, |qemu| &qemu.placement)
     }
 
+    /// What starts its kernel after power-on.
+    pub fn starter(&self) -> &'static str {
+        match &self.qemu {
+            None => "U-Boot",
+            Some(qemu) if qemu.loader.is_some() => "U-Boot",
+            Some(qemu) if qemu.placement == Placement::ReserveMem => "Open Firmware",
+            Some(_) => "QEMU",
+        }
+    }
+
     /// Whether it is a means of finding errors, and not a board to be supported: it has no disk image,
     /// and Buildroot does not know it.
     pub fn instrument(&self) -> bool {
@@ -310,7 +320,7 @@ mod tests {
         root
     }
 
-    const LEAST: &str = "LINUX_ARCH=powerpc\nCROSS_COMPILE=p-\nRUST_TARGET=p\nLINUX_FRAGMENTS=base\n\
+    const LEAST: &str = "PROCESSOR=p\nLINUX_ARCH=powerpc\nCROSS_COMPILE=p-\nRUST_TARGET=p\nLINUX_FRAGMENTS=base\n\
                          LINUX_IMAGE=uImage\nCONSOLE=ttyS0\n";
     const QEMU: &str = "QEMU=q\nQEMU_MACHINE=m\nQEMU_CPU=c\nQEMU_CPUS_MAX=1\nQEMU_MEMORY_MIB=512\n\
                         QEMU_MEMORY_MIB_MAX=1024\nQEMU_DEVICE_TREE=generated\nPOWER_OFF=reboot\n";
@@ -367,7 +377,7 @@ mod tests {
 
     #[test]
     fn a_key_that_is_missing_is_an_error() {
-        let root = boards(&[("x/board.conf", "LINUX_ARCH=powerpc\n")]);
+        let root = boards(&[("x/board.conf", "PROCESSOR=p\nLINUX_ARCH=powerpc\n")]);
         let error = format!("{:#}", Board::load(root.path(), "x").unwrap_err());
         assert_eq!(error, "board x: board.conf: CROSS_COMPILE is missing");
     }

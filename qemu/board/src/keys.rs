@@ -153,6 +153,8 @@ macro_rules! keys {
 keys! {
     /// What every board has.
     Common, COMMON:
+    /// core of its processor, for the table of boards
+    "PROCESSOR" processor: String;
     /// architecture, as the kernel's make has it in `ARCH=`
     "LINUX_ARCH" linux_arch: String;
     /// prefix of the C compiler's name

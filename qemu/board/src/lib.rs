@@ -8,6 +8,7 @@ pub mod image;
 pub mod keys;
 pub mod needs;
 pub mod reservations;
+pub mod runs;
 
 pub use conf::Board;
 pub use image::Image;

@@ -157,7 +157,7 @@ mod tests {
         let (root, folder) = (scratch.path(), scratch.path().join("board/one"));
         fs::create_dir_all(&folder).unwrap();
         let settings = "LINUX_ARCH=powerpc\nCROSS_COMPILE=powerpc-linux-gnu-\n\
-                        RUST_TARGET=powerpc-unknown-linux-gnu\nLINUX_FRAGMENTS=base\n\
+                        PROCESSOR=x\nRUST_TARGET=powerpc-unknown-linux-gnu\nLINUX_FRAGMENTS=base\n\
                         LINUX_IMAGE=uImage\nLINUX_DTB=one.dtb\nCONSOLE=ttyS0\nDMA_COHERENT=no\n";
         fs::write(folder.join("board.conf"), settings).unwrap();
         let script = format!("setenv bootargs root=PARTUUID=52450001-02 ro\n{commands}\n");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //! What make calls to build and check.
 
+mod boards_table;
 mod circles;
 mod docs;
 mod licensing;
@@ -86,6 +87,8 @@ enum Task {
     Dumper,
     /// What can be judged about a board without compiling a kernel; prints its boot script.
     CheckBoard,
+    /// Put the suite's last runs into the record of runs, and write the tables of boards and runs.
+    BoardsTable,
     /// Pin what the mirror has now as inputs of the quick image.
     UpdateInputs,
     /// Formatters, linters, binding and configuration checks.
@@ -178,6 +181,7 @@ fn work(arguments: &Arguments) -> Result<bool> {
             print!("{script}");
             Ok(true)
         }
+        Task::BoardsTable => boards_table::write(&paths).map(|()| true),
         Task::UpdateInputs => update::update(&builder("appliance")).map(|()| true),
         Task::LintDocs => docs::check(&paths).map(|()| true),
         Task::Mutations => mutations::check(&paths, &tools),

@@ -8,6 +8,7 @@ mod case;
 mod junit;
 mod lanes;
 mod pool;
+mod record;
 pub mod regions;
 mod run;
 mod running;

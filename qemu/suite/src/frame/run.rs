@@ -20,11 +20,11 @@ use machine::races;
 use super::bed::{board, instead};
 use super::case::{self, Case, Place};
 use super::junit::{self, Outcome, Verdict};
-use super::lanes;
 use super::pool::{Limits, Pool};
 use super::running::Running;
 use super::selection::Selection;
 use super::start;
+use super::{lanes, record};
 
 /// Seconds for the start of a machine that tests share, and for its end.
 const START: u64 = 300;
@@ -63,6 +63,8 @@ pub fn run(cases: Vec<Case>) -> Result<bool> {
         println!("{}", flavours.join(" "));
         return Ok(true);
     }
+    let kernels = selection.flavours(&cases);
+    let kernel = kernels.into_iter().collect::<Vec<_>>().join(", ");
     let runner = Runner::new(&board, &selection, &cases);
     let processors = thread::available_parallelism().map_or(1, usize::from);
     let lane = |case: &Case| match case.bed() {
@@ -87,6 +89,9 @@ pub fn run(cases: Vec<Case>) -> Result<bool> {
     let conclusion = libtest_mimic::run(&tests, trials);
     if !tests.list {
         runner.report(&paths, &board)?;
+    }
+    if !tests.list && conclusion.num_filtered_out == 0 {
+        record::leave(&paths, &board, kernel, &conclusion)?;
     }
     Ok(!conclusion.has_failed())
 }
@@ -135,10 +140,7 @@ impl Runner {
             print!("{others}");
         }
         let outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
-        let suite = match instead() {
-            Some(flavour) => format!("{}-{flavour}", board.name),
-            None => board.name.clone(),
-        };
+        let suite = record::name(board);
         let file = paths.out.join(format!("junit/suite-{suite}.xml"));
         junit::write(&file, &suite, &outcomes)
     }

@@ -16,6 +16,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
+use crate::boards_table;
 use host::command::output_of;
 use host::paths::Paths;
 use host::step::Step;
@@ -101,6 +102,7 @@ pub fn check(paths: &Paths) -> Result<()> {
     findings.extend(width::check(&documents));
     let variables = settings::make(paths)?;
     findings.extend(settings::check(paths, &documents, &variables)?);
+    findings.extend(boards_table::check(paths)?);
     findings.extend(commands::check(paths, &documents)?);
     findings.extend(version::check(paths)?);
     findings.extend(language.check(&files.written(paths)?));

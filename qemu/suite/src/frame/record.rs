@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+//! A whole run, for the record of runs: `make boards-table` takes it from the output folder.
+
+use std::process::Command;
+
+use anyhow::Result;
+use libtest_mimic::Conclusion;
+
+use board::Board;
+use board::runs::{self, Outcome, Run};
+use host::command::output_of;
+use host::paths::Paths;
+use host::settings;
+
+use super::bed::instead;
+
+/// What the results of a run are called.
+pub fn name(board: &Board) -> String {
+    match instead() {
+        Some(flavour) => format!("{}-{flavour}", board.name),
+        None => board.name.clone(),
+    }
+}
+
+/// Leaves the run in the output folder.
+pub fn leave(paths: &Paths, board: &Board, kernel: String, conclusion: &Conclusion) -> Result<()> {
+    let mut command = command(board, instead());
+    if settings::get().images.is_some() {
+        command += " IMAGE=buildroot";
+    }
+    let run = Run {
+        board: board.name.clone(),
+        kernel,
+        command,
+        date: output_of(Command::new("date").args(["-u", "+%F"]))?,
+        remark: None,
+        outcome: Outcome::Suite {
+            passed: conclusion.num_passed,
+            failed: conclusion.num_failed,
+            excluded: Some(conclusion.num_ignored),
+        },
+    };
+    runs::leave(&paths.out, &name(board), &run)
+}
+
+/// The command of such a run.
+fn command(board: &Board, flavour: Option<&str>) -> String {
+    match flavour {
+        Some(sanitizer) if board.instrument() => format!("make test-twin SANITIZER={sanitizer}"),
+        Some(_) => format!("make test-debug BOARD={}", board.name),
+        None => format!("make test-suite BOARD={}", board.name),
+    }
+}
