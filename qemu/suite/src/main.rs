@@ -34,6 +34,7 @@ mod off_bus;
 mod parity;
 mod planted;
 mod pmem;
+mod ported;
 mod powercut;
 mod prompt;
 mod reading;
@@ -50,6 +51,7 @@ mod signals;
 mod snapshot;
 mod snapshots;
 mod tool;
+mod troubles;
 
 use std::process::ExitCode;
 
@@ -90,6 +92,7 @@ fn cases() -> Vec<Case> {
         parity::cases(),
         planted::cases(),
         pmem::cases(),
+        ported::cases(),
         powercut::cases(),
         prompt::cases(),
         reading::cases(),
@@ -106,6 +109,7 @@ fn cases() -> Vec<Case> {
         snapshot::cases(),
         snapshots::cases(),
         tool::cases(),
+        troubles::cases(),
     ]
     .into_iter()
     .flatten()

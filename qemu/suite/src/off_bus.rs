@@ -60,7 +60,7 @@ fn a_node_at_the_root_works_and_others_are_explained() -> Result<()> {
 }
 
 /// What the guide has in its device tree, from `begin` to `end`.
-fn excerpt(guide: &str, begin: &str, end: &str) -> Result<String> {
+pub fn excerpt(guide: &str, begin: &str, end: &str) -> Result<String> {
     let found = guide
         .split_once(begin)
         .and_then(|(_, rest)| rest.split_once(end));

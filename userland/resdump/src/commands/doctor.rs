@@ -5,7 +5,7 @@
 //! ```text
 //! ok  kernel                    7.3.4 on ppc
 //! ok  root                      yes
-//! NO  direct I/O from /dev/mem  EFAULT (14): its mappings hold bare page frames (VM_PFNMAP), …
+//! --  direct I/O from /dev/mem  EFAULT (14): its mappings hold bare page frames (VM_PFNMAP), …
 //! ok  engine kernel             65536 bytes direct, 0 copied
 //! auto takes: kernel
 //! ```
@@ -103,12 +103,17 @@ fn print(diagnosis: &Diagnosis, out: &mut dyn Write) -> std::io::Result<()> {
     for Finding {
         check,
         ok,
+        needed,
         errno,
         errno_number,
         detail,
     } in &diagnosis.checks
     {
-        let mark = if *ok { "ok" } else { "NO" };
+        let mark = match (ok, needed) {
+            (true, _) => "ok",
+            (false, true) => "NO",
+            (false, false) => "--",
+        };
         write!(out, "{mark}  {check:width$}  ")?;
         if let (Some(errno), Some(number)) = (errno, errno_number) {
             write!(out, "{errno} ({number}): ")?;
@@ -130,7 +135,8 @@ mod tests {
         let diagnosis = Diagnosis {
             checks: vec![
                 Finding::good("root", "yes"),
-                Finding::bad("engine devmem", Errno::EPERM, "STRICT_DEVMEM"),
+                Finding::bad("engine mmap", Errno::EIO, "x"),
+                Finding::bad("engine devmem", Errno::EPERM, "STRICT_DEVMEM").unneeded(),
             ],
             auto: Some(Name::Kernel),
         };
@@ -140,7 +146,8 @@ mod tests {
             String::from_utf8(out).unwrap(),
             "\
 ok  root           yes
-NO  engine devmem  EPERM (1): STRICT_DEVMEM
+NO  engine mmap    EIO (5): x
+--  engine devmem  EPERM (1): STRICT_DEVMEM
 auto takes: kernel
 "
         );

@@ -20,6 +20,8 @@ pub struct Finding {
     pub check: String,
     /// Whether it is as a dump wants it.
     pub ok: bool,
+    /// Whether a dump may depend on it; false for what another way takes the place of.
+    pub needed: bool,
     /// Name of the errno that says that it is not.
     pub errno: Option<String>,
     /// Its number.
@@ -34,6 +36,7 @@ impl Finding {
         Self {
             check: check.into(),
             ok: true,
+            needed: true,
             errno: None,
             errno_number: None,
             detail: detail.into(),
@@ -45,6 +48,7 @@ impl Finding {
         Self {
             check: check.into(),
             ok: false,
+            needed: true,
             errno: Some(format!("{errno:?}")),
             errno_number: Some(errno as i32),
             detail: detail.into(),
@@ -55,5 +59,13 @@ impl Finding {
     pub fn failed(check: impl Into<String>, error: &Error) -> Self {
         let detail = format!("{}: {}", error.what, error.advice);
         Self::bad(check, error.errno, detail)
+    }
+
+    /// The same, on which no dump depends.
+    pub fn unneeded(self) -> Self {
+        Self {
+            needed: false,
+            ..self
+        }
     }
 }

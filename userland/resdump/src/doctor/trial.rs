@@ -52,13 +52,16 @@ pub fn findings(
     }
     findings.push(control_write(&target));
     if let Some(source) = source {
-        findings.push(dev_mem_direct(source, &target));
+        findings.push(dev_mem_direct(source, &target).unneeded());
         for engine in [Name::Kernel, Name::Mmap, Name::Read, Name::Devmem] {
             let finding = engine_finding(engine, source, &target);
-            if finding.ok && engine != Name::Devmem {
-                auto = auto.or(Some(engine));
-            }
-            findings.push(finding);
+            findings.push(match engine {
+                Name::Devmem => finding.unneeded(),
+                _ => {
+                    auto = auto.or(finding.ok.then_some(engine));
+                    finding
+                }
+            });
         }
     }
     if let Err(error) = before.put_back(&target) {

@@ -28,6 +28,11 @@ fn doctor_tries_every_engine_and_names_what_fails() {
     assert_eq!(check("engine read")["ok"], true);
     assert_eq!(check("engine kernel")["errno"], "ENOTTY");
     assert_eq!(check("engine devmem")["ok"], false);
+    // Only /dev/mem is not needed.
+    let needed = |name: &str| check(name)["needed"].as_bool();
+    assert_eq!(needed("engine devmem"), Some(false));
+    assert_eq!(needed("direct I/O from /dev/mem"), Some(false));
+    assert_eq!(needed("engine kernel"), Some(true));
     assert_eq!(fs::read_dir(bench.folder.path()).unwrap().count(), 1);
 }
 
