@@ -103,6 +103,12 @@ impl Journal {
         }
     }
 
+    /// Whether the file with this name, without links, is in the same folder: what was made there before this began has
+    /// its name on the disk.
+    pub fn is_beside(&self, real: &Path) -> bool {
+        self.record.is_beside(real)
+    }
+
     /// Whether `path` names its file.
     pub fn is_at(&self, path: &Path) -> bool {
         self.record.is_at(path)

@@ -53,6 +53,7 @@ pub use queue::{Queue, Tuned};
 pub use record::{Claim, Record, SIZE_MAX as RECORD_MAX, Weight, remove as remove_record};
 
 use made::{Made, Temporary};
+use traits::Traits;
 
 /// What kind of file an output is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -127,7 +128,7 @@ pub struct Output {
     /// If opening it has made the file.
     made: Option<Made>,
     way: Way,
-    in_memory: bool,
+    traits: Traits,
     /// Of a file: what it is in. It is open from the start: later there may be no descriptor left.
     folder: Option<File>,
     /// Whether its name is durable.
@@ -223,7 +224,7 @@ impl Output {
 
     /// Whether it does not survive a power cut: see [`is_in_memory`].
     pub fn is_in_memory(&self) -> bool {
-        self.in_memory
+        self.traits.in_memory
     }
 
     /// The output is going to be changed: the world has no rights to it from now on.
@@ -343,13 +344,18 @@ impl Output {
             .map_err(|error| self.not_synced(errno_of(&error)))
     }
 
+    /// Its name is durable: something else has made its folder so since the file was opened.
+    pub fn name_is_synced(&self) {
+        self.is_name_synced
+            .store(self.whole.is_none(), Ordering::Relaxed);
+    }
+
     /// Once is enough, when it has its own.
     fn try_sync_name(&self) -> io::Result<()> {
         match &self.folder {
             Some(folder) if !self.is_name_synced.load(Ordering::Relaxed) => {
                 folder.sync_all()?;
-                self.is_name_synced
-                    .store(self.whole.is_none(), Ordering::Relaxed);
+                self.name_is_synced();
                 Ok(())
             }
             _ => Ok(()),

@@ -25,7 +25,8 @@ use super::{
     named::{self, Found, Named},
     pipe,
     place::{self, Place},
-    rights, traits,
+    rights,
+    traits::{self, Traits},
 };
 use crate::{
     advice::Doing,
@@ -99,16 +100,19 @@ pub(super) fn open(request: &Request<'_>, stop: Option<&Stop>) -> Result<Output>
         permit: request.permit,
         made,
         way: Way::Copied("written through the page cache"),
-        in_memory: false,
+        traits: Traits::default(),
         whole: None,
     };
     check(&mut output, request)?;
-    output.in_memory = match output.kind {
-        Kind::File => traits::of(&output.file).in_memory,
-        Kind::Block => output
-            .metadata()
-            .is_ok_and(|metadata| traits::is_volatile(metadata.rdev())),
-        Kind::Stream => false,
+    output.traits = match output.kind {
+        Kind::File => traits::of(&output.file),
+        Kind::Block => Traits {
+            in_memory: output
+                .metadata()
+                .is_ok_and(|metadata| traits::is_volatile(metadata.rdev())),
+            ..Traits::default()
+        },
+        Kind::Stream => Traits::default(),
     };
     match request.manner {
         Manner::Direct => direct(&mut output)?,
@@ -138,7 +142,7 @@ fn standard_output(request: &Request<'_>) -> Result<Output> {
         permit: request.permit,
         made: None,
         way: Way::Copied("it is a stream"),
-        in_memory: false,
+        traits: Traits::default(),
         whole: None,
     })
 }
@@ -226,10 +230,10 @@ fn direct(output: &mut Output) -> Result<()> {
 }
 
 fn ask_direct(output: &Output) -> Result<Alignment, &'static str> {
-    if output.kind == Kind::File && traits::of(&output.file).in_memory {
+    if output.kind == Kind::File && output.traits.in_memory {
         return Err("it is in memory");
     }
-    if output.kind == Kind::File && traits::of(&output.file).copies {
+    if output.traits.copies {
         return Err("its file system copies what is written");
     }
     const NONE: &str = "it has no direct I/O";
@@ -260,7 +264,7 @@ pub(super) fn scratch(folder: &Path) -> Result<Output> {
         permit: Permit::default(),
         made: None,
         way: Way::Copied("written through the page cache"),
-        in_memory: traits::of(&file).in_memory,
+        traits: traits::of(&file),
         whole: Some((temporary, file.try_clone().map_err(failed)?)),
         file,
     };

@@ -14,7 +14,7 @@ use std::{
 use nix::{errno::Errno, libc};
 
 use super::{
-    Identity, lock,
+    Identity, folder, lock,
     made::Temporary,
     meanwhile,
     named::{self, Named},
@@ -129,15 +129,20 @@ impl Record {
         &self.path
     }
 
+    /// Whether the file with this name, without links, is in the same folder.
+    pub fn is_beside(&self, real: &Path) -> bool {
+        folder::of(&self.real) == folder::of(real)
+    }
+
     /// Whether `path` names this very file.
     pub fn is_at(&self, path: &Path) -> bool {
         path == self.path || fs::canonicalize(path).is_ok_and(|path| path == self.real)
     }
 
     /// Puts `text` in place of what is there: it is on the disk when this returns, its name too. There is room for
-    /// another then, unless it is the last. A power cut leaves the one or the other where what is there promises
-    /// something; where it does not, a file system that does not order the two may leave the name without the text,
-    /// which promises nothing either.
+    /// another then, unless it is the last. A power cut leaves the one or the other where both promise something; where
+    /// one does not, a file system that does not order the two may leave the name without the text, which promises
+    /// nothing either.
     pub fn store(&mut self, text: &[u8], weight: Weight) -> Result<()> {
         self.try_store(text, weight)
             .map_err(|error| match errno_of(&error) {
@@ -167,17 +172,18 @@ impl Record {
         signals::settled(last);
         // Nothing else of this process writes now: what is given back is there.
         self.room = None;
-        if self.held.is_none() {
-            // Before something is there that would have to be taken away again.
+        let first = !self.stored;
+        if first {
+            // Before anything is changed that would have to be put right again.
             self.room = self.hold_room(text.len(), last)?;
         }
-        let first = !self.stored;
+        let is_worth = self.promises && weight != Weight::Nothing;
         let (mut file, temporary) = Temporary::beside(&self.real)?;
         file.write_all(text)?;
         if let Some(held) = &self.held {
             rights::copy(held, &file, &self.path).map_err(|error| error.errno)?;
         }
-        match self.promises {
+        match is_worth {
             true => file.sync_all()?,
             false => write_out(&file)?,
         }
@@ -191,16 +197,18 @@ impl Record {
             },
             None => temporary.name(&self.real)?,
         }
-        // One commit of a journal holds both, text and name.
-        let synced = match self.promises {
-            true => Ok(()),
-            false => file.sync_all(),
-        };
-        let replaced = self.held.replace(file).is_some();
+        let before = self.held.replace(file);
+        let replaced = before.is_some();
+        // What it had is given back by the same commit.
+        drop(before);
         self.stored = true;
         self.promises = weight != Weight::Nothing;
-        let settled = synced
-            .and_then(|()| sync_folder(&self.real))
+        // One commit of a journal holds both, name and text: the folder first, for which ext4 commits whatever there is.
+        let settled = sync_folder(&self.real)
+            .and_then(|()| match (is_worth, &self.held) {
+                (false, Some(file)) => file.sync_all(),
+                _ => Ok(()),
+            })
             .and_then(|()| self.settle(text.len(), first, last));
         if settled.is_err() && first && !replaced {
             // The caller ends with an error: what was not there before is not left.

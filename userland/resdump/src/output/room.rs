@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Result},
     exit_codes::ExitCode,
     size,
-    span::Plan,
+    span::{Plan, Span},
     sys, text,
 };
 
@@ -54,7 +54,7 @@ impl Output {
             return Ok(());
         }
         let before = self.metadata()?.len();
-        if before == 0 || room == 0 {
+        if before == 0 || room == 0 || (!sparse && self.holds(plan.seek, room)?) {
             return Ok(());
         }
         let end = plan.seek + room;
@@ -75,9 +75,19 @@ impl Output {
         tried
     }
 
+    /// Whether every block of `length` bytes from `offset` of a file has been written before, on a file system that
+    /// overwrites it where it is.
+    fn holds(&self, offset: u64, length: u64) -> Result<bool> {
+        let span = Span { offset, length };
+        Ok(self.metadata()?.len() >= offset + length
+            && self.traits.in_place
+            && sys::file::hole(&self.file, span).is_none())
+    }
+
     /// Makes room for the first `room` bytes of `plan`. Of a regular file the bytes before `plan.seek`
     /// stay, the rest is dropped, and the blocks are allocated, because direct writes that extend a file
-    /// wait for each other; none are in a `sparse` file. Returns for how many of them there is room, and what
+    /// wait for each other; none are in a `sparse` file. Blocks that are there already are kept: to free and allocate
+    /// them is two more changes of the file system's own data, which the journal would have to commit. Returns for how many of them there is room, and what
     /// is in the way of the others: not all only if `partial` was permitted.
     pub fn prepare(&self, plan: &Plan, room: u64, sparse: bool) -> Result<(u64, Errno)> {
         self.begin();
@@ -105,6 +115,11 @@ impl Output {
                     return Err(self.too_small(length, available, LESS));
                 }
                 return Ok((available.min(length), Errno::ENOSPC));
+            }
+            Kind::File if self.holds(plan.seek, length)? => {
+                if self.metadata()?.len() > plan.seek + length {
+                    self.truncate(plan.seek + length)?;
+                }
             }
             Kind::File => {
                 self.truncate(plan.seek)?;

@@ -19,6 +19,9 @@ const OVERLAY: u32 = 0x794c_7630;
 /// UBIFS, JFFS2, eCryptfs.
 const COPYING: [u32; 4] = [0x6573_5546, 0x2405_1905, 0x0000_72b6, 0x0000_f15f];
 
+/// ext2, ext3 and ext4: a block that was written is written again where it is.
+const EXT: u32 = 0xef53;
+
 /// What is known of the place of a file.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Traits {
@@ -26,6 +29,8 @@ pub(super) struct Traits {
     pub(super) in_memory: bool,
     /// The processor copies every byte that is written to it.
     pub(super) copies: bool,
+    /// What is overwritten needs no room.
+    pub(super) in_place: bool,
 }
 
 /// Of an open regular file.
@@ -43,6 +48,7 @@ pub(super) fn of(file: &File) -> Traits {
     Traits {
         in_memory: in_memory || device_of(file).is_some_and(is_volatile),
         copies: in_memory || COPYING.contains(&magic),
+        in_place: magic == EXT,
     }
 }
 

@@ -2,7 +2,7 @@
 
 //! What is durable, what is known of it, and how it is resumed.
 
-use std::{fs, process::Command};
+use std::{fs, os::unix::fs::FileExt, process::Command};
 
 use serde_json::Value;
 
@@ -61,6 +61,31 @@ fn without_sync_nothing_is_promised() {
     let (status, json) = bench.dump(&["--force", "--no-sync"]);
     assert_eq!((status, &json["manifest"]), (0, &Value::Null));
     assert!(!bench.path("out.json").exists(), "the old one would lie");
+}
+
+/// Also where the blocks of the old file stay.
+#[test]
+fn what_is_overwritten_is_the_dump_and_no_more() {
+    const SIZE: usize = (1 << 20) + 5;
+    for (length, hole) in [
+        (2 * SIZE, 0),
+        (2 * SIZE, 64 << 10),
+        (SIZE, 0),
+        (SIZE - 1, 0),
+    ] {
+        let bench = Bench::new(SIZE);
+        fs::write(bench.path("out"), vec![0xee; length]).unwrap();
+        if hole > 0 {
+            let file = fs::File::create(bench.path("out")).unwrap();
+            file.write_all_at(&[0xee; 64 << 10], 0).unwrap();
+            file.write_all_at(&vec![0xee; length - hole], hole as u64 * 2)
+                .unwrap();
+        }
+        let (status, json) = bench.dump(&["--force", "--verify"]);
+        assert_eq!((status, &json["error"]), (0, &Value::Null), "{length}");
+        assert_eq!(bench.out(), bench.bytes, "{length}");
+        assert_eq!(bench.manifest()["complete"], true);
+    }
 }
 
 #[test]

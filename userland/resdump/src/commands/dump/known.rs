@@ -45,9 +45,14 @@ pub(super) fn begin(
     manifest::forget(target, |stale| {
         journal.as_ref().is_some_and(|journal| journal.is_at(stale))
     })?;
-    if target.kind() == Kind::File && journal.is_some() {
-        // What is durable so far is the name of the manifest, in another folder perhaps.
-        target.sync_name()?;
+    if target.kind() == Kind::File
+        && let Some(journal) = &journal
+    {
+        // What is durable so far is the name of the manifest.
+        match journal.is_beside(target.real_path()) {
+            true => target.name_is_synced(),
+            false => target.sync_name()?,
+        }
     }
     Ok(journal)
 }
