@@ -65,7 +65,7 @@ impl Polled {
             let begun = Instant::now();
             // The reason is said at once: what follows waits for the snapshot's end.
             while !fs::read_to_string(&stat)
-                .inspect_err(|_| println!("polled nothing: it was started at once"))
+                .inspect_err(|error| println!("polled nothing, it was started at once: {error}"))
                 .map_err(errno_of)?
                 .contains(") D ")
             {
