@@ -63,7 +63,7 @@ QUICK = true
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-host test-suite test-boards test-debug test-twin soak fuzz fuzz-readers readers bench profile order cuts record-cuts mutations console image sbom \
+.PHONY: help setup run test test-host test-suite test-boards test-debug test-twin soak fuzz fuzz-readers slow-lines readers bench profile order cuts record-cuts mutations console image sbom \
 	quick-image release reproducible check-board boards-table flash update-inputs fresh nightly list-boards list-boards-json list-nightly-json list-variables patches-alone lint lint-docs dumper clean
 
 help: ## what can be made
@@ -129,6 +129,10 @@ readers: setup ## dumps read by readelf, gdb, pyelftools, drgn, volatility3, num
 		--manifest-path userland/Cargo.toml -p resdump --test readers
 	@RESDUMP_TOOLS=all $(call CARGO,userland) test --quiet --locked --manifest-path userland/Cargo.toml \
 		-p resdump --test cli -- recipes:: --skip recipes::ssh
+
+slow-lines: setup ## send to receive at 1200 to 19200 baud, in real time
+	@$(call CARGO,userland) test --quiet --locked --manifest-path userland/Cargo.toml -p resdump --test cli -- \
+		--ignored --nocapture slow_lines
 
 fuzz-readers: setup ## the readers of dumps on random input, MINUTES each
 	@$(call FUZZ_READERS,-max_total_time=$$(($(or $(MINUTES),5) * 60)) -print_final_stats=1)

@@ -44,6 +44,7 @@ part mutations make mutations
 part fuzz make fuzz
 part fuzz-twin make fuzz SANITIZER=kasan COUNT=200000
 part fuzz-readers make fuzz-readers
+part slow-lines make slow-lines
 part bench make bench
 part patches make patches-alone
 part soak make soak

@@ -41,6 +41,7 @@ mod serial;
 mod serial_keep;
 mod several;
 mod show;
+mod slow_lines;
 mod strangers;
 mod streams;
 mod terminal;
