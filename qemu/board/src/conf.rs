@@ -12,6 +12,9 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::keys::{self, ByteOrder, Common, Given, Placement, Qemu, Tree};
 use crate::needs::Need;
 
+/// The folder of a board with kernel patches.
+const PATCHES: &str = "patches";
+
 /// What the harness knows of a board.
 #[derive(Clone, Debug)]
 pub struct Board {
@@ -19,6 +22,9 @@ pub struct Board {
     pub name: String,
     /// Its folder and those that it takes files from, nearest first, `board/common/disk` last.
     pub folders: Vec<PathBuf>,
+    /// The board whose kernel it has: its own name, or that of a base from which it differs in nothing that changes
+    /// the kernel.
+    pub kernel: String,
     /// The folder that boards share.
     pub common: PathBuf,
     /// What its board.conf says.
@@ -35,6 +41,7 @@ impl Board {
         let mut folders = Vec::new();
         let mut values: BTreeMap<String, Given> = BTreeMap::new();
         let mut next = Some(name.to_owned());
+        let mut kernel = None;
         while let Some(name) = next {
             let folder = root.join("board").join(&name);
             if folders.contains(&folder) {
@@ -45,6 +52,13 @@ impl Board {
                 .with_context(|| format!("no board {name}: cannot read {}", file.display()))?;
             let mut more = parse(&text, &file)?;
             next = more.remove("BASE").map(|base| base.value);
+            let has_own = keys::OF_KERNEL.iter().any(|key| more.contains_key(*key))
+                || ["linux.config", PATCHES]
+                    .iter()
+                    .any(|own| folder.join(own).exists());
+            if kernel.is_none() && (has_own || next.is_none()) {
+                kernel = Some(name);
+            }
             for (key, given) in more {
                 values.entry(key).or_insert(given);
             }
@@ -70,6 +84,7 @@ impl Board {
         }
         Ok(Self {
             name: name.to_owned(),
+            kernel: kernel.unwrap_or_else(|| name.to_owned()),
             folders,
             common,
             conf,
@@ -171,10 +186,27 @@ impl Board {
         }
     }
 
-    /// The folder with kernel patches that no other board needs, if there is one.
-    pub fn patches(&self) -> Option<PathBuf> {
-        let mut folders = self.folders.iter().map(|folder| folder.join("patches"));
-        folders.find(|folder| folder.is_dir())
+    /// The folder with kernel patches that only some boards need, and the name of the board that has it, if there is
+    /// one.
+    pub fn patches(&self) -> Result<Option<(PathBuf, String)>> {
+        let mut folders = self.folders.iter();
+        let owner = match &self.conf.patches_of {
+            Some(other) => self.common.with_file_name(other),
+            None => match folders.find(|folder| folder.join(PATCHES).is_dir()) {
+                Some(folder) => folder.clone(),
+                None => return Ok(None),
+            },
+        };
+        let patches = owner.join(PATCHES);
+        ensure!(
+            patches.is_dir(),
+            "board {}: PATCHES_OF={}: there is no {}",
+            self.name,
+            self.conf.patches_of.as_deref().unwrap_or_default(),
+            patches.display()
+        );
+        let owner = owner.file_name().unwrap_or_default().to_string_lossy();
+        Ok(Some((patches, owner.into_owned())))
     }
 
     /// The device-tree overlay with the board's regions; none where the firmware makes the tree.
@@ -347,6 +379,33 @@ mod tests {
         assert_eq!(board.file("boot.cmd").unwrap(), at("common/disk/boot.cmd"));
         assert!(board.file("resmem.dtso").is_err());
         assert_eq!(Board::names(root.path()).unwrap(), ["new", "old"]);
+    }
+
+    #[test]
+    fn boards_that_differ_in_nothing_of_the_kernel_share_it_and_patches_can_be_anothers() {
+        let root = boards(&[
+            ("one/board.conf", &format!("PATCHES_OF=other\n{LEAST}")),
+            ("one/linux.config", ""),
+            (
+                "two/board.conf",
+                "BASE=one\nLINUX_DTB=two.dtb\nPROCESSOR=q\n",
+            ),
+            ("three/board.conf", "BASE=two\nLINUX_FRAGMENTS=smp\n"),
+            ("four/board.conf", "BASE=two\n"),
+            ("four/linux.config", ""),
+            ("other/patches/0001-x.patch", ""),
+        ]);
+        let load = |name: &str| Board::load(root.path(), name).unwrap();
+        let kernels = ["one", "two", "three", "four"].map(|name| load(name).kernel);
+        assert_eq!(kernels, ["one", "one", "three", "four"]);
+        let (folder, owner) = load("four").patches().unwrap().unwrap();
+        assert_eq!(
+            (folder.ends_with("other/patches"), &*owner),
+            (true, "other")
+        );
+        fs::remove_dir_all(root.path().join("board/other")).unwrap();
+        let error = load("two").patches().unwrap_err().to_string();
+        assert!(error.contains("PATCHES_OF=other: there is no "), "{error}");
     }
 
     #[test]

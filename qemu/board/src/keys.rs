@@ -171,6 +171,8 @@ keys! {
     "FLAVOURS" flavours: Vec<String>;
     /// `little`, where it is not big
     "BYTE_ORDER" byte_order: ByteOrder;
+    /// a board whose patches its kernel has, where it has none itself
+    "PATCHES_OF" patches_of: Option<String>;
     /// names from `common/linux/fragments`
     "LINUX_FRAGMENTS" linux_fragments: Vec<String>;
     /// more of them for the debug kernel: detectors that only some processors have
@@ -224,6 +226,17 @@ keys! {
 
 /// Keys that begin so are what a board lacks: see [`crate::needs`].
 pub(crate) const LACKS: &str = "LACKS_";
+
+/// Keys of common boards that change what the kernel is built to.
+pub(crate) const OF_KERNEL: [&str; 7] = [
+    "LINUX_ARCH",
+    "CROSS_COMPILE",
+    "LLVM",
+    "PATCHES_OF",
+    "LINUX_FRAGMENTS",
+    "LINUX_DEBUG_FRAGMENTS",
+    "LINUX_IMAGE",
+];
 
 /// All keys and what they mean.
 pub fn table() -> impl Iterator<Item = (&'static str, &'static str)> {

@@ -48,18 +48,20 @@ fn configurations(builder: &Builder<'_>, step: &Step, scratch: &Path) -> Result<
     let _inputs = built::hold();
     let bindgen = bindgen::build(builder)?;
     let source = linux::source(builder)?;
-    for flavour in linux::flavours(builder.board) {
+    // The board with this kernel has all its configurations checked.
+    let is_own = builder.board.kernel == builder.board.name;
+    let flavours = linux::flavours(builder.board);
+    for flavour in flavours
+        .into_iter()
+        .take(if is_own { usize::MAX } else { 1 })
+    {
         let wanted = kconfig::wanted(builder.board, flavour)?;
         let make = linux::make(builder, &source.tree, scratch, &bindgen)?;
         kconfig::configure(step, builder.board, &wanted, make, scratch)?;
     }
     if let Some(tree) = &builder.board.conf.linux_dtb {
         step.run(linux::make(builder, &source.tree, scratch, &bindgen)?.arg(tree))?;
-        let built = scratch
-            .join("arch")
-            .join(&builder.board.conf.linux_arch)
-            .join("boot/dts")
-            .join(tree);
+        let built = linux::compiled(scratch, builder.board, tree);
         fs::copy(built, scratch.join("board.dtb"))?;
     }
     Ok(())

@@ -52,7 +52,7 @@ pub struct Kernel {
     pub key: String,
 }
 
-/// Unpacks and patches the kernel source. A board that needs patches of its own has a tree of its own.
+/// Unpacks and patches the kernel source. Patches that only some boards need make a tree of its own.
 pub fn source(builder: &Builder<'_>) -> Result<Source> {
     let common = builder.board.common.join("linux/patches");
     let origin = match &settings::get().linux_src {
@@ -71,10 +71,10 @@ pub fn source(builder: &Builder<'_>) -> Result<Source> {
             wanted.package.clone()
         }
     };
-    let own = builder.board.patches();
-    if let Some(own) = &own {
+    let own = builder.board.patches()?;
+    if let Some((own, owner)) = &own {
         key = key.path(own)?;
-        name += &format!("-{}", builder.board.name);
+        name += &format!("-{owner}");
     }
     let key = key.finish();
     let folder = builder.paths.cache.join(name);
@@ -98,7 +98,8 @@ pub fn source(builder: &Builder<'_>) -> Result<Source> {
             )?,
             Origin::Package(wanted) => unpack_package(builder, &step, wanted, &folder, &tree)?,
         }
-        for patches in [Some(&common), own.as_ref()].into_iter().flatten() {
+        let own = own.as_ref().map(|(own, _)| own);
+        for patches in [Some(&common), own].into_iter().flatten() {
             patch(&step, &tree, patches)?;
         }
         step.done();
@@ -200,45 +201,73 @@ fn jobs() -> usize {
 pub fn build(builder: &Builder<'_>, source: &Source, bindgen: &Path) -> Result<Kernel> {
     let board = builder.board;
     let target = board.conf.linux_image.as_str();
-    let tree = board.conf.linux_dtb.as_deref();
-    let build = builder
-        .paths
-        .cache
-        .join("linux-build")
-        .join(format!("{}-{}", board.name, builder.flavour));
+    let builds = builder.paths.cache.join("linux-build");
+    let build = builds.join(format!("{}-{}", board.kernel, builder.flavour));
     let wanted = kconfig::wanted(board, builder.flavour)?;
     let compiler = board.kernel_compiler();
-    let mut key = Key::new("linux build 1")
+    let key = Key::new("linux build 1")
         .text(&source.key)
         .text(&wanted)
         .text(&builder.tools.version)
         .text(&output_of(Command::new(compiler).arg("--version"))?)
-        .path(bindgen)?;
-    if let Some(tree) = tree {
-        key = key.text(tree);
-    }
-    let key = key.finish();
+        .path(bindgen)?
+        .finish();
     let arch = build.join("arch").join(&board.conf.linux_arch);
-    let kernel = Kernel {
+    let mut kernel = Kernel {
         image: match target {
             "vmlinux" => build.join(target),
             _ => arch.join("boot").join(target),
         },
-        tree: tree.map(|tree| arch.join("boot/dts").join(tree)),
+        tree: None,
         config: build.join(".config"),
         build: build.clone(),
         key: key.clone(),
     };
     unless_built(&build, &key, || {
-        let name = format!("linux-{}-{}", board.name, builder.flavour);
-        let what = format!("configure and build Linux for {}", board.name);
+        let name = format!("linux-{}-{}", board.kernel, builder.flavour);
+        let what = format!("configure and build Linux for {}", board.kernel);
         let step = Step::start(&builder.logs(), &name, &what)?;
         let configure = make(builder, &source.tree, &build, bindgen)?;
         kconfig::configure(&step, board, &wanted, configure, &build)?;
-        let targets = [target, "modules"].into_iter().chain(tree);
-        step.run(make(builder, &source.tree, &build, bindgen)?.args(targets))?;
+        step.run(make(builder, &source.tree, &build, bindgen)?.args([target, "modules"]))?;
         step.done();
         Ok(())
     })?;
+    if let Some(tree) = &board.conf.linux_dtb {
+        kernel.tree = Some(device_tree(builder, source, bindgen, &kernel, tree)?);
+    }
     Ok(kernel)
+}
+
+/// Compiles a device tree of the kernel's sources, in a folder of its own: boards with other trees may have the same
+/// kernel.
+fn device_tree(
+    builder: &Builder<'_>,
+    source: &Source,
+    bindgen: &Path,
+    kernel: &Kernel,
+    tree: &str,
+) -> Result<PathBuf> {
+    let name = format!("{}-{}-tree", builder.board.name, builder.flavour);
+    let build = kernel.build.with_file_name(&name);
+    let key = Key::new("device tree 1")
+        .text(&kernel.key)
+        .text(tree)
+        .finish();
+    unless_built(&build, &key, || {
+        let what = format!("compile {tree}");
+        let step = Step::start(&builder.logs(), &format!("linux-{name}"), &what)?;
+        fs::create_dir_all(&build)?;
+        fs::copy(&kernel.config, build.join(".config"))?;
+        step.run(make(builder, &source.tree, &build, bindgen)?.arg(tree))?;
+        step.done();
+        Ok(())
+    })?;
+    Ok(compiled(&build, builder.board, tree))
+}
+
+/// Where a device tree is after it was compiled in `build`.
+pub(crate) fn compiled(build: &Path, board: &Board, tree: &str) -> PathBuf {
+    let arch = build.join("arch").join(&board.conf.linux_arch);
+    arch.join("boot/dts").join(tree)
 }

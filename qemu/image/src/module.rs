@@ -23,7 +23,7 @@ pub fn build(
     sources: &str,
     name: &str,
 ) -> Result<PathBuf> {
-    let board = &builder.board.name;
+    let board = &builder.board.kernel;
     let folder = kernel
         .build
         .with_file_name(format!("{board}-{}-{name}", builder.flavour));
