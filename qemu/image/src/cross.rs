@@ -24,7 +24,7 @@ pub fn build<const N: usize>(builder: &Builder<'_>, programs: [&str; N]) -> Resu
 }
 
 /// Examples of the client crate, which the suite runs as a user would.
-const EXAMPLES: [&str; 2] = ["dump", "record"];
+const EXAMPLES: [&str; 6] = ["dump", "export", "handover", "load", "record", "snapshot"];
 
 /// Builds `packages`, or of one its `examples`, as what is called `name`; the folder with the programs.
 fn cargo(

@@ -21,6 +21,7 @@ mod folders;
 mod frame;
 mod fuzz;
 mod guide;
+mod handover;
 mod hidden;
 mod holes;
 mod identity;
@@ -79,6 +80,7 @@ fn cases() -> Vec<Case> {
         folders::cases(),
         fuzz::cases(),
         guide::cases(),
+        handover::cases(),
         hidden::cases(),
         holes::cases(),
         identity::cases(),

@@ -136,7 +136,7 @@ fn an_sdk_compiles_the_examples_by_pkg_config() {
     };
     assert_eq!(ask("--modversion"), "1.2.3");
     let flags = ask("--cflags");
-    for example in ["dump", "record"] {
+    for example in ["dump", "export", "handover", "load", "record", "snapshot"] {
         let status = Command::new("gcc")
             .args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only"])
             .args(flags.split_whitespace())

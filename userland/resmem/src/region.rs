@@ -73,6 +73,21 @@ impl Region {
             .read(true)
             .write(access == Access::Write)
             .open(node)?;
+        Self::from_file(file)
+    }
+
+    /// Takes a region that is open already: by a program that may open it, which has handed its descriptor over. What it
+    /// is open for stays as it was; the rights of this process are not asked. `ENOTTY` when it is not a region's.
+    ///
+    /// ```no_run
+    /// use resmem::Region;
+    ///
+    /// // The program that started this one has opened a region as its standard input.
+    /// let file = std::fs::File::from(std::os::fd::AsFd::as_fd(&std::io::stdin()).try_clone_to_owned()?);
+    /// let region = Region::from_file(file)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn from_file(file: File) -> io::Result<Self> {
         if !file.metadata()?.file_type().is_char_device() {
             return Err(Errno::ENOTTY.into());
         }
@@ -350,5 +365,8 @@ mod tests {
         assert_eq!(errno("/proc/self/exe"), Some(Errno::ENOTTY));
         assert_eq!(errno("/nonexistent"), Some(Errno::ENOENT));
         assert!(Region::open("no-such-region").is_err());
+        let file = File::open("/dev/null").unwrap();
+        let error = Region::from_file(file).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ENOTTY));
     }
 }
