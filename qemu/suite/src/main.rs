@@ -9,6 +9,7 @@ mod abi;
 mod autodump;
 mod broken;
 mod coherency;
+mod coming_from;
 mod cost;
 mod cut;
 mod disk;
@@ -69,6 +70,7 @@ fn cases() -> Vec<Case> {
         autodump::cases(),
         broken::cases(),
         coherency::cases(),
+        coming_from::cases(),
         cost::cases(),
         cut::cases(),
         disk::cases(),
