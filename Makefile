@@ -64,7 +64,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-host test-suite test-boards test-debug test-twin soak fuzz fuzz-readers slow-lines readers bench profile order cuts record-cuts mutations console image sbom \
-	quick-image release reproducible check-board boards-table flash update-inputs fresh nightly list-boards list-boards-json list-nightly-json list-variables patches-alone lint lint-docs dumper clean
+	quick-image release reproducible check-board boards-table flash update-inputs fresh nightly list-boards list-boards-json list-nightly-json list-variables patches-alone upstream lint lint-docs dumper clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -213,6 +213,10 @@ list-variables: # what may be given on the command line, a line each
 
 patches-alone: setup ## each patch to Linux compiles without the others
 	@$(XTASK) patches
+
+upstream: override BOARD := qemu-ppce500
+upstream: setup ## the series in upstream/ judged, built, and booted with its tests
+	@$(call QUICK,lab) && $(XTASK) check-board && qemu/upstream.sh "$(CACHE)"
 
 lint: setup ## formatters, linters, device-tree binding, kernel configuration, documents
 	@$(XTASK) lint

@@ -47,6 +47,7 @@ part fuzz-readers make fuzz-readers
 part slow-lines make slow-lines
 part bench make bench
 part patches make patches-alone
+part upstream make upstream
 part soak make soak
 part reproducible make reproducible
 part release qemu/release-twice.sh qemu-ppce500

@@ -32,3 +32,4 @@ pub use builder::Builder;
 pub use module::lint as module_lint;
 pub use patches::alone::build as patches_alone;
 pub use patches::lint as patches_lint;
+pub use patches::series::lint as series_lint;

@@ -12,7 +12,7 @@ use host::command::output_of;
 use host::paths::Paths;
 use host::step::Step;
 use image::toolchain::Toolchain;
-use image::{Builder, binding, check, module_lint, patches_lint};
+use image::{Builder, binding, check, module_lint, patches_lint, series_lint};
 
 /// What cargo builds each by itself.
 const WORKSPACES: [&str; 3] = ["qemu", "userland", "userland/fuzz"];
@@ -134,6 +134,7 @@ pub fn lint(paths: &Paths, tools: &Toolchain, board: &Board) -> Result<()> {
     abi(paths, tools)?;
     publishable(paths, tools)?;
     patches_lint(&builder)?;
+    series_lint(&builder)?;
 
     let step = Step::start(&logs, "lint-shell", "shellcheck")?;
     let files = output_of(

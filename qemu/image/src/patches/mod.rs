@@ -3,6 +3,7 @@
 //! applies and those of single boards behind those of every kernel, and the kernel's own checkpatch finds nothing.
 
 pub(crate) mod alone;
+pub(crate) mod series;
 
 use std::collections::BTreeSet;
 use std::fs;
