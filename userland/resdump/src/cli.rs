@@ -71,19 +71,27 @@ pub struct Common {
     pub verbose: u8,
 
     /// One JSON object on standard output, errors included
-    #[arg(long, global = true, display_order = 901)]
-    pub json: bool,
+    #[arg(
+        long,
+        num_args = 0,
+        default_missing_value = "true",
+        global = true,
+        display_order = 901
+    )]
+    pub json: Option<bool>,
 
     /// Errors, warnings and the final line also to the system's log
     // Of an option that the short help does not have a man page takes the long text.
     #[arg(
         long,
+        num_args = 0,
+        default_missing_value = "true",
         global = true,
         display_order = 902,
         hide_short_help = true,
         long_help = "Errors, warnings and the final line also to the system's log"
     )]
-    pub syslog: bool,
+    pub syslog: Option<bool>,
 }
 
 /// What there is of each command: its place in the enumeration, its name, its options and what it does, where it wants
@@ -181,7 +189,7 @@ impl Cli {
 
     /// Where the command prints to.
     pub fn console(&self) -> Console {
-        let console = Console::new(Some(self.command.name()), self.common.json);
+        let console = Console::new(Some(self.command.name()), self.common.json.is_some());
         if self.command.output_is_data() {
             console.aside()
         } else {

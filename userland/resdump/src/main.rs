@@ -17,6 +17,9 @@ use resdump::{cli::Cli, exit_codes::ExitCode, logging, signals, sys, usage};
 mod frames;
 mod pow;
 
+#[global_allocator]
+static HEAP: sys::heap::Heap = sys::heap::Heap;
+
 /// Rust's runtime does before its `main` what is done here, and looks for the end of the stack, which costs a tenth of a
 /// short dump.
 #[allow(unsafe_code, reason = "the C library calls it, with pointers")]
@@ -44,7 +47,7 @@ fn run(arguments: &[OsString]) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage::end(&error, arguments),
     };
-    logging::start(cli.common.verbose, cli.common.syslog);
+    logging::start(cli.common.verbose, cli.common.syslog.is_some());
     let console = cli.console();
     match tamed.and_then(|()| cli.command.run(&console)) {
         Ok(code) => code,

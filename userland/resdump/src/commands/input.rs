@@ -22,12 +22,12 @@ pub struct InputArgs {
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub struct TakeArgs {
     /// Take what is there of a saved file that is not complete
-    #[arg(long)]
-    pub incomplete: bool,
+    #[arg(long, num_args = 0, default_missing_value = "true")]
+    pub incomplete: Option<bool>,
 
     /// Take a saved file as it is, headers and all
-    #[arg(long)]
-    pub raw: bool,
+    #[arg(long, num_args = 0, default_missing_value = "true")]
+    pub raw: Option<bool>,
 }
 
 impl InputArgs {
@@ -45,8 +45,8 @@ impl TakeArgs {
     pub fn how(self) -> How {
         How {
             manifest: None,
-            incomplete: self.incomplete,
-            raw: self.raw,
+            incomplete: self.incomplete.is_some(),
+            raw: self.raw.is_some(),
             has_options: true,
         }
     }

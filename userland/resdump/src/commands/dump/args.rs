@@ -40,17 +40,22 @@ pub struct Args {
     target: PathBuf,
 
     /// All regions, into one ELF or LiME file
-    #[arg(long, conflicts_with = "region")]
-    all: bool,
+    #[arg(
+        long,
+        conflicts_with = "region",
+        num_args = 0,
+        default_missing_value = "true"
+    )]
+    all: Option<bool>,
 
-    // No `default_value` here: clap takes 30,000 instructions to set one.
+    // No `default_value` here, and no flag that is `bool` and so has one: clap takes 6,000 instructions to set it.
     /// How the bytes move [default: auto]
     #[arg(long, value_enum)]
     engine: Option<Name>,
 
     /// Refuse to copy: fail unless every byte goes by direct I/O
-    #[arg(long)]
-    strict: bool,
+    #[arg(long, num_args = 0, default_missing_value = "true")]
+    strict: Option<bool>,
 
     /// First byte, from the start of the region: 4096, 0x1000, 4K [default: 0]
     #[arg(long, value_name = "BYTES", value_parser = size::parse)]
@@ -73,12 +78,12 @@ pub struct Args {
     depth: Option<u32>,
 
     /// Let the disk take requests as large as its hardware can, until the dump ends
-    #[arg(long)]
-    tune: bool,
+    #[arg(long, num_args = 0, default_missing_value = "true")]
+    tune: Option<bool>,
 
     /// Engine mmap: write from a mapping, also where pages can be registered with io_uring
-    #[arg(long)]
-    mapped: bool,
+    #[arg(long, num_args = 0, default_missing_value = "true")]
+    mapped: Option<bool>,
 
     /// Layout of the target: raw, elf (a core file), lime [default: raw; elf of several regions]
     #[arg(long, value_enum, value_name = "FORMAT", hide_possible_values = true)]
@@ -93,12 +98,12 @@ pub struct Args {
     digest: Option<Algorithm>,
 
     /// Read the target back and compare, with the digest if there is one
-    #[arg(long)]
-    verify: bool,
+    #[arg(long, num_args = 0, default_missing_value = "true")]
+    verify: Option<bool>,
 
     /// Resume a dump that was interrupted, as its manifest says
-    #[arg(long)]
-    resume: bool,
+    #[arg(long, num_args = 0, default_missing_value = "true")]
+    resume: Option<bool>,
 
     /// Seconds between two checkpoints of the manifest [default: 10]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
@@ -109,16 +114,16 @@ pub struct Args {
     manifest: Option<PathBuf>,
 
     /// No manifest, so no --resume either
-    #[arg(long, conflicts_with_all = ["manifest", "resume"])]
-    no_manifest: bool,
+    #[arg(long, conflicts_with_all = ["manifest", "resume"], num_args = 0, default_missing_value = "true")]
+    no_manifest: Option<bool>,
 
     /// Overwrite a file that is not empty, or a device that is in use
-    #[arg(long)]
-    force: bool,
+    #[arg(long, num_args = 0, default_missing_value = "true")]
+    force: Option<bool>,
 
     /// Write what fits, in whole blocks, when there is not enough room
-    #[arg(long)]
-    partial: bool,
+    #[arg(long, num_args = 0, default_missing_value = "true")]
+    partial: Option<bool>,
 
     /// Leave that much of the target's file system free
     #[arg(long, value_name = "BYTES", value_parser = size::parse)]
@@ -129,12 +134,12 @@ pub struct Args {
     max_size: Option<u64>,
 
     /// Leave holes in a file for blocks of 64 KiB that are zero
-    #[arg(long)]
-    zero_skip: bool,
+    #[arg(long, num_args = 0, default_missing_value = "true")]
+    zero_skip: Option<bool>,
 
     /// Do not wait until the data is durable; there is no manifest then
-    #[arg(long, conflicts_with_all = ["manifest", "resume"])]
-    no_sync: bool,
+    #[arg(long, conflicts_with_all = ["manifest", "resume"], num_args = 0, default_missing_value = "true")]
+    no_sync: Option<bool>,
 
     #[command(flatten)]
     take: TakeArgs,
@@ -144,14 +149,14 @@ pub struct Args {
     timeout: Option<u64>,
 
     /// No progress, no final line
-    #[arg(short, long)]
-    quiet: bool,
+    #[arg(short, long, num_args = 0, default_missing_value = "true")]
+    quiet: Option<bool>,
 }
 
 impl Args {
     /// The regions that are named.
     pub(in crate::commands) fn regions(&self) -> Vec<OsString> {
-        match self.all {
+        match self.all.is_some() {
             true => labels(DIRECTORY.as_ref()),
             false => self.region.clone(),
         }
@@ -159,7 +164,7 @@ impl Args {
 
     /// Whether they become ranges of one file.
     pub(super) fn is_several(&self) -> bool {
-        self.all || self.region.len() > 1
+        self.all.is_some() || self.region.len() > 1
     }
 
     /// Refuses what is for one region only.
@@ -169,12 +174,12 @@ impl Args {
             (self.length.is_some(), "--length"),
             (self.format == Some(Format::Raw), "--format raw"),
             (self.seek > Some(0), "--seek"),
-            (self.resume, "--resume"),
+            (self.resume.is_some(), "--resume"),
             (self.compress.is_some(), "--compress"),
-            (self.partial, "--partial"),
+            (self.partial.is_some(), "--partial"),
             (self.keep_free > Some(0), "--keep-free"),
             (self.max_size.is_some(), "--max-size"),
-            (self.zero_skip, "--zero-skip"),
+            (self.zero_skip.is_some(), "--zero-skip"),
             (!matches!(Place::of(&self.target), Ok(None)), "TARGET"),
         ];
         match flags.iter().find(|(given, _)| *given) {
@@ -207,7 +212,7 @@ impl Args {
             offset: self.offset.unwrap_or(0),
             length: self.length,
             manifest: match &self.manifest {
-                _ if self.no_manifest || self.no_sync => Sidecar::None,
+                _ if self.no_manifest.is_some() || self.no_sync.is_some() => Sidecar::None,
                 Some(path) => Sidecar::At(path.clone()),
                 None => Sidecar::Beside,
             },
@@ -216,9 +221,9 @@ impl Args {
             engine: self.engine.unwrap_or(Name::Auto),
             chunk: self.chunk,
             depth: self.depth,
-            mapped: self.mapped,
-            tune: self.tune,
-            strict: self.strict,
+            mapped: self.mapped.is_some(),
+            tune: self.tune.is_some(),
+            strict: self.strict.is_some(),
             seek: self.seek.unwrap_or(0),
             format: self.format.unwrap_or(match self.is_several() {
                 true => Format::Elf,
@@ -226,25 +231,25 @@ impl Args {
             }),
             compress: self.compress,
             digest: self.digest,
-            verify: self.verify,
+            verify: self.verify.is_some(),
             period: self.checkpoint.map_or(PERIOD, Duration::from_secs),
             permit: Permit {
-                force: self.force,
-                partial: self.partial,
-                resume: self.resume,
+                force: self.force.is_some(),
+                partial: self.partial.is_some(),
+                resume: self.resume.is_some(),
             },
             keep_free: self.keep_free.unwrap_or(0),
             max_size: self.max_size,
-            zero_skip: self.zero_skip,
+            zero_skip: self.zero_skip.is_some(),
             timeout: self.timeout.map_or(SILENCE, Duration::from_secs),
-            sync: !self.no_sync,
-            quiet: self.quiet,
+            sync: self.no_sync.is_none(),
+            quiet: self.quiet.is_some(),
         })
     }
 
     /// Refuses what does not go together.
     fn check(&self, stream: bool) -> Result<()> {
-        if self.resume && !stream && template::is_numbered(&self.target) {
+        if self.resume.is_some() && !stream && template::is_numbered(&self.target) {
             return Err(Error::new(
                 ExitCode::Usage,
                 "not with a number",
@@ -267,24 +272,24 @@ impl Args {
             (false, false) => return Ok(()),
         };
         let flags = [
-            (self.resume, "--resume"),
-            (self.verify && stream, "--verify"),
-            (self.zero_skip, "--zero-skip"),
+            (self.resume.is_some(), "--resume"),
+            (self.verify.is_some() && stream, "--verify"),
+            (self.zero_skip.is_some(), "--zero-skip"),
             (self.seek > Some(0), "--seek"),
             (self.manifest.is_some() && stream, "--manifest"),
             (
                 self.format.unwrap_or(Format::Raw) != Format::Raw,
                 "--format",
             ),
-            (self.strict && self.compress.is_some(), "--strict"),
-            (self.partial, "--partial"),
+            (self.strict.is_some() && self.compress.is_some(), "--strict"),
+            (self.partial.is_some(), "--partial"),
             (self.keep_free > Some(0), "--keep-free"),
             (self.max_size.is_some(), "--max-size"),
             (self.engine.is_some_and(|it| it != Name::Auto), "--engine"),
             (self.chunk.is_some(), "--chunk"),
             (self.depth.is_some(), "--depth"),
-            (self.mapped, "--mapped"),
-            (self.tune, "--tune"),
+            (self.mapped.is_some(), "--mapped"),
+            (self.tune.is_some(), "--tune"),
         ];
         match flags.iter().find(|(given, _)| *given) {
             Some((_, flag)) => Err(Error::new(ExitCode::Usage, what, flag, errno, advice)),
