@@ -87,8 +87,8 @@ impl Output {
     /// Makes room for the first `room` bytes of `plan`. Of a regular file the bytes before `plan.seek`
     /// stay, the rest is dropped, and the blocks are allocated, because direct writes that extend a file
     /// wait for each other; none are in a `sparse` file. Blocks that are there already are kept: to free and allocate
-    /// them is two more changes of the file system's own data, which the journal would have to commit. Returns for how many of them there is room, and what
-    /// is in the way of the others: not all only if `partial` was permitted.
+    /// them is two more changes of the file system's own data, which the journal would have to commit. Returns for how
+    /// many of them there is room, and what is in the way of the others: not all only if `partial` was permitted.
     pub fn prepare(&self, plan: &Plan, room: u64, sparse: bool) -> Result<(u64, Errno)> {
         self.begin();
         let length = room;
