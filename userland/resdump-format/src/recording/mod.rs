@@ -11,11 +11,13 @@
 //! - [`planner`] cuts the stream into writes and keeps the account,
 //! - [`session`] is the order in which all that has to happen,
 //! - [`index`] is what a recording's index consists of, and [`summary`] what it says,
-//! - [`layout`] names files, and says where in them a byte of the stream lies.
+//! - [`layout`] names files, and says where in them a byte of the stream lies,
+//! - [`player`] is the way back: from disk into a ring that a device reads, with the same proof in reverse.
 
 pub mod index;
 pub mod layout;
 pub mod planner;
+pub mod player;
 #[rustfmt::skip]
 pub mod position;
 pub mod proof;
