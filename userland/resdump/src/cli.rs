@@ -12,7 +12,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, error::Erro
 use crate::commands::{completions, man};
 use crate::{
     commands::{
-        bench, convert, diff, doctor, dump, find, list, load, receive, record, send, show,
+        bench, convert, diff, doctor, dump, find, list, load, play, receive, record, send, show,
         snapshot, trigger, verify,
     },
     console::Console,
@@ -51,7 +51,7 @@ Built for a board: without the commands completions and man, and without the
     term_width = 80,
     after_long_help = format!("{EXAMPLES}\n\n{FURTHER}\n\n{}", exit_codes::HELP),
     disable_help_subcommand = true,
-    help_template = "{about-with-newline}{usage-heading} {usage}\n{all-args}{after-help}"
+    help_template = "{about-with-newline}{usage-heading} {usage}\nCommands:\n{subcommands}\nOptions:\n{options}{after-help}"
 )]
 pub struct Cli {
     /// For every command.
@@ -149,6 +149,8 @@ commands! {
     Load, "load", load;
     /// Record a ring that a device fills, for as long as wanted
     Record, "record", record;
+    /// Play a recording into a ring that a device reads
+    Play, "play", play;
     /// Trigger what 'record' runs: notes the place, or records around it
     Trigger, "trigger", trigger;
     /// Check a saved file against its manifest, or against a region

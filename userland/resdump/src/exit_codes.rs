@@ -41,11 +41,13 @@ pub enum ExitCode {
     Incomplete = 13,
     /// The recording was made, and bytes of it are lost or suspect; its index says which.
     Gaps = 14,
+    /// It was played, and the device may have been at bytes of it before they were there.
+    Underruns = 15,
 }
 
 impl ExitCode {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Ok,
         Self::Other,
         Self::Usage,
@@ -61,6 +63,7 @@ impl ExitCode {
         Self::Mismatch,
         Self::Incomplete,
         Self::Gaps,
+        Self::Underruns,
     ];
 }
 
@@ -70,7 +73,7 @@ Exit status: 0 done, 1 other error, 2 usage, 3 no region, module or file,
   4 permission, 5 range or alignment, 6 target refused, 7 no space,
   8 I/O error, 9 interrupted, 10 engine not available,
   11 --strict and a copy, 12 differs, 13 incomplete,
-  14 recorded, with gaps";
+  14 recorded, with gaps, 15 played, with underruns";
 
 impl From<ExitCode> for std::process::ExitCode {
     fn from(code: ExitCode) -> Self {

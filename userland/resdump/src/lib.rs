@@ -31,6 +31,7 @@ pub mod late;
 pub mod logging;
 pub mod manifest;
 pub mod output;
+pub mod player;
 pub mod progress;
 pub mod readback;
 pub mod recorder;

@@ -2,7 +2,7 @@
 
 //! A window of a region, file or device in this program's address space.
 
-use std::{fs::File, io, os::fd::AsRawFd};
+use std::{fs::File, io, ops::Range, os::fd::AsRawFd};
 
 use memmap2::{MmapOptions, MmapRaw};
 use nix::errno::Errno;
@@ -33,6 +33,23 @@ impl Mapping {
             .map_raw_read_only(file)?;
         // INVARIANT: What was just mapped is dropped with `self`.
         Ok(Self { map, start })
+    }
+
+    /// Writes zeroes to `range` of `file`, by a mapping that is gone afterwards.
+    pub(crate) fn zero(file: &File, range: &Range<u64>) -> io::Result<()> {
+        let length = range.end.checked_sub(range.start).ok_or(Errno::EINVAL)?;
+        let length = usize::try_from(length).map_err(|_| Errno::ENOMEM)?;
+        if length == 0 {
+            return Err(Errno::EINVAL.into());
+        }
+        let map = MmapOptions::new()
+            .offset(range.start)
+            .len(length)
+            .map_raw(file)?;
+        // SAFETY: `length` bytes are mapped there and can be written to; no code forms a reference to them, and a
+        // device that reads them meanwhile finds what was there or zeroes.
+        unsafe { map.as_mut_ptr().write_bytes(0, length) };
+        Ok(())
     }
 
     /// Whether `length` bytes from `from` on, in the mapped file's offsets, are mapped.
@@ -89,9 +106,22 @@ impl Mapping {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::{io::Write, os::unix::fs::FileExt};
 
     use super::*;
+
+    #[test]
+    fn zeroes_are_written_where_they_are_asked_for_and_nowhere_else() {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&[7; 8192], 0).unwrap();
+        Mapping::zero(&file, &(100..5000)).unwrap();
+        let mut bytes = [1; 8192];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        let expected = |at: usize| if (100..5000).contains(&at) { 0 } else { 7 };
+        assert!((0..8192).all(|at| bytes[at] == expected(at)));
+        let error = Mapping::zero(&file, &(8..8)).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EINVAL));
+    }
 
     #[test]
     fn bytes_are_read_where_they_are_mapped_and_nowhere_else() {

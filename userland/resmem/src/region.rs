@@ -24,9 +24,9 @@ use nix::{
 use crate::{
     Mapping,
     abi::{
-        EXPORT_CLOEXEC, EXPORT_WRITE, REGION_PAGES, REGION_POSITION, REGION_WRITABLE, RegionExport,
-        RegionInfo, RegionSync, RingDoorbell, RingPosition, RingWatch, SYNC_FOR_CPU,
-        SYNC_FOR_DEVICE, Snapshot, SnapshotStatus, Transfer,
+        EXPORT_CLOEXEC, EXPORT_WRITE, REGION_NONCOHERENT, REGION_PAGES, REGION_POSITION,
+        REGION_WRITABLE, RegionExport, RegionInfo, RegionSync, RingDoorbell, RingPosition,
+        RingWatch, SYNC_FOR_CPU, SYNC_FOR_DEVICE, Snapshot, SnapshotStatus, Transfer,
     },
     direction::Direction,
     ioctl,
@@ -185,6 +185,21 @@ impl Region {
     /// [`IOC_SYNC`](crate::abi::IOC_SYNC).
     pub fn give_to_device(&self, range: Range<u64>) -> io::Result<()> {
         self.sync(range, SYNC_FOR_DEVICE)
+    }
+
+    /// Writes zeroes to `range`, by a mapping that is gone afterwards, and gives its pages to the device that shares
+    /// the region, if one does. Needs [`Access::Write`]. Errors: `EINVAL` for an empty range, `ENXIO` for memory
+    /// without `struct page`, those of [`Region::give_to_device`].
+    pub fn zero(&self, range: Range<u64>) -> io::Result<()> {
+        Mapping::zero(&self.file, &range)?;
+        if self.info.flags & REGION_NONCOHERENT == 0 {
+            return Ok(());
+        }
+        // What was mapped are whole pages, as far as the region has them.
+        let page = u64::from(self.page_size());
+        let begin = range.start - range.start % page;
+        let end = range.end.next_multiple_of(page).min(self.size());
+        self.give_to_device(begin..end)
     }
 
     fn sync(&self, range: Range<u64>, direction: u32) -> io::Result<()> {

@@ -17,6 +17,7 @@ pub mod list;
 pub mod load;
 #[cfg(feature = "assets")]
 pub mod man;
+pub mod play;
 pub mod receive;
 pub mod record;
 mod recording;

@@ -2,7 +2,7 @@
 
 //! `resdump verify` and `resdump show` of a recording.
 
-use std::{num::NonZeroU64, path::Path};
+use std::{num::NonZeroU64, ops::Range, path::Path};
 
 use nix::errno::Errno;
 use resdump_format::recording::{
@@ -256,6 +256,29 @@ fn row(run: &Run) -> [String; 8] {
     ]
 }
 
+/// What `--offset` and `--length` choose of the stream.
+pub(super) fn range(
+    offset: Option<u64>,
+    length: Option<u64>,
+    extent: Range<u64>,
+) -> Result<Range<u64>> {
+    let begin = offset.unwrap_or(extent.start);
+    let end = match length {
+        Some(length) => begin.saturating_add(length),
+        None => extent.end,
+    };
+    if begin < extent.start || end > extent.end || begin > end {
+        return Err(Error::new(
+            ExitCode::Range,
+            "not in the recording",
+            format!("{begin:#x}-{end:#x}"),
+            Errno::EINVAL,
+            format!("it has {:#x}-{:#x}", extent.start, extent.end),
+        ));
+    }
+    Ok(begin..end)
+}
+
 /// What a word that is wrong says of the device's promises.
 fn contradicted(folder: &Path, number: u64, found: &Contradictions) -> Error {
     let mut causes = Vec::new();
@@ -285,7 +308,7 @@ fn contradicted(folder: &Path, number: u64, found: &Contradictions) -> Error {
     )
 }
 
-fn told(folder: &Path, number: u64, fault: &Fault) -> Error {
+pub(super) fn told(folder: &Path, number: u64, fault: &Fault) -> Error {
     let index = format!("{}: run {number:06}", folder.display());
     match fault {
         Fault::Index(at) => Error::new(

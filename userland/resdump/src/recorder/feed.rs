@@ -118,7 +118,7 @@ fn sample(answer: &RingPosition) -> Sample {
 }
 
 /// Where the device of `region` is, read after everything that this thread has seen.
-pub(super) fn look(region: &Region) -> nix::Result<Sample> {
+pub fn look(region: &Region) -> nix::Result<Sample> {
     // The completions that were seen are the disk's reads of memory: they come first. The module does the same for the
     // bus.
     fence(Ordering::SeqCst);

@@ -32,7 +32,7 @@ mod tests;
 
 pub use armed::armed;
 pub use calibrate::Contradictions;
-pub use feed::{Feed, Filled, Live};
+pub use feed::{Feed, Filled, Live, look};
 pub use files::{Taken, take};
 pub use holders::trigger;
 pub use limits::{Keep, Limits, Outcome, Refusal, State};

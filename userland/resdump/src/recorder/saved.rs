@@ -17,7 +17,8 @@ use resdump_format::recording::{
 /// A recording: its runs, in the order in which they were made.
 #[derive(Debug)]
 pub struct Saved {
-    pub(super) folder: PathBuf,
+    /// Where it is.
+    pub folder: PathBuf,
     /// By the number of their first segment.
     pub runs: Vec<(u64, Summary)>,
 }

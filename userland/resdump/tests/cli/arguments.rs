@@ -195,7 +195,7 @@ fn answers(name: &'static str) {
         };
         prop_assert_eq!(status.signal(), None, "{}", said);
         let status = status.code().unwrap_or(-1);
-        prop_assert!((0..=14).contains(&status), "{}: {}", status, said);
+        prop_assert!((0..=15).contains(&status), "{}: {}", status, said);
         prop_assert!(!said.contains("panicked"), "{}", said);
         prop_assert!(status == 0 || !said.is_empty(), "{}", status);
         prop_assert!(!said.contains('\u{1b}'), "{:?}", said);
@@ -223,4 +223,4 @@ macro_rules! answers {
     };
 }
 
-answers! { list show dump snapshot load record trigger verify convert send receive doctor bench diff find completions man }
+answers! { list show dump snapshot load record play trigger verify convert send receive doctor bench diff find completions man }

@@ -48,7 +48,7 @@ const NO_NUMBERS: [&str; 12] = [
 ];
 
 /// Command lines, and the options that are tried with each.
-const LINES: [(&str, &str); 14] = [
+const LINES: [(&str, &str); 15] = [
     ("show ./saved", "offset length"),
     ("show ./lime", "at"),
     (
@@ -72,6 +72,7 @@ const LINES: [(&str, &str); 14] = [
         "record capture ./new",
         "segment max-size keep-free duration checkpoint history post pre chunk depth rehearse keep",
     ),
+    ("play . capture", "offset length ahead chunk"),
     (
         "bench ./out --force --region ./saved",
         "length chunk depth rounds",
@@ -162,7 +163,7 @@ fn sweep(name: &str) {
         for value in EDGES.iter().chain(SIZES.iter().filter(|_| is_size)) {
             let (status, said) = run(&bench, line, option, value);
             let what = format!("{line} --{option}={value}: {status}: {said}");
-            assert!((0..=13).contains(&status), "{what}");
+            assert!((0..=15).contains(&status), "{what}");
             assert!(!said.contains("panicked"), "{what}");
             assert!(status == 0 || !said.is_empty(), "{what}");
         }
@@ -189,4 +190,4 @@ macro_rules! sweep {
     };
 }
 
-sweep! { show dump snapshot load send receive diff find convert record bench }
+sweep! { show dump snapshot load send receive diff find convert record play bench }

@@ -20,7 +20,7 @@ pub(crate) fn commands() -> Vec<String> {
     let help = String::from_utf8(Bench::new(1).run(&["-h"]).stdout).unwrap();
     let (_, list) = help.split_once("Commands:\n").unwrap();
     list.lines()
-        .map_while(|line| line.split_whitespace().next())
+        .map_while(|line| line.strip_prefix("  ")?.split_whitespace().next())
         .map(str::to_owned)
         .collect()
 }
@@ -257,6 +257,9 @@ const NOT_SHOWN: &[&str] = &[
     "cannot read the position",
     "cannot register",
     "cannot be recorded",
+    "cannot be played",
+    "no direct I/O",
+    "no recording",
     "index contradicts itself",
     "segment is missing or too short",
     "proven words are wrong",

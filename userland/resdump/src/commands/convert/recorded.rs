@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     advice::Doing,
+    commands::recording,
     console::Console,
     error::{Error, Result},
     exit_codes::ExitCode,
@@ -46,7 +47,7 @@ pub(super) fn run(args: &Args, folder: &Path, console: &Console, stop: &Stop) ->
     refuse_options_of_memory(args)?;
     let saved = Saved::open(folder)
         .map_err(|error| Error::during(Doing::Read, "cannot read", folder.display(), &error))?;
-    let range = range(args, saved.extent())?;
+    let range = recording::range(args.offset, args.length, saved.extent())?;
     let pieces = saved.pieces(&range);
     match args.to {
         To::Raw => raw(args, &saved, &pieces, &range, stop)?,
@@ -108,25 +109,6 @@ fn refuse_options_of_memory(args: &Args) -> Result<()> {
         Some((option, _)) => Err(usage(option, "it is not for a recording")),
         None => Ok(()),
     }
-}
-
-/// What `--offset` and `--length` choose of the stream.
-fn range(args: &Args, extent: Range<u64>) -> Result<Range<u64>> {
-    let begin = args.offset.unwrap_or(extent.start);
-    let end = match args.length {
-        Some(length) => begin.saturating_add(length),
-        None => extent.end,
-    };
-    if begin < extent.start || end > extent.end || begin > end {
-        return Err(Error::new(
-            ExitCode::Range,
-            "not in the recording",
-            format!("{begin:#x}-{end:#x}"),
-            nix::errno::Errno::EINVAL,
-            format!("it has {:#x}-{:#x}", extent.start, extent.end),
-        ));
-    }
-    Ok(begin..end)
 }
 
 /// What was not recorded is zeroes: a hole, where the output is a file.

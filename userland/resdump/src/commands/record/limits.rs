@@ -29,7 +29,7 @@ const INDEX: u64 = 1 << 20;
 const LATENCY: Duration = Duration::from_millis(20);
 
 /// Where the device of `region` is, and what its node declares.
-pub(super) fn position(region: &Region) -> Result<RingPosition> {
+pub(in crate::commands) fn position(region: &Region) -> Result<RingPosition> {
     if !region.device().has_position() {
         return Err(Error::new(
             ExitCode::Engine,
