@@ -35,6 +35,7 @@ mod nodes;
 mod off_bus;
 mod parity;
 mod planted;
+mod player;
 mod pmem;
 mod ported;
 mod powercut;
@@ -95,6 +96,7 @@ fn cases() -> Vec<Case> {
         off_bus::cases(),
         parity::cases(),
         planted::cases(),
+        player::cases(),
         pmem::cases(),
         ported::cases(),
         powercut::cases(),

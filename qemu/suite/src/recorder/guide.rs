@@ -154,6 +154,10 @@ fn run(guest: &mut Guest, device: &mut Device, command: &str) -> Result<()> {
         ensure!(shown.contains(" trigger"), "{shown}");
         return Ok(());
     }
+    if command.starts_with("resdump play") {
+        // Another ring: the player's tests do that.
+        return Ok(());
+    }
     if command.contains("--to svg") {
         // For a host.
         return Ok(());
