@@ -15,7 +15,7 @@ use host::paths::Paths;
 use machine::guest::Guest;
 
 use crate::frame::{Case, case};
-use crate::recorder::{totals, with_nodes};
+use crate::recorder::{nodes, totals, with_nodes};
 use device::{BURST, CHUNK, Device, LEAD, RING_SIZE};
 
 /// A ring that a program fills, to be recorded.
@@ -59,31 +59,15 @@ pub fn cases() -> Vec<Case> {
 /// The document's nodes for memory and driver, and its command.
 fn document(text: &str) -> Result<(String, String, String)> {
     let (_, text) = text.split_once("## Play it back").context("no chapter")?;
-    let lines: Vec<&str> = text
-        .lines()
-        .skip_while(|line| !line.contains("reserved-memory {"))
-        .take_while(|line| line.starts_with("       "))
-        .map(str::trim)
-        .collect();
-    let mut source = lines.join("\n");
-    for (old, new) in CHANGES {
-        ensure!(source.contains(old), "no {old} in\n{source}");
-        source = source.replace(old, new);
-    }
-    let (memory, driver) = source
-        .split_once("};\nplayer")
-        .context("no node of a player")?;
-    let memory = memory.trim_start_matches("reserved-memory {");
+    let (memory, driver) = nodes(text, "player", &CHANGES)?;
     let command = text
         .lines()
         .filter_map(|line| line.strip_prefix("    "))
         .find(|line| line.starts_with("resdump play "))
         .context("no command")?;
     Ok((
-        format!(
-            "{memory} {TOLD_MEMORY} page@12000000 {{ reg = <0x0 0x12000000 0x0 0x1000>; no-map; }};"
-        ),
-        format!("{TOLD} player{driver}"),
+        format!("{memory} {TOLD_MEMORY}"),
+        format!("{TOLD} {driver}"),
         command.to_owned(),
     ))
 }
@@ -203,6 +187,7 @@ fn refused(guest: &mut Guest) -> Result<()> {
     for (command, status, text) in [
         ("resdump play /mnt/none dac", 3, "ENOENT"),
         ("resdump play /mnt dac", 3, "no recording"),
+        ("resdump play /mnt/rec/000000.index dac", 3, "ENOTDIR"),
         (
             "resdump play /mnt/rec dac --offset 100",
             5,
@@ -274,8 +259,12 @@ fn a_device_that_is_faster_than_the_disk_gets_underruns_that_are_named() -> Resu
         );
         begin(guest, device, &format!("{command} --chunk {CHUNK}"))?;
         device.read(2 << 20, true)?;
-        // A lap and a half at once, before the recording's loss, while the disk writes to memory.
+        // A lap and a half, before the recording's loss, while the player stands still.
+        guest.check(
+            "kill -STOP $(cat /tmp/player); until grep -q '^State:.T' /proc/$(cat /tmp/player)/status; do :; done",
+        )?;
         device.read(3 * RING_SIZE / 2, false)?;
+        guest.check("kill -CONT $(cat /tmp/player)")?;
         let left = length.saturating_sub(device.heard.len() as u64);
         device.read(left + LEAD + BURST, true)?;
         let text = end(guest)?;

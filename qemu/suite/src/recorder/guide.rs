@@ -66,8 +66,9 @@ impl Device {
     }
 }
 
-/// The document's nodes, for memory and for the driver.
-fn nodes(text: &str) -> Result<(String, String)> {
+/// The first nodes in a chapter of the document, for memory (with a page in the place of registers) and for the driver
+/// called `driver`, with `changes` made: what stands there, and what takes its place.
+pub fn nodes(text: &str, driver: &str, changes: &[(&str, &str)]) -> Result<(String, String)> {
     let lines: Vec<&str> = text
         .lines()
         .skip_while(|line| !line.contains("reserved-memory {"))
@@ -75,17 +76,17 @@ fn nodes(text: &str) -> Result<(String, String)> {
         .map(str::trim)
         .collect();
     let mut source = lines.join("\n");
-    for (old, new) in CHANGES {
+    for (old, new) in changes {
         ensure!(source.contains(old), "no {old} in\n{source}");
         source = source.replace(old, new);
     }
-    let (memory, driver) = source
-        .split_once("};\nrecorder")
-        .context("no node of a recorder")?;
+    let (memory, properties) = source
+        .split_once(&format!("}};\n{driver}"))
+        .with_context(|| format!("no node {driver}"))?;
     let memory = memory.trim_start_matches("reserved-memory {");
     Ok((
         format!("{memory} page@12000000 {{ reg = <0x0 0x12000000 0x0 0x1000>; no-map; }};"),
-        format!("recorder{driver}"),
+        format!("{driver}{properties}"),
     ))
 }
 
@@ -102,7 +103,7 @@ fn commands(text: &str) -> Vec<String> {
 /// Runs in a machine of its own.
 pub fn the_how_to_brings_a_recorder_up_and_finds_what_the_device_does_not_keep() -> Result<()> {
     let text = fs::read_to_string(Paths::discover()?.root.join("docs/how-to/recorder.md"))?;
-    let (memory, driver) = nodes(&text)?;
+    let (memory, driver) = nodes(&text, "recorder", &CHANGES)?;
     let commands = commands(&text);
     let shape = |machine: &mut machine::Machine<'_>| machine.shared_memory = true;
     with_nodes("guide", (&memory, &driver), shape, |guest, machine| {
@@ -240,7 +241,7 @@ mod tests {
     #[test]
     fn the_document_has_a_node_and_commands() {
         let text = include_str!("../../../../docs/how-to/recorder.md");
-        let (memory, driver) = nodes(text).unwrap();
+        let (memory, driver) = nodes(text, "recorder", &CHANGES).unwrap();
         assert!(memory.contains("adc: adc@14000000 { reg = <0x0 0x14000000 0x0 0x400000>; };"));
         assert!(
             driver.starts_with("recorder {") && driver.ends_with("};"),

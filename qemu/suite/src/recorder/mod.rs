@@ -9,6 +9,8 @@ mod ring;
 mod trial;
 mod trigger;
 
+pub use guide::nodes;
+
 use anyhow::{Result, bail, ensure};
 
 use board::Need;

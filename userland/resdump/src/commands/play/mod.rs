@@ -5,6 +5,7 @@
 use std::{
     ffi::OsString,
     fs::{File, TryLockError},
+    io,
     ops::Range,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -83,14 +84,7 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     // A recorder has both as well.
     alone(region.file().try_lock(), region.name(), &busy)?;
     let folder = args.folder.display().to_string();
-    let taken = File::open(&args.folder).map_err(|error| {
-        let name = text::name(&args.folder);
-        let mut error = Error::during(Doing::OpenSource, "cannot open", name, &error);
-        if error.code == ExitCode::Other {
-            error.code = ExitCode::NoRegion;
-        }
-        error
-    })?;
+    let taken = File::open(&args.folder).map_err(|error| cannot_open(&args.folder, &error))?;
     alone(taken.try_lock_shared(), &folder, &busy)?;
     let saved = open(&args.folder)?;
     let range = recording::range(args.offset, args.length, saved.extent())?;
@@ -157,11 +151,18 @@ fn alone(
     }
 }
 
+fn cannot_open(folder: &Path, error: &io::Error) -> Error {
+    let mut error = Error::during(Doing::OpenSource, "cannot open", text::name(folder), error);
+    if error.code == ExitCode::Other {
+        error.code = ExitCode::NoRegion;
+    }
+    error
+}
+
 /// A recording that can be read as its indexes say.
 fn open(folder: &Path) -> Result<Saved> {
     let name = folder.display();
-    let saved = Saved::open(folder)
-        .map_err(|error| Error::during(Doing::OpenSource, "cannot read", &name, &error))?;
+    let saved = Saved::open(folder).map_err(|error| cannot_open(folder, &error))?;
     if saved.runs.is_empty() {
         return Err(Error::new(
             ExitCode::NoRegion,
@@ -188,7 +189,7 @@ fn open(folder: &Path) -> Result<Saved> {
 /// What places and lengths have to be a multiple of for direct I/O.
 fn block(tape: &mut Tape, folder: &str) -> Result<u64> {
     let cannot =
-        |error: std::io::Error| Error::during(Doing::OpenSource, "no direct I/O", folder, &error);
+        |error: io::Error| Error::during(Doing::OpenSource, "no direct I/O", folder, &error);
     let Some(segment) = tape.first().map_err(cannot)? else {
         return Ok(512);
     };

@@ -210,8 +210,10 @@ impl<'a> Reporter<'a> {
             None => None,
         };
         let error = error.map(|(code, what, errno, advice)| {
-            let done = account.whole + account.late + account.missed;
-            let advice = format!("{advice}; {done} bytes were played");
+            let loaded = account.whole + account.late;
+            let advice = format!(
+                "{advice}; {loaded} bytes were loaded, and the device may not have read the last of them"
+            );
             Error::new(code, what, &played.folder, errno, advice)
         });
         if self.console.is_json() {
