@@ -18,7 +18,7 @@ const UNIT: u64 = 64;
 pub(super) const LEAD: u64 = 4096;
 /// Bytes that it reads before it counts them: no more than the lead.
 pub(super) const BURST: u64 = 4096;
-/// A rate that leaves a slow host time.
+/// A rate that leaves a slow host time, and is far below the node's greatest.
 const RATE: u64 = 3 << 20;
 
 /// No read from disk is larger.
@@ -80,8 +80,8 @@ impl Device {
         }
     }
 
-    /// Reads `bytes` more, slowly or as fast as can be.
-    pub(super) fn read(&mut self, bytes: u64, paced: bool) -> Result<()> {
+    /// Reads `bytes` more.
+    pub(super) fn read(&mut self, bytes: u64) -> Result<()> {
         let (begun, from) = (Instant::now(), self.position);
         while self.position < from + bytes {
             let mut burst = [0; BURST as usize];
@@ -90,10 +90,8 @@ impl Device {
             self.heard.extend(burst);
             self.position += BURST;
             self.count()?;
-            if paced {
-                let due = Duration::from_secs_f64((self.position - from) as f64 / RATE as f64);
-                thread::sleep(due.saturating_sub(begun.elapsed()));
-            }
+            let due = Duration::from_secs_f64((self.position - from) as f64 / RATE as f64);
+            thread::sleep(due.saturating_sub(begun.elapsed()));
         }
         Ok(())
     }
