@@ -345,7 +345,7 @@ impl Output {
     }
 
     /// Its name is durable: something else has made its folder so since the file was opened.
-    pub fn name_is_synced(&self) {
+    pub fn mark_name_synced(&self) {
         self.is_name_synced
             .store(self.whole.is_none(), Ordering::Relaxed);
     }
@@ -355,7 +355,7 @@ impl Output {
         match &self.folder {
             Some(folder) if !self.is_name_synced.load(Ordering::Relaxed) => {
                 folder.sync_all()?;
-                self.name_is_synced();
+                self.mark_name_synced();
                 Ok(())
             }
             _ => Ok(()),

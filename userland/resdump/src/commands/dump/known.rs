@@ -50,7 +50,7 @@ pub(super) fn begin(
     {
         // What is durable so far is the name of the manifest.
         match journal.is_beside(target.real_path()) {
-            true => target.name_is_synced(),
+            true => target.mark_name_synced(),
             false => target.sync_name()?,
         }
     }
