@@ -2,7 +2,7 @@
 # Front door. `make help` lists what there is; the work is done by the programs in qemu/.
 
 BOARD ?= qemu-ppce500
-BOARDS ?= $(notdir $(patsubst %/,%,$(dir $(shell grep -L '^INSTRUMENT=yes' board/qemu-*/board.conf))))
+BOARDS ?= $(notdir $(patsubst %/,%,$(dir $(shell grep -L '^DETECTOR=yes' board/qemu-*/board.conf))))
 FLAVOUR ?= appliance
 IMAGE ?= quick
 COUNT ?=
@@ -18,7 +18,7 @@ TWIN := qemu-arm64-virt
 # A reader of dumps that the crate registry has.
 AVML := 0.21.0
 # Boards with an image for users.
-PRODUCTS = $(notdir $(patsubst %/,%,$(dir $(shell grep -L '^INSTRUMENT=yes' board/*/board.conf))))
+PRODUCTS = $(notdir $(patsubst %/,%,$(dir $(shell grep -L '^DETECTOR=yes' board/*/board.conf))))
 
 # What may be given on the command line; anything else is a mistake.
 VARIABLES := BOARD BOARDS BUILDROOT_DIR BUILDROOT_EXTRA COMMAND COUNT DEV FLAVOUR FORCE IMAGE LINUX_SRC MINUTES PARTS \

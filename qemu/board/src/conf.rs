@@ -136,8 +136,8 @@ impl Board {
 
     /// Whether it is a means of finding errors, and not a board to be supported: it has no disk image,
     /// and Buildroot does not know it.
-    pub fn instrument(&self) -> bool {
-        self.conf.instrument.0
+    pub fn is_detector(&self) -> bool {
+        self.conf.detector.0
     }
 
     /// Physical address at which the machine's memory begins.
@@ -238,7 +238,7 @@ impl Board {
         );
         follows(
             Need::DiskImage,
-            self.instrument(),
+            self.is_detector(),
             "a board for finding errors has no disk image",
         );
         follows(
@@ -253,7 +253,7 @@ impl Board {
         );
         follows(
             Need::PersistentMemory,
-            !self.instrument(),
+            !self.is_detector(),
             "only the twin's kernel has persistent memory",
         );
         lacks
@@ -417,8 +417,8 @@ mod tests {
                 "board.conf:1: PAGE_SIZE=4k is not a number",
             ),
             (
-                "INSTRUMENT=true\n",
-                "board.conf:1: INSTRUMENT=true is not yes or no",
+                "DETECTOR=true\n",
+                "board.conf:1: DETECTOR=true is not yes or no",
             ),
             ("BYTE_ORDER=pdp\n", "BYTE_ORDER=pdp is not big or little"),
             ("QEMU_CPU=x\n", "board.conf:1: QEMU_CPU without QEMU"),

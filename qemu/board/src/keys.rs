@@ -164,7 +164,7 @@ keys! {
     /// the kernel is built by clang of this release, as in `make LLVM=-19`
     "LLVM" llvm: Option<String>;
     /// `yes` for a machine that finds errors and is no supported board
-    "INSTRUMENT" instrument: YesNo<false>;
+    "DETECTOR" detector: YesNo<false>;
     /// `no` for a board that only the quick builder has an image for
     "BUILDROOT" buildroot: YesNo<true>;
     /// its kernels, where they are not `appliance lab debug`

@@ -17,7 +17,7 @@ use host::command::output_of;
 use host::step::Step;
 
 /// Checks the board's kernel configuration in each flavour, its device tree against the
-/// binding, and makes a disk image around a kernel that is none. Returns the boot script; an instrument
+/// binding, and makes a disk image around a kernel that is none. Returns the boot script; a detector
 /// has neither.
 pub fn board(builder: &Builder<'_>) -> Result<String> {
     let board = builder.board;
@@ -30,7 +30,7 @@ pub fn board(builder: &Builder<'_>) -> Result<String> {
     let scratch = tempfile::tempdir()?;
     configurations(builder, &step, scratch.path())?;
     binding::board_tree(&step, builder.paths, board)?;
-    let script = match board.instrument() {
+    let script = match board.is_detector() {
         true => String::new(),
         false => disk_image(builder, &step, scratch.path())?,
     };

@@ -72,7 +72,7 @@ pub fn files(board: &Board) -> Result<Vec<&str>> {
         "rootfs.squashfs",
         &board.conf.linux_image,
     ];
-    if !board.instrument() {
+    if !board.is_detector() {
         files.extend(["boot.scr", "sdcard.img"]);
     }
     Ok(files)

@@ -37,7 +37,7 @@ pub fn build(builder: &Builder<'_>) -> Result<Image> {
     let source = linux::source(builder)?;
     let kernel = linux::build(builder, &source, &bindgen)?;
     let module = module::build(builder, &source, &kernel, &bindgen, "kmod", "resmem")?;
-    let planted = match builder.board.instrument() || builder.flavour == "debug" {
+    let planted = match builder.board.is_detector() || builder.flavour == "debug" {
         true => {
             let folder = "qemu/planted";
             Some(module::build(
@@ -108,7 +108,7 @@ pub fn build(builder: &Builder<'_>) -> Result<Image> {
             fs::copy(from, folder.join(to))
                 .with_context(|| format!("cannot copy {}", from.display()))?;
         }
-        if !builder.board.instrument() {
+        if !builder.board.is_detector() {
             disk::assemble(builder, &folder)?;
         }
         manifest::describe(builder, &source, &busybox, &folder)?.write(&folder)

@@ -14,9 +14,9 @@ use board::Board;
 use board::Image;
 use host::paths::Paths;
 use machine::Machine;
+use machine::detectors::TAINT_OUT_OF_TREE;
 use machine::disk::Disk;
 use machine::guest::Guest;
-use machine::instruments::TAINT_OUT_OF_TREE;
 
 const LABEL: &str = "capture";
 const ENGINES: [&str; 3] = ["kernel", "mmap", "devmem"];

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use host::deadline::{self, Handle, seconds};
 
 use crate::console::Console;
-use crate::instruments::Instruments;
+use crate::detectors::Detectors;
 use crate::monitor::Monitor;
 
 /// What the shell prints when it waits for a command.
@@ -35,7 +35,7 @@ pub struct Guest {
     folder: PathBuf,
     power_off: String,
     preparation: Vec<String>,
-    pub(crate) instruments: Instruments,
+    pub(crate) detectors: Detectors,
     commands: u32,
     started: Instant,
     /// Lines of the log about races that have been looked at.
@@ -50,7 +50,7 @@ impl Guest {
         folder: &Path,
         power_off: &str,
         preparation: Vec<String>,
-        instruments: Instruments,
+        detectors: Detectors,
     ) -> Result<Self> {
         let handle = Arc::new(Handle::of(&child)?);
         deadline::uses(&handle);
@@ -62,7 +62,7 @@ impl Guest {
             folder: folder.to_path_buf(),
             power_off: power_off.to_owned(),
             preparation,
-            instruments,
+            detectors,
             commands: 0,
             started: Instant::now(),
             races: String::new(),
@@ -79,7 +79,7 @@ impl Guest {
     pub fn wait_for_shell(&mut self) -> Result<f64> {
         self.console.wait_for(PROMPT, self.limit(120))?;
         let uptime = self.uptime();
-        if self.instruments.races {
+        if self.detectors.races {
             // Reports come at any time, of the kernel itself too: in the middle of an answer they would
             // be taken for a part of it.
             self.check("dmesg -n 1")?;
@@ -92,7 +92,7 @@ impl Guest {
 
     /// A limit, stretched for a kernel with slow detectors.
     pub(crate) fn limit(&self, limit: u64) -> Duration {
-        seconds(limit).mul_f64(self.instruments.slowness())
+        seconds(limit).mul_f64(self.detectors.slowness())
     }
 
     /// Seconds since the start.
@@ -182,7 +182,7 @@ impl Guest {
     /// Powers off and waits for the end of the machine. The kernel's detectors must have
     /// found nothing.
     pub fn power_off(mut self) -> Result<ExitStatus> {
-        if let Err(error) = self.check_instruments() {
+        if let Err(error) = self.check_detectors() {
             bail!("{error:#}\n{}", self.report());
         }
         self.console.send_line(&self.power_off)?;

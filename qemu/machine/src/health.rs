@@ -3,8 +3,8 @@
 
 use anyhow::{Result, bail, ensure};
 
+use crate::detectors::TAINT_UNSIGNED;
 use crate::guest::Guest;
-use crate::instruments::TAINT_UNSIGNED;
 use crate::races;
 
 /// What the kernel says when something is wrong with it, as extended regular expressions.
@@ -34,7 +34,7 @@ impl Guest {
     /// tainted with exactly `taint`, and by modules without a signature where it looks for one. Races without
     /// a module of ours are counted.
     pub fn check_health(&mut self, taint: u32) -> Result<()> {
-        let taint = match self.instruments.signatures {
+        let taint = match self.detectors.signatures {
             true => taint | TAINT_UNSIGNED,
             false => taint,
         };
@@ -67,11 +67,11 @@ impl Guest {
     }
 
     /// Checks that the kernel's detectors, where it has any, are on and have found nothing.
-    pub fn check_instruments(&mut self) -> Result<()> {
-        if self.instruments.locks {
+    pub fn check_detectors(&mut self) -> Result<()> {
+        if self.detectors.locks {
             self.check_locks()?;
         }
-        if self.instruments.dma {
+        if self.detectors.dma {
             self.mount_debugfs()?;
             let said = self.check(&format!(
                 "cd {DEBUGFS}/dma-api; cat disabled error_count; cd"
@@ -81,7 +81,7 @@ impl Guest {
                 "misuse of the DMA interface, or its detector is off (disabled, errors): {said}"
             );
         }
-        if self.instruments.leaks {
+        if self.detectors.leaks {
             let leaks = self.leaks()?;
             ensure!(leaks.is_empty(), "unreferenced memory:\n{leaks}");
         }

@@ -2,10 +2,10 @@
 //! A board in QEMU: its console, its disks, its health.
 
 pub mod console;
+pub mod detectors;
 pub mod disk;
 pub mod guest;
 mod health;
-pub mod instruments;
 pub mod loader;
 pub mod monitor;
 pub mod races;

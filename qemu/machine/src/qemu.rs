@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 
 use crate::console::Console;
+use crate::detectors::Detectors;
 use crate::disk::Disk;
 use crate::guest::Guest;
-use crate::instruments::Instruments;
 use crate::monitor::Monitor;
 use board::Board;
 use board::Image;
@@ -292,7 +292,7 @@ impl<'a> Machine<'a> {
             self.folder,
             &self.board.qemu()?.power_off,
             self.preparation(),
-            Instruments::of(self.image)?,
+            Detectors::of(self.image)?,
         )
     }
 }

@@ -5,56 +5,16 @@
 //! started when the first of its tests wants it and serves them one after the other; after each the kernel log must be
 //! clean. After its last test the machine is powered off. As many machines are busy as there are processors.
 
-mod abi;
-mod autodump;
-mod broken;
-mod coherency;
-mod coming_from;
 mod cost;
-mod cut;
-mod disk;
-mod dmabuf;
-mod edges;
-mod failing;
+mod docs;
+mod dump;
 mod faults;
-mod flash;
-mod folders;
 mod frame;
-mod fuzz;
-mod guide;
-mod handover;
-mod hidden;
-mod holes;
-mod identity;
-mod lab;
-mod lifecycle;
-mod mapping;
-mod messages;
-mod named;
-mod nodes;
-mod off_bus;
-mod parity;
-mod planted;
-mod player;
-mod pmem;
-mod ported;
-mod powercut;
-mod prompt;
-mod reading;
-mod readme;
-mod recorder;
-mod refusals;
-mod registered;
-mod requests;
-mod rescue;
+mod image;
+mod module;
+mod recording;
+mod region;
 mod security;
-mod several;
-mod shared;
-mod signals;
-mod snapshot;
-mod snapshots;
-mod tool;
-mod troubles;
 
 use std::process::ExitCode;
 
@@ -67,55 +27,15 @@ fn main() -> ExitCode {
 /// All tests.
 fn cases() -> Vec<Case> {
     [
-        abi::cases(),
-        autodump::cases(),
-        broken::cases(),
-        coherency::cases(),
-        coming_from::cases(),
         cost::cases(),
-        cut::cases(),
-        disk::cases(),
-        dmabuf::cases(),
-        edges::cases(),
-        failing::cases(),
+        docs::cases(),
+        dump::cases(),
         faults::cases(),
-        flash::cases(),
-        folders::cases(),
-        fuzz::cases(),
-        guide::cases(),
-        handover::cases(),
-        hidden::cases(),
-        holes::cases(),
-        identity::cases(),
-        lab::cases(),
-        lifecycle::cases(),
-        mapping::cases(),
-        messages::cases(),
-        named::cases(),
-        nodes::cases(),
-        off_bus::cases(),
-        parity::cases(),
-        planted::cases(),
-        player::cases(),
-        pmem::cases(),
-        ported::cases(),
-        powercut::cases(),
-        prompt::cases(),
-        reading::cases(),
-        readme::cases(),
-        recorder::cases(),
-        refusals::cases(),
-        registered::cases(),
-        requests::cases(),
-        rescue::cases(),
+        image::cases(),
+        module::cases(),
+        recording::cases(),
+        region::cases(),
         security::cases(),
-        several::cases(),
-        shared::cases(),
-        signals::cases(),
-        snapshot::cases(),
-        snapshots::cases(),
-        tool::cases(),
-        troubles::cases(),
     ]
     .into_iter()
     .flatten()

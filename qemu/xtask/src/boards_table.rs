@@ -96,7 +96,7 @@ fn boards_table(boards: &[Board], record: &[Run]) -> String {
     ]);
     table += &"|---".repeat(8);
     table += "|\n";
-    for board in boards.iter().filter(|board| !board.instrument()) {
+    for board in boards.iter().filter(|board| !board.is_detector()) {
         let mut processor = board.conf.processor.clone();
         if board.page() != 4096 {
             processor += &format!(", pages of {} KiB", board.page() / 1024);

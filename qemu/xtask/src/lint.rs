@@ -154,7 +154,7 @@ pub fn lint(paths: &Paths, tools: &Toolchain, board: &Board) -> Result<()> {
     binding::check_ci(paths)?;
     for name in Board::names(&paths.root)? {
         let board = Board::load(&paths.root, &name)?;
-        if board.instrument() && !check::has_compiler(&board)? {
+        if board.is_detector() && !check::has_compiler(&board)? {
             println!("==> check-{name}: SKIPPED, it needs `qemu/setup.sh twin`");
             continue;
         }

@@ -55,7 +55,7 @@ fn names(root: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for board in Board::names(root)? {
         let loaded = Board::load(root, &board)?;
-        if !loaded.instrument() && loaded.conf.buildroot.0 {
+        if !loaded.is_detector() && loaded.conf.buildroot.0 {
             names.extend(["", "_lab"].map(|suffix| format!("{board}{suffix}_defconfig")));
         }
     }

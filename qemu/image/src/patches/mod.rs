@@ -60,13 +60,13 @@ pub fn lint(builder: &Builder<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Those of single boards; what is only for instruments is not to be sent.
+/// Those of single boards; what is only for a detector is not to be sent.
 fn of_boards(root: &Path) -> Result<Vec<PathBuf>> {
     let mut patches = Vec::new();
     for name in Board::names(root)? {
         let board = Board::load(root, &name)?;
         let own = root.join("board").join(&name).join("patches");
-        if !board.instrument() && own.is_dir() {
+        if !board.is_detector() && own.is_dir() {
             patches.extend(linux::patches_in(&own)?);
         }
     }

@@ -10,9 +10,9 @@ use board::Image;
 use board::devicetree::{Nodes, Region};
 use host::paths::Paths;
 use machine::Machine;
+use machine::detectors::TAINT_OUT_OF_TREE;
 use machine::disk::Disk;
 use machine::guest::Guest;
-use machine::instruments::TAINT_OUT_OF_TREE;
 
 /// What to measure in: the board with its own region and an empty disk, by default.
 pub struct Stage<'a> {

@@ -16,9 +16,9 @@ use super::plan::{Kind, Variant};
 use super::state::{Cut, Fate};
 use board::Board;
 use host::command::output_of;
+use machine::detectors::TAINT_OUT_OF_TREE;
 use machine::disk::Disk;
 use machine::guest::{Guest, Output};
-use machine::instruments::TAINT_OUT_OF_TREE;
 
 /// What the kernel says when it is not content with a file system or a disk.
 const ERRORS: &str = "EXT4-fs error|EXT4-fs warning|JBD2: |Buffer I/O|I/O error";

@@ -16,9 +16,9 @@ use board::Board;
 use board::Image;
 use board::devicetree::Region;
 use machine::Machine;
+use machine::detectors::TAINT_OUT_OF_TREE;
 use machine::disk::Disk;
 use machine::guest::Guest;
-use machine::instruments::TAINT_OUT_OF_TREE;
 
 /// Where the region is.
 const BASE: u64 = 0x1000_0000;

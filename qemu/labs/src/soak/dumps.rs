@@ -17,9 +17,9 @@ use board::Image;
 use board::devicetree::Region;
 use host::paths::Paths;
 use machine::Machine;
+use machine::detectors::TAINT_OUT_OF_TREE;
 use machine::disk::Disk;
 use machine::guest::Guest;
-use machine::instruments::TAINT_OUT_OF_TREE;
 
 /// The region that is dumped: where, and how large.
 const CAPTURE: (u64, u64) = (0x1000_0000, 64 << 20);
@@ -98,13 +98,13 @@ fn run(guest: &mut Guest, stage: &Stage, length: Duration) -> Result<Report> {
         println!("    {}", sample.line(&done));
         samples.push(sample);
         if searched.elapsed() >= SEARCH {
-            guest.check_instruments()?;
+            guest.check_detectors()?;
             done.searches += 1;
             searched = Instant::now();
         }
     }
     guest.check("umount /mnt")?;
-    guest.check_instruments()?;
+    guest.check_detectors()?;
     done.searches += 1;
     Ok(Report::new(started.elapsed(), done, samples))
 }

@@ -12,7 +12,7 @@ use anyhow::{Result, ensure};
 
 use super::dump::{Dump, SIZE, STALLED, Target};
 use crate::frame::{Case, Running, case};
-use crate::snapshot::leaves_nothing_pinned;
+use crate::module::snapshot_call::leaves_nothing_pinned;
 
 pub fn cases() -> Vec<Case> {
     [

@@ -6,11 +6,11 @@ use anyhow::Result;
 use board::{Board, Image};
 use host::paths::Paths;
 use host::settings;
-use machine::instruments::{TAINT_OUT_OF_TREE, TAINT_TEST};
+use machine::detectors::{TAINT_OUT_OF_TREE, TAINT_TEST};
 
 /// Three regions, one of which ends within a page, names that are not there, and one that is no file name;
 /// more than the module takes.
-const NAMED: &str = "reserve_mem=16M:1M:keep reserve_mem=1M:4096:log \
+const RESERVE_MEM: &str = "reserve_mem=16M:1M:keep reserve_mem=1M:4096:log \
                                 reserve_mem=1048653:1M:frayed \
                                 resmem.reserve_mem=keep:rw,nosuch,log,frayed,a/b,%p%s,n6,n7,n8,n9,n10,\
                                 n11,n12,n13,n14,n15,n16,n17";
@@ -34,11 +34,11 @@ pub enum Bed {
     Docs,
     /// The product's kernel, using half of the memory; regions beyond that, across its end,
     /// without a mapping, and with ragged bounds.
-    Holes,
+    NoPages,
     /// The product's kernel with a raw disk that is slow.
     Slow,
     /// The product's kernel with regions by `reserve_mem=`, and none in the device tree.
-    Named,
+    ReserveMem,
     /// The lab kernel, so that all engines work, and disks that are made to fail.
     Faults,
     /// The product's kernel, with regions that have neighbours.
@@ -65,9 +65,9 @@ impl Bed {
             Bed::Readme => "readme",
             Bed::Disk => "disk",
             Bed::Docs => "docs",
-            Bed::Holes => "holes",
+            Bed::NoPages => "no_pages",
             Bed::Slow => "slow",
-            Bed::Named => "named",
+            Bed::ReserveMem => "reserve_mem",
             Bed::Faults => "faults",
             Bed::Security => "security",
             Bed::Failing => "failing",
@@ -98,9 +98,9 @@ impl Bed {
     pub(super) fn append(self) -> &'static str {
         match self {
             Bed::Kunit => "kunit.enable=1 kunit.autorun=1 kunit.filter_glob=resmem*",
-            Bed::Holes | Bed::Fuzz | Bed::Dma => "mem=256M",
+            Bed::NoPages | Bed::Fuzz | Bed::Dma => "mem=256M",
             Bed::Bounce => "swiotlb=force",
-            Bed::Named => NAMED,
+            Bed::ReserveMem => RESERVE_MEM,
             _ => "",
         }
     }

@@ -24,7 +24,7 @@ pub enum Place {
 
 /// A test.
 pub struct Case {
-    /// Its name, `bed::module::function`, without the module's first part where that is the bed.
+    /// Its name, `bed::module::function`, without a part of the module that is the bed's name.
     pub name: String,
     /// Where it runs.
     pub place: Place,
@@ -78,7 +78,7 @@ impl Case {
     ) -> Self {
         let module = module.split_once("::").map_or("", |(_, module)| module);
         let bed_name = bed.name();
-        let parts = module.split("::").skip_while(|part| *part == bed_name);
+        let parts = module.split("::").filter(|part| *part != bed_name);
         let name: Vec<&str> = [bed_name]
             .into_iter()
             .chain(parts)
@@ -181,7 +181,7 @@ mod tests {
     fn a_name_is_where_the_test_runs_and_where_it_is() {
         let name = |bed, module| Case::shared(bed, module, "f", |_| Ok(())).name;
         assert_eq!(name(Bed::Low, "suite::refusals"), "low::refusals::f");
-        assert_eq!(name(Bed::Holes, "suite::holes"), "holes::f");
+        assert_eq!(name(Bed::NoPages, "suite::no_pages"), "no_pages::f");
         assert_eq!(
             name(Bed::Faults, "suite::faults::sector"),
             "faults::sector::f"

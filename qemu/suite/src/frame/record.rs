@@ -46,7 +46,7 @@ pub fn leave(paths: &Paths, board: &Board, kernel: String, conclusion: &Conclusi
 /// The command of such a run.
 fn command(board: &Board, flavour: Option<&str>) -> String {
     match flavour {
-        Some(sanitizer) if board.instrument() => format!("make test-twin SANITIZER={sanitizer}"),
+        Some(sanitizer) if board.is_detector() => format!("make test-twin SANITIZER={sanitizer}"),
         Some(_) => format!("make test-debug BOARD={}", board.name),
         None => format!("make test-suite BOARD={}", board.name),
     }

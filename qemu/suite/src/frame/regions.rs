@@ -52,7 +52,7 @@ pub fn of(bed: Bed, page: u64) -> Option<Vec<Region>> {
             Region::new("capture", 0x1000_0000, 64 << 20),
             Region::new("scratch", 0x0f00_0000, 1 << 20).writable(),
         ]),
-        Bed::Holes => Some(vec![
+        Bed::NoPages => Some(vec![
             Region::new("outside", 0x1800_0000, 4 << 20).writable(),
             Region::new("straddle", 0x0ff0_0000, 2 << 20),
             Region::new("nomap", 0x0e00_0000, 1 << 20).no_map(),
@@ -76,7 +76,7 @@ pub fn of(bed: Bed, page: u64) -> Option<Vec<Region>> {
                 .device_writes(),
         ]),
         Bed::Faults => Some(vec![Region::new("capture", 0x1000_0000, FAULTS)]),
-        Bed::Named => Some(Vec::new()),
+        Bed::ReserveMem => Some(Vec::new()),
         Bed::Lab | Bed::Kunit | Bed::Readme | Bed::Disk | Bed::Slow => None,
     }
 }

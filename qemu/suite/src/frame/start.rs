@@ -104,7 +104,7 @@ fn start(bed: Bed) -> Result<Running> {
     machine.append = bed.append().to_owned();
     machine.cpus = match bed {
         // Nothing races on one processor.
-        _ if board.instrument() => board.qemu()?.cpus_max.min(2),
+        _ if board.is_detector() => board.qemu()?.cpus_max.min(2),
         Bed::Low | Bed::Faults | Bed::Fuzz => board.qemu()?.cpus_max.min(2),
         _ => 1,
     };

@@ -94,7 +94,7 @@ fn with_machine(
     let mut guest = machine.start()?;
     let result = guest.wait_for_shell().and_then(|_| work(&mut guest));
     match result {
-        // Its instruments cannot be asked any more: debugfs is closed too.
+        // Its detectors cannot be asked any more: debugfs is closed too.
         Ok(()) => guest.kill(),
         Err(error) => bail!("{error:#}\n{}", guest.report()),
     }

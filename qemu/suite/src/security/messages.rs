@@ -2,7 +2,7 @@
 //! What the module says in the log, and what it takes as a parameter.
 
 use anyhow::ensure;
-use machine::instruments::TAINT_OUT_OF_TREE;
+use machine::detectors::TAINT_OUT_OF_TREE;
 
 use crate::frame::{Case, case};
 
@@ -28,7 +28,7 @@ pub fn cases() -> Vec<Case> {
             ensure!(output.status != 0, "{output:?}");
             Ok(())
         }),
-        case!(Named, a_list_of_too_many_names_is_cut, |bed| {
+        case!(ReserveMem, a_list_of_too_many_names_is_cut, |bed| {
             let log = bed.check("dmesg | grep reserve_mem:")?;
             ensure!(
                 log.contains("reserve_mem: more than 16 names, the rest is left out")
@@ -38,7 +38,7 @@ pub fn cases() -> Vec<Case> {
             );
             Ok(())
         }),
-        case!(Named, a_name_is_not_taken_for_a_format, |bed| {
+        case!(ReserveMem, a_name_is_not_taken_for_a_format, |bed| {
             bed.check("dmesg | grep -F 'reserve_mem: %p%s: nothing is reserved under this name'")
                 .map(drop)
         }),

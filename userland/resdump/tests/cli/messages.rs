@@ -348,7 +348,7 @@ fn every_kind_of_error_is_in_a_transcript() {
     let shown: String = [
         "tests/snapshots/errors.txt",
         "tests/snapshots/errors-beside.txt",
-        "../../qemu/suite/src/messages.txt",
+        "../../qemu/suite/src/dump/messages.txt",
     ]
     .map(|name| fs::read_to_string(root.join(name)).unwrap())
     .concat();

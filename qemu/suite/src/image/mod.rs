@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+//! The image: its disk, its console, its limits, its builders.
+
+use crate::frame::Case;
+
+mod build_paths;
+mod disk;
+mod flash;
+mod prompt;
+mod requests;
+mod two_builders;
+
+pub fn cases() -> Vec<Case> {
+    [
+        build_paths::cases(),
+        disk::cases(),
+        flash::cases(),
+        prompt::cases(),
+        requests::cases(),
+        two_builders::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
