@@ -251,6 +251,12 @@ impl Board {
             *self.placement() != Placement::ReserveMem,
             "the machine has no Open Firmware",
         );
+        let loader = self.qemu.as_ref().and_then(|qemu| qemu.loader.as_ref());
+        follows(
+            Need::BootLoader,
+            loader.is_none(),
+            "QEMU has no boot loader for the board",
+        );
         follows(
             Need::PersistentMemory,
             !self.is_detector(),

@@ -56,10 +56,12 @@ pub enum Need {
     OpenFirmware,
     /// Persistent memory, which has page structures while its driver is bound.
     PersistentMemory,
+    /// A boot loader that QEMU starts.
+    BootLoader,
 }
 
 /// Words, as in `LACKS_<WORD>` of board.conf.
-const WORDS: [(Need, &str); 25] = [
+const WORDS: [(Need, &str); 26] = [
     (Need::Qemu, "QEMU"),
     (Need::DeviceNode, "DEVICE_NODE"),
     (Need::WideAddresses, "WIDE_ADDRESSES"),
@@ -85,6 +87,7 @@ const WORDS: [(Need, &str); 25] = [
     (Need::ProductKernel, "PRODUCT_KERNEL"),
     (Need::OpenFirmware, "OPEN_FIRMWARE"),
     (Need::PersistentMemory, "PERSISTENT_MEMORY"),
+    (Need::BootLoader, "BOOT_LOADER"),
 ];
 
 /// Of kernels that report about themselves.

@@ -3,7 +3,7 @@
 //! does not come in time is an error that shows the end of the transcript; all of it is in
 //! [`Guest::report`].
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, bail, ensure};
 
 use crate::guest::Guest;
 
@@ -40,10 +40,12 @@ impl Guest {
     fn boot_loader_line(&mut self, line: &str) -> Result<String> {
         self.type_bytes(format!("{line}\r").as_bytes())?;
         let text = self.console.wait_for(PROMPT, self.limit(60))?;
-        // It echoes the line first.
-        let (_, said) = text
-            .split_once('\n')
-            .with_context(|| format!("the boot loader did not echo {line:?}: {text:?}"))?;
+        // It echoes the line first; what says nothing ends there.
+        let said = match text.split_once('\n') {
+            Some((_, said)) => said,
+            None if text.trim_end() == line => "",
+            None => bail!("the boot loader did not echo {line:?}: {text:?}"),
+        };
         Ok(said.to_owned())
     }
 }

@@ -60,6 +60,8 @@ pub struct Machine<'a> {
     pub append: String,
     /// Whether the guest has the tests' own tools (`probe`).
     pub tools: bool,
+    /// The folder that a TFTP server has, on a network of the machine's own: the server is the host, 10.0.2.2.
+    pub network: Option<PathBuf>,
     /// Whether a reset starts it again; else it ends.
     pub resets: bool,
     /// Whether QEMU may join neighbouring requests of the guest to one, which then fails as a whole.
@@ -94,6 +96,7 @@ impl<'a> Machine<'a> {
             fills: Vec::new(),
             append: String::new(),
             tools: false,
+            network: None,
             resets: false,
             joins_requests: true,
             maps_dma: false,
@@ -180,6 +183,11 @@ impl<'a> Machine<'a> {
                 "loader,file={},addr={address:#x},force-raw=on",
                 file.display()
             ));
+        }
+        if let Some(folder) = &self.network {
+            let user = format!("user,id=network,tftp={}", folder.display());
+            let card = "virtio-net-pci,netdev=network,romfile=".to_owned();
+            arguments.extend(["-netdev".to_owned(), user, "-device".to_owned(), card]);
         }
         if let Some(words) = &self.firmware {
             arguments.extend(["-prom-env".to_owned(), format!("boot-command={words} boot")]);

@@ -3,6 +3,7 @@
 
 use crate::frame::Case;
 
+mod boot_loader;
 mod coming_from;
 mod porting_guide;
 mod readers_of_the_guide;
@@ -11,6 +12,7 @@ mod tutorial;
 
 pub fn cases() -> Vec<Case> {
     [
+        boot_loader::cases(),
         coming_from::cases(),
         porting_guide::cases(),
         readers_of_the_guide::cases(),

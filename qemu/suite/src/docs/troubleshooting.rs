@@ -105,7 +105,7 @@ fn document() -> Result<Vec<Row>> {
 }
 
 /// All that the rows of a test say is in what was printed.
-fn judge(test: &str, said: &str) -> Result<()> {
+pub fn judge(test: &str, said: &str) -> Result<()> {
     let rows = document()?;
     let mut of_test = rows.iter().filter(|row| row.test == test).peekable();
     ensure!(of_test.peek().is_some(), "{TABLE} has no row for {test}");
@@ -240,7 +240,14 @@ mod tests {
     #[test]
     fn each_row_names_a_test_that_is_there() {
         let names = |cases: Vec<Case>| cases.into_iter().map(|case| case.name).collect::<Vec<_>>();
-        let (suite, own) = (names(crate::cases()), names(cases()));
+        let suite = names(crate::cases());
+        // These compare what they see with the table.
+        let compares = |name: &&String| {
+            ["docs::troubleshooting::", "docs::boot_loader::"]
+                .iter()
+                .any(|module| name.contains(module))
+        };
+        let own: Vec<&String> = suite.iter().filter(compares).collect();
         let rows = document().unwrap();
         assert!(rows.len() > 25, "{}", rows.len());
         for Row { seen, test } in &rows {
@@ -249,14 +256,13 @@ mod tests {
             }
             let known = suite.contains(test) || in_sources(&format!("fn {test}()"));
             assert!(known, "{TABLE}: {seen:?}: there is no test {test}");
-            // The others compare what they see with the table.
             let parts = seen.iter().flat_map(|text| text.split('…'));
-            for part in parts.filter(|_| !own.contains(test)) {
+            for part in parts.filter(|_| !own.contains(&test)) {
                 assert!(in_sources(part), "{TABLE}: nothing prints {part:?}");
             }
         }
         for name in own {
-            let named = rows.iter().any(|row| row.test == name);
+            let named = rows.iter().any(|row| row.test == *name);
             assert!(named, "{TABLE} has no row for {name}");
         }
     }

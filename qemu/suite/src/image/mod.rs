@@ -6,6 +6,7 @@ use crate::frame::Case;
 mod build_paths;
 mod disk;
 mod flash;
+pub mod netboot;
 mod prompt;
 mod requests;
 mod two_builders;
@@ -15,6 +16,7 @@ pub fn cases() -> Vec<Case> {
         build_paths::cases(),
         disk::cases(),
         flash::cases(),
+        netboot::cases(),
         prompt::cases(),
         requests::cases(),
         two_builders::cases(),
