@@ -18,7 +18,9 @@ TWIN := qemu-arm64-virt
 # A reader of dumps that the crate registry has.
 AVML := 0.21.0
 # Boards with an image for users.
-PRODUCTS = $(notdir $(patsubst %/,%,$(dir $(shell grep -L '^DETECTOR=yes' board/*/board.conf))))
+PRODUCTS = $(notdir $(patsubst %/,%,$(dir $(shell grep -LE '^(DETECTOR=yes|RELEASE=no)' board/*/board.conf))))
+# Boards that need compilers which no other does: what qemu/setup.sh calls them.
+SETUP_qemu-e5500-native := ppc64
 
 # What may be given on the command line; anything else is a mistake.
 VARIABLES := BOARD BOARDS BUILDROOT_DIR BUILDROOT_EXTRA COMMAND COUNT DEV FLAVOUR FORCE IMAGE LINUX_SRC MINUTES PARTS \
@@ -73,7 +75,7 @@ help: ## what can be made
 	@echo "  Downloads and builds are kept in RESDUMP_CACHE, now $(CACHE)"
 
 setup: ## install what is missing (Debian; done by the others when needed)
-	@qemu/setup.sh
+	@qemu/setup.sh $(SETUP_$(BOARD))
 # Programs and tests have the folder of the checkout in them; cargo does not notice one that was moved, or is mounted
 # elsewhere, as in a container.
 	@test "$$(cat out/target/.checkout 2>&1)" = "$(CURDIR)" || \
@@ -183,7 +185,7 @@ flash: setup ## the disk image onto a medium: make flash DEV=/dev/sdX
 	@test -n "$(DEV)" || { echo "make flash DEV=/dev/sdX: which disk?" >&2; exit 2; }
 	@$(XTASK) flash $(if $(filter 1,$(FORCE)),--force) $(if $(filter 1,$(YES)),--yes) $(DEV)
 
-release: setup ## what a user downloads, for all boards or those of BOARDS, in out/release
+release: setup ## what a user downloads, for each board with an image or those of BOARDS, in out/release
 	@qemu/setup.sh release
 	@XTASK="$(XTASK)" qemu/release.sh $(if $(filter file,$(origin BOARDS)),$(PRODUCTS),$(BOARDS))
 

@@ -52,6 +52,12 @@ for board in "$@"; do
     python3 -c 'import json, sys; print(*json.load(open(sys.argv[1]))["files"], sep="\n")' "$image/manifest.json" |
         while read -r file; do cp "$image/$file" "$folder/"; done
     cp "$image/manifest.json" "$folder/"
+    if [ -z "$(board/common/board.sh "board/$board" setting QEMU)" ]; then
+        cat >"$folder/NOT-RUN-ON-HARDWARE" <<END
+This image of $board was built and never started: QEMU does not play the board. What is on the disk image was read back
+and compared. docs/how-to/port-a-board.md of the source has the first steps.
+END
+    fi
     cp LICENSE "$folder/"
     cp -R LICENSES "$folder/"
     pack "$out/$name-$board.tar.xz" "$work" "$name-$board"

@@ -6,6 +6,7 @@
 #   setup.sh twin     for the twin too
 #   setup.sh readers  for the programs that read dumps too
 #   setup.sh release  for a release too: compilers for the other architecture of hosts
+#   setup.sh ppc64    for programs of 64 bits too
 set -eu
 
 # A Rust toolchain of the distribution's, newer than what Linux asks for, and its library source;
@@ -32,6 +33,11 @@ if [ "${1:-}" = twin ]; then
 qemu-system-arm clang-19 lld-19 llvm-19 gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 "
     tools="$tools qemu-system-aarch64 clang-19 ld.lld-19 llvm-objcopy-19 aarch64-linux-gnu-gcc"
+fi
+
+# Programs of 64 bits: the kernel's compiler makes them as well, and wants a library for them.
+if [ "${1:-}" = ppc64 ]; then
+    packages="$packages gcc-multilib-powerpc-linux-gnu"
 fi
 
 # A release has the dumper for hosts of both architectures.

@@ -161,12 +161,16 @@ keys! {
     "CROSS_COMPILE" cross_compile: String;
     /// target of the Rust programs
     "RUST_TARGET" rust_target: String;
+    /// processor that the Rust programs are compiled for, where it is not that of their target
+    "RUST_CPU" rust_cpu: Option<String>;
     /// the kernel is built by clang of this release, as in `make LLVM=-19`
     "LLVM" llvm: Option<String>;
     /// `yes` for a machine that finds errors and is no supported board
     "DETECTOR" detector: YesNo<false>;
     /// `no` for a board that only the quick builder has an image for
     "BUILDROOT" buildroot: YesNo<true>;
+    /// `no` for a board that a release has no image of: its base's is the same, or no product runs it
+    "RELEASE" release: YesNo<true>;
     /// its kernels, where they are not `appliance lab debug`
     "FLAVOURS" flavours: Vec<String>;
     /// `little`, where it is not big

@@ -3,8 +3,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
+use host::command::output_of;
 use serde::{Deserialize, Serialize};
 
 /// The record, below the checkout.
@@ -54,6 +56,11 @@ impl Run {
     pub fn is_whole_suite(&self) -> bool {
         matches!(self.outcome, Outcome::Suite { .. }) && !self.command.contains("TEST=")
     }
+}
+
+/// This day, as [`Run::date`] has it.
+pub fn today() -> Result<String> {
+    output_of(Command::new("date").args(["-u", "+%F"]))
 }
 
 /// The record of the checkout in `root`.

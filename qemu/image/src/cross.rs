@@ -44,6 +44,18 @@ fn cargo(
         _ => (examples, "release/examples"),
     };
     let built = folder.join(target).join(built);
+    // The io-uring crate names 64-bit machines only, and works on this one too: see
+    // docs/reference/dependencies.md. For size: without the places of panics in the
+    // sources; without tables for unwinding, which a panic does not do here; and
+    // without position-independent code, which a static program has no use for.
+    let mut flags = [
+        "-Ctarget-feature=+crt-static -Crelocation-model=static -Cforce-unwind-tables=no",
+        "-Zlocation-detail=none --cfg=io_uring_skip_arch_check",
+    ]
+    .join(" ");
+    if let Some(cpu) = &builder.board.conf.rust_cpu {
+        flags += &format!(" -Ctarget-cpu={cpu}");
+    }
     let stripped = folder.join("stripped").join(target).join(name);
     let mut key = Key::new("cross 9")
         .text(&programs.join(" "))
@@ -53,6 +65,9 @@ fn cargo(
         .path(&workspace.join("resmem"))?
         .path(&workspace.join("resdump-format"))?
         .text(&builder.tools.version);
+    if let Some(cpu) = &builder.board.conf.rust_cpu {
+        key = key.text(cpu);
+    }
     for package in packages {
         key = key.path(&workspace.join(package))?;
     }
@@ -72,8 +87,16 @@ fn cargo(
                 .current_dir(&workspace)
                 // What is for hosts only would fill the flash.
                 .args(["build", "--release", "--locked", "--no-default-features"])
-                .args(packages.iter().map(|package| format!("--package={package}")))
-                .args(examples.iter().map(|example| format!("--example={example}")))
+                .args(
+                    packages
+                        .iter()
+                        .map(|package| format!("--package={package}")),
+                )
+                .args(
+                    examples
+                        .iter()
+                        .map(|example| format!("--example={example}")),
+                )
                 .args(["--target", target, "-Zbuild-std=std,panic_abort"])
                 .arg("-Zbuild-std-features=optimize_for_size")
                 // Programs are the same from whichever folder, and do not name the user's.
@@ -82,15 +105,7 @@ fn cargo(
                 // Stripped below: another build would not have its functions at the same addresses.
                 .env("CARGO_PROFILE_RELEASE_STRIP", "none")
                 .env("RUSTC_BOOTSTRAP", "1")
-                // The io-uring crate names 64-bit machines only, and works on this one too: see
-                // docs/reference/dependencies.md. For size: without the places of panics in the
-                // sources; without tables for unwinding, which a panic does not do here; and
-                // without position-independent code, which a static program has no use for.
-                .env(
-                    "RUSTFLAGS",
-                    "-Ctarget-feature=+crt-static -Crelocation-model=static -Cforce-unwind-tables=no \
-                     -Zlocation-detail=none --cfg=io_uring_skip_arch_check",
-                )
+                .env("RUSTFLAGS", &flags)
                 .env("CARGO_TARGET_DIR", &folder)
                 .env(variable, linker),
         )?;

@@ -36,6 +36,22 @@ pub fn write(paths: &Paths) -> Result<()> {
     Ok(())
 }
 
+/// Leaves word of an image for the record, of a board that QEMU does not play: there is nothing else to say of it.
+pub fn leave_image(paths: &Paths, board: &Board, flavour: &str) -> Result<()> {
+    if board.qemu().is_ok() {
+        return Ok(());
+    }
+    let run = Run {
+        board: board.name.clone(),
+        kernel: flavour.to_owned(),
+        command: format!("make quick-image BOARD={}", board.name),
+        date: runs::today()?,
+        remark: None,
+        outcome: Outcome::Built,
+    };
+    runs::leave(&paths.out, &format!("{}-image", board.name), &run)
+}
+
 /// Findings, a line each: tables that are not what the command would write.
 pub fn check(paths: &Paths) -> Result<Vec<String>> {
     let differing = texts(paths)?
@@ -135,8 +151,10 @@ fn state(board: &Board, record: &[Run]) -> [String; 3] {
     let what = match &run.outcome {
         Outcome::Suite {
             passed, failed: 0, ..
-        } => format!("{passed} tests"),
-        Outcome::Suite { passed, failed, .. } => format!("{passed} tests, {failed} failed"),
+        } => format!("{passed} tests{hardware}"),
+        Outcome::Suite { passed, failed, .. } => {
+            format!("{passed} tests, {failed} failed{hardware}")
+        }
         Outcome::Built => format!("image built{hardware}"),
     };
     [what, run.date.clone(), format!("`{}`", run.command)]
@@ -243,7 +261,11 @@ mod tests {
         record.push(run("c TEST=x", "2026-11-05", suite(2, 0)));
         assert_eq!(
             state(&board, &record),
-            ["8 tests, 1 failed", "2026-11-01", "`c`"]
+            [
+                "8 tests, 1 failed, not run on hardware",
+                "2026-11-01",
+                "`c`"
+            ]
         );
         let table = runs_table(&[], &record);
         assert!(

@@ -135,7 +135,10 @@ fn work(arguments: &Arguments) -> Result<bool> {
         flavour,
     };
     match &arguments.task {
-        Task::Image { flavour } => quick::build(&builder(flavour)).map(|_| true),
+        Task::Image { flavour } => {
+            quick::build(&builder(flavour))?;
+            boards_table::leave_image(&paths, &board, flavour).map(|()| true)
+        }
         Task::Prepare { flavours } => {
             prepare::prepare(&builder("appliance"), settings, flavours).map(|()| true)
         }

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: MIT
 //! A whole run, for the record of runs: `make boards-table` takes it from the output folder.
 
-use std::process::Command;
-
 use anyhow::Result;
 use libtest_mimic::Conclusion;
 
 use board::Board;
 use board::runs::{self, Outcome, Run};
-use host::command::output_of;
 use host::paths::Paths;
 use host::settings;
 
@@ -22,8 +19,11 @@ pub fn name(board: &Board) -> String {
     }
 }
 
-/// Leaves the run in the output folder.
+/// Leaves the run in the output folder, unless the board has none of the tests.
 pub fn leave(paths: &Paths, board: &Board, kernel: String, conclusion: &Conclusion) -> Result<()> {
+    if conclusion.num_passed + conclusion.num_failed == 0 {
+        return Ok(());
+    }
     let mut command = command(board, instead());
     if settings::get().images.is_some() {
         command += " IMAGE=buildroot";
@@ -32,7 +32,7 @@ pub fn leave(paths: &Paths, board: &Board, kernel: String, conclusion: &Conclusi
         board: board.name.clone(),
         kernel,
         command,
-        date: output_of(Command::new("date").args(["-u", "+%F"]))?,
+        date: runs::today()?,
         remark: None,
         outcome: Outcome::Suite {
             passed: conclusion.num_passed,

@@ -9,6 +9,7 @@ mod arguments;
 #[cfg(feature = "host")]
 mod assets;
 mod bench;
+mod coming_from;
 mod compare;
 mod console_server;
 mod cut;
