@@ -65,7 +65,7 @@ QUICK = true
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-host test-suite test-boards test-debug test-twin soak fuzz fuzz-readers slow-lines readers bench profile order cuts record-cuts mutations console image sbom \
+.PHONY: help setup run test test-host test-suite test-boards test-debug test-disks test-twin soak fuzz fuzz-readers slow-lines readers bench profile profile-boot order cuts record-cuts mutations console image sbom \
 	quick-image release reproducible check-board boards-table flash update-inputs fresh nightly list-boards list-boards-json list-nightly-json list-variables patches-alone upstream lint lint-docs dumper clean
 
 help: ## what can be made
@@ -101,6 +101,11 @@ test-boards: test-host ## unit tests on the host, then the suite on every board 
 
 test-debug: export RESDUMP_FLAVOUR := debug
 test-debug: setup ## the suite on a kernel that checks locks, memory, DMA and leaks
+	@$(SUITE)
+
+test-disks: export RESDUMP_FLAVOUR := disks
+test-disks: override TEST := disks::
+test-disks: setup ## dumps to SATA, NVMe, SD card and USB disks: content, limits, cost
 	@$(SUITE)
 
 soak: setup ## the long run: MINUTES of dumps under pressure, on the debug kernel

@@ -37,6 +37,7 @@ if [ "$wanted" != --list ]; then
 fi
 part boards make test-boards
 part debug make test-debug
+part disks make test-disks
 part twin make test-twin
 part cuts make cuts
 part record-cuts make record-cuts

@@ -58,10 +58,12 @@ pub enum Need {
     PersistentMemory,
     /// A boot loader that QEMU starts.
     BootLoader,
+    /// Drivers of the disks that boards have: SATA, NVMe, SD card, USB storage.
+    UsualDisks,
 }
 
 /// Words, as in `LACKS_<WORD>` of board.conf.
-const WORDS: [(Need, &str); 26] = [
+const WORDS: [(Need, &str); 27] = [
     (Need::Qemu, "QEMU"),
     (Need::DeviceNode, "DEVICE_NODE"),
     (Need::WideAddresses, "WIDE_ADDRESSES"),
@@ -88,19 +90,28 @@ const WORDS: [(Need, &str); 26] = [
     (Need::OpenFirmware, "OPEN_FIRMWARE"),
     (Need::PersistentMemory, "PERSISTENT_MEMORY"),
     (Need::BootLoader, "BOOT_LOADER"),
+    (Need::UsualDisks, "USUAL_DISKS"),
 ];
 
-/// Of kernels that report about themselves.
-const SLOW: [(Need, &str); 6] = [
+/// Why no kernel but one has [`Need::UsualDisks`].
+const DISKS: &str = "the kernel with drivers of disks has them: make test-disks";
+
+/// Of kernels that are not the laboratory's.
+const CLOSED: [(Need, &str); 4] = [
+    (Need::DevMem, "/dev/mem is closed, as in the product"),
+    (Need::Quota, "the lab kernel has quota"),
+    (Need::Inotify, "the lab kernel has inotify"),
+    (Need::CrossMemory, "the lab kernel has process_vm_writev"),
+];
+
+/// Of kernels that report about themselves, besides.
+const SLOW: [(Need, &str); 3] = [
     (Need::ProductKernel, "the kernel with detectors is larger"),
     (
         Need::InstructionCounts,
         "the kernel's detectors cost many times more than a dump",
     ),
-    (Need::DevMem, "/dev/mem is closed, as in the product"),
-    (Need::Quota, "the lab kernel has quota"),
-    (Need::Inotify, "the lab kernel has inotify"),
-    (Need::CrossMemory, "the lab kernel has process_vm_writev"),
+    (Need::UsualDisks, DISKS),
 ];
 
 /// Of kernels that do not.
@@ -159,6 +170,18 @@ pub fn lacking_in_kernel(instead: Option<&str>) -> BTreeMap<Need, String> {
         Some("debug" | "kasan" | "kcsan") => of(&SLOW),
         _ => of(&ORDINARY),
     };
+    match instead {
+        Some("debug" | "kasan" | "kcsan" | "disks") => lacking.append(&mut of(&CLOSED)),
+        _ => {
+            lacking.insert(Need::UsualDisks, DISKS.to_owned());
+        }
+    }
+    if instead == Some("disks") {
+        lacking.insert(
+            Need::ProductKernel,
+            "the kernel with drivers is larger".to_owned(),
+        );
+    }
     if matches!(instead, Some("kasan" | "kcsan")) {
         lacking.append(&mut of(&[
             ORDINARY[0],
@@ -189,6 +212,8 @@ mod tests {
     fn each_flavour_lacks_what_another_has() {
         let lacks = |flavour, need| lacking_in_kernel(flavour).contains_key(&need);
         assert!(lacks(None, Need::Lockdown) && !lacks(None, Need::DevMem));
+        assert!(lacks(None, Need::UsualDisks) && lacks(Some("debug"), Need::UsualDisks));
+        assert!(lacks(Some("disks"), Need::Quota) && !lacks(Some("disks"), Need::UsualDisks));
         assert!(lacks(Some("debug"), Need::DevMem) && !lacks(Some("debug"), Need::Lockdown));
         assert!(!lacks(Some("kasan"), Need::FaultInjection));
         assert!(lacks(Some("kcsan"), Need::FaultInjection));

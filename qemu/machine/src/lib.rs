@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //! A board in QEMU: its console, its disks, its health.
 
+pub mod attachment;
 pub mod console;
 pub mod detectors;
 pub mod disk;

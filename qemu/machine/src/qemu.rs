@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
+use crate::attachment::Attachment;
 use crate::console::Console;
 use crate::detectors::Detectors;
 use crate::disk::Disk;
@@ -50,6 +51,8 @@ pub struct Machine<'a> {
     pub firmware: Option<String>,
     /// Disks, `/dev/vda` first.
     pub disks: Vec<Disk>,
+    /// What they are to the guest.
+    pub attachment: Attachment,
     /// Files that are in memory, at a physical address, before the processor starts: QEMU's loader
     /// plays the hardware that filled a region.
     pub loads: Vec<(PathBuf, u64)>,
@@ -94,6 +97,7 @@ impl<'a> Machine<'a> {
             disks: Vec::new(),
             loads: Vec::new(),
             fills: Vec::new(),
+            attachment: Attachment::Virtio,
             append: String::new(),
             tools: false,
             network: None,
@@ -160,21 +164,23 @@ impl<'a> Machine<'a> {
         let disks = self.disks.iter().map(|disk| (&disk.path, &*disk.options));
         let fills = self.fills.iter().map(|(file, _)| (file, ",readonly=on"));
         for (index, (path, options)) in disks.chain(fills).enumerate() {
+        let virtio = format!(
+            ",request-merging={}{}",
+            if self.joins_requests { "on" } else { "off" },
+            // Of the machine's modern half alone.
+            match self.maps_dma {
+                true => ",iommu_platform=on,disable-legacy=on",
+                false => "",
+            }
+        );
             arguments.push("-drive".to_owned());
             arguments.push(format!(
                 "if=none,id=disk{index},node-name=node{index},format=raw,file={}{options}",
                 path.display()
             ));
-            arguments.push("-device".to_owned());
-            arguments.push(format!(
-                "virtio-blk-pci,drive=disk{index},id=vd{index},request-merging={}{}",
-                if self.joins_requests { "on" } else { "off" },
-                // Of the machine's modern half alone.
-                match self.maps_dma {
-                    true => ",iommu_platform=on,disable-legacy=on",
-                    false => "",
-                }
-            ));
+            for device in self.attachment.devices(index, &virtio) {
+                arguments.extend(["-device".to_owned(), device]);
+            }
         }
         for (file, offset) in &self.loads {
             let address = self.board.memory_base() + offset;
@@ -201,7 +207,13 @@ impl<'a> Machine<'a> {
         }
         if self.icount {
             arguments.push("-icount".to_owned());
-            arguments.push("shift=0,sleep=off".to_owned());
+            // Where nothing is to be done time leaps to what comes next. The drivers of other disks give a request up
+            // after some seconds of it: there the host's time passes.
+            let sleep = match self.attachment {
+                Attachment::Virtio => "off",
+                _ => "on",
+            };
+            arguments.push(format!("shift=0,sleep={sleep}"));
         }
         arguments
     }

@@ -6,6 +6,7 @@
 //! clean. After its last test the machine is powered off. As many machines are busy as there are processors.
 
 mod cost;
+mod disks;
 mod docs;
 mod dump;
 mod faults;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
 fn cases() -> Vec<Case> {
     [
         cost::cases(),
+        disks::cases(),
         docs::cases(),
         dump::cases(),
         faults::cases(),

@@ -47,6 +47,7 @@ pub fn leave(paths: &Paths, board: &Board, kernel: String, conclusion: &Conclusi
 fn command(board: &Board, flavour: Option<&str>) -> String {
     match flavour {
         Some(sanitizer) if board.is_detector() => format!("make test-twin SANITIZER={sanitizer}"),
+        Some("disks") => format!("make test-disks BOARD={}", board.name),
         Some(_) => format!("make test-debug BOARD={}", board.name),
         None => format!("make test-suite BOARD={}", board.name),
     }
