@@ -8,6 +8,8 @@ mod baseline;
 mod boot;
 mod cost;
 mod growth;
+mod options;
+mod paper;
 mod plot;
 mod recording;
 mod report;
@@ -84,6 +86,10 @@ pub fn bench(paths: &Paths, board: &Board, image: &Image) -> Result<()> {
     }
     .run("bench/whole-large", whole::whole)?;
     whole.extend(large.into_iter().filter(|one| one.bytes == growth::LARGEST));
+    println!("==> bench: options, small dumps");
+    let (options, small) = counting().run("bench/options", |guest, _| {
+        Ok((options::options(guest)?, options::small(guest)?))
+    })?;
     println!("==> bench: boot");
     let boot = Stage {
         append: boot::COMMAND_LINE,
@@ -108,7 +114,7 @@ pub fn bench(paths: &Paths, board: &Board, image: &Image) -> Result<()> {
 
     let report = Report::new(
         [costs, recorded],
-        whole,
+        (whole, options, small),
         growth,
         boot,
         throttled,

@@ -12,6 +12,8 @@ use serde::Serialize;
 use super::boot::Boot;
 use super::cost::Cost;
 use super::growth::Growth;
+use super::options::Small;
+use super::paper::milliseconds;
 use super::throttled::Throttled;
 use super::throughput::{Rate, Rates, best};
 use super::whole::Whole;
@@ -35,6 +37,10 @@ pub struct Report {
     recording: BTreeMap<String, Cost>,
     /// Programs from start to end.
     whole: Vec<Whole>,
+    /// Instructions for each MiB that an option adds.
+    options: BTreeMap<String, f64>,
+    /// Small dumps by the kernel engine and by copying.
+    small: Vec<Small>,
     pub(super) growth: BTreeMap<String, Growth>,
     /// Medians with least and greatest, by way, for each chunk and depth.
     pub(super) throughput: Rates,
@@ -45,7 +51,7 @@ pub struct Report {
 impl Report {
     pub(super) fn new(
         [cost, recording]: [BTreeMap<String, Cost>; 2],
-        whole: Vec<Whole>,
+        (whole, options, small): (Vec<Whole>, BTreeMap<String, f64>, Vec<Small>),
         growth: BTreeMap<String, Growth>,
         boot: Boot,
         throttled: Throttled,
@@ -61,7 +67,7 @@ impl Report {
             .map(|name| Ok((name.to_owned(), fs::metadata(image.file(name))?.len())))
             .collect::<Result<_>>()?;
         Ok(Self {
-            schema: 4,
+            schema: 5,
             throughput_ratio: ["anon", "mmap", "mapped", "dd_direct", "devmem"]
                 .map(|other| {
                     (
@@ -79,6 +85,8 @@ impl Report {
             cost,
             recording,
             whole,
+            options,
+            small,
             growth,
             throughput,
             bytes,
@@ -121,6 +129,36 @@ impl Report {
                     size(one.bytes),
                     format!("{:.2}", one.instructions / 1e6),
                     format!("{:.2}", one.instructions / floor(one.target)),
+                ]
+            }),
+        );
+        let options = table(
+            &["option", "instructions per MiB", "per byte"],
+            self.options.iter().map(|(name, added)| {
+                vec![
+                    name.clone(),
+                    format!("{added:.0}"),
+                    format!("{:.1}", added / f64::from(1 << 20)),
+                ]
+            }),
+        );
+        let small = table(
+            &[
+                "bytes",
+                "kernel, million",
+                "copying, million",
+                "kernel, ms",
+                "copying, ms",
+            ],
+            self.small.iter().map(|one| {
+                let million = |count: f64| format!("{:.3}", count / 1e6);
+                let paper = |count| format!("{:.1}", milliseconds(count));
+                vec![
+                    size(one.bytes),
+                    million(one.kernel),
+                    million(one.read),
+                    paper(one.kernel),
+                    paper(one.read),
                 ]
             }),
         );
@@ -181,6 +219,8 @@ impl Report {
             "# Benchmark\n\n## Cost, in guest instructions (repeats)\n\n{costs}\n\n\
              A recording into ext4, segments and index included:\n\n{recorded}\n\n\
              Start to end, against a dump of one page to the same target:\n\n{whole}\n\n\
+             What options add, 16 MiB to the raw disk:\n\n{options}\n\n\
+             Small dumps to the raw disk; milliseconds of a 440 at 400 MHz with two cycles an instruction:\n\n{small}\n\n\
              Growth with the region's size:\n\n{growth}\n\n\
              Power-on to prompt: {:.0} million instructions; from there to the end of the first dump: \
              {:.1} million.\n\n\
