@@ -150,6 +150,9 @@ bench: setup ## what a dump costs in instructions, and how fast it is next to ot
 profile: setup ## where the instructions of COMMAND go, in the guest, by function
 	@$(call QUICK,lab) && $(LABS) profile "$(COMMAND)"
 
+profile-boot: setup ## where the instructions from power-on to the prompt go, by function
+	@$(call QUICK,appliance) && $(LABS) profile-boot
+
 order: setup ## the order of functions in the dumper, from what ordinary commands execute (writes order.ld)
 	@$(call QUICK,lab) && $(LABS) order
 

@@ -5,6 +5,7 @@ pub mod bench;
 pub mod order;
 pub mod powercut;
 pub mod profile;
+pub mod profile_boot;
 mod report;
 pub mod run;
 pub mod soak;

@@ -10,7 +10,7 @@ use board::{Board, Image};
 use host::paths::Paths;
 use host::{exit, settings};
 use labs::powercut::{self, Options};
-use labs::{bench, order, profile, run, soak};
+use labs::{bench, order, profile, profile_boot, run, soak};
 
 #[derive(Parser)]
 #[command(about, max_term_width = 90)]
@@ -31,8 +31,17 @@ enum Task {
         /// Functions that are listed.
         #[arg(long, default_value_t = 60)]
         top: usize,
+        /// MiB of the region, which goes to a disk that forgets, instead of the board's.
+        #[arg(long)]
+        region_mib: Option<u64>,
         /// What is typed in the guest; `/dev/vda` is an empty disk, `/mnt` ext4 on another.
         command: String,
+    },
+    /// Where the instructions from power-on to the prompt go, counted one by one.
+    ProfileBoot {
+        /// Functions that are listed, before the first program and after that.
+        #[arg(long, default_value_t = 40)]
+        top: usize,
     },
     /// Puts the functions that ordinary commands execute side by side in the dumper: writes its linker script.
     Order,
@@ -76,9 +85,20 @@ fn work(arguments: &Arguments) -> Result<bool> {
     match &arguments.task {
         Task::Run => run::run(&paths, &board, &image("lab")?),
         Task::Bench => bench::bench(&paths, &board, &image("lab")?).map(|()| true),
-        Task::Profile { top, command } => {
-            let profile = profile::Profile { command, top: *top };
+        Task::Profile {
+            top,
+            region_mib,
+            command,
+        } => {
+            let profile = profile::Profile {
+                command,
+                top: *top,
+                region: region_mib.map(|mib| mib << 20),
+            };
             profile.run(&paths, &board, &image("lab")?).map(|()| true)
+        }
+        Task::ProfileBoot { top } => {
+            profile_boot::run(&paths, &board, &image("appliance")?, *top).map(|()| true)
         }
         Task::Order => order::run(&paths, &board, &image("lab")?).map(|()| true),
         Task::Soak { minutes } => soak::soak(&paths, &board, &image("debug")?, *minutes),

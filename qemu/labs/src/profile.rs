@@ -19,7 +19,9 @@ use host::paths::Paths;
 pub(crate) const KERNEL: u64 = 0xc000_0000;
 
 /// Functions of the kernel whose calls are counted as well.
-const CALLS: [&str; 6] = [
+const CALLS: [&str; 8] = [
+    "kernel_clone",
+    "begin_new_exec",
     "system_call_exception",
     "do_page_fault",
     "copy_page",
@@ -34,14 +36,16 @@ pub struct Profile<'a> {
     pub command: &'a str,
     /// How many functions are listed.
     pub top: usize,
+    /// Bytes of the region, which goes to a disk that forgets, instead of the board's.
+    pub region: Option<u64>,
 }
 
 /// Names by address.
-struct Symbols(BTreeMap<u64, String>);
+pub(crate) struct Symbols(BTreeMap<u64, String>);
 
 impl Symbols {
     /// From lines with an address, a letter and a name.
-    fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         Self(
             text.lines()
                 .filter_map(|line| {
@@ -52,6 +56,12 @@ impl Symbols {
                 })
                 .collect(),
         )
+    }
+
+    /// Where a function begins.
+    pub(crate) fn of(&self, name: &str) -> Option<u64> {
+        let found = self.0.iter().find(|(_, known)| *known == name);
+        found.map(|(address, _)| *address)
     }
 
     /// The function that an address is in.
@@ -70,11 +80,19 @@ pub(crate) struct Trace {
 
 impl Trace {
     /// Runs the commands twice, and a third time that counts.
-    pub(crate) fn of(commands: &str, paths: &Paths, board: &Board, image: &Image) -> Result<Self> {
+    pub(crate) fn of(
+        commands: &str,
+        region: Option<u64>,
+        paths: &Paths,
+        board: &Board,
+        image: &Image,
+    ) -> Result<Self> {
         let stage = Stage {
             icount: true,
             file_system: true,
             traced: true,
+            size: region,
+            forgets: region.is_some(),
             ..Stage::new(paths, board, image)
         };
         let kernel = stage.run("profile", |guest, _| {
@@ -118,7 +136,7 @@ impl Profile<'_> {
             String::new()
         };
         let program = Symbols::parse(&names);
-        let trace = Trace::of(self.command, paths, board, image)?;
+        let trace = Trace::of(self.command, self.region, paths, board, image)?;
         let mut counts = HashMap::new();
         for address in trace.addresses()? {
             *counts.entry(address).or_default() += 1;
@@ -131,46 +149,59 @@ impl Profile<'_> {
     }
 
     fn table(&self, counts: &HashMap<u64, u64>, kernel: &Symbols, program: &Symbols) -> String {
-        let mut functions: HashMap<String, u64> = HashMap::new();
-        let mut calls: BTreeMap<&str, u64> = BTreeMap::new();
-        let (mut all, mut in_kernel) = (0, 0);
-        for (&address, &count) in counts {
-            all += count;
-            let (side, symbols) = match address >= KERNEL {
-                true => ("kernel", kernel),
-                false => ("program", program),
-            };
-            in_kernel += if side == "kernel" { count } else { 0 };
-            let name = match symbols.at(address) {
-                Some((start, name)) => {
-                    if start == address && CALLS.contains(&name) {
-                        *calls.entry(name).or_default() += count;
-                    }
-                    format!("{side} {name}")
-                }
-                // Without symbols: the page.
-                None => format!("{side} {:#x}", address & !0xfff),
-            };
-            *functions.entry(name).or_default() += count;
-        }
-        let mut functions: Vec<(String, u64)> = functions.into_iter().collect();
-        functions.sort_by(|one, other| other.1.cmp(&one.1).then(one.0.cmp(&other.0)));
-        let mut text = format!(
-            "{all} instructions, {in_kernel} of them in the kernel, the shell's own included\n"
-        );
-        for (name, count) in calls {
-            text += &format!("{count:>10} x {name}\n");
-        }
-        for (name, count) in functions.iter().take(self.top) {
-            let share = 100.0 * *count as f64 / all as f64;
-            text += &format!("{count:>10} {share:5.1} % {name}\n");
-        }
-        text
+        let all: u64 = counts.values().sum();
+        let (in_kernel, table) = table(counts, kernel, program, self.top);
+        format!(
+            "{all} instructions, {in_kernel} of them in the kernel, the shell's own included\n{table}"
+        )
     }
 }
 
+/// How many of the instructions are the kernel's; calls of some functions, and the `top` functions with the most
+/// instructions, a line each.
+pub(crate) fn table(
+    counts: &HashMap<u64, u64>,
+    kernel: &Symbols,
+    program: &Symbols,
+    top: usize,
+) -> (u64, String) {
+    let mut functions: HashMap<String, u64> = HashMap::new();
+    let mut calls: BTreeMap<&str, u64> = BTreeMap::new();
+    let (mut all, mut in_kernel) = (0, 0);
+    for (&address, &count) in counts {
+        all += count;
+        let (side, symbols) = match address >= KERNEL {
+            true => ("kernel", kernel),
+            false => ("program", program),
+        };
+        in_kernel += if side == "kernel" { count } else { 0 };
+        let name = match symbols.at(address) {
+            Some((start, name)) => {
+                if start == address && CALLS.contains(&name) {
+                    *calls.entry(name).or_default() += count;
+                }
+                format!("{side} {name}")
+            }
+            // Without symbols: the page.
+            None => format!("{side} {:#x}", address & !0xfff),
+        };
+        *functions.entry(name).or_default() += count;
+    }
+    let mut functions: Vec<(String, u64)> = functions.into_iter().collect();
+    functions.sort_by(|one, other| other.1.cmp(&one.1).then(one.0.cmp(&other.0)));
+    let mut text = String::new();
+    for (name, count) in calls {
+        text += &format!("{count:>10} x {name}\n");
+    }
+    for (name, count) in functions.iter().take(top) {
+        let share = 100.0 * *count as f64 / all as f64;
+        text += &format!("{count:>10} {share:5.1} % {name}\n");
+    }
+    (in_kernel, text)
+}
+
 /// The addresses in lines of this form: `Trace 0: 0x7f… [00000000/c0000aa0/24000002/ff020201]`.
-fn addresses(lines: impl BufRead) -> impl Iterator<Item = u64> {
+pub(crate) fn addresses(lines: impl BufRead) -> impl Iterator<Item = u64> {
     lines
         .split(b'\n')
         .map_while(Result::ok)
@@ -199,6 +230,7 @@ mod tests {
         let profile = Profile {
             command: "",
             top: 9,
+            region: None,
         };
         let kernel = Symbols::parse("c0000a00 T do_page_fault\nc0000b00 t next\n");
         let text = profile.table(&counts, &kernel, &Symbols::parse(""));

@@ -77,7 +77,12 @@ impl Guest {
     /// Waits for the shell's prompt and returns the seconds since the start. Then regions are filled
     /// whose place was not known before.
     pub fn wait_for_shell(&mut self) -> Result<f64> {
-        self.console.wait_for(PROMPT, self.limit(120))?;
+        self.wait_for_shell_within(120)
+    }
+
+    /// The same, for a start that may take up to `limit` seconds.
+    pub fn wait_for_shell_within(&mut self, limit: u64) -> Result<f64> {
+        self.console.wait_for(PROMPT, self.limit(limit))?;
         let uptime = self.uptime();
         if self.detectors.races {
             // Reports come at any time, of the kernel itself too: in the middle of an answer they would

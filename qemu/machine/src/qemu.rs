@@ -77,6 +77,8 @@ pub struct Machine<'a> {
     pub shared_memory: bool,
     /// Whether QEMU can write down what the processor executes, in `<folder>/trace`: [`Guest::monitor`].
     pub traced: bool,
+    /// Whether it executes nothing until [`Guest::monitor`] lets it.
+    pub paused: bool,
     /// One guest instruction is one nanosecond of guest time, so that CPU time counts instructions.
     pub icount: bool,
 }
@@ -95,9 +97,9 @@ impl<'a> Machine<'a> {
             nodes: None,
             firmware: None,
             disks: Vec::new(),
+            attachment: Attachment::Virtio,
             loads: Vec::new(),
             fills: Vec::new(),
-            attachment: Attachment::Virtio,
             append: String::new(),
             tools: false,
             network: None,
@@ -107,6 +109,7 @@ impl<'a> Machine<'a> {
             monitor: false,
             shared_memory: false,
             traced: false,
+            paused: false,
             icount: false,
         }
     }
@@ -161,9 +164,6 @@ impl<'a> Machine<'a> {
     /// Arguments that put disks and files into the machine.
     fn devices(&self) -> Vec<String> {
         let mut arguments = Vec::new();
-        let disks = self.disks.iter().map(|disk| (&disk.path, &*disk.options));
-        let fills = self.fills.iter().map(|(file, _)| (file, ",readonly=on"));
-        for (index, (path, options)) in disks.chain(fills).enumerate() {
         let virtio = format!(
             ",request-merging={}{}",
             if self.joins_requests { "on" } else { "off" },
@@ -173,6 +173,9 @@ impl<'a> Machine<'a> {
                 false => "",
             }
         );
+        let disks = self.disks.iter().map(|disk| (&disk.path, &*disk.options));
+        let fills = self.fills.iter().map(|(file, _)| (file, ",readonly=on"));
+        for (index, (path, options)) in disks.chain(fills).enumerate() {
             arguments.push("-drive".to_owned());
             arguments.push(format!(
                 "if=none,id=disk{index},node-name=node{index},format=raw,file={}{options}",
@@ -200,6 +203,9 @@ impl<'a> Machine<'a> {
         }
         if !self.resets {
             arguments.push("-no-reboot".to_owned());
+        }
+        if self.paused {
+            arguments.push("-S".to_owned());
         }
         if self.traced {
             arguments.push("-D".to_owned());
