@@ -47,6 +47,7 @@ part fuzz-twin make fuzz SANITIZER=kasan COUNT=200000
 part fuzz-readers make fuzz-readers
 part slow-lines make slow-lines
 part bench make bench
+part profile-boot make profile-boot
 part patches make patches-alone
 part upstream make upstream
 part soak make soak
