@@ -2,16 +2,21 @@
 //! The player's own code against a model of disk, ring and a device that reads, in which each byte says which byte of
 //! what is played it is. A run is named by its seed.
 
-use std::{collections::HashMap, convert::Infallible};
+use std::{collections::HashMap, convert::Infallible, time::Duration};
 
 use fastrand::Rng;
 use resdump_format::recording::{
-    player::{self, Account, Deck, Event, Load, Player, Step},
+    player::{self, Account, Deck, Event, Load, Player, STILL, Step},
     position::{Evidence, Sample},
     proof::Ring,
 };
 
 const RUNS: u64 = 10_000;
+
+/// Of the model's clock.
+const TICK: Duration = Duration::from_millis(1);
+/// A player looks again at the latest.
+const LONGEST: u64 = 1000;
 
 /// A player that is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +44,11 @@ struct World {
     front: u64,
     said: u64,
     breaks: u64,
+    ticks: u64,
+    /// It stops here.
+    stop: u64,
+    /// Bytes that the count is short of what it says.
+    short: u64,
     /// Bytes that it has passed and not fetched yet: for each position when it does.
     owed: Vec<u64>,
     /// What it has read at each position.
@@ -80,6 +90,9 @@ impl World {
             front,
             said: front,
             breaks: 0,
+            ticks: 0,
+            stop: u64::MAX,
+            short: 0,
             owed: Vec::new(),
             seen: HashMap::new(),
             rate,
@@ -116,7 +129,8 @@ impl World {
 
     fn sample(&self) -> Sample {
         Sample {
-            bytes: self.said,
+            bytes: self.said - self.short,
+            time: self.ticks * TICK.as_nanos() as u64,
             breaks: self.breaks,
             ..self.last
         }
@@ -128,10 +142,14 @@ impl World {
     }
 
     fn tick(&mut self) {
+        self.ticks += 1;
         if self.rng.u8(0..8) == 0 {
             return;
         }
         for _ in 0..self.rng.u64(0..=self.rate) {
+            if self.front >= self.stop {
+                return;
+            }
             let oldest = self.owed.iter().min().copied().unwrap_or(self.front);
             // Some come later, as many as it may say that it has read and has not.
             if self.ring.lag > 0 && self.front + 1 - oldest < self.ring.lag && self.rng.bool() {
@@ -160,7 +178,8 @@ impl World {
         self.error.get_or_insert(what);
     }
 
-    fn play(&mut self, length: u64) -> Account {
+    /// Of what is played to the device as it is now.
+    fn player(&mut self, length: u64) -> Player {
         let ring = Ring {
             lead: match self.cheat {
                 Cheat::LeadIgnored => 0,
@@ -173,25 +192,39 @@ impl World {
             ..self.ring
         };
         let ahead = self.rng.u64(0..=ring.size - ring.lead - ring.lag);
-        let mut player = Player::new(ring, (self.chunk, self.block), &self.last, ahead, length)
+        let player = Player::new(ring, (self.chunk, self.block), &self.last, ahead, length)
             .expect("a ring that fits");
         self.start = player.start();
+        player
+    }
+
+    /// Lets the device run until it is at `position` by its count, and no longer than a player waits.
+    fn wait(&mut self, position: u64) {
+        for _ in 0..LONGEST {
+            if self.sample().bytes >= position {
+                return;
+            }
+            self.tick();
+            self.say();
+        }
+    }
+
+    fn play(&mut self, length: u64) -> Account {
+        let mut player = self.player(length);
+        let mut waits = 0;
         loop {
             if self.rng.u8(0..200) == 0 {
                 // As of a device that is looked at too late.
                 self.breaks += 1;
             }
             let Ok(step) = player::turn(&mut player, self);
+            assert!(!player.has_stopped(), "the device runs");
             match step {
-                Step::Loaded => {}
+                Step::Loaded => waits = 0,
                 Step::Wait(position) => {
-                    let mut left = 10_000;
-                    while self.said < position && left > 0 {
-                        self.tick();
-                        self.say();
-                        left -= 1;
-                    }
-                    assert!(left > 0, "the device does not get to {position}");
+                    self.wait(position);
+                    waits += 1;
+                    assert!(waits < 10, "the device does not get to {position}");
                 }
                 Step::Ended => break,
             }
@@ -312,6 +345,53 @@ fn no_byte_is_called_whole_that_the_device_did_not_find_and_each_is_accounted_fo
     // The runs are of every sort.
     println!("{RUNS} runs: {whole} bytes whole, {late} late, {missed} missed, {unsure} unsure");
     assert!(whole > 1_000_000 && late > 1_000_000 && missed > 100_000 && unsure > 100);
+}
+
+/// Plays to a device that does a lap that is not seen, and stops when it has read all. How long the player waits in
+/// vain, if it does.
+fn stopped(seed: u64) -> Option<Duration> {
+    let mut world = World::new(seed, Cheat::None);
+    let length = world.ring.size * world.rng.u64(3..12);
+    let mut player = world.player(length);
+    world.stop = world.start + length + world.ring.lag;
+    let lost = world.start + world.rng.u64(0..length - 2 * world.ring.size);
+    let mut since = 0;
+    loop {
+        let Ok(step) = player::turn(&mut player, &mut world);
+        match step {
+            // The disk may have stood still.
+            Step::Loaded => since = world.ticks,
+            Step::Ended => return None,
+            Step::Wait(_) if player.has_stopped() => {
+                assert!(player.account().unsure && world.front == world.stop);
+                return Some(TICK * (world.ticks - since) as u32);
+            }
+            Step::Wait(position) => world.wait(position),
+        }
+        if world.short == 0 && world.front >= lost {
+            let front = world.front;
+            while world.front < front + world.ring.size {
+                world.tick();
+            }
+            world.say();
+            (world.short, world.breaks) = (world.ring.size, world.breaks + 1);
+        }
+        if world.front < world.stop {
+            since = world.ticks;
+        }
+    }
+}
+
+#[test]
+fn a_device_that_stops_a_lap_beyond_its_count_is_not_waited_for() {
+    let waits: Vec<_> = (0..RUNS / 10).filter_map(stopped).collect();
+    // Of some the count was lost so late that all the same was loaded.
+    assert!(waits.len() > 500, "{}", waits.len());
+    let longest = waits.into_iter().max().unwrap_or_default();
+    assert!(
+        longest >= STILL && longest < STILL + 3 * TICK * LONGEST as u32,
+        "{longest:?}"
+    );
 }
 
 /// How many runs it takes to find a player out.

@@ -14,5 +14,5 @@ mod tape;
 mod tests;
 
 pub use outlet::{Live, Outlet};
-pub use run::{Event, Limits, Outcome, Refusal, State, Underrun, run};
+pub use run::{Event, Limits, Outcome, Place, Refusal, State, Underrun, run};
 pub use tape::Tape;

@@ -59,6 +59,17 @@ pub enum Event<'a> {
     Turn(&'a State),
     /// The device was faster.
     Underrun(&'a Underrun),
+    /// The position was lost. From here on the device may be laps beyond what is counted.
+    Lost(Place),
+}
+
+/// Where something is in what is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// How often everything was played before.
+    pub lap: u64,
+    /// A byte, in the stream.
+    pub at: u64,
 }
 
 /// Bytes that the device may have read before they were there, or that were left out because it was there already.
@@ -83,6 +94,8 @@ pub struct Outcome {
     pub start: u64,
     /// The device has read all of it.
     pub ended: bool,
+    /// The device has stopped after its position was lost: it may have read all of it.
+    pub stopped: bool,
     /// What ended it, unless that was asked for.
     pub failure: Option<(&'static str, Errno)>,
 }
@@ -127,18 +140,22 @@ pub fn run(
     };
     let longest = limits.patience.map_or(LONGEST, |time| time / 2);
     let longest = longest.clamp(Duration::from_millis(1), LONGEST);
-    let mut ended = false;
+    let (mut ended, mut stopped) = (false, false);
     loop {
         if stop.requested() || running.failure.is_some() {
             player.cut();
         }
         let step = player::turn(&mut player, &mut running);
-        running.state.account = *player.account();
-        (running.tell)(&Event::Turn(&running.state));
+        running.account(&player);
         let waited = match step {
             Ok(Step::Loaded) => Ok(()),
             Ok(Step::Ended) => {
                 ended = !stop.requested() && running.failure.is_none();
+                break;
+            }
+            // Of what has no end a signal is the end.
+            Ok(Step::Wait(_)) if player.has_stopped() && !running.tape.is_looped() => {
+                stopped = true;
                 break;
             }
             Ok(Step::Wait(position)) => running
@@ -158,12 +175,23 @@ pub fn run(
     Ok(Outcome {
         start: player.start(),
         ended,
+        stopped,
         failure: running.failure,
         state: running.state,
     })
 }
 
 impl Running<'_> {
+    /// Takes the account over and reports it; a position that is lost comes first.
+    fn account(&mut self, player: &Player) {
+        let before = std::mem::replace(&mut self.state.account, *player.account());
+        if player.account().unsure && !before.unsure {
+            let (lap, at) = self.tape.stream(player.at());
+            (self.tell)(&Event::Lost(Place { lap, at }));
+        }
+        (self.tell)(&Event::Turn(&self.state));
+    }
+
     fn read(&mut self, load: &Load) -> Result<Moved, Failure> {
         let Some((number, offset)) = self.tape.spot(load.from).place else {
             self.outlet

@@ -68,6 +68,11 @@ impl Tape {
         }
     }
 
+    /// Whether it is played until a signal.
+    pub fn is_looped(&self) -> bool {
+        self.looped
+    }
+
     /// Bytes that are played once.
     pub fn lap(&self) -> u64 {
         self.range.end - self.range.start

@@ -38,6 +38,12 @@ struct Fake {
     /// It ends what has no end when it is here.
     stop_at: u64,
     stop: Stop,
+    /// Once it is here, it does a lap that is not counted, and stops behind the last byte.
+    lost: Option<u64>,
+    short: u64,
+    end: u64,
+    waited: Duration,
+    stop_after: Duration,
 }
 
 impl Fake {
@@ -53,6 +59,11 @@ impl Fake {
             broken_from: u64::MAX,
             stop_at: u64::MAX,
             stop: Stop::default(),
+            lost: None,
+            short: 0,
+            end: u64::MAX,
+            waited: Duration::ZERO,
+            stop_after: Duration::MAX,
         }
     }
 
@@ -68,15 +79,21 @@ impl Outlet for Fake {
     fn position(&mut self) -> nix::Result<Sample> {
         if self.loaded >= self.waits_for {
             let jump = self.jump.take_if(|(at, _)| self.position >= *at);
-            self.read(jump.map_or(self.step, |(_, bytes)| bytes));
+            let lost = self.lost.take_if(|at| self.position >= *at);
+            let bytes = jump.map_or(self.step, |(_, bytes)| bytes);
+            if lost.is_some() {
+                self.read(RING);
+                (self.short, self.end) = (RING, BYTES);
+            }
+            self.read(bytes.min(self.end.saturating_sub(self.position)));
         }
         if self.position >= self.stop_at {
             self.stop.request();
         }
         Ok(Sample {
-            bytes: self.position,
-            time: self.position,
-            breaks: 0,
+            bytes: self.position - self.short,
+            time: self.waited.as_nanos() as u64,
+            breaks: u64::from(self.short > 0),
             evidence: Evidence::Exact,
         })
     }
@@ -107,7 +124,11 @@ impl Outlet for Fake {
         Ok(())
     }
 
-    fn wait(&mut self, _: u64, _: Duration) -> io::Result<()> {
+    fn wait(&mut self, _: u64, longest: Duration) -> io::Result<()> {
+        self.waited += longest;
+        if self.waited >= self.stop_after {
+            self.stop.request();
+        }
         Ok(())
     }
 }
@@ -150,13 +171,15 @@ fn play(fake: &mut Fake, bench: &Bench, looped: bool) -> Option<(Outcome, Vec<Un
         ahead: 0,
     };
     let stop = fake.stop.clone();
-    let mut underruns = Vec::new();
-    let outcome = run(fake, &mut tape, &limits, &stop, &mut |event| {
-        if let Event::Underrun(underrun) = event {
-            underruns.push(**underrun);
-        }
+    let (mut underruns, mut lost) = (Vec::new(), 0);
+    let outcome = run(fake, &mut tape, &limits, &stop, &mut |event| match event {
+        Event::Underrun(underrun) => underruns.push(**underrun),
+        // As soon as it is known.
+        Event::Lost(_) => lost += 1,
+        Event::Turn(state) => assert_eq!(state.account.unsure, lost == 1),
     })
     .unwrap();
+    assert_eq!(outcome.state.account.unsure, lost == 1);
     match outcome.failure {
         Some(("cannot open a segment", Errno::EINVAL)) => None,
         _ => Some((outcome, underruns)),
@@ -229,6 +252,22 @@ fn an_error_ends_it_with_what_was_there() {
     };
     assert_eq!(outcome.failure, Some(("cannot load", Errno::EIO)));
     assert!(!outcome.ended && outcome.state.account.whole >= 6000);
+}
+
+#[test]
+fn a_device_whose_count_is_short_and_that_has_stopped_is_not_waited_for() {
+    let (mut fake, bench) = (Fake::new(), bench());
+    fake.lost = Some(5000);
+    let Some((outcome, _)) = play(&mut fake, &bench, false) else {
+        return;
+    };
+    assert!(outcome.stopped && !outcome.ended && outcome.failure.is_none());
+    assert!(outcome.state.account.unsure && fake.position == BYTES);
+    // It was played until a signal: the device may go on.
+    let mut fake = Fake::new();
+    (fake.lost, fake.stop_after) = (Some(5000), Duration::from_secs(60));
+    let (outcome, _) = play(&mut fake, &bench, true).unwrap();
+    assert!(!outcome.stopped && !outcome.ended && outcome.state.account.unsure);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::{
     console::{self, Console},
     error::{Error, Result},
     exit_codes::ExitCode,
-    player::{Event, Outcome, State, Underrun},
+    player::{Event, Outcome, Place, State, Underrun},
 };
 
 /// Between two lines that say how it goes.
@@ -42,6 +42,14 @@ struct Told {
     to: u64,
 }
 
+/// The position was lost when this was played, by its offset in the stream.
+#[derive(Serialize)]
+struct Lost {
+    event: &'static str,
+    lap: u64,
+    at: u64,
+}
+
 /// What was played.
 pub(super) struct Played<'a> {
     pub(super) region: &'a str,
@@ -67,6 +75,8 @@ struct Report<'a> {
     start: u64,
     /// The device has read all of it.
     ended: bool,
+    /// The position was lost, and the device has stopped: it may have read all of it.
+    stopped: bool,
     seconds: f64,
     whole: u64,
     late: u64,
@@ -112,6 +122,22 @@ impl<'a> Reporter<'a> {
         match event {
             Event::Turn(state) => self.progress(state),
             Event::Underrun(underrun) => self.underrun(underrun),
+            Event::Lost(place) => self.lost(place),
+        }
+    }
+
+    fn lost(&self, &Place { lap, at }: &Place) {
+        if self.console.is_json() {
+            let event = "lost";
+            let _ = self
+                .console
+                .another()
+                .object(&Lost { event, lap, at }, None);
+        } else if !self.quiet {
+            console::say(format_args!(
+                "the position was lost at {at:#x}{}: the device may be laps further on than what is counted",
+                in_lap(lap)
+            ));
         }
     }
 
@@ -174,6 +200,7 @@ impl<'a> Reporter<'a> {
             to_offset: played.to_offset,
             start: played.outcome.start,
             ended: played.outcome.ended,
+            stopped: played.outcome.stopped,
             seconds: played.time.as_secs_f64(),
             whole: account.whole,
             late: account.late,
@@ -198,7 +225,7 @@ impl<'a> Reporter<'a> {
                 Some((code, *what, *errno, advice))
             }
             // Of what has no end a signal is the end.
-            None if !played.outcome.ended && !played.looped => {
+            None if !played.outcome.ended && !played.outcome.stopped && !played.looped => {
                 let (code, advice) = advice::of(nix::errno::Errno::EINTR, Doing::Load);
                 Some((
                     code,
@@ -246,16 +273,20 @@ fn what(underrun: &Underrun) -> &'static str {
 }
 
 fn line(underrun: &Underrun) -> String {
-    let lap = match underrun.lap {
-        0 => String::new(),
-        lap => format!(" in lap {lap}"),
-    };
     format!(
-        "{:#x}-{:#x} {}{lap}",
+        "{:#x}-{:#x} {}{}",
         underrun.from,
         underrun.to,
-        what(underrun)
+        what(underrun),
+        in_lap(underrun.lap)
     )
+}
+
+fn in_lap(lap: u64) -> String {
+    match lap {
+        0 => String::new(),
+        lap => format!(" in lap {lap}"),
+    }
 }
 
 fn headroom(headroom: Option<i64>) -> String {
@@ -263,8 +294,12 @@ fn headroom(headroom: Option<i64>) -> String {
 }
 
 fn sentence(report: &Report<'_>) -> String {
+    let stopped = match report.stopped {
+        true => "the device has stopped where its position is not known; ",
+        false => "",
+    };
     format!(
-        "{} bytes in time, {} late, {} missed, {} of them zeroes for what was not recorded, {} copied, {:.1} s, \
+        "{stopped}{} bytes in time, {} late, {} missed, {} of them zeroes for what was not recorded, {} copied, {:.1} s, \
          evidence {}, least headroom {}, longest read {} ms",
         report.whole,
         report.late,
