@@ -11,6 +11,7 @@ use std::thread;
 
 use anyhow::{Context, Result, anyhow};
 
+use crate::bench::Baseline;
 use crate::profile::{KERNEL, Symbols, addresses, table};
 use board::{Board, Image};
 use host::command::output_of;
@@ -28,17 +29,20 @@ const DISK: u64 = 128 << 20;
 /// How often each instruction was executed before the first program, and from there on.
 type Counts = [HashMap<u64, u64>; 2];
 
-/// Starts the image twice: for the names of the kernel's functions, and to count.
+/// Starts the image twice: for the names of the kernel's functions, and to count. Fails when a start costs more than the
+/// board's baseline allows.
 pub fn run(paths: &Paths, board: &Board, image: &Image, top: usize) -> Result<()> {
     let kernel = Symbols::parse(&names(paths, board, image)?);
     let program = kernel
         .of(PROGRAM)
         .with_context(|| format!("the kernel has no {PROGRAM}"))?;
-    print!(
-        "{}",
-        text(&counts(paths, board, image, program)?, &kernel, top)
-    );
-    Ok(())
+    let counts = counts(paths, board, image, program)?;
+    print!("{}", text(&counts, &kernel, top));
+    let all = counts.iter().flat_map(HashMap::values).sum();
+    match Baseline::load(board)? {
+        Some(baseline) => baseline.check_boot(all),
+        None => Ok(()),
+    }
 }
 
 fn names(paths: &Paths, board: &Board, image: &Image) -> Result<String> {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::Cost;
@@ -24,6 +24,8 @@ pub struct Baseline {
     most_recorded: BTreeMap<String, f64>,
     /// Instructions of a command from its start to its end, no more than this.
     most: BTreeMap<String, f64>,
+    /// Instructions from power-on to the prompt, no more than this.
+    most_boot: f64,
 }
 
 impl Baseline {
@@ -45,6 +47,17 @@ impl Baseline {
     /// The commands whose whole cost is bounded, each with its bound.
     pub fn commands(&self) -> impl Iterator<Item = (&str, f64)> {
         self.most.iter().map(|(command, most)| (&**command, *most))
+    }
+
+    /// Fails when a start costs more than it may.
+    pub fn check_boot(&self, instructions: u64) -> Result<()> {
+        ensure!(
+            instructions as f64 <= self.most_boot,
+            "a start has become dearer: {instructions} instructions, more than {:.0}; if that is meant, change the \
+             board's bench-baseline.json",
+            self.most_boot
+        );
+        Ok(())
     }
 
     /// The ways of a recording whose cost is bounded, each with its bound.
@@ -98,6 +111,7 @@ mod tests {
             most_per_mib: BTreeMap::new(),
             most_recorded: BTreeMap::new(),
             most: BTreeMap::new(),
+            most_boot: 0.0,
         };
         let cost = Cost {
             per_mib: now,
@@ -125,6 +139,7 @@ mod tests {
             most_per_mib: [("kernel".to_owned(), 400.0)].into(),
             most_recorded: BTreeMap::new(),
             most: BTreeMap::new(),
+            most_boot: 0.0,
         };
         let check = |per_mib| {
             let cost = Cost {
@@ -138,12 +153,27 @@ mod tests {
     }
 
     #[test]
+    fn a_start_has_a_bound() {
+        let baseline = Baseline {
+            insn_per_mib: BTreeMap::new(),
+            most_per_mib: BTreeMap::new(),
+            most_recorded: BTreeMap::new(),
+            most: BTreeMap::new(),
+            most_boot: 50e6,
+        };
+        assert!(baseline.check_boot(50_000_000).is_ok());
+        let error = baseline.check_boot(50_000_001).unwrap_err().to_string();
+        assert!(error.contains("50000001"), "{error}");
+    }
+
+    #[test]
     fn a_way_that_was_not_measured_is_an_error() {
         let baseline = Baseline {
             insn_per_mib: [("kernel".to_owned(), 1.0)].into(),
             most_per_mib: BTreeMap::new(),
             most_recorded: BTreeMap::new(),
             most: BTreeMap::new(),
+            most_boot: 0.0,
         };
         assert!(baseline.check(&BTreeMap::new()).is_err());
     }
