@@ -10,6 +10,7 @@ SEED ?=
 MINUTES ?=
 COMMAND ?= resdump --version
 SANITIZER ?=
+TARGET ?=
 TEST ?=
 RELEASE ?= bookworm trixie
 PARTS ?=
@@ -24,7 +25,7 @@ SETUP_qemu-e5500-native := ppc64
 
 # What may be given on the command line; anything else is a mistake.
 VARIABLES := BOARD BOARDS BUILDROOT_DIR BUILDROOT_EXTRA COMMAND COUNT DEV FLAVOUR FORCE IMAGE LINUX_SRC MINUTES PARTS \
-	RELEASE RESDUMP_CACHE RESDUMP_TIMEOUT_SCALE SANITIZER SEED TEST YES \
+	RELEASE RESDUMP_CACHE RESDUMP_TIMEOUT_SCALE SANITIZER SEED TARGET TEST YES \
 	BR2_DL_DIR BR2_CCACHE_DIR BR2_PRIMARY_SITE
 # Make writes a space in a value as a backslash and a space.
 $(foreach given,$(filter-out $(VARIABLES),$(foreach word,$(filter-out -%,$(subst \ ,_,$(MAKEOVERRIDES))),$(firstword $(subst =, ,$(word))))),\
@@ -57,6 +58,7 @@ BUILDROOT = $(XTASK) buildroot --flavour $(FLAVOUR)
 
 export RESDUMP_BOARD = $(BOARD)
 export RESDUMP_SEED = $(SEED)
+export RESDUMP_TARGET = $(TARGET)
 # Builds the quick image of a flavour, unless Buildroot's is to be taken.
 QUICK = $(XTASK) image $(1)
 ifeq ($(IMAGE),buildroot)
@@ -65,7 +67,7 @@ QUICK = true
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-host test-suite test-boards test-debug test-disks test-twin soak fuzz fuzz-readers slow-lines readers bench profile profile-boot order cuts record-cuts mutations console image sbom \
+.PHONY: help setup run test test-host test-suite test-boards test-lab test-debug test-disks test-twin soak fuzz fuzz-readers slow-lines readers bench profile profile-boot order cuts record-cuts mutations console image sbom \
 	quick-image release reproducible check-board boards-table flash update-inputs fresh nightly list-boards list-boards-json list-nightly-json list-variables patches-alone upstream lint lint-docs dumper clean
 
 help: ## what can be made
@@ -98,6 +100,10 @@ test-boards: test-host ## unit tests on the host, then the suite on every board 
 	@failed=; for board in $(BOARDS); do \
 		$(MAKE) --no-print-directory test-suite BOARD=$$board TEST=$(TEST) || failed="$$failed $$board"; done; \
 		test -z "$$failed" || { echo "FAIL:$$failed"; exit 1; }
+
+test-lab: override BOARD := qemu-ppce500
+test-lab: setup ## the suite on a board that is none: a noisy serial line, a relay and a card, behind commands
+	@$(XTASK) prepare appliance && $(LABS) fakeboard -- $(MAKE) --no-print-directory test-suite TEST=$(TEST)
 
 test-debug: export RESDUMP_FLAVOUR := debug
 test-debug: setup ## the suite on a kernel that checks locks, memory, DMA and leaks

@@ -232,6 +232,11 @@ impl Board {
             "QEMU does not play this board",
         );
         follows(
+            Need::Board,
+            self.qemu.is_none(),
+            "QEMU does not play this board, and TARGET= names no lab file",
+        );
+        follows(
             Need::DeviceNode,
             *self.placement() == Placement::ReserveMem,
             "the firmware makes the device tree, and the kernel reserves the regions",
@@ -284,6 +289,26 @@ impl Board {
 }
 
 fn parse(text: &str, file: &Path) -> Result<BTreeMap<String, Given>> {
+    let mut values = lines(text, file, keys::known)?;
+    for (key, given) in &mut values {
+        given.value = given.value.trim_matches('"').to_owned();
+        ensure!(
+            !key.starts_with(keys::LACKS) || !given.value.trim().is_empty(),
+            "{}:{}: {key} has no reason: write why such tests cannot run here",
+            file.display(),
+            given.line
+        );
+    }
+    Ok(values)
+}
+
+/// The `KEY=value` lines of a file, by key; a value is all that follows the sign. Empty lines and comments are left
+/// out. An error for any other line, for a key that is not `known`, and for one that is given twice.
+pub(crate) fn lines(
+    text: &str,
+    file: &Path,
+    known: fn(&str) -> Result<()>,
+) -> Result<BTreeMap<String, Given>> {
     let mut values = BTreeMap::new();
     for (index, line) in text.lines().map(str::trim).enumerate() {
         let place = || format!("{}:{}", file.display(), index + 1);
@@ -293,14 +318,9 @@ fn parse(text: &str, file: &Path) -> Result<BTreeMap<String, Given>> {
         let Some((key, value)) = line.split_once('=') else {
             bail!("{}: not a KEY=value line: {line:?}", place());
         };
-        keys::known(key).with_context(|| format!("{}: {key}", place()))?;
-        ensure!(
-            !key.starts_with(keys::LACKS) || !value.trim_matches('"').trim().is_empty(),
-            "{}: {key} has no reason: write why such tests cannot run here",
-            place()
-        );
+        known(key).with_context(|| format!("{}: {key}", place()))?;
         let given = Given {
-            value: value.trim_matches('"').to_owned(),
+            value: value.to_owned(),
             file: file.to_path_buf(),
             line: index + 1,
         };

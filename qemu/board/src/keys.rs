@@ -15,7 +15,7 @@ pub(crate) struct Given {
 }
 
 /// What can be the value of a key.
-trait Field: Sized {
+pub(crate) trait Field: Sized {
     /// From the text, if the key is given; an error says what is wrong with it.
     fn of(text: Option<&str>) -> Result<Self, &'static str>;
 }
@@ -131,7 +131,7 @@ impl Field for Placement {
 
 /// A structure with a field for each key, which reads them all.
 macro_rules! keys {
-    ($(#[doc = $of:literal])* $name:ident, $table:ident:
+    ($(#[doc = $of:literal])* $name:ident, $table:ident, $file:literal:
      $($(#[doc = $doc:literal])+ $key:literal $field:ident: $type:ty;)*) => {
         $(#[doc = $of])*
         #[derive(Clone, Debug)]
@@ -140,19 +140,21 @@ macro_rules! keys {
         }
 
         /// Those keys and what they mean.
-        const $table: &[(&str, &str)] = &[$(($key, concat!($($doc),+))),*];
+        pub(crate) const $table: &[(&str, &str)] = &[$(($key, concat!($($doc),+))),*];
 
         impl $name {
             pub(crate) fn read(given: &BTreeMap<String, Given>) -> Result<Self> {
-                Ok(Self { $($field: field(given, $key)?,)* })
+                Ok(Self { $($field: $crate::keys::field(given, $file, $key)?,)* })
             }
         }
     };
 }
 
+pub(crate) use keys;
+
 keys! {
     /// What every board has.
-    Common, COMMON:
+    Common, COMMON, "board.conf":
     /// core of its processor, for the table of boards
     "PROCESSOR" processor: String;
     /// architecture, as the kernel's make has it in `ARCH=`
@@ -201,7 +203,7 @@ keys! {
 
 keys! {
     /// What a board has that QEMU plays.
-    Qemu, QEMU:
+    Qemu, QEMU, "board.conf":
     /// the emulator; a board that it cannot play has none of the following keys
     "QEMU" program: String;
     /// its machine
@@ -282,7 +284,8 @@ pub(crate) fn known(key: &str) -> Result<()> {
     }
 }
 
-fn field<T: Field>(given: &BTreeMap<String, Given>, key: &str) -> Result<T> {
+/// The value of a key of a file of this sort.
+pub(crate) fn field<T: Field>(given: &BTreeMap<String, Given>, sort: &str, key: &str) -> Result<T> {
     let found = given.get(key);
     match T::of(found.map(|given| given.value.as_str())) {
         Ok(value) => Ok(value),
@@ -290,7 +293,7 @@ fn field<T: Field>(given: &BTreeMap<String, Given>, key: &str) -> Result<T> {
             Some(Given { value, file, line }) => {
                 bail!("{}:{line}: {key}={value} {wrong}", file.display())
             }
-            None => bail!("board.conf: {key} {wrong}"),
+            None => bail!("{sort}: {key} {wrong}"),
         },
     }
 }

@@ -8,6 +8,22 @@ use std::collections::BTreeMap;
 pub enum Need {
     /// A machine that QEMU plays.
     Qemu,
+    /// A board to run on: one that QEMU plays, or one behind the commands of a lab file.
+    Board,
+    /// Disks whose content the host sees.
+    HostDisk,
+    /// A disk that may be destroyed.
+    ScratchDisk,
+    /// More than one of them, or one of a certain size.
+    SeveralDisks,
+    /// Regions that the host fills before the start, and therefore knows.
+    Filled,
+    /// Regions of the suite's own, besides the board's.
+    OwnRegions,
+    /// A terminal on which each character arrives: what a command draws is looked at, or something is typed meanwhile.
+    Terminal,
+    /// The tests' own programs.
+    Tools,
     /// A node in the device tree for each region: to bind a driver to, to say that a device shares it.
     DeviceNode,
     /// Addresses of 64 bits in the device tree.
@@ -63,8 +79,16 @@ pub enum Need {
 }
 
 /// Words, as in `LACKS_<WORD>` of board.conf.
-const WORDS: [(Need, &str); 27] = [
+const WORDS: [(Need, &str); 35] = [
     (Need::Qemu, "QEMU"),
+    (Need::Board, "BOARD"),
+    (Need::HostDisk, "HOST_DISK"),
+    (Need::ScratchDisk, "SCRATCH_DISK"),
+    (Need::SeveralDisks, "SEVERAL_DISKS"),
+    (Need::Filled, "FILLED"),
+    (Need::OwnRegions, "OWN_REGIONS"),
+    (Need::Terminal, "TERMINAL"),
+    (Need::Tools, "TOOLS"),
     (Need::DeviceNode, "DEVICE_NODE"),
     (Need::WideAddresses, "WIDE_ADDRESSES"),
     (Need::MemoryAtZero, "MEMORY_AT_ZERO"),

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 
 use crate::settings;
 
@@ -25,18 +25,37 @@ pub fn seconds(limit: u64) -> Duration {
 }
 
 /// A process that can be killed even when its number is another's by now.
-pub struct Handle(OwnedFd);
+pub struct Handle {
+    process: OwnedFd,
+    /// The group that it leads, which ends with it.
+    group: Option<Pid>,
+}
 
 impl Handle {
     /// Of a child.
     pub fn of(child: &Child) -> Result<Self> {
         let descriptor = pidfd_open(Pid::from_child(child), PidfdFlags::empty());
-        Ok(Self(descriptor.context("no descriptor of a process")?))
+        Ok(Self {
+            process: descriptor.context("no descriptor of a process")?,
+            group: None,
+        })
+    }
+
+    /// Of a child that leads a process group, with all processes of that.
+    pub fn of_group(child: &Child) -> Result<Self> {
+        Ok(Self {
+            group: Some(Pid::from_child(child)),
+            ..Self::of(child)?
+        })
     }
 
     /// Ends it at once. Nothing happens where it has ended already.
     pub fn kill(&self) {
-        let _ = pidfd_send_signal(&self.0, Signal::KILL);
+        let there = pidfd_send_signal(&self.process, Signal::KILL).is_ok();
+        // A leader that is there, dead or alive, keeps the group's number from being another's.
+        if let Some(group) = self.group.filter(|_| there) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
     }
 }
 

@@ -17,13 +17,14 @@ use std::sync::OnceLock;
 use anyhow::{Context, Result, bail, ensure};
 
 /// Every name that begins with `RESDUMP_` and means something here.
-pub const NAMES: [&str; 8] = [
+pub const NAMES: [&str; 9] = [
     "RESDUMP_BOARD",
     "RESDUMP_CACHE",
     "RESDUMP_COUNT",
     "RESDUMP_FLAVOUR",
     "RESDUMP_IMAGES",
     "RESDUMP_SEED",
+    "RESDUMP_TARGET",
     "RESDUMP_TIMEOUT_SCALE",
     "RESDUMP_UPDATE_EXPECT",
 ];
@@ -46,6 +47,8 @@ pub struct Settings {
     pub images: Option<PathBuf>,
     /// `RESDUMP_SEED`: repeats what was drawn at random in an earlier run.
     pub seed: Option<u64>,
+    /// `RESDUMP_TARGET`: a lab file, whose board is tested instead of a machine of QEMU's.
+    pub target: Option<PathBuf>,
     /// `RESDUMP_TIMEOUT_SCALE`: stretches every time limit, for a slow machine.
     pub timeout_scale: f64,
     /// `LINUX_SRC`: an unpacked kernel tree instead of the distribution's package.
@@ -89,6 +92,7 @@ impl Settings {
             flavour: environment("RESDUMP_FLAVOUR"),
             images: environment("RESDUMP_IMAGES").map(PathBuf::from),
             seed: number(environment, "RESDUMP_SEED")?,
+            target: environment("RESDUMP_TARGET").map(PathBuf::from),
             timeout_scale: scale,
             linux_src: environment("LINUX_SRC").map(PathBuf::from),
             buildroot_dir: environment("BUILDROOT_DIR").map(PathBuf::from),

@@ -9,8 +9,9 @@ use clap::{Parser, Subcommand};
 use board::{Board, Image};
 use host::paths::Paths;
 use host::{exit, settings};
+use labs::fakeboard::Noise;
 use labs::powercut::{self, Options};
-use labs::{bench, order, profile, profile_boot, run, soak};
+use labs::{bench, fakeboard, order, profile, profile_boot, run, soak};
 
 #[derive(Parser)]
 #[command(about, max_term_width = 90)]
@@ -69,6 +70,15 @@ enum Task {
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
         states: u16,
     },
+    /// A board that is none, behind the commands of a lab file: runs a command on it.
+    Fakeboard {
+        /// Of so many characters on the serial line, one is damaged; 0 for none.
+        #[arg(long, default_value_t = 4000)]
+        noise: u64,
+        /// The command; `TARGET=` and the lab file are added.
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
     /// An interactive guest on this terminal.
     Console,
 }
@@ -123,6 +133,13 @@ fn work(arguments: &Arguments) -> Result<bool> {
             let found = powercut::record(&board, &image, &paths.host_dumper(), &folder, &options)?;
             println!("{}", found.line());
             Ok(found.failures.is_empty())
+        }
+        Task::Fakeboard { noise, command } => {
+            let noise = Noise {
+                seed: powercut::seed(),
+                one_in: *noise,
+            };
+            fakeboard::run(&paths, &board, &image("appliance")?, noise, command)
         }
         Task::Console => run::console(&paths, &board, &image("appliance")?).map(|()| true),
     }

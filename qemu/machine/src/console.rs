@@ -3,11 +3,10 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, ChildStdout};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -20,43 +19,48 @@ struct Received {
 
 /// The two ends of a serial line.
 pub struct Console {
-    input: ChildStdin,
+    input: File,
     received: Arc<(Mutex<Received>, Condvar)>,
+    collector: Option<JoinHandle<()>>,
     read: usize,
     log: PathBuf,
 }
 
 impl Console {
-    /// Starts to log and to collect what comes.
-    pub fn new(input: ChildStdin, mut output: ChildStdout, log: &Path) -> Result<Self> {
-        let mut file =
-            File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+    /// Starts to log and to collect what comes from `output`; what is typed goes to `input`.
+    pub fn new(input: impl Into<OwnedFd>, output: impl Into<OwnedFd>, log: &Path) -> Result<Self> {
+        let file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
         let received = Arc::new((Mutex::new(Received::default()), Condvar::new()));
-        let shared = Arc::clone(&received);
-        thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            loop {
-                let count = output.read(&mut buffer).unwrap_or(0);
-                let (lock, arrived) = &*shared;
-                let mut received = lock.lock().unwrap_or_else(PoisonError::into_inner);
-                if count == 0 {
-                    received.closed = true;
-                    arrived.notify_all();
-                    return;
-                }
-                received.bytes.extend_from_slice(&buffer[..count]);
-                arrived.notify_all();
-                drop(received);
-                // The log is for people; a full disk must not stop the guest.
-                let _ = file.write_all(&buffer[..count]);
-            }
-        });
+        let collector = Some(collect(output.into().into(), file, &received));
         Ok(Self {
-            input,
+            input: input.into().into(),
             received,
+            collector,
             read: 0,
             log: log.to_path_buf(),
         })
+    }
+
+    /// Continues with two other ends, after the old ones were closed by the other side: those of a machine that was
+    /// started again. What has come so far stays.
+    pub fn reopen(&mut self, input: impl Into<OwnedFd>, output: impl Into<OwnedFd>) -> Result<()> {
+        if let Some(collector) = self.collector.take() {
+            collector.join().ok().context("the console's collector")?;
+        }
+        self.read = self.position();
+        self.lock().closed = false;
+        let file = File::options()
+            .append(true)
+            .open(&self.log)
+            .with_context(|| format!("cannot write {}", self.log.display()))?;
+        self.input = input.into().into();
+        self.collector = Some(collect(output.into().into(), file, &self.received));
+        Ok(())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Received> {
+        let (lock, _) = &*self.received;
+        lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Types a line.
@@ -108,15 +112,28 @@ impl Console {
         }
     }
 
+    /// What has come since the last wait, once that is something; nothing when `limit` has passed. An error where
+    /// nothing can come any more.
+    pub fn next(&mut self, limit: Duration) -> Result<Vec<u8>> {
+        let came = self.after(self.read, limit);
+        if came.is_empty() && self.lock().closed {
+            bail!(
+                "the serial line is closed; its log is {}",
+                self.log.display()
+            );
+        }
+        self.read += came.len();
+        Ok(came)
+    }
+
     /// The keyboard's end of the line, for another thread to type on.
     pub fn keyboard(&self) -> Result<File> {
-        Ok(self.input.as_fd().try_clone_to_owned()?.into())
+        Ok(self.input.try_clone()?)
     }
 
     /// How many bytes have come so far.
     pub fn position(&self) -> usize {
-        let received = self.received.0.lock();
-        received.unwrap_or_else(PoisonError::into_inner).bytes.len()
+        self.lock().bytes.len()
     }
 
     /// What has come after the first `position` bytes, as it came, once that is something; nothing
@@ -134,18 +151,40 @@ impl Console {
 
     /// Everything that has come so far.
     pub fn transcript(&self) -> String {
-        let received = self
-            .received
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&received.bytes).replace('\r', "")
+        String::from_utf8_lossy(&self.lock().bytes).replace('\r', "")
     }
 
     /// Where the log is.
     pub fn log(&self) -> &Path {
         &self.log
     }
+}
+
+/// A thread that keeps what comes, and ends with the line.
+fn collect(
+    mut output: File,
+    mut log: File,
+    received: &Arc<(Mutex<Received>, Condvar)>,
+) -> JoinHandle<()> {
+    let shared = Arc::clone(received);
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        loop {
+            let count = output.read(&mut buffer).unwrap_or(0);
+            let (lock, arrived) = &*shared;
+            let mut received = lock.lock().unwrap_or_else(PoisonError::into_inner);
+            if count == 0 {
+                received.closed = true;
+                arrived.notify_all();
+                return;
+            }
+            received.bytes.extend_from_slice(&buffer[..count]);
+            arrived.notify_all();
+            drop(received);
+            // The log is for people; a full disk must not stop the guest.
+            let _ = log.write_all(&buffer[..count]);
+        }
+    })
 }
 
 fn find(bytes: &[u8], text: &[u8]) -> Option<usize> {

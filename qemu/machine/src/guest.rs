@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT
 //! A running guest: commands over its serial line, and a clean end.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus};
-use std::sync::Arc;
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
-use host::deadline::{self, Handle, seconds};
+use host::deadline::seconds;
 
+use crate::confirm::Session;
 use crate::console::Console;
 use crate::detectors::Detectors;
 use crate::monitor::Monitor;
+use crate::target::Target;
 
 /// What the shell prints when it waits for a command.
 const PROMPT: &str = "resdump:/root# ";
@@ -28,11 +28,11 @@ pub struct Output {
 
 /// A guest that runs.
 pub struct Guest {
-    child: Child,
-    handle: Arc<Handle>,
+    target: Box<dyn Target>,
     pub(crate) console: Console,
+    /// How commands are typed where the line may damage them.
+    session: Option<Session>,
     monitor: Option<Monitor>,
-    folder: PathBuf,
     power_off: String,
     preparation: Vec<String>,
     pub(crate) detectors: Detectors,
@@ -44,34 +44,42 @@ pub struct Guest {
 
 impl Guest {
     pub(crate) fn new(
-        child: Child,
+        target: Box<dyn Target>,
         console: Console,
         monitor: Option<Monitor>,
-        folder: &Path,
         power_off: &str,
         preparation: Vec<String>,
         detectors: Detectors,
-    ) -> Result<Self> {
-        let handle = Arc::new(Handle::of(&child)?);
-        deadline::uses(&handle);
-        Ok(Self {
-            child,
-            handle,
+    ) -> Self {
+        Self {
+            target,
             console,
+            session: None,
             monitor,
-            folder: folder.to_path_buf(),
             power_off: power_off.to_owned(),
             preparation,
             detectors,
             commands: 0,
             started: Instant::now(),
             races: String::new(),
-        })
+        }
+    }
+
+    /// The same guest, behind a line that may lose or damage characters: each command is confirmed before it runs, and
+    /// runs without a terminal.
+    pub(crate) fn confirming(mut self) -> Self {
+        self.session = Some(Session::default());
+        self
+    }
+
+    /// Lines that had to be typed, or asked for, again, where commands are confirmed.
+    pub fn repeated(&self) -> u64 {
+        self.session.as_ref().map_or(0, Session::repeated)
     }
 
     /// Puts it under the time limit of the test that this thread runs.
     pub fn used_by_this_test(&self) {
-        deadline::uses(&self.handle);
+        self.target.used_by_this_test();
     }
 
     /// Waits for the shell's prompt and returns the seconds since the start. Then regions are filled
@@ -82,7 +90,11 @@ impl Guest {
 
     /// The same, for a start that may take up to `limit` seconds.
     pub fn wait_for_shell_within(&mut self, limit: u64) -> Result<f64> {
-        self.console.wait_for(PROMPT, self.limit(limit))?;
+        let limit = self.limit(limit);
+        match &mut self.session {
+            Some(session) => session.begin(&mut self.console, limit)?,
+            None => drop(self.console.wait_for(PROMPT, limit)?),
+        }
         let uptime = self.uptime();
         if self.detectors.races {
             // Reports come at any time, of the kernel itself too: in the middle of an answer they would
@@ -112,12 +124,21 @@ impl Guest {
 
     /// Runs a command to its end, which must come within `limit` seconds.
     pub fn run_within(&mut self, command: &str, limit: u64) -> Result<Output> {
+        let duration = self.limit(limit);
+        if let Some(session) = &mut self.session {
+            let (text, status) = session.run(&mut self.console, command, duration)?;
+            return Ok(Output { text, status });
+        }
         self.start(command)?;
         self.finish(limit)
     }
 
     /// Types a command and does not wait for its end; [`Self::finish`] does.
     pub fn start(&mut self, command: &str) -> Result<()> {
+        ensure!(
+            self.session.is_none(),
+            "{command:?}: on a line that may damage characters a command runs to its end; the test needs TERMINAL"
+        );
         self.commands += 1;
         let number = self.commands;
         // The marks are put together by the shell, so that its echo of the line is not taken for
@@ -190,54 +211,43 @@ impl Guest {
         if let Err(error) = self.check_detectors() {
             bail!("{error:#}\n{}", self.report());
         }
-        self.console.send_line(&self.power_off)?;
-        let deadline = Instant::now() + self.limit(60);
-        loop {
-            if let Some(status) = self.child.try_wait()? {
-                return Ok(status);
-            }
-            // The console closes when QEMU ends; until then there is nothing else to wait for.
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                bail!(
-                    "the guest did not power off within a minute\n{}",
-                    self.report()
-                );
-            }
-            let _ = self.console.wait_for("\0", left);
+        match &mut self.session {
+            // The last words of the kernel may be damaged; that all is written is not.
+            Some(_) => drop(self.check("sync; cd /; umount /mnt 2>/dev/null; umount /data")?),
+            None => self.console.send_line(&self.power_off)?,
+        }
+        let limit = self.limit(60);
+        match self.target.ended(&mut self.console, limit) {
+            Ok(status) => Ok(status),
+            Err(error) => bail!("{error:#}\n{}", self.report()),
         }
     }
 
     /// Ends the machine at once, as pulling the plug does.
     pub fn kill(mut self) -> Result<()> {
-        self.child.kill()?;
-        self.child.wait()?;
+        self.target.power_off()
+    }
+
+    /// Takes the power away at once and gives it back; the boot loader's prompt, or the shell's, is to be waited for
+    /// next.
+    pub fn power_cycle(&mut self) -> Result<()> {
+        self.target.power_cycle(&mut self.console)?;
+        self.started = Instant::now();
         Ok(())
     }
 
     /// What pulls the plug from another thread.
     pub fn plug(&self) -> impl FnOnce() + Send + 'static {
-        let handle = Arc::clone(&self.handle);
-        move || handle.kill()
+        self.target.plug()
     }
 
     /// What is needed to examine a failure: console, command line, how to repeat it.
     pub fn report(&self) -> String {
-        let folder = self.folder.display();
-        let stderr = std::fs::read_to_string(self.folder.join("qemu.stderr")).unwrap_or_default();
         format!(
-            "--- console ({})\n{}\n--- QEMU's own messages\n{stderr}\n\
-             --- command line: {folder}/qemu.sh; run it by hand for an interactive guest",
+            "--- console ({})\n{}\n{}",
             self.console.log().display(),
-            self.console.transcript()
+            self.console.transcript(),
+            self.target.report()
         )
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        // Nothing to do about an error: it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

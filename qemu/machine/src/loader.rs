@@ -3,6 +3,8 @@
 //! does not come in time is an error that shows the end of the transcript; all of it is in
 //! [`Guest::report`].
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Result, bail, ensure};
 
 use crate::guest::Guest;
@@ -47,5 +49,57 @@ impl Guest {
             None => bail!("the boot loader did not echo {line:?}: {text:?}"),
         };
         Ok(said.to_owned())
+    }
+
+    /// Stops the countdown of the boot loader whose prompt is `prompt`, and types lines that are executed only when
+    /// their echo has come back undamaged; the last of them starts the system, and the shell's prompt is to be waited
+    /// for next.
+    pub(crate) fn through_loader(&mut self, prompt: &str, lines: &[String]) -> Result<()> {
+        let deadline = Instant::now() + self.limit(120);
+        // A key that comes too early is lost, and each one stops the countdown.
+        self.type_until(b" ", deadline, |line| line.starts_with(prompt))?;
+        for line in lines {
+            let typed = format!("{prompt}{line}");
+            loop {
+                self.type_until(b"\x03", deadline, |last| last == prompt)?;
+                self.console.send(line.as_bytes())?;
+                if self.last_line(Duration::from_secs(2), |last| last == typed)? {
+                    break;
+                }
+            }
+            self.type_until(b"\r", deadline, |last| last != typed)?;
+        }
+        Ok(())
+    }
+
+    /// Types something, and again every second, until the last line is as it shall be.
+    fn type_until(
+        &mut self,
+        bytes: &[u8],
+        deadline: Instant,
+        mut done: impl FnMut(&str) -> bool,
+    ) -> Result<()> {
+        loop {
+            self.console.send(bytes)?;
+            if self.last_line(Duration::from_secs(1), &mut done)? {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                bail!("the boot loader does not answer\n{}", self.report());
+            }
+        }
+    }
+
+    /// Whether the last line, which has no end yet, is as it shall be within `limit`.
+    fn last_line(&mut self, limit: Duration, mut done: impl FnMut(&str) -> bool) -> Result<bool> {
+        let began = Instant::now();
+        while began.elapsed() < limit {
+            self.console.next(Duration::from_millis(100))?;
+            let said = self.console.transcript();
+            if done(said.rsplit('\n').next().unwrap_or_default()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }

@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 
 use crate::attachment::Attachment;
-use crate::console::Console;
 use crate::detectors::Detectors;
 use crate::disk::Disk;
+use crate::emulator::Emulator;
 use crate::guest::Guest;
 use crate::monitor::Monitor;
 use board::Board;
@@ -53,6 +53,8 @@ pub struct Machine<'a> {
     pub disks: Vec<Disk>,
     /// What they are to the guest.
     pub attachment: Attachment,
+    /// Serial numbers of virtio disks, as the guest sees them; disks behind the last of these have none.
+    pub serials: Vec<String>,
     /// Files that are in memory, at a physical address, before the processor starts: QEMU's loader
     /// plays the hardware that filled a region.
     pub loads: Vec<(PathBuf, u64)>,
@@ -98,6 +100,7 @@ impl<'a> Machine<'a> {
             firmware: None,
             disks: Vec::new(),
             attachment: Attachment::Virtio,
+            serials: Vec::new(),
             loads: Vec::new(),
             fills: Vec::new(),
             append: String::new(),
@@ -181,6 +184,10 @@ impl<'a> Machine<'a> {
                 "if=none,id=disk{index},node-name=node{index},format=raw,file={}{options}",
                 path.display()
             ));
+            let virtio = match self.serials.get(index) {
+                Some(serial) => format!("{virtio},serial={serial}"),
+                None => virtio.clone(),
+            };
             for device in self.attachment.devices(index, &virtio) {
                 arguments.extend(["-device".to_owned(), device]);
             }
@@ -301,25 +308,19 @@ impl<'a> Machine<'a> {
             }
             false => None,
         };
-        let mut child = command
+        command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(fs::File::create(self.folder.join("qemu.stderr"))?)
-            .spawn()
-            .with_context(|| format!("cannot run {command:?}"))?;
-        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            unreachable!("both are pipes");
-        };
-        let console = Console::new(input, output, &self.folder.join("console.log"))?;
-        Guest::new(
-            child,
+            .stderr(fs::File::create(self.folder.join("qemu.stderr"))?);
+        let (emulator, console) = Emulator::start(command, self.folder)?;
+        Ok(Guest::new(
+            Box::new(emulator),
             console,
             monitor,
-            self.folder,
             &self.board.qemu()?.power_off,
             self.preparation(),
             Detectors::of(self.image)?,
-        )
+        ))
     }
 }
 

@@ -9,6 +9,7 @@ mod cost;
 mod disks;
 mod docs;
 mod dump;
+mod fakeboard;
 mod faults;
 mod frame;
 mod image;
@@ -32,6 +33,7 @@ fn cases() -> Vec<Case> {
         disks::cases(),
         docs::cases(),
         dump::cases(),
+        fakeboard::cases(),
         faults::cases(),
         image::cases(),
         module::cases(),

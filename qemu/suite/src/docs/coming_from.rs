@@ -5,6 +5,7 @@
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
+use board::Need;
 use host::paths::Paths;
 use serde_json::Value;
 
@@ -14,22 +15,22 @@ pub fn cases() -> Vec<Case> {
     vec![
         case!(Low, a_region_is_where_and_as_long_as_it_says, |bed| {
             let list: Value = serde_json::from_str(&bed.check("resdump list --json")?)?;
-            for (label, content) in &bed.content {
+            for label in bed.labels() {
                 let found = list["regions"].as_array().into_iter().flatten();
-                let found = found.filter(|region| region["label"] == *label.as_str());
+                let found = found.filter(|region| region["label"] == *label);
                 let place: Vec<_> = found.map(|it| (&it["base"], &it["size"])).collect();
-                let expected = (&bed.base(label)?.into(), &content.len().into());
+                let expected = (&bed.base(&label)?.into(), &bed.size(&label)?.into());
                 ensure!(place == [expected], "{label}: {list}");
             }
             Ok(())
         }),
         case!(Low, a_mapping_is_written_to_a_disk_by_direct_io, |bed| {
-            let size = bed.expected("scratch")?.len();
+            let size = bed.size("scratch")?;
             bed.says(
-                &format!("map /dev/resmem/scratch --length {size} direct /dev/vda"),
+                &format!("map /dev/resmem/scratch --length {size} direct $RAW"),
                 &format!("ok written={size}"),
             )?;
-            bed.same_on(&bed.raw.clone(), 0, "scratch")
+            bed.raw_holds_all(0, "scratch")
         }),
         case!(Low, a_region_is_written_to_where_its_node_says_so, |bed| {
             bed.says("map /dev/resmem/scratch --prot rw --node-write", "ok")?;
@@ -42,7 +43,8 @@ pub fn cases() -> Vec<Case> {
                 bed.says(&format!("{sync} --direction {direction}"), "ok")?;
             }
             Ok(())
-        }),
+        })
+        .needs(Need::DeviceNode),
         case!(Low, the_nodes_mode_is_not_all, |bed| {
             let said = bed.run("probe confined sh -c 'true < /dev/resmem/capture' 2>&1")?;
             ensure!(
@@ -72,7 +74,7 @@ fn each_dump_for_users_of_lime_is_one(bed: &mut Running) -> Result<()> {
             bed.check("grep -q sha256 /mnt/a.lime.json")?;
             let ranges = bed.check("resdump show /mnt/a.lime --ranges")?;
             let labels: Vec<String> = match command.contains("--all") {
-                true => bed.content.keys().cloned().collect(),
+                true => bed.labels(),
                 false => vec!["capture".to_owned()],
             };
             for label in &labels {
@@ -89,7 +91,7 @@ fn each_dump_for_users_of_lime_is_one(bed: &mut Running) -> Result<()> {
                  cmp /mnt/plain /dev/resmem/scratch && rm /mnt/packed* /mnt/plain*"
             ))?;
         }
-        let size = bed.expected("odd")?.len();
+        let size = bed.size("odd")?;
         bed.check("resdump dump odd /mnt/odd --quiet --format raw --verify")?;
         bed.check("sync; rm /mnt/odd.json")?;
         let copied = bed.check("cmp /mnt/odd /dev/resmem/odd && wc -c < /mnt/odd")?;

@@ -33,7 +33,8 @@ pub fn cases() -> Vec<Case> {
         case!(Low, a_dump_that_is_refused, |bed| {
             let said = bed.mounted(|bed| all(bed, &REFUSED))?;
             judge("low::docs::troubleshooting::a_dump_that_is_refused", &said)
-        }),
+        })
+        .needs(Need::SeveralDisks),
         case!(Low, a_check_of_the_doctor, |bed| {
             let said = all(bed, &["resdump doctor capture --target /tmp"])?;
             judge("low::docs::troubleshooting::a_check_of_the_doctor", &said)

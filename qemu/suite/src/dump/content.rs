@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 //! What was in memory is on the target, byte for byte.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::frame::regions::odd;
-use crate::frame::{Case, Running, case, same};
+use crate::frame::{Case, Running, case};
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -54,15 +54,15 @@ pub fn cases() -> Vec<Case> {
 }
 
 fn to_raw(bed: &mut Running, label: &str, engine: &str) -> Result<()> {
-    bed.check("dd if=/dev/zero of=/dev/vda bs=1M count=80 conv=fsync")?;
-    bed.dump(&format!("{label} /dev/vda --engine {engine}"))?;
-    bed.same_on(&bed.raw.clone(), 0, label)
+    bed.check("dd if=/dev/zero of=$RAW bs=1M count=80 conv=fsync")?;
+    bed.dump(&format!("{label} $RAW --engine {engine}"))?;
+    bed.raw_holds_all(0, label)
 }
 
 fn to_file(bed: &mut Running, label: &str, engine: &str) -> Result<()> {
     let name = format!("{label}-{engine}.bin");
     bed.mounted(|bed| bed.dump(&format!("{label} /mnt/{name} --engine {engine}")))?;
-    same(&bed.ext4.read_ext4(&name)?, bed.expected(label)?)?;
+    bed.file_holds_all(&name, label)?;
     bed.mounted(|bed| bed.check(&format!("rm /mnt/{name}")))?;
     Ok(())
 }
@@ -83,14 +83,13 @@ fn over_blocks_that_are_there(bed: &mut Running) -> Result<()> {
         );
         Ok(())
     })?;
-    let expected = &bed.expected("capture")?[..0x4_0000];
-    same(&bed.ext4.read_ext4("there")?, expected)?;
+    bed.file_holds("there", "capture", 0..0x4_0000)?;
     bed.mounted(|bed| bed.check("rm /mnt/there").map(drop))
 }
 
 fn the_kernel_engine_copies_nothing(bed: &mut Running) -> Result<()> {
-    let answer = bed.dump("capture /dev/vda --engine kernel")?;
-    let size = bed.expected("capture")?.len();
+    let answer = bed.dump("capture $RAW --engine kernel")?;
+    let size = bed.size("capture")?;
     ensure!(answer["direct"] == size, "{answer}");
     ensure!(answer["copied"] == 0, "{answer}");
     Ok(())
@@ -98,9 +97,9 @@ fn the_kernel_engine_copies_nothing(bed: &mut Running) -> Result<()> {
 
 fn a_region_of_an_odd_size(bed: &mut Running) -> Result<()> {
     for engine in ["kernel", "mmap"] {
-        let answer = bed.dump(&format!("odd /dev/vda --engine {engine}"))?;
+        let answer = bed.dump(&format!("odd $RAW --engine {engine}"))?;
         ensure!(answer["bytes"] == odd(bed.page), "{answer}");
-        bed.same_on(&bed.raw.clone(), 0, "odd")?;
+        bed.raw_holds_all(0, "odd")?;
     }
     Ok(())
 }
@@ -108,19 +107,17 @@ fn a_region_of_an_odd_size(bed: &mut Running) -> Result<()> {
 fn a_sub_range(bed: &mut Running) -> Result<()> {
     let (offset, length, seek) = (0x12_3000, 0x45_6000, 0x1_0000);
     for engine in ["kernel", "mmap"] {
-        bed.check("dd if=/dev/zero of=/dev/vda bs=1M count=16 conv=fsync")?;
+        bed.check("dd if=/dev/zero of=$RAW bs=1M count=16 conv=fsync")?;
         bed.dump(&format!(
-            "capture /dev/vda --offset {offset:#x} --length {length:#x} --seek {seek:#x} --engine {engine}"
+            "capture $RAW --offset {offset:#x} --length {length:#x} --seek {seek:#x} --engine {engine}"
         ))?;
-        let disk = bed.raw.read(0, 16 << 20)?;
-        let (before, rest) = disk.split_at(seek);
-        let (body, after) = rest.split_at(length);
-        same(body, &bed.expected("capture")?[offset..offset + length])?;
-        let untouched = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
-        ensure!(
-            untouched(before) && untouched(after),
-            "{engine} wrote next to the range"
-        );
+        let end = seek + length;
+        let next_to_it = || format!("{engine} wrote next to the range");
+        bed.raw_is(0, &vec![0; seek as usize])
+            .with_context(next_to_it)?;
+        bed.raw_is(end, &vec![0; (16 << 20) - end as usize])
+            .with_context(next_to_it)?;
+        bed.raw_holds(seek, "capture", offset..offset + length)?;
     }
     Ok(())
 }
@@ -134,49 +131,49 @@ fn every_chunk_and_depth(bed: &mut Running) -> Result<()> {
         ("16M", 2),
         ("64M", 64),
     ] {
-        bed.check("dd if=/dev/zero of=/dev/vda bs=1M count=64 conv=fsync")?;
+        bed.check("dd if=/dev/zero of=$RAW bs=1M count=64 conv=fsync")?;
         bed.dump(&format!(
-            "capture /dev/vda --engine kernel --chunk {chunk} --depth {depth}"
+            "capture $RAW --engine kernel --chunk {chunk} --depth {depth}"
         ))?;
-        bed.same_on(&bed.raw.clone(), 0, "capture")?;
+        bed.raw_holds_all(0, "capture")?;
     }
     Ok(())
 }
 
 fn two_regions_at_once(bed: &mut Running) -> Result<()> {
-    bed.check("dd if=/dev/zero of=/dev/vda bs=1M count=80 conv=fsync")?;
+    bed.check("dd if=/dev/zero of=$RAW bs=1M count=80 conv=fsync")?;
     bed.check(
-        "resdump dump odd /dev/vda --seek 64M --engine kernel --force --quiet & \
-         resdump dump capture /dev/vda --engine kernel --force --quiet && wait $!",
+        "resdump dump odd $RAW --seek 64M --engine kernel --force --quiet & \
+         resdump dump capture $RAW --engine kernel --force --quiet && wait $!",
     )?;
-    bed.same_on(&bed.raw.clone(), 0, "capture")?;
-    bed.same_on(&bed.raw.clone(), 64 << 20, "odd")
+    bed.raw_holds_all(0, "capture")?;
+    bed.raw_holds_all(64 << 20, "odd")
 }
 
 fn a_range_shorter_than_a_chunk(bed: &mut Running) -> Result<()> {
-    bed.dump("capture /dev/vda --length 4096 --engine kernel")?;
-    same(&bed.raw.read(0, 4096)?, &bed.expected("capture")?[..4096])
+    bed.dump("capture $RAW --length 4096 --engine kernel")?;
+    bed.raw_holds(0, "capture", 0..4096)
 }
 
 fn load(bed: &mut Running, label: &str) -> Result<()> {
-    let size = bed.expected(label)?.len();
+    let size = bed.size(label)?;
     let digest = bed.sha256(&format!("/dev/resmem/{label}"))?;
     bed.check(&format!(
-        "dd if=/dev/zero of=/dev/vda bs=4096 count={} conv=fsync",
+        "dd if=/dev/zero of=$RAW bs=4096 count={} conv=fsync",
         size / 4096
     ))?;
     bed.check(&format!(
-        "resdump dump {label} /dev/vda --seek 16M --engine kernel --force --quiet"
+        "resdump dump {label} $RAW --seek 16M --engine kernel --force --quiet"
     ))?;
     // Something else into the region, seen there, then the first content back.
     bed.check(&format!(
-        "resdump load /dev/vda {label} --length {size} --quiet"
+        "resdump load $RAW {label} --length {size} --quiet"
     ))?;
     ensure!(
         bed.sha256(&format!("/dev/resmem/{label}"))? != digest,
         "the load changed nothing"
     );
-    bed.check("dd if=/dev/vda of=/tmp/back bs=1M skip=16 count=1")?;
+    bed.check("dd if=$RAW of=/tmp/back bs=1M skip=16 count=1")?;
     bed.mounted(|bed| {
         bed.check("cp /tmp/back /mnt/back && sync")?;
         bed.check(&format!("resdump load /mnt/back {label} --quiet"))?;
@@ -190,7 +187,7 @@ fn load(bed: &mut Running, label: &str) -> Result<()> {
 }
 
 fn a_dump_leaves_the_region_as_it_was(bed: &mut Running) -> Result<()> {
-    bed.dump("odd /dev/vda --engine kernel")?;
-    bed.dump("odd /dev/vda --seek 16M --engine kernel")?;
-    bed.same_on(&bed.raw.clone(), 16 << 20, "odd")
+    bed.dump("odd $RAW --engine kernel")?;
+    bed.dump("odd $RAW --seek 16M --engine kernel")?;
+    bed.raw_holds_all(16 << 20, "odd")
 }

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
+use board::Need;
 use host::settings;
 
 use crate::frame::{Case, Running, case};
@@ -36,7 +37,7 @@ const LINES: [&str; 17] = [
 const ALL: &str = "capture, odd, ring, scratch";
 
 pub fn cases() -> Vec<Case> {
-    vec![case!(Low, what_is_in_the_way_is_named, messages)]
+    vec![case!(Low, what_is_in_the_way_is_named, messages).needs(Need::SeveralDisks)]
 }
 
 fn messages(bed: &mut Running) -> Result<()> {
@@ -53,7 +54,7 @@ fn messages(bed: &mut Running) -> Result<()> {
         fs::write(&file, &said)?;
     }
     // Not every board has all of the bed's regions.
-    let labels: Vec<&str> = bed.content.keys().map(String::as_str).collect();
+    let labels = bed.labels();
     let expected = fs::read_to_string(&file)?.replace(ALL, &labels.join(", "));
     ensure!(
         said == expected,

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use board::Need;
 use serde_json::Value;
 
-use crate::frame::{Case, Running, case, same};
+use crate::frame::{Case, Running, case};
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -48,19 +48,19 @@ pub fn cases() -> Vec<Case> {
 }
 
 fn the_mmap_engine_keeps_several_writes_in_flight(bed: &mut Running) -> Result<()> {
-    let answer = bed.dump("capture /dev/vda --engine mmap --depth 8 --chunk 64K")?;
+    let answer = bed.dump("capture $RAW --engine mmap --depth 8 --chunk 64K")?;
     ensure!(answer["depth"] == 8 && answer["copied"] == 0, "{answer}");
-    bed.same_on(&bed.raw.clone(), 0, "capture")
+    bed.raw_holds_all(0, "capture")
 }
 
 fn the_read_engine_copies_every_byte(bed: &mut Running) -> Result<()> {
-    let answer = bed.dump("capture /dev/vda --engine read")?;
+    let answer = bed.dump("capture $RAW --engine read")?;
     ensure!(answer["direct"] == 0, "{answer}");
-    bed.same_on(&bed.raw.clone(), 0, "capture")
+    bed.raw_holds_all(0, "capture")
 }
 
 fn the_auto_engine_takes_the_kernels_and_says_why(bed: &mut Running) -> Result<()> {
-    let answer = bed.dump("capture /dev/vda --strict")?;
+    let answer = bed.dump("capture $RAW --strict")?;
     let reason = "auto: writes from the region's own pages";
     ensure!(
         answer["engine"] == "kernel" && answer["engine_reason"] == reason,
@@ -108,20 +108,18 @@ fn an_interrupted_dump_is_resumed(bed: &mut Running) -> Result<()> {
 }
 
 fn an_elf_dump_is_big_endian_with_its_address(bed: &mut Running) -> Result<()> {
-    let answer = bed.dump("odd /dev/vda --format elf")?;
+    let answer = bed.dump("odd $RAW --format elf")?;
     ensure!(answer["copied"] == 0, "{answer}");
-    let header = bed.raw.read(0, 4096)?;
     // CORE, PPC or PPC64; then p_paddr of the second program header.
     let (class, machine, address) = match bed.board.conf.kernel_bits {
         Some(64) => (2, 21, 64 + 56 + 24..64 + 56 + 32),
         _ => (1, 20, 52 + 32 + 12..52 + 32 + 16),
     };
-    same(&header[..6], &[0x7f, b'E', b'L', b'F', class, 2])?;
-    same(&header[16..20], &[0, 4, 0, machine])?;
+    bed.raw_is(0, &[0x7f, b'E', b'L', b'F', class, 2])?;
+    bed.raw_is(16, &[0, 4, 0, machine])?;
     let base = bed.base("odd")?.to_be_bytes();
-    same(&header[address.clone()], &base[8 - address.len()..])?;
-    let expected = bed.expected("odd")?;
-    same(&bed.raw.read(4096, expected.len() as u64)?, expected)
+    bed.raw_is(address.start as u64, &base[8 - address.len()..])?;
+    bed.raw_holds_all(4096, "odd")
 }
 
 fn a_pipe_takes_pages_without_a_copy(bed: &mut Running) -> Result<()> {
@@ -147,7 +145,7 @@ fn strict_refuses_a_target_in_memory(bed: &mut Running) -> Result<()> {
 
 /// `dev_mem`: how direct I/O from /dev/mem fails on this kernel.
 fn doctor_finds_the_way(bed: &mut Running, dev_mem: &str) -> Result<()> {
-    let text = bed.check("resdump doctor capture --target /dev/vda --force --json")?;
+    let text = bed.check("resdump doctor capture --target $RAW --force --json")?;
     let answer: Value = serde_json::from_str(text.trim())?;
     ensure!(answer["auto"] == "kernel", "{answer}");
     let checks = answer["checks"].as_array().context("checks")?;

@@ -72,10 +72,10 @@ pub fn cases() -> Vec<Case> {
             transfer(bed, "--bad-pointer", "EFAULT")
         }),
         case!(Low, a_descriptor_that_is_read_only, |bed| {
-            target(bed, "/dev/vda --mode rd", "EBADF")
+            target(bed, "$RAW --mode rd", "EBADF")
         }),
         case!(Low, a_descriptor_without_o_direct, |bed| {
-            target(bed, "/dev/vda --mode w", "EINVAL")
+            target(bed, "$RAW --mode w", "EINVAL")
         }),
         case!(Low, a_descriptor_that_is_not_open, |bed| {
             target(bed, "fd:99", "EBADF")
@@ -95,19 +95,16 @@ pub fn cases() -> Vec<Case> {
         }),
         case!(Low, a_file_for_appending),
         case!(Low, a_file_system_without_direct_io),
-        case!(Low, a_target_that_is_too_small),
+        case!(Low, a_target_that_is_too_small).needs(Need::SeveralDisks),
         case!(Low, a_full_file_system),
         case!(Low, a_file_size_limit),
         case!(Low, an_unprivileged_user),
         case!(Low, an_unknown_ioctl),
         case!(Low, loading_into_a_read_only_region, |bed| {
-            bed.says(&format!("transfer load {NODE} /dev/vda --mode rd"), "EPERM")
+            bed.says(&format!("transfer load {NODE} $RAW --mode rd"), "EPERM")
         }),
         case!(Low, loading_through_a_read_only_node, |bed| {
-            bed.says(
-                "transfer load /dev/resmem/scratch /dev/vda --mode rd",
-                "EBADF",
-            )
+            bed.says("transfer load /dev/resmem/scratch $RAW --mode rd", "EBADF")
         }),
         case!(Low, opening_a_read_only_region_for_writing, |bed| {
             bed.says(&format!("open {NODE} --write"), "EACCES")
@@ -119,17 +116,21 @@ pub fn cases() -> Vec<Case> {
 
 /// A dump with bad numbers onto a marked disk.
 fn transfer(bed: &mut Running, arguments: &str, errno: &str) -> Result<()> {
-    target(bed, &format!("/dev/vda {arguments}"), errno)
+    target(bed, &format!("$RAW {arguments}"), errno)
 }
 
 fn target(bed: &mut Running, target: &str, errno: &str) -> Result<()> {
-    let before = bed.raw.read(0, 1 << 20)?;
+    let before = bed.raw_digest(0, 1 << 20)?;
     bed.says(&format!("transfer dump {NODE} {target}"), errno)?;
-    same(&bed.raw.read(0, 1 << 20)?, &before)
+    ensure!(
+        bed.raw_digest(0, 1 << 20)? == before,
+        "the target has changed"
+    );
+    Ok(())
 }
 
 fn an_unknown_region(bed: &mut Running) -> Result<()> {
-    let output = bed.run("resdump dump nosuch /dev/vda")?;
+    let output = bed.run("resdump dump nosuch $RAW")?;
     ensure!(
         output.status == 3 && output.text.contains("nosuch"),
         "{output:?}"
@@ -163,17 +164,17 @@ fn a_file_system_without_direct_io(bed: &mut Running) -> Result<()> {
 fn a_target_that_is_too_small(bed: &mut Running) -> Result<()> {
     for chunk in [0x1_0000, 0x40_0000, 0x400_0000] {
         let said = bed.probe(&format!(
-            "transfer dump {NODE} /dev/vdc --length 0x1000000 --chunk {chunk}"
+            "transfer dump {NODE} $SMALL --length 0x1000000 --chunk {chunk}"
         ))?;
         ensure!(
             said == format!("ok moved={SMALL} direct={SMALL} copied=0 error=ENOSPC"),
             "{said}"
         );
         let expected = &bed.expected("capture")?[..SMALL as usize];
-        same(&bed.small.read(0, SMALL)?, expected)?;
+        same(&bed.disks()?.small.read(0, SMALL)?, expected)?;
     }
     bed.says(
-        &format!("transfer dump {NODE} /dev/vdc --file-offset {SMALL}"),
+        &format!("transfer dump {NODE} $SMALL --file-offset {SMALL}"),
         "ENOSPC",
     )
 }
@@ -229,7 +230,7 @@ fn an_unknown_ioctl(bed: &mut Running) -> Result<()> {
 }
 
 fn resdump_says_what_failed_and_what_to_do(bed: &mut Running) -> Result<()> {
-    let output = bed.run("resdump dump capture /dev/vda --offset 0x4000000 --length 4096")?;
+    let output = bed.run("resdump dump capture $RAW --offset 0x4000000 --length 4096")?;
     ensure!(
         output.status == 5 && output.text.trim().lines().count() == 1,
         "{output:?}"
@@ -240,8 +241,5 @@ fn resdump_says_what_failed_and_what_to_do(bed: &mut Running) -> Result<()> {
 /// FUSE takes `O_DIRECT`, lies on a block device, and copies.
 fn a_file_that_a_process_serves_from_a_disk(bed: &mut Running) -> Result<()> {
     bed.check("mkdir -p /tmp/served")?;
-    bed.says(
-        &format!("fuseblk {NODE} /dev/vda /tmp/served"),
-        "EOPNOTSUPP",
-    )
+    bed.says(&format!("fuseblk {NODE} $RAW /tmp/served"), "EOPNOTSUPP")
 }

@@ -1,23 +1,21 @@
 // SPDX-License-Identifier: MIT
 //! The serial rescue over the guest's own console: the host's program reads it on a pseudo terminal.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use nix::fcntl::OFlag;
-use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use board::Need;
 use serde_json::Value;
 
 use host::deadline::{self, Handle};
 use host::paths::Paths;
+use labs::fakeboard::Terminal;
 use machine::console::Console;
 
 use crate::frame::{Case, Running, case, same};
@@ -28,7 +26,8 @@ pub fn cases() -> Vec<Case> {
     vec![
         case!(Low, a_region_comes_over_the_console, |bed| {
             rescue(bed, |_, _| {})
-        }),
+        })
+        .needs(Need::Terminal),
         case!(Low, a_region_comes_over_a_noisy_console, |bed| {
             rescue(bed, |number, line| match number % 11 {
                 3 => line.clear(),
@@ -37,7 +36,8 @@ pub fn cases() -> Vec<Case> {
                 9 => line.extend(line.clone()),
                 _ => {}
             })
-        }),
+        })
+        .needs(Need::Terminal),
     ]
 }
 
@@ -46,7 +46,7 @@ fn rescue(bed: &mut Running, hurt: fn(usize, &mut Vec<u8>)) -> Result<()> {
     let program = Paths::discover()?.host_dumper();
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("capture.raw");
-    let (ours, theirs, terminal) = terminal()?;
+    let Terminal { ours, theirs, name } = Terminal::new()?;
 
     let position = bed.guest.console().position();
     bed.guest
@@ -57,7 +57,7 @@ fn rescue(bed: &mut Running, hurt: fn(usize, &mut Vec<u8>)) -> Result<()> {
         (ours, theirs),
         Command::new(program)
             .args(["receive", "--json"])
-            .args([&terminal, &file]),
+            .args([&name, &file]),
         hurt,
     )?;
     let sent = bed.guest.finish(60)?;
@@ -68,22 +68,6 @@ fn rescue(bed: &mut Running, hurt: fn(usize, &mut Vec<u8>)) -> Result<()> {
     );
     same(&fs::read(&file)?, &bed.expected("capture")?[..LENGTH])?;
     manifest(bed, &file)
-}
-
-/// A pseudo terminal: our end, the other one, and its name. No machine that another test starts
-/// meanwhile inherits an end: it would keep the terminal open for as long as it runs.
-fn terminal() -> Result<(File, File, PathBuf)> {
-    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    let ours = posix_openpt(flags)?;
-    grantpt(&ours)?;
-    unlockpt(&ours)?;
-    let name = PathBuf::from(ptsname_r(&ours)?);
-    let theirs = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .custom_flags(OFlag::O_NOCTTY.bits())
-        .open(&name)?;
-    Ok((OwnedFd::from(ours).into(), theirs, name))
 }
 
 fn manifest(bed: &Running, file: &Path) -> Result<()> {

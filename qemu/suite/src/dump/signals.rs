@@ -7,7 +7,7 @@ use board::Need;
 use crate::frame::{Case, Running, case, same};
 
 /// A dump onto a slow disk, with small requests.
-const DUMP: &str = "probe transfer dump /dev/resmem/capture /dev/vda --length 0x4000000 \
+const DUMP: &str = "probe transfer dump /dev/resmem/capture $RAW --length 0x4000000 \
                     --chunk 0x100000 --depth 4";
 
 pub fn cases() -> Vec<Case> {
@@ -24,10 +24,10 @@ pub fn cases() -> Vec<Case> {
 /// Starts the dump in the background, waits until the disk has taken some of it, sends a signal,
 /// and waits for the end.
 fn interrupted(bed: &mut Running, signal: &str) -> Result<String> {
-    bed.check("dd if=/dev/zero of=/dev/vda bs=1M count=1 conv=fsync")?;
+    bed.check("dd if=/dev/zero of=$RAW bs=1M count=1 conv=fsync")?;
     let output = bed.run(&format!(
         // An interactive shell would be notified of a stop when it waits.
-        "sh -c 'written() {{ set -- $(cat /sys/block/vda/stat); echo $7; }}; before=$(written); \
+        "sh -c 'written() {{ set -- $(cat /sys/block/${{RAW#/dev/}}/stat); echo $7; }}; before=$(written); \
          {DUMP} > /tmp/said & until [ $(written) -gt $((before + 16384)) ]; do :; done; \
          {signal}; wait $!; cat /tmp/said'"
     ))?;
@@ -41,7 +41,7 @@ fn prefix(bed: &mut Running, moved: usize) -> Result<()> {
         (8 << 20..expected.len()).contains(&moved),
         "{moved:#x} bytes were moved"
     );
-    same(&bed.raw.read(0, moved as u64)?, &expected[..moved])
+    same(&bed.disks()?.raw.read(0, moved as u64)?, &expected[..moved])
 }
 
 /// Continued at once, a process may never notice that it was stopped.
@@ -56,9 +56,9 @@ fn a_tracer_ends_it_with_the_prefix_that_is_reported(bed: &mut Running) -> Resul
     ends_with_eintr(bed, "probe traced $!")?;
     // The tool asks for the rest.
     bed.check(
-        "sh -c 'resdump dump capture /dev/vda --engine kernel --force --quiet & probe traced $!; wait $!'",
+        "sh -c 'resdump dump capture $RAW --engine kernel --force --quiet & probe traced $!; wait $!'",
     )?;
-    bed.same_on(&bed.raw.clone(), 0, "capture")
+    bed.raw_holds_all(0, "capture")
 }
 
 fn ends_with_eintr(bed: &mut Running, what: &str) -> Result<()> {
@@ -88,15 +88,15 @@ fn a_dump_that_was_stopped_and_continued_says_so(bed: &mut Running) -> Result<()
     let said = interrupted(bed, STOP_AND_GO)?;
     ensure!(said.contains("error=EINTR"), "{said}");
     bed.check(&format!(
-        "sh -c 'resdump dump capture /dev/vda --engine kernel --force --quiet & {STOP_AND_GO}; wait $!'"
+        "sh -c 'resdump dump capture $RAW --engine kernel --force --quiet & {STOP_AND_GO}; wait $!'"
     ))?;
-    bed.same_on(&bed.raw.clone(), 0, "capture")
+    bed.raw_holds_all(0, "capture")
 }
 
 /// Ten lines in five seconds; after that there are lines again.
 fn dumps_that_are_killed_do_not_fill_the_log(bed: &mut Running) -> Result<()> {
     bed.check("dmesg -c > /dev/null")?;
-    let said = bed.probe("killed /dev/resmem/capture /dev/vda --times 150")?;
+    let said = bed.probe("killed /dev/resmem/capture $RAW --times 150")?;
     let of = |name: &str| -> Result<u64> {
         let value = said
             .split_whitespace()
@@ -117,7 +117,7 @@ fn dumps_that_are_killed_do_not_fill_the_log(bed: &mut Running) -> Result<()> {
     // What was left out is over in five seconds: the next test finds its line.
     bed.check(
         "dmesg -c > /dev/null; sh -c 'until dmesg | grep -q \" killed, \"; do \
-         probe killed /dev/resmem/capture /dev/vda --times 1 > /dev/null || exit; done'",
+         probe killed /dev/resmem/capture $RAW --times 1 > /dev/null || exit; done'",
     )?;
     Ok(())
 }
@@ -129,7 +129,7 @@ fn a_dump_that_was_frozen_continues(bed: &mut Running) -> Result<()> {
         bed,
         "cd /tmp/freezer/dump; echo $! > cgroup.procs; echo FROZEN > freezer.state; \
          until grep -q FROZEN freezer.state; do :; done; grep -qx $! cgroup.procs && echo its group is frozen; \
-         until [ \"$(echo $(cat /sys/block/vda/inflight))\" = \"0 0\" ]; do :; done; \
+         until [ \"$(echo $(cat /sys/block/${RAW#/dev/}/inflight))\" = \"0 0\" ]; do :; done; \
          echo sectors=$(($(written) - before)); echo THAWED > freezer.state; cd /",
     )?;
     bed.check("umount /tmp/freezer")?;
@@ -147,5 +147,5 @@ fn a_dump_that_was_frozen_continues(bed: &mut Running) -> Result<()> {
         said.contains("ok moved=67108864 ") && !said.contains("EINTR"),
         "{said}"
     );
-    bed.same_on(&bed.raw.clone(), 0, "capture")
+    bed.raw_holds_all(0, "capture")
 }

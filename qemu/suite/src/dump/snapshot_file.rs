@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use board::Need;
 use serde_json::Value;
 
-use crate::frame::{Case, Running, case, same};
+use crate::frame::{Case, Running, case};
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -59,37 +59,36 @@ fn a_snapshot_is_written_and_described(bed: &mut Running) -> Result<()> {
         bed.check("resdump verify /mnt/now --against odd")?;
         Ok(())
     })?;
-    let expected = &bed.expected("odd")?[4608..];
-    same(&bed.ext4.read_ext4("now")?, expected)
+    let size = bed.size("odd")?;
+    bed.file_holds("now", "odd", 4608..size)
 }
 
 /// The region changes while its snapshot is still being read.
 fn a_snapshot_is_what_was_there_before_the_writing(bed: &mut Running) -> Result<()> {
-    bed.check("mkfifo /tmp/pipe; resdump dump scratch /dev/vda --force --quiet")?;
+    bed.check("mkfifo /tmp/pipe; resdump dump scratch $RAW --force --quiet")?;
     // The pipe is not read yet: the snapshot is held, and its writing waits.
     bed.check("{ resdump -v snapshot scratch - --json >/tmp/pipe 2>/tmp/said & } ; exec 3</tmp/pipe; dd bs=1 count=1 <&3 >/tmp/first 2>/dev/null")?;
-    bed.check("resdump load /dev/vdc scratch --length 1M --quiet")?;
+    bed.check("resdump load $SMALL scratch --length 1M --quiet")?;
     bed.check("cat /tmp/first - <&3 >/tmp/then; exec 3<&-; wait; cat /tmp/said")?;
     let before = bed.sha256("/tmp/then")?;
-    let kept = bed.check("dd if=/dev/vda bs=1M count=1 2>/dev/null | sha256sum")?;
+    let kept = bed.check("dd if=$RAW bs=1M count=1 2>/dev/null | sha256sum")?;
     ensure!(kept.starts_with(&before), "{kept} instead of {before}");
     let now = bed.sha256("/dev/resmem/scratch")?;
     ensure!(now != before, "the region has not changed");
-    bed.check("resdump load /dev/vda scratch --length 1M --quiet; rm /tmp/pipe /tmp/said /tmp/first /tmp/then")?;
+    bed.check("resdump load $RAW scratch --length 1M --quiet; rm /tmp/pipe /tmp/said /tmp/first /tmp/then")?;
     Ok(())
 }
 
 fn a_snapshot_of_memory_without_pages(bed: &mut Running) -> Result<()> {
-    let answer = snapshot(bed, "straddle /dev/vda")?;
+    let answer = snapshot(bed, "straddle $RAW")?;
     ensure!(answer["bytes"] == 2 << 20, "{answer}");
-    bed.same_on(&bed.raw.clone(), 0, "straddle")
+    bed.raw_holds_all(0, "straddle")
 }
 
 /// The result of each engine; the figures themselves are not checked.
 fn bench(bed: &mut Running, measured: &[&str], refused: &[&str]) -> Result<()> {
-    let text = bed.check(
-        "resdump bench /dev/vda --force --length 4M --rounds 2 --chunk 1M --depth 4 --json",
-    )?;
+    let text =
+        bed.check("resdump bench $RAW --force --length 4M --rounds 2 --chunk 1M --depth 4 --json")?;
     let answer: Value = serde_json::from_str(text.trim())?;
     let names = |list: &str| -> Result<Vec<String>> {
         let list = answer[list].as_array().context("a list")?;

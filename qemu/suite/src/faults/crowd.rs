@@ -26,11 +26,11 @@ pub fn cases() -> Vec<Case> {
         )],
         vec![case!(Faults, eight_dumps_at_once_to_one_file, |bed| {
             crowd(bed, "/mnt/dump")?;
-            same(&bed.ext4.read_ext4("dump")?, bed.expected("capture")?)
+            bed.file_holds_all("dump", "capture")
         })],
         vec![case!(Faults, eight_dumps_at_once_to_one_disk, |bed| {
             crowd(bed, "/dev/vda")?;
-            bed.same_on(&bed.raw.clone(), 0, "capture")
+            bed.raw_holds_all(0, "capture")
         })],
         each!(
             &[Target::Disk, Target::File],
@@ -66,10 +66,10 @@ fn different(bed: &mut Running, count: u64) -> Result<()> {
         ))
     })?;
     for number in 0..count {
-        let (disk, expected) = (bed.raw.clone(), bed.expected("capture")?);
+        let (disk, expected) = (bed.disks()?.raw.clone(), bed.expected("capture")?);
         let found = match number % 2 {
             0 => disk.read(number * SIZE, SIZE)?,
-            _ => bed.ext4.read_ext4(&format!("dump{number}"))?,
+            _ => bed.disks()?.ext4.read_ext4(&format!("dump{number}"))?,
         };
         same(&found, expected)?;
     }

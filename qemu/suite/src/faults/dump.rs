@@ -222,8 +222,8 @@ impl Dump {
     pub fn holds(self, bed: &Running, bytes: u64) -> Result<()> {
         let expected = &bed.expected("capture")?[..bytes as usize];
         match self.target {
-            Target::Disk => same(&bed.raw.read(0, bytes)?, expected),
-            Target::File => same(&bed.ext4.read_ext4("dump")?, expected),
+            Target::Disk => same(&bed.disks()?.raw.read(0, bytes)?, expected),
+            Target::File => same(&bed.disks()?.ext4.read_ext4("dump")?, expected),
         }
     }
 }

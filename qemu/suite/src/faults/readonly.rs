@@ -53,7 +53,7 @@ fn error(bed: &mut Running, dump: Dump) -> Result<()> {
         let output = dump.end(bed)?;
         dump.promises_nothing(bed, &output)
     })?;
-    bed.ext4.check()?;
+    bed.disks()?.ext4.check()?;
     dump.mounted(bed, |bed| dump.resumes(bed))?;
     dump.holds(bed, SIZE)
 }

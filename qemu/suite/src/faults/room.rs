@@ -105,7 +105,7 @@ fn too_short(bed: &mut Running, dump: Dump) -> Result<()> {
         "{output:?}"
     );
     let expected = &bed.expected("capture")?[..SMALL as usize];
-    same(&bed.small.read(0, SMALL)?, expected)
+    same(&bed.disks()?.small.read(0, SMALL)?, expected)
 }
 
 /// Of the kernel, not of the dumper: board/common/linux/patches/0006 and its cover letter.

@@ -114,7 +114,7 @@ fn checkpoint(bed: &mut Running) -> Result<()> {
 fn place(bed: &mut Running, dump: Dump, byte: u64) -> Result<u64> {
     dump.afresh(bed, |_| Ok(()))?;
     dump.mounted(bed, |bed| bed.check(&dump.command("")))?;
-    let place = bed.ext4.place_of("dump", byte)?;
+    let place = bed.disks()?.ext4.place_of("dump", byte)?;
     dump.afresh(bed, |_| Ok(()))?;
     Ok(place)
 }

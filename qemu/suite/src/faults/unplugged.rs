@@ -37,7 +37,7 @@ fn dies(bed: &mut Running, dump: Dump) -> Result<()> {
         dump.promises_nothing(bed, &output?)
     })?;
     if dump.target == Target::File {
-        bed.ext4.check()?;
+        bed.disks()?.ext4.check()?;
     }
     dump.mounted(bed, |bed| dump.resumes(bed))?;
     dump.holds(bed, SIZE)
@@ -78,7 +78,7 @@ fn removed(bed: &mut Running, dump: Dump) -> Result<()> {
     bed.check("echo 1 > /sys/bus/pci/rescan")?;
     bed.check(&format!("test -b /dev/{device}"))?;
     if dump.target == Target::File {
-        bed.ext4.check()?;
+        bed.disks()?.ext4.check()?;
     }
     if promised > 0 {
         dump.holds(bed, promised)?;

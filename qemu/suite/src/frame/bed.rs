@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 
-use board::{Board, Image};
+use board::{Board, Image, Lab};
 use host::paths::Paths;
 use host::settings;
 use machine::detectors::{TAINT_OUT_OF_TREE, TAINT_TEST};
@@ -125,6 +125,12 @@ impl Bed {
 /// The board under test: the one that `RESDUMP_BOARD` names, else the reference.
 pub fn board(paths: &Paths) -> Result<Board> {
     Board::load(&paths.root, &settings::get().board)
+}
+
+/// The lab file of the board under test, if `RESDUMP_TARGET` names one.
+pub fn target() -> Result<Option<Lab>> {
+    let file = settings::get().target.as_deref();
+    file.map(Lab::load).transpose()
 }
 
 /// The flavour that all tests use instead of their own, if `RESDUMP_FLAVOUR` names one.

@@ -13,9 +13,10 @@ use super::bed::instead;
 
 /// What the results of a run are called.
 pub fn name(board: &Board) -> String {
-    match instead() {
-        Some(flavour) => format!("{}-{flavour}", board.name),
-        None => board.name.clone(),
+    match (instead(), &settings::get().target) {
+        (Some(flavour), _) => format!("{}-{flavour}", board.name),
+        (None, Some(_)) => format!("{}-lab", board.name),
+        (None, None) => board.name.clone(),
     }
 }
 

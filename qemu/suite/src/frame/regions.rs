@@ -115,10 +115,18 @@ impl Bed {
         let more = match self {
             Bed::High => Some(Need::HighMemory),
             Bed::Readme | Bed::Docs => Some(Need::Transcripts),
-            Bed::Disk => Some(Need::DiskImage),
             Bed::Failing => Some(Need::FaultInjection),
             Bed::Dma => Some(Need::DeviceNode),
             Bed::Bounce => return vec![Need::Qemu, Need::DeviceNode, Need::Swiotlb],
+            Bed::Low => {
+                return vec![
+                    Need::Board,
+                    Need::OwnRegions,
+                    Need::ScratchDisk,
+                    Need::Tools,
+                ];
+            }
+            Bed::Disk => return vec![Need::Board, Need::DiskImage, Need::ScratchDisk],
             _ => need_nodes(self).then_some(Need::DeviceNode),
         };
         [Some(Need::Qemu), more].into_iter().flatten().collect()

@@ -17,13 +17,13 @@ use host::paths::Paths;
 use host::settings;
 use machine::races;
 
-use super::bed::{board, instead};
+use super::bed::{board, instead, target};
 use super::case::{self, Case, Place};
+use super::folders;
 use super::junit::{self, Outcome, Verdict};
 use super::pool::{Limits, Pool};
 use super::running::Running;
 use super::selection::Selection;
-use super::start;
 use super::{lanes, record};
 
 /// Seconds for the start of a machine that tests share, and for its end.
@@ -57,7 +57,12 @@ pub fn run(cases: Vec<Case>) -> Result<bool> {
             "no test has {filter} in its name: `make test-suite TEST=--list` prints all"
         );
     }
-    let selection = Selection::new(&tests, &board, instead())?;
+    let lab = target()?;
+    ensure!(
+        lab.is_none() || instead().is_none(),
+        "TARGET= and a kernel for all tests (make test-debug) do not go together"
+    );
+    let selection = Selection::new(&tests, &board, instead(), lab.as_ref())?;
     if kernels {
         let flavours: Vec<&str> = selection.flavours(&cases).into_iter().collect();
         println!("{}", flavours.join(" "));
@@ -66,7 +71,11 @@ pub fn run(cases: Vec<Case>) -> Result<bool> {
     let kernels = selection.flavours(&cases);
     let kernel = kernels.into_iter().collect::<Vec<_>>().join(", ");
     let runner = Runner::new(&board, &selection, &cases);
-    let processors = thread::available_parallelism().map_or(1, usize::from);
+    // A board is one machine.
+    let processors = match &lab {
+        Some(_) => 1,
+        None => thread::available_parallelism().map_or(1, usize::from),
+    };
     let lane = |case: &Case| match case.bed() {
         Some(bed) => bed.name().to_owned(),
         None => case.name.clone(),
@@ -78,10 +87,16 @@ pub fn run(cases: Vec<Case>) -> Result<bool> {
     });
     let trials = trials.collect();
     // A test that waits for a machine does not keep another machine from being used.
-    tests.test_threads.get_or_insert(2 * processors);
+    match &lab {
+        Some(_) => tests.test_threads = Some(1),
+        None => drop(tests.test_threads.get_or_insert(2 * processors)),
+    }
     if !tests.list {
         println!("board {}", board.name);
-        let old = paths.out.join(start::folder(&board));
+        if let Some(lab) = &lab {
+            println!("lab file {}", lab.file.display());
+        }
+        let old = paths.out.join(folders::folder(&board));
         if old.exists() {
             fs::remove_dir_all(old)?;
         }
@@ -90,7 +105,7 @@ pub fn run(cases: Vec<Case>) -> Result<bool> {
     if !tests.list {
         runner.report(&paths, &board)?;
     }
-    if !tests.list && conclusion.num_filtered_out == 0 {
+    if !tests.list && conclusion.num_filtered_out == 0 && lab.is_none() {
         record::leave(&paths, &board, kernel, &conclusion)?;
     }
     Ok(!conclusion.has_failed())
@@ -116,7 +131,7 @@ impl Runner {
             machines: Arc::new(Pool::new(selection.users(cases), limits)),
             outcomes: Arc::default(),
             slowness,
-            folder: start::folder(board),
+            folder: folders::folder(board),
         }
     }
 

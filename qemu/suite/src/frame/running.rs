@@ -2,10 +2,12 @@
 //! A machine that tests share, while it runs, and what they do with it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use board::Board;
 use machine::disk::Disk;
@@ -13,18 +15,26 @@ use machine::guest::{Guest, Output};
 
 use super::bed::Bed;
 
-/// A machine that runs, with its disks and what the host put into its regions.
+/// The disks of a machine, as the host sees them.
+pub struct Disks {
+    /// `$RAW`, empty.
+    pub raw: Disk,
+    /// `$EXT4`, ext4.
+    pub ext4: Disk,
+    /// `$SMALL`, empty, [`super::SMALL`] bytes.
+    pub small: Disk,
+    /// The disk that the system was started from.
+    pub system: Option<Disk>,
+}
+
+/// A machine that runs, with its disks and what its regions hold. In its shell, `$RAW`, `$EXT4`, `$SMALL` and `$DATA`
+/// are the names of disks and of the image's data partition.
 pub struct Running {
     pub guest: Guest,
-    /// `/dev/vda`, empty; with a system disk `/dev/vdb`, and so on.
-    pub raw: Disk,
-    /// `/dev/vdb`, ext4.
-    pub ext4: Disk,
-    /// `/dev/vdc`, empty, [`SMALL`] bytes.
-    pub small: Disk,
-    /// The disk that the system was started from, `/dev/vda`.
-    pub system: Option<Disk>,
-    /// What each region held when its first test began.
+    pub(super) disks: Option<Disks>,
+    /// Bytes of each region.
+    pub(super) sizes: BTreeMap<String, u64>,
+    /// What each region held when its first test began, where the host put it there.
     pub content: BTreeMap<String, Vec<u8>>,
     /// Which machine it is.
     pub board: Board,
@@ -85,6 +95,9 @@ impl Running {
     pub fn expected(&self, label: &str) -> Result<&[u8]> {
         match self.content.get(label) {
             Some(content) => Ok(content),
+            None if self.sizes.contains_key(label) => {
+                bail!("the host has not filled {label}; the test needs FILLED")
+            }
             None => bail!("no region {label}"),
         }
     }
@@ -95,15 +108,144 @@ impl Running {
         base.with_context(|| format!("no region {label}"))
     }
 
-    /// Checks that a disk holds the whole content of a region at an offset.
-    pub fn same_on(&self, disk: &Disk, offset: u64, label: &str) -> Result<()> {
-        let expected = self.expected(label)?;
-        same(&disk.read(offset, expected.len() as u64)?, expected)
+    /// The disks, as the host sees them.
+    pub fn disks(&self) -> Result<&Disks> {
+        let disks = self.disks.as_ref();
+        disks.context("the host does not see this target's disks; the test needs HOST_DISK")
+    }
+
+    /// The labels of its regions.
+    pub fn labels(&self) -> Vec<String> {
+        self.sizes.keys().cloned().collect()
+    }
+
+    /// Bytes of a region.
+    pub fn size(&self, label: &str) -> Result<u64> {
+        let size = self.sizes.get(label).copied();
+        size.with_context(|| format!("no region {label}"))
+    }
+
+    /// Checks that the raw disk holds the whole content of a region at an offset.
+    pub fn raw_holds_all(&mut self, offset: u64, label: &str) -> Result<()> {
+        let size = self.size(label)?;
+        self.raw_holds(offset, label, 0..size)
+    }
+
+    /// Checks that the raw disk holds a range of a region at an offset: by its bytes, or, where the host does not see
+    /// them, by a digest of what the processor reads from both in the guest.
+    pub fn raw_holds(&mut self, offset: u64, label: &str, range: Range<u64>) -> Result<()> {
+        let length = range.end - range.start;
+        if let Some(disks) = &self.disks {
+            let found = disks.raw.read(offset, length)?;
+            return same(&found, part(self.expected(label)?, &range)?);
+        }
+        let found = self.raw_digest(offset, length)?;
+        let expected = self.digest(&format!("/dev/resmem/{label}"), range.start, length)?;
+        ensure!(
+            found == expected,
+            "{length} bytes of the disk from {offset:#x} are not those of {label} from {:#x}",
+            range.start
+        );
+        self.overwrite(offset, length)
+    }
+
+    /// Checks that the raw disk holds these bytes at an offset.
+    pub fn raw_is(&mut self, offset: u64, expected: &[u8]) -> Result<()> {
+        let length = expected.len() as u64;
+        if let Some(disks) = &self.disks {
+            return same(&disks.raw.read(offset, length)?, expected);
+        }
+        ensure!(
+            self.raw_digest(offset, length)? == digest(expected),
+            "{length} bytes of the disk from {offset:#x} are not as expected"
+        );
+        Ok(())
+    }
+
+    /// What a range of the raw disk hashes to.
+    pub fn raw_digest(&mut self, offset: u64, length: u64) -> Result<String> {
+        match &self.disks {
+            Some(disks) => Ok(digest(&disks.raw.read(offset, length)?)),
+            None => self.digest("$RAW", offset, length),
+        }
+    }
+
+    /// Checks that a file of the ext4 disk, which is not mounted, has this name and the content of a range of a region.
+    pub fn file_holds(&mut self, name: &str, label: &str, range: Range<u64>) -> Result<()> {
+        if let Some(disks) = &self.disks {
+            let found = disks.ext4.read_ext4(name)?;
+            return same(&found, part(self.expected(label)?, &range)?);
+        }
+        self.mounted(|bed| bed.guest_file_holds(&format!("/mnt/{name}"), label, range))
+    }
+
+    /// The same of a file of the image's data partition, with the whole content of a region.
+    pub fn data_holds_all(&mut self, name: &str, label: &str) -> Result<()> {
+        let size = self.size(label)?;
+        if self.disks.is_none() {
+            return self.guest_file_holds(&format!("/data/{name}"), label, 0..size);
+        }
+        self.check("umount /data")?;
+        let system = self.disks()?.system.as_ref();
+        let data = system.context("no system disk")?.partition(3)?;
+        same(&data.read_ext4(name)?, self.expected(label)?)?;
+        self.check("mount -t ext4 -o noatime $DATA /data").map(drop)
+    }
+
+    /// Checks, in the guest, that the medium has this file with the content of a range of a region.
+    fn guest_file_holds(&mut self, path: &str, label: &str, range: Range<u64>) -> Result<()> {
+        let length = range.end - range.start;
+        self.check("sync; echo 3 >/proc/sys/vm/drop_caches")?;
+        let found = self.check(&format!("wc -c <{path}; sha256sum <{path}"))?;
+        let expected = self.digest(&format!("/dev/resmem/{label}"), range.start, length)?;
+        let expected = [length.to_string(), expected, "-".to_owned()];
+        ensure!(
+            found
+                .split_whitespace()
+                .eq(expected.iter().map(String::as_str)),
+            "{path} is not {length} bytes of {label} from {:#x}: {found}",
+            range.start
+        );
+        Ok(())
+    }
+
+    /// The same of a file with the whole content of a region.
+    pub fn file_holds_all(&mut self, name: &str, label: &str) -> Result<()> {
+        let size = self.size(label)?;
+        self.file_holds(name, label, 0..size)
+    }
+
+    /// What a range of a file in the guest hashes to.
+    fn digest(&mut self, path: &str, offset: u64, length: u64) -> Result<String> {
+        let said = self.check(&format!(
+            "dd if={path} bs=64k iflag=skip_bytes,count_bytes skip={offset} count={length} 2>/dev/null | sha256sum"
+        ))?;
+        Ok(first_word(&said))
+    }
+
+    /// Puts something else where what was compared is, so that the next comparison does not find it.
+    fn overwrite(&mut self, offset: u64, length: u64) -> Result<()> {
+        const BLOCK: u64 = 64 << 10;
+        let blocks = [
+            offset,
+            offset + length / 2,
+            (offset + length).saturating_sub(BLOCK),
+        ];
+        let numbers = blocks.map(|at| (at / BLOCK).to_string()).join(" ");
+        self.check(&format!(
+            "for block in {numbers}; do dd if=/dev/urandom of=$RAW bs=64k count=1 seek=$block conv=fsync \
+             2>/dev/null || exit; done"
+        ))
+        .map(drop)
     }
 
     /// Runs a command with the ext4 disk on /mnt, and takes it away again.
     pub fn mounted<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        self.check("mount -t ext4 /dev/vdb /mnt")?;
+        match self.disks {
+            Some(_) => self.check("mount -t ext4 $EXT4 /mnt")?,
+            // There is one scratch disk: files go to the image's own data partition.
+            None => self.check("mkdir -p /data/suite && mount -o bind /data/suite /mnt")?,
+        };
         let result = work(self);
         self.check("umount /mnt")?;
         result
@@ -112,12 +254,27 @@ impl Running {
     /// What a path in the guest hashes to.
     pub fn sha256(&mut self, path: &str) -> Result<String> {
         let text = self.check(&format!("sha256sum {path}"))?;
-        Ok(text
-            .split_whitespace()
-            .next()
-            .unwrap_or_default()
-            .to_owned())
+        Ok(first_word(&text))
     }
+}
+
+fn first_word(text: &str) -> String {
+    text.split_whitespace()
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// A range of some bytes.
+fn part<'a>(bytes: &'a [u8], range: &Range<u64>) -> Result<&'a [u8]> {
+    let range = usize::try_from(range.start)?..usize::try_from(range.end)?;
+    bytes.get(range).context("a range beyond the region's end")
+}
+
+/// What some bytes hash to, as `sha256sum` prints it.
+fn digest(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Checks that two pieces are the same, and says where they first differ.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use board::{Board, Need};
+use board::{Board, Lab, Need};
 use libtest_mimic::{Arguments, Trial};
 
 use super::bed::Bed;
@@ -22,14 +22,20 @@ pub struct Selection<'a> {
 }
 
 impl<'a> Selection<'a> {
-    /// For a board, and the flavour that all tests use, if there is one.
+    /// For a board, the flavour that all tests use, if there is one, and the lab file by which the board is reached, if
+    /// it is.
     pub fn new(
         arguments: &'a Arguments,
         board: &Board,
         instead: Option<&'static str>,
+        target: Option<&Lab>,
     ) -> Result<Self> {
         let mut lacking = board::needs::lacking_in_kernel(instead);
         lacking.append(&mut board.lacks());
+        if let Some(lab) = target {
+            lacking.remove(&Need::Board);
+            lacking.append(&mut lab.lacks(board));
+        }
         Ok(Self {
             arguments,
             instead,
@@ -113,7 +119,7 @@ mod tests {
     fn what_a_board_or_its_kernel_lacks_is_the_reason() {
         let arguments = Arguments::default();
         let mac = board("qemu-mac99");
-        let selection = Selection::new(&arguments, &mac, None).unwrap();
+        let selection = Selection::new(&arguments, &mac, None, None).unwrap();
         let reasons: Vec<_> = cases().iter().map(|case| selection.reason(case)).collect();
         assert!(reasons[0].is_none());
         let why = |index: usize| reasons[index].as_deref().unwrap_or_default();
@@ -137,7 +143,7 @@ mod tests {
         let reference = board("qemu-ppce500");
         let all = Arguments::default();
         let users = |arguments| {
-            let selection = Selection::new(arguments, &reference, None).unwrap();
+            let selection = Selection::new(arguments, &reference, None, None).unwrap();
             (selection.users(&cases()), selection.flavours(&cases()))
         };
         let (selected, flavours) = users(&arguments);

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -14,48 +13,27 @@ use machine::disk::Disk;
 use machine::guest::Guest;
 use machine::{Boot, Machine};
 
-use super::bed::{Bed, board, image, instead};
+use super::bed::{Bed, board, image, target};
 use super::canaries;
+use super::folders::{below, name_of_start};
+use super::on_lab;
 use super::pool;
 use super::regions;
-use super::running::Running;
+use super::running::{Disks, Running};
 
 /// Size of the raw disk.
 const RAW: u64 = 160 << 20;
 /// Size of the small disk: not a multiple of the default chunk.
 pub const SMALL: u64 = labs::run::SMALL;
 
-/// Where the files of a board's machines are, below the output folder.
-pub fn folder(board: &Board) -> String {
-    match instead() {
-        Some(flavour) => format!("suite/{}-{flavour}", board.name),
-        None => format!("suite/{}", board.name),
-    }
-}
-
-/// The same of one machine, or of one test.
-pub fn below(board: &Board, name: &str) -> String {
-    format!("{}/{name}", folder(board))
-}
-
-/// The name of a machine's folder: with a number where an earlier one of the same kind has failed, whose console is
-/// kept.
-fn name_of_start(bed: Bed) -> String {
-    static STARTS: Mutex<BTreeMap<Bed, u32>> = Mutex::new(BTreeMap::new());
-    let mut starts = STARTS.lock().unwrap_or_else(PoisonError::into_inner);
-    let number = starts.entry(bed).or_insert(0);
-    *number += 1;
-    match *number {
-        1 => bed.name().to_owned(),
-        number => format!("{}-{number}", bed.name()),
-    }
-}
-
 impl pool::Machine for Running {
     type Key = Bed;
 
     fn start(bed: Bed) -> Result<Self> {
-        start(bed)
+        match target()? {
+            Some(lab) => on_lab::start(bed, &lab),
+            None => start(bed),
+        }
     }
 
     fn used_by_this_test(&self) {
@@ -150,16 +128,23 @@ fn start(bed: Bed) -> Result<Running> {
         true => guest.check("dmesg -n 3").map(|_| ()),
         false => Ok(()),
     });
+    let ready = ready.and_then(|()| guest.check(&names(system.is_some())).map(|_| ()));
     let bases = match ready.and_then(|()| machine.bases(&mut guest)) {
         Ok(bases) => bases,
         Err(error) => bail!("{error:#}\n{}", guest.report()),
     };
     Ok(Running {
         guest,
-        raw,
-        ext4,
-        small,
-        system,
+        disks: Some(Disks {
+            raw,
+            ext4,
+            small,
+            system,
+        }),
+        sizes: content
+            .iter()
+            .map(|(label, bytes)| (label.clone(), bytes.len() as u64))
+            .collect(),
         content,
         page,
         board,
@@ -183,6 +168,14 @@ fn system_disk(machine: &mut Machine<'_>) -> Result<Disk> {
     };
     machine.tools = false;
     Ok(disk)
+}
+
+/// The command that gives the disks their names; the one that the system was started from comes first.
+fn names(system: bool) -> String {
+    match system {
+        true => "export DATA=/dev/vda3 RAW=/dev/vdb EXT4=/dev/vdc SMALL=/dev/vdd".to_owned(),
+        false => "export RAW=/dev/vda EXT4=/dev/vdb SMALL=/dev/vdc".to_owned(),
+    }
 }
 
 fn through_the_loader(guest: &mut Guest, board: &Board) -> Result<()> {

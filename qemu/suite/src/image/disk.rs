@@ -4,14 +4,14 @@
 use anyhow::{Context, Result, ensure};
 use board::Need;
 
-use crate::frame::{Case, MEDIUM, Running, case, same};
+use crate::frame::{Case, Running, case};
 
 pub fn cases() -> Vec<Case> {
     vec![
         case!(Disk, a_dump_on_the_data_partition_is_identical, to_data),
         case!(Disk, a_dump_on_another_disk_is_identical, |bed| {
-            bed.dump("capture /dev/vdb --engine kernel")?;
-            bed.same_on(&bed.raw.clone(), 0, "capture")
+            bed.dump("capture $RAW --engine kernel")?;
+            bed.raw_holds_all(0, "capture")
         }),
         case!(Disk, the_root_cannot_be_written_to, |bed| {
             let output = bed.run("touch /etc/hostname; mount -o remount,rw /; touch /new")?;
@@ -29,29 +29,22 @@ pub fn cases() -> Vec<Case> {
             kernel_and_root_are_as_small_as_the_board_wants_them,
             small
         )
-        .needs(Need::ProductKernel),
+        .needs(Need::ProductKernel)
+        .needs(Need::HostDisk),
     ]
-}
-
-fn data_of(bed: &Running) -> Result<machine::disk::Disk> {
-    bed.system.as_ref().context("no system disk")?.partition(3)
 }
 
 fn to_data(bed: &mut Running) -> Result<()> {
     let answer = bed.dump("capture /data/capture.bin --engine kernel")?;
     ensure!(answer["copied"] == 0, "{answer}");
-    bed.check("umount /data")?;
-    same(
-        &data_of(bed)?.read_ext4("capture.bin")?,
-        bed.expected("capture")?,
-    )?;
-    bed.check("mount -t ext4 /dev/vda3 /data && rm /data/capture.bin")?;
+    bed.data_holds_all("capture.bin", "capture")?;
+    bed.check("rm /data/capture.bin")?;
     Ok(())
 }
 
 /// MiB of the partition and of its file system.
 fn sizes(bed: &mut Running) -> Result<(u64, u64)> {
-    let text = bed.check("cat /sys/class/block/vda3/size; df -k /data | sed -n 2p")?;
+    let text = bed.check("cat /sys/class/block/${DATA#/dev/}/size; df -k /data | sed -n 2p")?;
     let words: Vec<&str> = text.split_whitespace().collect();
     let [sectors, _, kib, ..] = words[..] else {
         anyhow::bail!("{text}");
@@ -60,11 +53,18 @@ fn sizes(bed: &mut Running) -> Result<(u64, u64)> {
 }
 
 fn reaches_end(bed: &mut Running) -> Result<()> {
-    let start = data_of(bed)?.offset >> 20;
+    let text = bed.check("cd /sys/class/block/${DATA#/dev/}; cat start ../size; cd")?;
+    let sectors: Vec<u64> = text
+        .split_whitespace()
+        .map(str::parse)
+        .collect::<Result<_, _>>()?;
+    let [start, medium] = sectors[..] else {
+        anyhow::bail!("{text}");
+    };
     let (partition, file_system) = sizes(bed)?;
     ensure!(
-        partition == (MEDIUM >> 20) - start,
-        "{partition} MiB from {start}"
+        partition == (medium - start) >> 11 && partition > 64,
+        "{partition} MiB from sector {start} of {medium}"
     );
     // Less the journal and the tables.
     ensure!(
@@ -76,14 +76,14 @@ fn reaches_end(bed: &mut Running) -> Result<()> {
 
 fn growing_again(bed: &mut Running) -> Result<()> {
     let before = sizes(bed)?;
-    let said = bed.check("growdata partition /dev/vda3 && growdata filesystem /dev/vda3 /data")?;
+    let said = bed.check("growdata partition $DATA && growdata filesystem $DATA /data")?;
     ensure!(said.is_empty(), "{said}");
     ensure!(sizes(bed)? == before, "{before:?}");
     Ok(())
 }
 
 fn small(bed: &mut Running) -> Result<()> {
-    let disk = bed.system.as_ref().context("no system disk")?;
+    let disk = bed.disks()?.system.as_ref().context("no system disk")?;
     let kernel = disk.partition(1)?.read_ext4(&bed.board.conf.linux_image)?;
     // A squashfs knows how long it is.
     let length = disk.partition(2)?.read(40, 8)?;

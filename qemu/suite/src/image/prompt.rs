@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //! The console as a person finds it: what it proposes, and what hands type at it.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use board::Need;
 
 use crate::frame::{Case, Running, case};
 
@@ -30,7 +31,8 @@ pub fn cases() -> Vec<Case> {
     vec![
         case!(Disk, what_is_typed_on_any_machine_works, typed),
         case!(Disk, the_message_of_the_day_spares_the_systems_disk, spared),
-        case!(Low, the_message_of_the_day_names_a_region_and_a_disk, named),
+        case!(Low, the_message_of_the_day_names_a_region_and_a_disk, named)
+            .needs(Need::SeveralDisks),
         case!(
             Lab,
             the_message_of_the_day_says_when_there_is_no_region,
@@ -54,16 +56,22 @@ fn message(bed: &mut Running) -> Result<String> {
 /// The medium that the system was started from is the first disk, the other one is empty.
 fn spared(bed: &mut Running) -> Result<()> {
     let said = message(bed)?;
-    ensure!(!said.contains("/dev/vda"), "{said}");
-    ensure!(said.contains("Disks that nothing uses: /dev/vdb"), "{said}");
+    let names = bed.check("echo $RAW; echo $DATA")?;
+    let (raw, data) = names.trim().split_once('\n').context("two names")?;
+    // Of the disk, without the partition's number: /dev/vda3, /dev/mmcblk0p3.
+    let system = data.trim_end_matches('3').trim_end_matches('p');
+    ensure!(!said.contains(system), "{said}");
+    let unused = format!("Disks that nothing uses: {raw}");
+    ensure!(said.contains(&unused), "{said}");
     let command = proposed(&said)?;
     ensure!(command.ends_with(" /data/capture.raw"), "{said}");
     bed.check(&format!("{command} && rm /data/capture.raw*"))?;
     bed.check("umount /data")?;
     let without = message(bed)?;
-    bed.check("mount -t ext4 -o noatime /dev/vda3 /data")?;
-    ensure!(!without.contains("/dev/vda"), "{without}");
-    ensure!(proposed(&without)?.ends_with(" /dev/vdb"), "{without}");
+    bed.check("mount -t ext4 -o noatime $DATA /data")?;
+    ensure!(!without.contains(system), "{without}");
+    let wanted = format!(" {raw}");
+    ensure!(proposed(&without)?.ends_with(&wanted), "{without}");
     Ok(())
 }
 

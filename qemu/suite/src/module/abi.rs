@@ -4,7 +4,7 @@
 
 use anyhow::{Result, ensure};
 
-use crate::frame::{Case, Running, case, same};
+use crate::frame::{Case, Running, case};
 
 const NODE: &str = "/dev/resmem/capture";
 /// What an answer says when nothing was moved, up to the error.
@@ -30,20 +30,23 @@ pub fn cases() -> Vec<Case> {
 
 /// A dump that must not touch the target, and what must come of it.
 fn dump(bed: &mut Running, arguments: &str, expected: &str) -> Result<()> {
-    let before = bed.raw.read(0, 1 << 20)?;
+    let before = bed.raw_digest(0, 1 << 20)?;
     bed.says(&format!("argument dump {NODE} {arguments}"), expected)?;
-    same(&bed.raw.read(0, 1 << 20)?, &before)
+    ensure!(
+        bed.raw_digest(0, 1 << 20)? == before,
+        "the target has changed"
+    );
+    Ok(())
 }
 
 fn a_larger_argument_with_a_tail_of_zeroes_is_taken(bed: &mut Running) -> Result<()> {
     for size in [112, 4000] {
-        bed.raw.write(0, &[0; 0x1_0000])?;
+        bed.check("dd if=/dev/zero of=$RAW bs=64k count=1 conv=fsync")?;
         bed.says(
             &format!("argument dump {NODE} --size {size}"),
             "ok moved=0x10000 direct=0x10000 copied=0x0 error=none rest=zero",
         )?;
-        let written = bed.raw.read(0, 0x1_0000)?;
-        same(&written, &bed.expected("capture")?[..0x1_0000])?;
+        bed.raw_holds(0, "capture", 0..0x1_0000)?;
     }
     Ok(())
 }
@@ -115,7 +118,7 @@ fn a_refused_request_has_its_answer(bed: &mut Running) -> Result<()> {
 
 /// The examples, of the header for C and of the client crate.
 fn programs_in_c_and_rust_dump_a_region(bed: &mut Running) -> Result<()> {
-    let size = bed.expected("capture")?.len();
+    let size = bed.size("capture")?;
     bed.mounted(|bed| {
         for (program, region, wrong) in [
             ("resmem-c-dump", NODE, "/dev/null"),

@@ -5,14 +5,14 @@
 use anyhow::{Result, ensure};
 use board::Need;
 
-use crate::frame::{Case, Running, case, same};
+use crate::frame::{Case, Running, case};
 
 /// The languages of the examples, and how a region is named to each.
 const LANGUAGES: [(&str, &str); 2] = [("c", "/dev/resmem/"), ("rust", "")];
 
 pub fn cases() -> Vec<Case> {
     vec![
-        case!(Low, examples_fill_a_region_from_a_file),
+        case!(Low, examples_fill_a_region_from_a_file).needs(Need::Filled),
         case!(Low, examples_copy_a_region_at_one_moment),
         case!(
             Low,
@@ -58,8 +58,8 @@ fn examples_fill_a_region_from_a_file(bed: &mut Running) -> Result<()> {
                     said.trim() == format!("scratch: {length} bytes, {length} direct, 0 copied"),
                     "{language}: {said}"
                 );
-                bed.dump("scratch /dev/vda")?;
-                same(&bed.raw.clone().read(0, size as u64)?, content)?;
+                bed.dump("scratch $RAW")?;
+                bed.raw_is(0, content)?;
             }
             for wrong in [
                 load("long"),
@@ -75,7 +75,7 @@ fn examples_fill_a_region_from_a_file(bed: &mut Running) -> Result<()> {
 }
 
 fn examples_copy_a_region_at_one_moment(bed: &mut Running) -> Result<()> {
-    let size = bed.expected("odd")?.len();
+    let size = bed.size("odd")?;
     bed.mounted(|bed| {
         for (language, folder) in LANGUAGES {
             let snapshot = format!("resmem-{language}-snapshot {folder}odd /mnt/copy");
@@ -94,7 +94,7 @@ fn examples_copy_a_region_at_one_moment(bed: &mut Running) -> Result<()> {
 fn a_program_that_may_not_open_a_region_dumps_one_that_it_was_given(
     bed: &mut Running,
 ) -> Result<()> {
-    let size = bed.expected("odd")?.len();
+    let size = bed.size("odd")?;
     bed.mounted(|bed| {
         for (giver, folder) in LANGUAGES {
             for (taker, own) in LANGUAGES {

@@ -50,18 +50,18 @@ fn suites(folder: &Path) -> Result<Vec<String>> {
 }
 
 fn the_boards_own_region_arrives(bed: &mut Running) -> Result<()> {
-    bed.dump("capture /dev/vda")?;
-    bed.same_on(&bed.raw.clone(), 0, "capture")
+    bed.dump("capture $RAW")?;
+    bed.raw_holds_all(0, "capture")
 }
 
 fn dev_mem_is_copied_for_comparison(bed: &mut Running) -> Result<()> {
-    let answer = bed.dump("capture /dev/vda --seek 64M --engine devmem")?;
+    let answer = bed.dump("capture $RAW --seek 64M --engine devmem")?;
     ensure!(answer["direct"] == 0, "{answer}");
-    bed.same_on(&bed.raw.clone(), 64 << 20, "capture")
+    bed.raw_holds_all(64 << 20, "capture")
 }
 
 fn dev_mem_is_forbidden_in_the_product(bed: &mut Running) -> Result<()> {
-    let output = bed.run("resdump dump capture /dev/vda --engine devmem --force")?;
+    let output = bed.run("resdump dump capture $RAW --engine devmem --force")?;
     let text = &output.text;
     ensure!(
         output.status == 10 && text.contains("EPERM") && text.contains("STRICT_DEVMEM"),

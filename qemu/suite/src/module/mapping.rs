@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 
-use crate::frame::{Case, Running, case, same};
+use crate::frame::{Case, Running, case};
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -60,7 +60,7 @@ pub fn cases() -> Vec<Case> {
             map(bed, "capture --offset 0x7fff0000", "EINVAL")
         }),
         case!(Low, a_mapping_of_the_last_page, |bed| {
-            let last = bed.expected("capture")?.len() as u64 - bed.page;
+            let last = bed.size("capture")? - bed.page;
             map(bed, &format!("capture --offset {last}"), "ok")
         }),
     ]
@@ -75,12 +75,12 @@ fn map_then(bed: &mut Running, arguments: &str, then: &str, expected: &str) -> R
 }
 
 fn a_mapping_can_be_written_with_o_direct(bed: &mut Running) -> Result<()> {
-    let size = bed.expected("odd")?.len();
+    let size = bed.size("odd")?;
     bed.says(
-        &format!("map /dev/resmem/odd --length {size} direct /dev/vda"),
+        &format!("map /dev/resmem/odd --length {size} direct $RAW"),
         &format!("ok written={size}"),
     )?;
-    bed.same_on(&bed.raw.clone(), 0, "odd")
+    bed.raw_holds_all(0, "odd")
 }
 
 fn splice(bed: &mut Running, label: &str) -> Result<()> {
@@ -101,9 +101,9 @@ fn a_store_is_seen_by_a_dump(bed: &mut Running) -> Result<()> {
         &format!("map /dev/resmem/scratch --offset 0x10000 --prot rw --node-write store {byte}"),
         "ok",
     )?;
-    bed.dump("scratch /dev/vda --engine kernel")?;
+    bed.dump("scratch $RAW --engine kernel")?;
     expected[0x1_0000] = byte;
-    same(&bed.raw.read(0, expected.len() as u64)?, &expected)?;
+    bed.raw_is(0, &expected)?;
     // As it was, for the tests that follow.
     let byte = byte ^ 0xff;
     bed.says(

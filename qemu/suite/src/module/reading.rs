@@ -32,7 +32,7 @@ pub fn cases() -> Vec<Case> {
 
 fn info(bed: &mut Running, label: &str, flags: u32) -> Result<()> {
     let (base, page) = (bed.base(label)?, bed.page);
-    let size = bed.expected(label)?.len();
+    let size = bed.size(label)?;
     // The debug kernel has dma-buf.
     let features = match instead() {
         Some("debug") => 0x1f,
@@ -52,15 +52,15 @@ fn nodes_are_private_to_root(bed: &mut Running) -> Result<()> {
         modes
             .lines()
             .all(|line| line == "600 0 character special file")
-            && modes.lines().count() == bed.content.len(),
+            && modes.lines().count() == bed.labels().len(),
         "{modes}"
     );
     Ok(())
 }
 
 fn reading(bed: &mut Running, label: &str) -> Result<()> {
-    bed.check(&format!("cat /dev/resmem/{label} > /tmp/copy && dd if=/tmp/copy of=/dev/vda bs=1M conv=fsync; rm /tmp/copy"))?;
-    bed.same_on(&bed.raw.clone(), 0, label)
+    bed.check(&format!("cat /dev/resmem/{label} > /tmp/copy && dd if=/tmp/copy of=$RAW bs=1M conv=fsync; rm /tmp/copy"))?;
+    bed.raw_holds_all(0, label)
 }
 
 fn reading_ends_at_the_end(bed: &mut Running) -> Result<()> {
@@ -80,18 +80,18 @@ fn reading_ends_at_the_end(bed: &mut Running) -> Result<()> {
 
 fn list_names_every_region(bed: &mut Running) -> Result<()> {
     let text = bed.check("resdump list")?;
-    for label in bed.content.keys() {
-        ensure!(text.contains(label), "no {label} in {text}");
+    for label in bed.labels() {
+        ensure!(text.contains(&label), "no {label} in {text}");
     }
     let json: serde_json::Value = serde_json::from_str(&bed.check("resdump list --json")?)?;
     let regions = json["regions"].as_array().map_or(0, Vec::len);
-    ensure!(regions == bed.content.len(), "{json}");
+    ensure!(regions == bed.labels().len(), "{json}");
     Ok(())
 }
 
 fn show_prints_16_bytes_a_line_on_a_console(bed: &mut Running) -> Result<()> {
-    let text = bed.check("resdump show capture --offset 0x1000 --length 64")?;
-    let bytes = &bed.expected("capture")?[0x1000..0x1040];
+    let text = bed.check("resdump show odd --offset 0x1000 --length 64")?;
+    let bytes = &bed.expected("odd")?[0x1000..0x1040];
     for line in bytes.chunks(16) {
         let hex: String = line.iter().map(|byte| format!("{byte:02x}")).collect();
         let found = text

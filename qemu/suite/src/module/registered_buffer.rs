@@ -4,7 +4,7 @@
 use anyhow::{Result, ensure};
 
 use crate::frame::regions::{RAGGED, odd};
-use crate::frame::{Case, Running, case, same};
+use crate::frame::{Case, Running, case};
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -24,10 +24,10 @@ pub fn cases() -> Vec<Case> {
         case!(Low, a_dump_of_a_part_registers_that_part),
         case!(Low, a_registered_buffer_begins_where_it_was_asked_to),
         case!(Low, a_write_beyond_a_registered_buffer, |bed| {
-            register(bed, "odd write /dev/vda 512 4096", "EFAULT")
+            register(bed, "odd write $RAW 512 4096", "EFAULT")
         }),
         case!(Low, a_read_into_a_registered_buffer, |bed| {
-            register(bed, "scratch read /dev/vda", "EFAULT")
+            register(bed, "scratch read $RAW", "EFAULT")
         }),
         case!(Low, a_registered_buffer_keeps_the_node_open),
         case!(Low, registering_beyond_the_end, |bed| {
@@ -80,34 +80,27 @@ fn register(bed: &mut Running, arguments: &str, expected: &str) -> Result<()> {
 }
 
 fn engine(bed: &mut Running, label: &str, flags: &str, way: &str) -> Result<()> {
-    let answer = bed.dump(&format!("{label} /dev/vda --engine mmap {flags}"))?;
+    let answer = bed.dump(&format!("{label} $RAW --engine mmap {flags}"))?;
     let reason = answer["engine_reason"].as_str().unwrap_or_default();
     ensure!(
         reason.contains(way) && answer["copied"] == 0 && answer["direct"] == answer["bytes"],
         "{answer}"
     );
-    bed.same_on(&bed.raw.clone(), 0, label)
+    bed.raw_holds_all(0, label)
 }
 
 fn a_dump_of_a_part_registers_that_part(bed: &mut Running) -> Result<()> {
-    bed.dump("odd /dev/vda --engine mmap --offset 8K --length 1M --seek 4K")?;
-    let part = bed.expected("odd")?[8 << 10..][..1 << 20].to_vec();
-    same(&bed.raw.clone().read(4 << 10, 1 << 20)?, &part)
+    bed.dump("odd $RAW --engine mmap --offset 8K --length 1M --seek 4K")?;
+    bed.raw_holds(4 << 10, "odd", 8 << 10..(8 << 10) + (1 << 20))
 }
 
 fn a_registered_buffer_begins_where_it_was_asked_to(bed: &mut Running) -> Result<()> {
-    let call =
-        "register /dev/resmem/odd --offset 0x3000 --length 0x4000 write /dev/vda 0x1000 0x2000";
+    let call = "register /dev/resmem/odd --offset 0x3000 --length 0x4000 write $RAW 0x1000 0x2000";
     bed.says(call, "ok written=8192")?;
-    let part = bed.expected("odd")?[0x4000..][..0x2000].to_vec();
-    same(&bed.raw.clone().read(0, 0x2000)?, &part)
+    bed.raw_holds(0, "odd", 0x4000..0x6000)
 }
 
 fn a_registered_buffer_keeps_the_node_open(bed: &mut Running) -> Result<()> {
-    bed.says(
-        "register /dev/resmem/odd outlive /dev/vda",
-        "ok written=4096",
-    )?;
-    let part = bed.expected("odd")?[..4096].to_vec();
-    same(&bed.raw.clone().read(0, 4096)?, &part)
+    bed.says("register /dev/resmem/odd outlive $RAW", "ok written=4096")?;
+    bed.raw_holds(0, "odd", 0..4096)
 }

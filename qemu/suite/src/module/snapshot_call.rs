@@ -3,12 +3,12 @@
 
 use anyhow::{Context, Result, ensure};
 
-use crate::frame::{Case, Running, case, same};
+use crate::frame::{Case, Running, case};
 
 pub fn cases() -> Vec<Case> {
     vec![
         case!(Low, a_snapshot_is_the_region_at_poll, |bed| {
-            let size = bed.expected("odd")?.len();
+            let size = bed.size("odd")?;
             snapshot(bed, "odd", 0, size, "--wait poll")
         }),
         case!(Low, a_snapshot_is_the_region_at_eventfd, |bed| {
@@ -26,7 +26,7 @@ pub fn cases() -> Vec<Case> {
             snapshot(bed, "odd", 0x123, 0x1_2345, "--misalign 1001")
         }),
         case!(Low, a_snapshot_of_one_byte, |bed| {
-            let last = bed.expected("odd")?.len() - 1;
+            let last = bed.size("odd")? - 1;
             snapshot(bed, "odd", last, 1, "--misalign 4095")
         }),
         case!(High, a_snapshot_from_high_memory, |bed| {
@@ -87,7 +87,7 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-fn snapshot(bed: &mut Running, label: &str, offset: usize, length: usize, how: &str) -> Result<()> {
+fn snapshot(bed: &mut Running, label: &str, offset: u64, length: u64, how: &str) -> Result<()> {
     bed.mounted(|bed| {
         let said = bed.probe(&format!(
             "snapshot /dev/resmem/{label} --region-offset {offset} --length {length} {how} --out /mnt/snapshot"
@@ -96,8 +96,7 @@ fn snapshot(bed: &mut Running, label: &str, offset: usize, length: usize, how: &
         ensure!(said == expected, "{said}");
         Ok(())
     })?;
-    let expected = &bed.expected(label)?[offset..offset + length];
-    same(&bed.ext4.read_ext4("snapshot")?, expected)
+    bed.file_holds("snapshot", label, offset..offset + length)
 }
 
 /// Checks that a snapshot of one region into a mapping of another is refused, and writes nothing.

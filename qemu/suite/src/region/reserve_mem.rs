@@ -72,7 +72,7 @@ fn load_and_dump(bed: &mut Running) -> Result<()> {
     let answer = bed.dump("keep /dev/vda --seek 32M --engine kernel --strict")?;
     ensure!(answer["direct"] == 16 << 20, "{answer}");
     same(
-        &bed.raw.read(32 << 20, 16 << 20)?,
-        &bed.raw.read(0, 16 << 20)?,
+        &bed.disks()?.raw.read(32 << 20, 16 << 20)?,
+        &bed.disks()?.raw.read(0, 16 << 20)?,
     )
 }

@@ -4,7 +4,7 @@
 
 use anyhow::{Context, Result, ensure};
 
-use crate::frame::{Case, Running, case, same};
+use crate::frame::{Case, Running, case};
 
 const RING: &str = "/dev/resmem/ring";
 use crate::frame::regions::DMA as SIZE;
@@ -23,8 +23,8 @@ pub fn cases() -> Vec<Case> {
         case!(Dma, a_load_is_not_mapped_twice),
         case!(Dma, a_load_leaves_a_region_to_the_device),
         case!(Dma, a_dump_changes_no_owner, |bed| {
-            bed.dump("ring /dev/vda --engine kernel")?;
-            bed.same_on(&bed.raw.clone(), 0, "ring")?;
+            bed.dump("ring $RAW --engine kernel")?;
+            bed.raw_holds_all(0, "ring")?;
             bed.sha256(RING)?;
             owned(bed, RING, 0, SIZE, true)
         }),
@@ -100,10 +100,10 @@ fn noncoherent(bed: &Running) -> bool {
 fn owned(bed: &mut Running, node: &str, offset: u64, length: u64, device: bool) -> Result<()> {
     let range = format!("--region-offset {offset:#x} --length {length:#x} --flags 2");
     bed.says(
-        &format!("transfer dump {node} /dev/vda {range}"),
+        &format!("transfer dump {node} $RAW {range}"),
         &moved(length),
     )?;
-    let load = format!("transfer load {node} /dev/vda {range} --node-write --mode rd");
+    let load = format!("transfer load {node} $RAW {range} --node-write --mode rd");
     match device && noncoherent(bed) {
         true => bed.says(&load, "EBUSY"),
         false => bed.says(&load, &moved(length)),
@@ -160,20 +160,20 @@ fn mapped(bed: &mut Running, label: &str) -> Result<Option<Vec<(u64, u64)>>> {
 
 /// The disk's driver maps what is read into.
 fn a_load_is_not_mapped_twice(bed: &mut Running) -> Result<()> {
-    bed.dump("ring /dev/vda --engine kernel")?;
-    let load = format!("transfer load {RING} /dev/vda --node-write --mode rd --length {SIZE}");
+    bed.dump("ring $RAW --engine kernel")?;
+    let load = format!("transfer load {RING} $RAW --node-write --mode rd --length {SIZE}");
     bed.says(&load, &moved(SIZE))?;
     bed.guest
         .check_health(machine::detectors::TAINT_OUT_OF_TREE)?;
-    bed.dump("ring /dev/vda --engine kernel --seek 1M")?;
-    bed.same_on(&bed.raw.clone(), SIZE, "ring")
+    bed.dump("ring $RAW --engine kernel --seek 1M")?;
+    bed.raw_holds_all(SIZE, "ring")
 }
 
 fn a_load_leaves_a_region_to_the_device(bed: &mut Running) -> Result<()> {
-    bed.dump("ring /dev/vda --engine kernel")?;
+    bed.dump("ring $RAW --engine kernel")?;
     bed.says(&format!("sync {RING} --length 0x100000 --node-write"), "ok")?;
     owned(bed, RING, 0, SIZE, false)?;
-    bed.check("resdump load /dev/vda ring --length 1M --quiet")?;
+    bed.check("resdump load $RAW ring --length 1M --quiet")?;
     owned(bed, RING, 0, SIZE, true)?;
     is_mapped(bed, "ring", &[(0, SIZE)])
 }
@@ -224,9 +224,9 @@ fn unbinding_drops_what_is_mapped(bed: &mut Running) -> Result<()> {
 /// What the load copied may be in caches that nothing writes back any more: none of it counts as moved.
 fn a_device_that_goes_away_during_a_load(bed: &mut Running) -> Result<()> {
     // Which reads slowly: a load of all of it takes seconds.
-    bed.dump("ring /dev/vdc --engine kernel")?;
+    bed.dump("ring $SMALL --engine kernel")?;
     bed.check(&format!(
-        "probe transfer load {RING} /dev/vdc --node-write --mode rd --length {SIZE} --chunk 0x10000 >/tmp/load & load=$!"
+        "probe transfer load {RING} $SMALL --node-write --mode rd --length {SIZE} --chunk 0x10000 >/tmp/load & load=$!"
     ))?;
     bed.check(
         "until read reads writes </sys/block/vdc/inflight && test $reads -gt 0; do kill -0 $load || break; done",
@@ -248,35 +248,35 @@ fn a_region_that_a_device_reads(bed: &mut Running) -> Result<()> {
     let flags = if noncoherent(bed) { 0x2b } else { 0x23 };
     ensure!(said.contains(&format!(" flags={flags:#x} ")), "{said}");
     owned(bed, node, 0, SIZE, true)?;
-    bed.dump("played /dev/vda --engine kernel")?;
-    bed.same_on(&bed.raw.clone(), 0, "played")?;
-    bed.check("resdump load /dev/vda played --length 1M --quiet")?;
+    bed.dump("played $RAW --engine kernel")?;
+    bed.raw_holds_all(0, "played")?;
+    bed.check("resdump load $RAW played --length 1M --quiet")?;
     owned(bed, node, 0, SIZE, true)
 }
 
 /// Dumps, loads and reads a region of which `pages` bytes have pages.
 fn without_pages(bed: &mut Running, label: &str, pages: u64) -> Result<()> {
     let size = bed.expected(label)?.len() as u64;
-    let answer = bed.dump(&format!("{label} /dev/vda --engine kernel"))?;
+    let answer = bed.dump(&format!("{label} $RAW --engine kernel"))?;
     ensure!(
         answer["direct"] == pages && answer["copied"] == size - pages,
         "{answer}"
     );
-    bed.same_on(&bed.raw.clone(), 0, label)?;
+    bed.raw_holds_all(0, label)?;
     let node = format!("/dev/resmem/{label}");
     let digest = bed.sha256(&node)?;
-    bed.check("dd if=/dev/vda of=/tmp/there bs=1M count=4 && dd if=/dev/zero of=/dev/vda bs=1M count=4 conv=fsync")?;
+    bed.check("dd if=$RAW of=/tmp/there bs=1M count=4 && dd if=/dev/zero of=$RAW bs=1M count=4 conv=fsync")?;
     bed.check(&format!(
-        "resdump load /dev/vda {label} --length {size} --quiet"
+        "resdump load $RAW {label} --length {size} --quiet"
     ))?;
     ensure!(bed.sha256(&node)? != digest, "the load changed nothing");
-    bed.check("dd if=/tmp/there of=/dev/vda bs=1M conv=fsync,notrunc; rm /tmp/there")?;
+    bed.check("dd if=/tmp/there of=$RAW bs=1M conv=fsync,notrunc; rm /tmp/there")?;
     bed.check(&format!(
-        "resdump load /dev/vda {label} --length {size} --quiet"
+        "resdump load $RAW {label} --length {size} --quiet"
     ))?;
     ensure!(bed.sha256(&node)? == digest, "the way back lost something");
     bed.mounted(|bed| bed.check(&format!("cat {node} > /mnt/read")))?;
-    same(&bed.ext4.read_ext4("read")?, bed.expected(label)?)
+    bed.file_holds_all("read", label)
 }
 
 /// What is mapped for a device is a copy on this machine, and copies overwrite memory: a region is not mapped where

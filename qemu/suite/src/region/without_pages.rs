@@ -5,7 +5,7 @@
 use anyhow::{Result, ensure};
 
 use crate::frame::regions::{RAGGED, TOO_LONG};
-use crate::frame::{Case, Running, case, same};
+use crate::frame::{Case, Running, case};
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -85,9 +85,9 @@ fn dump(bed: &mut Running, label: &str, direct: u64, copied: u64) -> Result<()> 
         answer["direct"] == direct && answer["copied"] == copied,
         "{answer}"
     );
-    bed.same_on(&bed.raw.clone(), 0, label)?;
+    bed.raw_holds_all(0, label)?;
     bed.mounted(|bed| bed.dump(&format!("{label} /mnt/{label} --engine kernel")))?;
-    same(&bed.ext4.read_ext4(label)?, bed.expected(label)?)
+    bed.file_holds_all(label, label)
 }
 
 fn ragged(bed: &mut Running) -> Result<()> {
@@ -96,7 +96,7 @@ fn ragged(bed: &mut Running) -> Result<()> {
 
 fn reading(bed: &mut Running, label: &str) -> Result<()> {
     bed.mounted(|bed| bed.check(&format!("cat /dev/resmem/{label} > /mnt/read")))?;
-    same(&bed.ext4.read_ext4("read")?, bed.expected(label)?)
+    bed.file_holds_all("read", label)
 }
 
 fn a_load_reaches_memory_without_pages(bed: &mut Running) -> Result<()> {

@@ -96,6 +96,6 @@ fn a_given_descriptor_dumps(bed: &mut Running) -> Result<()> {
         Ok(())
     })?;
     let expected = &bed.expected("capture")?[..LENGTH];
-    same(&bed.ext4.read_ext4("given")?, expected)?;
+    same(&bed.disks()?.ext4.read_ext4("given")?, expected)?;
     bed.mounted(|bed| bed.check("rm /mnt/given")).map(drop)
 }

@@ -23,7 +23,7 @@ pub fn cases() -> Vec<Case> {
         case!(Security, a_read_ends_with_the_region, |bed| {
             let read = bed.mounted(|bed| bed.check(&format!("cat {NODE} > /mnt/read")));
             read?;
-            same(&bed.ext4.read_ext4("read")?, bed.expected("tail")?)
+            bed.file_holds_all("read", "tail")
         }),
         case!(Security, a_snapshot_ends_with_the_region, |bed| {
             let said = bed.mounted(|bed| {
@@ -33,7 +33,7 @@ pub fn cases() -> Vec<Case> {
                 said == format!("ok state=2 copied={TAIL} error=0 untouched=true"),
                 "{said}"
             );
-            same(&bed.ext4.read_ext4("shot")?, bed.expected("tail")?)
+            bed.file_holds_all("shot", "tail")
         }),
         case!(Security, a_mapping_ends_with_the_last_whole_page, |bed| {
             let more = WHOLE + bed.page;
@@ -71,10 +71,13 @@ pub fn cases() -> Vec<Case> {
 /// Whatever a file has behind its end in its last block can be read from the disk.
 fn into_a_file(bed: &mut Running) -> Result<()> {
     bed.mounted(|bed| bed.dump("tail /mnt/file --engine kernel"))?;
-    same(&bed.ext4.read_ext4("file")?, bed.expected("tail")?)?;
-    let end = bed.ext4.place_of("file", TAIL)?;
+    bed.file_holds_all("file", "tail")?;
+    let end = bed.disks()?.ext4.place_of("file", TAIL)?;
     // A block has a KiB at least.
-    let behind = bed.ext4.read(end, TAIL.next_multiple_of(1 << 10) - TAIL)?;
+    let behind = bed
+        .disks()?
+        .ext4
+        .read(end, TAIL.next_multiple_of(1 << 10) - TAIL)?;
     same(&behind, &vec![0; behind.len()])
 }
 
@@ -83,7 +86,7 @@ fn onto_a_disk(bed: &mut Running) -> Result<()> {
     bed.dump("tail /dev/vda --engine kernel")?;
     let mut expected = bed.expected("tail")?.to_vec();
     expected.resize(0x4_0000, b'Z');
-    same(&bed.raw.read(0, 0x4_0000)?, &expected)
+    same(&bed.disks()?.raw.read(0, 0x4_0000)?, &expected)
 }
 
 fn leaves_the_neighbours(bed: &mut Running) -> Result<()> {
@@ -97,7 +100,7 @@ fn leaves_the_neighbours(bed: &mut Running) -> Result<()> {
         bed.says(&last, "ok")?;
         for label in ["before", "after"] {
             bed.dump(&format!("{label} /dev/vda --engine kernel"))?;
-            bed.same_on(&bed.raw.clone(), 0, label)?;
+            bed.raw_holds_all(0, label)?;
         }
         // As it was, for the tests that follow.
         bed.check("resdump load /mnt/before tail --quiet && cmp /mnt/before /dev/resmem/tail")

@@ -30,7 +30,7 @@ fn waits(bed: &mut Running, writer: &str) -> Result<()> {
             "probe guarded {writer} /dev/resmem/capture /mnt/file > /tmp/said & writer=$!; \
              until grep -q 'State:.D' /proc/$writer/status; do :; done"
         ))?;
-        let frozen = bed.ext4.read_ext4("file")?;
+        let frozen = bed.disks()?.ext4.read_ext4("file")?;
         bed.says("guard thaw /mnt", "ok")?;
         let said = bed.check("wait $writer; cat /tmp/said; rm /tmp/said")?;
         // The shell reports the end of its background job.
@@ -41,7 +41,7 @@ fn waits(bed: &mut Running, writer: &str) -> Result<()> {
         Ok(frozen)
     })?;
     same(&found, &[0; LENGTH])?;
-    found = bed.ext4.read_ext4("file")?;
+    found = bed.disks()?.ext4.read_ext4("file")?;
     match writer {
         "dump" => same(&found, &bed.expected("capture")?[..LENGTH]),
         _ => same(&found, &[0x5a; LENGTH]),

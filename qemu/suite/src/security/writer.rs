@@ -91,7 +91,7 @@ fn both(bed: &mut Running, situation: &str, expected: &str) -> Result<()> {
 fn written(bed: &mut Running, bytes: usize) -> Result<()> {
     let mut expected = bed.expected("capture")?[..bytes].to_vec();
     expected.resize(2 * MIB, 0);
-    same(&bed.ext4.read_ext4("file")?, &expected)
+    same(&bed.disks()?.ext4.read_ext4("file")?, &expected)
 }
 
 fn size_limit(bed: &mut Running) -> Result<()> {

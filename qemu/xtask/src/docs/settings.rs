@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //! Settings and their tables in the documents are the same: make's variables, the environment,
-//! parameters of kernel and module, keys of board.conf.
+//! parameters of kernel and module, keys of board.conf and of lab files.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use walkdir::WalkDir;
 
 use super::Document;
-use board::keys;
+use board::{keys, lab};
 use host::command::output_of;
 use host::paths::Paths;
 use host::settings;
@@ -26,12 +26,13 @@ pub fn check(
     documents: &[Document],
     variables: &BTreeSet<String>,
 ) -> Result<Vec<String>> {
-    let tables: [(&str, &str, BTreeSet<String>); 5] = [
+    let tables: [(&str, &str, BTreeSet<String>); 6] = [
         (SETTINGS, "variables-of-make", variables.clone()),
         (SETTINGS, "environment", environment()),
         (SETTINGS, "parameters-of-the-kernel", kernel(paths)?),
         (SETTINGS, "parameters-of-the-module", module(paths)?),
         (BOARDS, "boardconf", board()),
+        (SETTINGS, "lab-file", lab()),
     ];
     let mut findings = Vec::new();
     for (path, anchor, known) in tables {
@@ -115,6 +116,11 @@ fn module(paths: &Paths) -> Result<BTreeSet<String>> {
 /// Keys that a board can have.
 fn board() -> BTreeSet<String> {
     keys::table().map(|(key, _)| key.to_owned()).collect()
+}
+
+/// Keys that a lab file can have.
+fn lab() -> BTreeSet<String> {
+    lab::table().map(|(key, _)| key.to_owned()).collect()
 }
 
 #[cfg(test)]
