@@ -34,7 +34,7 @@
 
 /// Revision of this ABI, reported in [`RegionInfo::abi`]. Grows with every addition. For reports: what a
 /// module can do is in [`RegionInfo::features`].
-pub const ABI_REVISION: u32 = 6;
+pub const ABI_REVISION: u32 = 7;
 
 /// `_IOC` type of all commands. Of this type Linux 7.3 uses 00-2F and C0-E0
 /// (Documentation/userspace-api/ioctl/ioctl-number.rst); 40-5F is free, and these are from there.
@@ -165,10 +165,12 @@ pub const IOC_DOORBELL: u8 = 0x48;
 pub const IOC_WATCH: u8 = 0x49;
 
 /// `_IOW(IOC_TYPE, IOC_REACH, RingReach)`, not for `ioctl` but as the operation of an `IORING_OP_URING_CMD` on the
-/// node, with a [`RingReach`] as the command's 16 bytes: completes with 0 when the device has reached a position.
-/// It ends with its ring, or the process (`ECANCELED`); `IORING_OP_ASYNC_CANCEL` does not find it.
+/// node, with a [`RingReach`] as the command's 16 bytes: completes with 0 when the device has reached a position, or
+/// when a trigger has come. It ends with its ring, or the process (`ECANCELED`); `IORING_OP_ASYNC_CANCEL` does not find
+/// it.
 ///
-/// Errors: as for [`IOC_WATCH`]; `EBUSY` when [`REACH_MAX`] are waiting on this region.
+/// Errors: as for [`IOC_WATCH`]; `EBUSY` when [`REACH_MAX`] are waiting on this region; `EINVAL` for a trigger where the
+/// node has no interrupt for one ([`POSITION_TRIGGER`]).
 pub const IOC_REACH: u8 = 0x4a;
 
 /// `_IOWR(IOC_TYPE, IOC_EXPORT, RegionExport)`: makes a dma-buf of whole pages of the region, which other drivers
@@ -193,6 +195,15 @@ pub const IOC_REACH: u8 = 0x4a;
 /// [`IOC_LOAD`]; what mapping for their device fails with.
 pub const IOC_EXPORT: u8 = 0x4b;
 
+/// `_IOW(IOC_TYPE, IOC_CONSUMED, RingConsumed)`: what the device wrote before a position was taken, and it may write
+/// there again. The module writes that to the device, in the units of its position, where the node says so
+/// ([`POSITION_CONSUMER`]); a device with flow control stops before it overwrites what was not taken. What the caller has
+/// seen before comes before the write, on the bus as well. A position before the last one is nothing.
+///
+/// Errors: as for [`IOC_POSITION`]; `EOPNOTSUPP` also where the device is not told; `ERANGE` also for a position that the
+/// device has not reached, or has passed by more than the ring; what a system controller answers.
+pub const IOC_CONSUMED: u8 = 0x4c;
+
 /// [`RegionExport::flags`]: importers and mappings may write. Without it nothing can write by the descriptor.
 pub const EXPORT_WRITE: u32 = 1 << 0;
 /// [`RegionExport::flags`]: the descriptor is closed by `execve` (`O_CLOEXEC`).
@@ -215,6 +226,10 @@ pub const POSITION_PROGRAM: u32 = 1 << 0;
 pub const POSITION_INTERRUPT: u32 = 1 << 1;
 /// [`RingPosition::flags`]: the position is a place in the ring alone; see [`EVIDENCE_BOUNDED`].
 pub const POSITION_BOUNDED: u32 = 1 << 2;
+/// [`RingPosition::flags`]: an interrupt of the device is a trigger: [`RingPosition::triggers`] counts it.
+pub const POSITION_TRIGGER: u32 = 1 << 3;
+/// [`RingPosition::flags`]: the device can be told what was taken: [`IOC_CONSUMED`].
+pub const POSITION_CONSUMER: u32 = 1 << 4;
 
 /// Longest range of one [`IOC_REGISTER`] in bytes.
 pub const REGISTER_MAX: u32 = 1 << 30;
@@ -251,6 +266,10 @@ pub const FEATURE_REGISTER: u32 = 1 << 2;
 pub const FEATURE_POSITION: u32 = 1 << 3;
 /// [`RegionInfo::features`]: [`IOC_EXPORT`], where the kernel has dma-buf.
 pub const FEATURE_EXPORT: u32 = 1 << 4;
+/// [`RegionInfo::features`]: [`IOC_CONSUMED`].
+pub const FEATURE_CONSUMED: u32 = 1 << 5;
+/// [`RegionInfo::features`]: [`RingPosition::triggers`] and [`RingReach::triggers`].
+pub const FEATURE_TRIGGER: u32 = 1 << 6;
 
 /// Bytes of a [`RegionInfo`] in the first release.
 pub const INFO_SIZE_VER0: u32 = 128;
@@ -268,6 +287,8 @@ pub const POSITION_SIZE_VER0: u32 = 112;
 pub const DOORBELL_SIZE_VER0: u32 = 32;
 /// Bytes of a [`RingWatch`] in the first release that had it.
 pub const WATCH_SIZE_VER0: u32 = 32;
+/// Bytes of a [`RingConsumed`] in the first release that had it.
+pub const CONSUMED_SIZE_VER0: u32 = 32;
 /// Bytes of a [`RegionExport`] in the first release that had it.
 pub const EXPORT_SIZE_VER0: u32 = 56;
 
@@ -466,8 +487,12 @@ pub struct RingPosition {
     pub evidence: u32,
     /// `POSITION_*`.
     pub flags: u32,
+    /// How many interrupts that are triggers have come, modulo the size of a word of the machine.
+    pub triggers: u64,
+    /// Where the device was seen first after the last of them: not before where it was when that came.
+    pub trigger: u64,
     /// Zero.
-    pub reserved: [u64; 4],
+    pub reserved: [u64; 2],
 }
 
 /// Argument of [`IOC_DOORBELL`].
@@ -502,8 +527,20 @@ pub struct RingWatch {
 pub struct RingReach {
     /// A position as in [`RingPosition::position`].
     pub position: u64,
+    /// 0, or 1 more than a [`RingPosition::triggers`]: the command completes as well when that is another number.
+    pub triggers: u64,
+}
+
+/// Argument of [`IOC_CONSUMED`].
+#[repr(C, align(8))]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RingConsumed {
+    /// A position as in [`RingPosition::position`].
+    pub position: u64,
     /// Zero.
-    pub reserved: u64,
+    pub flags: u64,
+    /// Zero.
+    pub reserved: [u64; 2],
 }
 
 /// Argument and answer of [`IOC_EXPORT`].
@@ -563,7 +600,10 @@ const _: () = {
 
     assert!(size_of::<RingPosition>() == 112 && align_of::<RingPosition>() == 8);
     assert!(offset_of!(RingPosition, evidence) == 72);
-    assert!(offset_of!(RingPosition, reserved) == 80);
+    assert!(offset_of!(RingPosition, triggers) == 80);
+    assert!(offset_of!(RingPosition, reserved) == 96);
+    assert!(size_of::<RingConsumed>() == 32 && align_of::<RingConsumed>() == 8);
+    assert!(offset_of!(RingConsumed, reserved) == 16);
     assert!(size_of::<RingDoorbell>() == 32 && align_of::<RingDoorbell>() == 8);
     assert!(size_of::<RingWatch>() == 32 && align_of::<RingWatch>() == 8);
     assert!(offset_of!(RingWatch, reserved) == 16);

@@ -22,18 +22,22 @@ use crate::{
         Position,
         Shape, //
     },
-    progress::Source,
+    progress::{
+        Described,
+        Source, //
+    },
     refusal::Refusal,
-    region::Region, //
+    region::Region,
+    spot::Spot, //
 };
 
-/// Where the position of the device of `region` comes from, and how it is to be read; `None` where the node does not
-/// say. Refusals: what the binding does not allow.
-pub(crate) fn position(
+/// What the node of `region` says of its device; `None` where it does not say where that is. Refusals: what the binding
+/// does not allow.
+pub(crate) fn describe(
     properties: &FwNode,
     node: &Node<'_>,
     region: &Region,
-) -> Result<Option<(Source, Position)>, Refusal> {
+) -> Result<Option<Described>, Refusal> {
     let Some(kind) = properties
         .property_read::<CString>(c"resdump,position-kind")
         .optional()
@@ -67,9 +71,6 @@ pub(crate) fn position(
         max_rate: number(c"resdump,max-rate", 0).into(),
     };
     let position = Position::new(shape).map_err(|flaw| invalid(cause(flaw)))?;
-    if is_program {
-        return Ok(Some((Source::Program, position)));
-    }
     let width = Width {
         bytes: number(c"reg-io-width", if bits > 32 { 8 } else { 4 }),
         big_endian: properties.property_read_bool(c"big-endian"),
@@ -77,33 +78,81 @@ pub(crate) fn position(
     if !matches!(width.bytes, 4 | 8) {
         return Err(invalid(c"its reg-io-width is neither 4 nor 8"));
     }
-    let offset: u64 = number(c"resdump,position", 0).into();
-    let bytes = u64::from(width.bytes);
-    let source = match node.named_reg(c"producer") {
-        Some((start, size)) => {
-            if offset & (bytes - 1) != 0 || size < bytes || offset > size - bytes {
-                return Err(invalid(
-                    c"its position is not in the register block, or not aligned",
-                ));
-            }
-            Source::Register(Register::new(start + offset, width)?)
-        }
-        None => {
-            let at = memory.base() + offset;
-            if at & (bytes - 1) != 0 || memory.size() < bytes || offset > memory.size() - bytes {
-                return Err(invalid(
-                    c"its position is not in the region, or not aligned",
-                ));
-            }
-            let (index, _) = memory.locate(offset);
-            if memory.frames().pages_from(index) > 0 {
-                Source::Word(offset, width)
-            } else {
-                Source::Register(Register::new(at, width)?)
-            }
+    let source = match is_program {
+        true => Source::Program,
+        false => {
+            let at = number(c"resdump,position", 0);
+            let at = properties
+                .property_present(c"resdump,position")
+                .then_some(at);
+            Source::Spot(spot(node, region, at, width)?)
         }
     };
-    Ok(Some((source, position)))
+    let consumer = match properties
+        .property_read::<u32>(c"resdump,consumer")
+        .optional()
+    {
+        Some(at) => Some(consumer(node, region, at, width)?),
+        None => None,
+    };
+    Ok(Some(Described {
+        source,
+        consumer,
+        position,
+    }))
+}
+
+/// Where the device reads what was taken: `at` bytes from where [`spot`] begins to count.
+fn consumer(node: &Node<'_>, region: &Region, at: u32, width: Width) -> Result<Spot, Refusal> {
+    if width.bytes != 4 {
+        return Err(invalid(c"its consumer register has more than 32 bits"));
+    }
+    let spot = spot(node, region, Some(at), width)?;
+    if spot.read_sleeps(region) {
+        return Err(invalid(
+            c"its consumer is a word, and its device does not see what processors write",
+        ));
+    }
+    Ok(spot)
+}
+
+/// The place at byte `at`, or the first one: of the registers that the node has, of the system controller that it names,
+/// where `at` is in the place of the offset there, or else of the region.
+fn spot(node: &Node<'_>, region: &Region, at: Option<u32>, width: Width) -> Result<Spot, Refusal> {
+    const AWAY: &CStr = c"its position is not in the register block, or not aligned";
+    let memory = region.memory();
+    let bytes = u64::from(width.bytes);
+    let offset = u64::from(at.unwrap_or(0));
+    let is_within = |size: u64| size >= bytes && offset <= size - bytes;
+    if let Some((start, size)) = node.named_reg(c"producer") {
+        if offset & (bytes - 1) != 0 || !is_within(size) {
+            return Err(invalid(AWAY));
+        }
+        return Ok(Spot::Register(Register::new(start + offset, width)?));
+    }
+    let controlled = node.syscon(at).map_err(|error| {
+        Refusal::new(
+            error,
+            c"its syscon is no system controller with such a register of 4 bytes",
+        )
+    })?;
+    if let Some(register) = controlled {
+        if width.bytes != 4 {
+            return Err(invalid(c"a system controller has registers of 4 bytes"));
+        }
+        return Ok(Spot::Syscon(register));
+    }
+    let place = memory.base() + offset;
+    if place & (bytes - 1) != 0 || !is_within(memory.size()) {
+        return Err(invalid(
+            c"its position is not in the region, or not aligned",
+        ));
+    }
+    let (index, _) = memory.locate(offset);
+    match memory.frames().pages_from(index) {
+        0 => Ok(Spot::Register(Register::new(place, width)?)),
+        _ => Ok(Spot::Word(offset, width)),
+    }
 }
 
 fn invalid(cause: &'static CStr) -> Refusal {

@@ -21,7 +21,9 @@ use crate::{
     binding,
     device::Device,
     progress::{
+        Interrupts,
         Progress,
+        Pull,
         Wake, //
     },
     refusal::Refusal,
@@ -43,11 +45,14 @@ pub(crate) struct Driver;
 pub(crate) struct Bound<'bound> {
     devices: KVec<Device>,
     progress: Option<Arc<Progress>>,
-    interrupt: Option<Interrupt<'bound, Wake>>,
+    wake: Option<Interrupt<'bound, Wake>>,
+    pull: Option<Interrupt<'bound, Pull>>,
 }
 
 /// Name of the interrupt by which a device says that it got on.
 const PROGRESS: &CStr = c"progress";
+/// And of the one by which it says that what it writes now is wanted.
+const TRIGGER: &CStr = c"trigger";
 
 impl platform::Driver for Driver {
     type IdInfo = ();
@@ -106,24 +111,32 @@ impl platform::Driver for Driver {
             dev_info!(dev, "{}: [mem {first:#x}-{last:#x}]\n", region.label());
         }
         // What it wakes is there already.
-        let interrupt = match &progress {
-            Some(progress) if Interrupt::<Wake>::exists(pdev, PROGRESS)? => {
-                Some(Interrupt::new(pdev, PROGRESS, Wake(progress.clone()))?)
+        let (mut wake, mut pull) = (None, None);
+        if let Some(progress) = &progress {
+            let interrupts = progress.interrupts();
+            if interrupts.progress {
+                wake = Some(Interrupt::new(pdev, PROGRESS, Wake(progress.clone()))?);
             }
-            _ => None,
-        };
+            if interrupts.trigger {
+                pull = Some(Interrupt::new(pdev, TRIGGER, Pull(progress.clone()))?);
+            }
+        }
         Ok(Bound {
             devices,
             progress,
-            interrupt,
+            wake,
+            pull,
         })
     }
 
     fn unbind<'bound>(_pdev: &'bound platform::Device<Core<'_>>, this: Pin<&Self::Data<'bound>>) {
         if let Some(progress) = &this.progress {
             progress.unbind(|| {
-                if let Some(interrupt) = &this.interrupt {
-                    interrupt.synchronize();
+                if let Some(wake) = &this.wake {
+                    wake.synchronize();
+                }
+                if let Some(pull) = &this.pull {
+                    pull.synchronize();
                 }
             });
         }
@@ -143,17 +156,28 @@ fn follow(
     let Some(properties) = pdev.as_ref().fwnode() else {
         return Ok(None);
     };
-    let Some((source, position)) = binding::position(properties, node, region)? else {
+    let Some(described) = binding::describe(properties, node, region)? else {
         return Ok(None);
     };
-    let has_interrupt = Interrupt::<Wake>::exists(pdev, PROGRESS)?;
+    let interrupts = Interrupts {
+        progress: Interrupt::<Wake>::exists(pdev, PROGRESS)?,
+        trigger: Interrupt::<Pull>::exists(pdev, TRIGGER)?,
+    };
     // The kernel answers the same for an interrupt that is not there and for one that it cannot map.
-    if !has_interrupt && properties.property_present(c"interrupt-names") {
+    let is_named = |name| {
+        properties
+            .property_match_string(c"interrupt-names", name)
+            .is_ok()
+    };
+    let (progress, trigger) = (is_named(PROGRESS), is_named(TRIGGER));
+    let has_names = properties.property_present(c"interrupt-names");
+    if (progress, trigger) != (interrupts.progress, interrupts.trigger)
+        || has_names && !progress && !trigger
+    {
         return Err(Refusal::new(
             EINVAL,
-            c"its interrupt is not named progress, or has no interrupt-parent that the kernel knows",
+            c"an interrupt is not named progress or trigger, or has no interrupt-parent that the kernel knows",
         ));
     }
-    let progress = Progress::new(region.clone(), source, position, has_interrupt)?;
-    Ok(Some(progress))
+    Ok(Some(Progress::new(region.clone(), described, interrupts)?))
 }

@@ -67,6 +67,7 @@ const LOAD: u32 = unsized_command(_IOWR::<abi::Transfer>(TYPE, abi::IOC_LOAD as 
 const SYNC: u32 = unsized_command(_IOW::<abi::RegionSync>(TYPE, abi::IOC_SYNC as u32));
 const POSITION: u32 = unsized_command(_IOR::<abi::RingPosition>(TYPE, abi::IOC_POSITION as u32));
 const DOORBELL: u32 = unsized_command(_IOW::<abi::RingDoorbell>(TYPE, abi::IOC_DOORBELL as u32));
+const CONSUMED: u32 = unsized_command(_IOW::<abi::RingConsumed>(TYPE, abi::IOC_CONSUMED as u32));
 const EXPORT: u32 = unsized_command(_IOWR::<abi::RegionExport>(TYPE, abi::IOC_EXPORT as u32));
 const WATCH: u32 = unsized_command(_IOW::<abi::RingWatch>(TYPE, abi::IOC_WATCH as u32));
 const SNAPSHOT: u32 = unsized_command(_IOW::<abi::Snapshot>(TYPE, abi::IOC_SNAPSHOT as u32));
@@ -260,6 +261,13 @@ fn ioctl(open: &OpenRegion, file: &LocalFile, command: u32, address: usize) -> R
                 return Err(EINVAL);
             }
             follower(open, file)?.watch(&asked, open.watchers()?)
+        }
+        CONSUMED => {
+            let asked: abi::RingConsumed = argument(abi::CONSUMED_SIZE_VER0)?.read()?;
+            if asked.flags != 0 || asked.reserved != [0; 2] {
+                return Err(EINVAL);
+            }
+            follower(open, file)?.progress().consumed(asked.position)
         }
         DUMP => transfer(
             region,

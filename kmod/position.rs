@@ -246,6 +246,34 @@ impl Position {
         Some(self.sample(bytes, reading, evidence))
     }
 
+    /// What the device would say at `bytes`, rounded down to a unit: a position that it has passed by no more than a ring.
+    /// `None` for another one, and before the first reading.
+    pub fn raw_at(&self, bytes: u64) -> Option<u64> {
+        let Shape {
+            kind,
+            ring,
+            unit,
+            bits,
+            ..
+        } = self.shape;
+        let last = self.last?;
+        let back = last.bytes.checked_sub(bytes).filter(|back| *back <= ring)?;
+        let place = match (last.place.checked_sub(back), self.span) {
+            (Some(place), _) => place,
+            (None, Some(span)) => last.place + (span - back),
+            (None, None) => return None,
+        };
+        let raw = match kind {
+            Kind::Counter | Kind::Offset => divide(place, unit.into()).0,
+            Kind::Address { base } => base.wrapping_add(place),
+            Kind::IndexLap { index_bits } => {
+                let (lap, index) = divide(place, ring);
+                lap << index_bits | divide(index, unit.into()).0
+            }
+        };
+        Some(raw & mask(bits))
+    }
+
     /// Bytes by the raw value alone.
     fn place(&self, raw: u64) -> Option<u64> {
         let Shape {
@@ -436,6 +464,58 @@ mod tests {
         let mut position = Position::new(shape(address, 1, 32)).unwrap();
         assert!(position.follow(at(0x1000_0200, 0)).unwrap().bytes == 512);
         assert!(position.follow(at(0x0fff_ffff, 0)).is_none());
+    }
+
+    #[test]
+    fn a_position_that_was_passed_is_a_raw_value() {
+        const RING: u64 = 16 * MIB;
+        let address = Kind::Address { base: 0x1000_0000 };
+        let laps = Kind::IndexLap { index_bits: 12 };
+        // All are powers of two: the kernel has no other division.
+        for (kind, shift, bits) in [
+            (Kind::Counter, 6, 20),
+            (Kind::Offset, 6, 32),
+            (address, 0, 32),
+            (laps, 12, 14),
+        ] {
+            let mut position = Position::new(shape(kind, 1 << shift, bits)).unwrap();
+            assert!(position.raw_at(0).is_none());
+            let says = |bytes: u64| {
+                let index = (bytes & (RING - 1)) >> shift;
+                match kind {
+                    Kind::Counter => bytes >> shift & mask(bits),
+                    Kind::Offset => index,
+                    Kind::Address { base } => base + index,
+                    Kind::IndexLap { index_bits } => {
+                        (bytes >> 24 << index_bits | index) & mask(bits)
+                    }
+                }
+            };
+            let mut bytes = 0;
+            // Several times round what the value counts.
+            for step in 1..200 {
+                bytes += 5 * MIB + (3 << shift);
+                let sample = position.follow(at(says(bytes), step * 20 * MS)).unwrap();
+                assert!(sample.bytes == bytes && sample.breaks == 0);
+                for back in [0, 1 << shift, 3 * MIB, RING] {
+                    if let Some(then) = bytes.checked_sub(back) {
+                        assert!(position.raw_at(then) == Some(says(then)));
+                    }
+                }
+                assert!(position.raw_at(bytes + 1).is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn after_a_break_it_is_the_raw_value_of_the_same_place() {
+        let mut position = Position::new(shape(Kind::Counter, 1, 64)).unwrap();
+        position.follow(at(100 * MIB, 0)).unwrap();
+        let next = position.follow(at(MIB, MS)).unwrap();
+        assert!(next.breaks == 1 && position.raw_at(next.bytes) == Some(MIB));
+        assert!(position.raw_at(next.bytes - 512) == Some(MIB - 512));
+        // Before it was started again.
+        assert!(position.raw_at(next.bytes - 2 * MIB).is_none());
     }
 
     #[test]

@@ -31,11 +31,7 @@ use crate::{
     abstractions::{
         eventfd::EventFd,
         irq::Handler,
-        producer::{
-            self,
-            Register,
-            Width, //
-        },
+        producer, //
         sync::{
             Acquire,
             Atomic,
@@ -56,6 +52,11 @@ use crate::{
         Sample, //
     },
     region::Region,
+    spot::Spot,
+    trigger::{
+        Placed,
+        Triggers, //
+    },
     watchers::Watchers,
     watches::{
         Watch,
@@ -65,11 +66,18 @@ use crate::{
 
 /// Where the position comes from.
 pub(crate) enum Source {
-    /// A word of the region, at this byte.
-    Word(u64, Width),
-    Register(Register),
+    Spot(Spot),
     /// A program rings the doorbell.
     Program,
+}
+
+/// Which interrupts the device has.
+#[derive(Clone, Copy)]
+pub(crate) struct Interrupts {
+    /// It got on.
+    pub(crate) progress: bool,
+    /// What it writes now is wanted.
+    pub(crate) trigger: bool,
 }
 
 const MILLISECOND: u64 = 1_000_000;
@@ -81,7 +89,10 @@ const LONGEST: u64 = 20 * MILLISECOND;
 pub(crate) struct Progress {
     region: Arc<Region>,
     source: Source,
-    has_interrupt: bool,
+    /// Where the device reads how far its bytes were taken.
+    consumer: Option<Spot>,
+    interrupts: Interrupts,
+    triggers: Triggers,
     /// The driver is bound; for the interrupt's handler.
     bound: Atomic<bool>,
     #[pin]
@@ -99,10 +110,20 @@ impl_has_delayed_work! {
     impl HasDelayedWork<Self, 1> for Progress { self.timer }
 }
 
+/// What a node says of its device.
+pub(crate) struct Described {
+    pub(crate) source: Source,
+    pub(crate) consumer: Option<Spot>,
+    pub(crate) position: Position,
+}
+
 struct Followed {
     position: Position,
     /// What a program said last.
     said: Option<u64>,
+    placed: Placed,
+    /// How far that was, if anything was taken.
+    consumed: Option<u64>,
     watches: Watches,
     /// Names for open files.
     files: usize,
@@ -158,13 +179,19 @@ pub(crate) enum Watched {
 impl Progress {
     pub(crate) fn new(
         region: Arc<Region>,
-        source: Source,
-        position: Position,
-        has_interrupt: bool,
+        described: Described,
+        interrupts: Interrupts,
     ) -> Result<Arc<Self>> {
+        let Described {
+            source,
+            consumer,
+            position,
+        } = described;
         let followed = Followed {
             position,
             said: None,
+            placed: Placed::default(),
+            consumed: None,
             watches: Watches::default(),
             files: 0,
             bound: true,
@@ -173,7 +200,9 @@ impl Progress {
             pin_init!(Self {
                 region,
                 source,
-                has_interrupt,
+                consumer,
+                interrupts,
+                triggers: Triggers::new(),
                 bound: Atomic::new(true),
                 followed <- new_mutex!(followed),
                 work <- new_work!("resmem_progress"),
@@ -181,6 +210,10 @@ impl Progress {
             }),
             GFP_KERNEL,
         )
+    }
+
+    pub(crate) fn interrupts(&self) -> Interrupts {
+        self.interrupts
     }
 
     /// The answer to [`abi::IOC_POSITION`]. Sleeps.
@@ -192,8 +225,14 @@ impl Progress {
         if matches!(self.source, Source::Program) {
             flags |= abi::POSITION_PROGRAM;
         }
-        if self.has_interrupt {
+        if self.interrupts.progress {
             flags |= abi::POSITION_INTERRUPT;
+        }
+        if self.interrupts.trigger {
+            flags |= abi::POSITION_TRIGGER;
+        }
+        if self.consumer.is_some() {
+            flags |= abi::POSITION_CONSUMER;
         }
         if matches!(shape.kind, Kind::Offset | Kind::Address { .. }) {
             flags |= abi::POSITION_BOUNDED;
@@ -214,7 +253,9 @@ impl Progress {
                 Evidence::Unknown => abi::EVIDENCE_UNKNOWN,
             },
             flags,
-            reserved: [0; 4],
+            triggers: followed.placed.count as u64,
+            trigger: followed.placed.position,
+            reserved: [0; 2],
         })
     }
 
@@ -234,6 +275,28 @@ impl Progress {
             }
         }
         self.check();
+        Ok(())
+    }
+
+    /// Does what [`abi::IOC_CONSUMED`] says.
+    pub(crate) fn consumed(&self, position: u64) -> Result {
+        let consumer = self.consumer.as_ref().ok_or(EOPNOTSUPP)?;
+        let mut followed = self.followed.lock();
+        if followed.position.raw_at(position).is_none() {
+            // By what was known.
+            self.look(&mut followed)?;
+        }
+        let raw = followed.position.raw_at(position).ok_or(ERANGE)?;
+        if !followed.bound {
+            return Err(ENODEV);
+        }
+        if followed.consumed.is_some_and(|before| before > position) {
+            return Ok(());
+        }
+        // What was read of the ring before was there.
+        producer::full_barrier();
+        consumer.write(&self.region, raw)?;
+        followed.consumed = Some(position);
         Ok(())
     }
 
@@ -288,11 +351,14 @@ impl Progress {
     /// Does what [`abi::IOC_REACH`] says: `EIOCBQUEUED` when the command completes later.
     pub(crate) fn reach(self: &Arc<Self>, command: &Command<'_>) -> Result {
         let asked: abi::RingReach = command.argument();
-        if asked.reserved != 0 {
+        if asked.triggers != 0 && !self.interrupts.trigger {
             return Err(EINVAL);
         }
         // The ring's lock may be held, and looking may take long.
-        let sleeps = matches!(self.source, Source::Word(..)) && self.region.look_sleeps();
+        let sleeps = match &self.source {
+            Source::Spot(spot) => spot.read_sleeps(&self.region),
+            Source::Program => false,
+        };
         {
             let mut followed = self.followed.lock();
             if !followed.bound {
@@ -300,7 +366,7 @@ impl Progress {
             }
             if !sleeps {
                 match self.look(&mut followed) {
-                    Ok((_, sample)) if sample.bytes >= asked.position => return Ok(()),
+                    Ok((_, sample)) if followed.has_come(&asked, sample.bytes) => return Ok(()),
                     Ok(_) | Err(ENODATA) => {}
                     Err(error) => return Err(error),
                 }
@@ -308,14 +374,19 @@ impl Progress {
         }
         // Takes the ring's lock, if that is not held: without ours.
         let held = command.hold()?;
-        if let Some((held, result)) = self.keep(asked.position, held, sleeps) {
+        if let Some((held, result)) = self.keep(asked, held, sleeps) {
             held.end(result, command);
         }
         Err(EIOCBQUEUED)
     }
 
-    /// Keeps a command until `position`. What need not, or cannot, be kept is returned, with its result.
-    fn keep(self: &Arc<Self>, position: u64, held: Held, sleeps: bool) -> Option<(Held, Result)> {
+    /// Keeps a command until what was asked for. What need not, or cannot, be kept is returned, with its result.
+    fn keep(
+        self: &Arc<Self>,
+        asked: abi::RingReach,
+        held: Held,
+        sleeps: bool,
+    ) -> Option<(Held, Result)> {
         let mut followed = self.followed.lock();
         if !followed.bound {
             return Some((held, Err(ENODEV)));
@@ -324,11 +395,11 @@ impl Progress {
         if sleeps {
             worker::start(self.clone());
         } else if let Ok((_, sample)) = self.look(&mut followed) {
-            if sample.bytes >= position {
+            if followed.has_come(&asked, sample.bytes) {
                 return Some((held, Ok(())));
             }
         }
-        let refused = followed.watches.keep(position, held);
+        let refused = followed.watches.keep(asked, held);
         self.set_timer(&followed);
         refused.map(|held| (held, Err(EBUSY)))
     }
@@ -360,10 +431,16 @@ impl Progress {
         }
     }
 
-    /// Completes the commands that wait for no more than `position`, each without the lock.
+    /// Completes the commands that wait for no more than `position`, or a trigger that came, each without the lock.
     fn complete(&self, position: u64, result: Result) {
         loop {
-            let due = self.followed.lock().watches.due(position);
+            let due = {
+                let mut followed = self.followed.lock();
+                let placed = followed.placed;
+                followed
+                    .watches
+                    .due(|asked| asked.position <= position || placed.is_news(asked.triggers))
+            };
             match due {
                 Some(held) => held.done(result),
                 None => return,
@@ -376,14 +453,11 @@ impl Progress {
         if !followed.bound {
             return Err(ENODEV);
         }
+        let triggers = self.triggers.count();
         let before = producer::now();
         producer::full_barrier();
         let raw = match &self.source {
-            Source::Word(offset, width) => {
-                self.region.look(*offset, width.bytes.into())?;
-                producer::read_word(self.region.memory(), *offset, *width)?
-            }
-            Source::Register(register) => register.read(),
+            Source::Spot(spot) => spot.read(&self.region)?,
             Source::Program => followed.said.ok_or(ENODATA)?,
         };
         producer::full_barrier();
@@ -393,6 +467,7 @@ impl Progress {
             after: producer::now(),
         };
         let sample = followed.position.follow(reading).ok_or(ERANGE)?;
+        followed.placed.place(triggers, sample.bytes);
         Ok((raw, sample))
     }
 
@@ -403,7 +478,7 @@ impl Progress {
         }
         let watches = &followed.watches;
         let mut delay = u64::MAX;
-        if watches.is_waiting() && !self.has_interrupt {
+        if watches.is_waiting() && !self.interrupts.progress {
             delay = LONGEST;
         }
         if !watches.is_empty() {
@@ -449,6 +524,25 @@ impl WorkItem<1> for Progress {
 
     fn run(this: Arc<Self>) {
         this.check();
+    }
+}
+
+impl Followed {
+    /// Whether what was asked for has come when the device is at `position`.
+    fn has_come(&self, asked: &abi::RingReach, position: u64) -> bool {
+        position >= asked.position || self.placed.is_news(asked.triggers)
+    }
+}
+
+/// The interrupt "trigger".
+pub(crate) struct Pull(pub(crate) Arc<Progress>);
+
+impl Handler for Pull {
+    fn handle(&self) {
+        if self.0.bound.load(Acquire) {
+            self.0.triggers.came();
+            worker::start(self.0.clone());
+        }
     }
 }
 

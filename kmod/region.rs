@@ -277,7 +277,8 @@ fn features() -> u32 {
         true => abi::FEATURE_EXPORT,
         false => 0,
     };
-    abi::FEATURE_SNAPSHOT | abi::FEATURE_SYNC | abi::FEATURE_POSITION | register | export
+    let rings = abi::FEATURE_POSITION | abi::FEATURE_CONSUMED | abi::FEATURE_TRIGGER;
+    abi::FEATURE_SNAPSHOT | abi::FEATURE_SYNC | rings | register | export
 }
 
 /// A label names a file below /dev/resmem.

@@ -15,7 +15,7 @@
 #include <linux/types.h>
 
 /* For reports; resmem_region_info.features says what a module can do. */
-#define RESMEM_ABI_REVISION	6
+#define RESMEM_ABI_REVISION	7
 
 /* Bytes of a label, the terminating NUL included. */
 #define RESMEM_LABEL_BYTES	64
@@ -26,6 +26,8 @@
 #define RESMEM_FEATURE_REGISTER	(1U << 2)	/* REGISTER */
 #define RESMEM_FEATURE_POSITION	(1U << 3)	/* POSITION, WATCH, REACH */
 #define RESMEM_FEATURE_EXPORT	(1U << 4)	/* EXPORT */
+#define RESMEM_FEATURE_CONSUMED	(1U << 5)	/* CONSUMED */
+#define RESMEM_FEATURE_TRIGGER	(1U << 6)	/* triggers in POSITION, REACH */
 
 /* resmem_region_info.flags */
 #define RESMEM_REGION_WRITABLE		(1U << 0)	/* may be written to */
@@ -138,6 +140,8 @@ struct resmem_register_buffer {
 #define RESMEM_POSITION_PROGRAM		(1U << 0)	/* DOORBELL sets it */
 #define RESMEM_POSITION_INTERRUPT	(1U << 1)	/* wakes up, not a timer */
 #define RESMEM_POSITION_BOUNDED		(1U << 2)	/* a place in the ring alone */
+#define RESMEM_POSITION_TRIGGER		(1U << 3)	/* triggers are counted */
+#define RESMEM_POSITION_CONSUMER	(1U << 4)	/* CONSUMED tells the device */
 
 /* Answer of RESMEM_IOC_POSITION: where the device is in the ring. */
 struct resmem_ring_position {
@@ -152,7 +156,9 @@ struct resmem_ring_position {
 	__aligned_u64	patience;	/* ns to the next look at most, or 0 */
 	__u32		evidence;	/* RESMEM_EVIDENCE_* */
 	__u32		flags;		/* RESMEM_POSITION_* */
-	__aligned_u64	reserved[4];	/* 0 */
+	__aligned_u64	triggers;	/* interrupts that came */
+	__aligned_u64	trigger;	/* position seen first after the last */
+	__aligned_u64	reserved[2];	/* 0 */
 };
 
 /* Argument of RESMEM_IOC_DOORBELL. */
@@ -176,7 +182,14 @@ struct resmem_ring_watch {
 /* Argument of RESMEM_IOC_REACH, the 16 bytes of an entry; does not grow. */
 struct resmem_ring_reach {
 	__aligned_u64	position;	/* bytes */
-	__aligned_u64	reserved;	/* 0 */
+	__aligned_u64	triggers;	/* 0, or 1 more than those known */
+};
+
+/* Argument of RESMEM_IOC_CONSUMED: the device may write there again. */
+struct resmem_ring_consumed {
+	__aligned_u64	position;	/* bytes: everything before */
+	__aligned_u64	flags;		/* 0 */
+	__aligned_u64	reserved[2];	/* 0 */
 };
 
 /* resmem_region_export.flags */
@@ -202,6 +215,7 @@ struct resmem_region_export {
 #define RESMEM_DOORBELL_SIZE_VER0		32
 #define RESMEM_WATCH_SIZE_VER0			32
 #define RESMEM_EXPORT_SIZE_VER0			56
+#define RESMEM_CONSUMED_SIZE_VER0		32
 
 /* 'R' 40-5F is free in Linux 7.3 (ioctl-number.rst). */
 #define RESMEM_IOC_TYPE	'R'
@@ -232,5 +246,7 @@ struct resmem_region_export {
 	_IOW(RESMEM_IOC_TYPE, 0x4a, struct resmem_ring_reach)
 #define RESMEM_IOC_EXPORT	\
 	_IOWR(RESMEM_IOC_TYPE, 0x4b, struct resmem_region_export)
+#define RESMEM_IOC_CONSUMED	\
+	_IOW(RESMEM_IOC_TYPE, 0x4c, struct resmem_ring_consumed)
 
 #endif /* _UAPI_LINUX_RESMEM_H */

@@ -69,9 +69,13 @@ mod request;
 #[forbid(unsafe_code)]
 mod snapshot;
 #[forbid(unsafe_code)]
+mod spot;
+#[forbid(unsafe_code)]
 mod target;
 #[forbid(unsafe_code)]
 mod transfer;
+#[forbid(unsafe_code)]
+mod trigger;
 #[forbid(unsafe_code)]
 mod uring;
 #[forbid(unsafe_code)]

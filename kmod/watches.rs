@@ -31,9 +31,9 @@ pub(crate) struct Watch {
     pub(crate) reached: bool,
 }
 
-/// A command of an io_uring that completes at a position.
+/// A command of an io_uring that completes at a position, or at a trigger.
 struct Waiting {
-    position: u64,
+    asked: abi::RingReach,
     command: Held,
 }
 
@@ -88,14 +88,14 @@ impl Watches {
         }
     }
 
-    /// Keeps a command until `position`; returns it where there is no room.
-    pub(crate) fn keep(&mut self, position: u64, command: Held) -> Option<Held> {
+    /// Keeps a command until what was asked for; returns it where there is no room.
+    pub(crate) fn keep(&mut self, asked: abi::RingReach, command: Held) -> Option<Held> {
         let has_room = self.waiting.len() < abi::REACH_MAX as usize
             && self.waiting.reserve(1, GFP_KERNEL).is_ok();
         if !has_room {
             return Some(command);
         }
-        let waiting = Waiting { position, command };
+        let waiting = Waiting { asked, command };
         let refused = self.waiting.push_within_capacity(waiting).err();
         refused.map(|error| error.0.command)
     }
@@ -107,16 +107,18 @@ impl Watches {
         self.waiting.remove(at).ok().map(|waiting| waiting.command)
     }
 
-    /// A command that waits for no more than `position`, if there is one.
-    pub(crate) fn due(&mut self, position: u64) -> Option<Held> {
+    /// A command that waits for what has come, if there is one.
+    pub(crate) fn due(&mut self, has_come: impl Fn(&abi::RingReach) -> bool) -> Option<Held> {
         let mut waiting = self.waiting.iter();
-        let at = waiting.position(|waiting| waiting.position <= position)?;
+        let at = waiting.position(|waiting| has_come(&waiting.asked))?;
         self.waiting.remove(at).ok().map(|waiting| waiting.command)
     }
 
-    /// Whether something was not reached yet.
+    /// Whether a position was not reached yet. The last one stands for none.
     pub(crate) fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty() || self.files.iter().any(|watch| !watch.reached)
+        let mut waiting = self.waiting.iter();
+        waiting.any(|waiting| waiting.asked.position != u64::MAX)
+            || self.files.iter().any(|watch| !watch.reached)
     }
 
     /// Whether no file and no command follows the device.

@@ -26,6 +26,8 @@ unsafe impl FromBytes for abi::RingWatch {}
 // SAFETY: As above.
 unsafe impl FromBytes for abi::RingReach {}
 // SAFETY: As above.
+unsafe impl FromBytes for abi::RingConsumed {}
+// SAFETY: As above.
 unsafe impl FromBytes for abi::RegionExport {}
 // SAFETY: `repr(C)`, and abi.rs asserts offsets and size that leave no room for padding.
 unsafe impl AsBytes for abi::Transfer {}
@@ -43,5 +45,7 @@ unsafe impl AsBytes for abi::RingPosition {}
 unsafe impl AsBytes for abi::RingDoorbell {}
 // SAFETY: As above.
 unsafe impl AsBytes for abi::RingWatch {}
+// SAFETY: As above.
+unsafe impl AsBytes for abi::RingConsumed {}
 // SAFETY: As above.
 unsafe impl AsBytes for abi::RegionExport {}

@@ -8,10 +8,12 @@
 #include <linux/fsnotify.h>
 #include <linux/highmem.h>
 #include <linux/io.h>
+#include <linux/mfd/syscon.h>
 #include <linux/net.h>
 #include <linux/of_address.h>
 #include <linux/property.h>
 #include <linux/ratelimit.h>
+#include <linux/regmap.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/user.h>
 #include <linux/uaccess.h>
@@ -419,6 +421,73 @@ u64 resmem_read_word(struct page *page, unsigned int offset, unsigned int width,
 #undef LITTLE
 	kunmap_local(address);
 	return value;
+}
+
+void resmem_write_register(void *address, u32 value, bool big_endian)
+{
+	if (big_endian)
+		iowrite32be(value, (void __iomem *)address);
+	else
+		iowrite32(value, (void __iomem *)address);
+}
+
+void resmem_write_word(struct page *page, unsigned int offset, u32 value, bool big_endian)
+{
+	void *address = kmap_local_page(page);
+	u32 *word = address + offset;
+
+	WRITE_ONCE(*word, big_endian ? (__force u32)cpu_to_be32(value) :
+				       (__force u32)cpu_to_le32(value));
+	kunmap_local(address);
+}
+
+int resmem_syscon(const struct device_node *np, void **map, u64 *start, u64 *size, u32 *offset,
+		  bool *big_endian)
+{
+	struct of_phandle_args args;
+	struct resource resource;
+	u32 width = sizeof(u32);
+	int ret;
+
+	if (of_parse_phandle_with_fixed_args(np, "syscon", 1, 0, &args))
+		return -ENODATA;
+	ret = of_address_to_resource(args.np, 0, &resource);
+	of_property_read_u32(args.np, "reg-io-width", &width);
+	if (!ret && (width != sizeof(u32) || !of_device_is_compatible(args.np, "syscon")))
+		ret = -EINVAL;
+	if (!ret) {
+		*start = resource.start;
+		*size = resource_size(&resource);
+		*offset = args.args[0];
+		*big_endian = of_property_read_bool(args.np, "big-endian") ||
+			      (IS_ENABLED(CONFIG_CPU_BIG_ENDIAN) &&
+			       of_property_read_bool(args.np, "native-endian"));
+		*map = NULL;
+		if (IS_REACHABLE(CONFIG_MFD_SYSCON)) {
+			struct regmap *found = syscon_node_to_regmap(args.np);
+
+			if (IS_ERR(found))
+				ret = PTR_ERR(found);
+			else
+				*map = found;
+		}
+	}
+	of_node_put(args.np);
+	return ret;
+}
+
+int resmem_syscon_read(void *map, u32 offset, u32 *value)
+{
+	if (!IS_REACHABLE(CONFIG_MFD_SYSCON))
+		return -EOPNOTSUPP;
+	return regmap_read(map, offset, value);
+}
+
+int resmem_syscon_write(void *map, u32 offset, u32 value)
+{
+	if (!IS_REACHABLE(CONFIG_MFD_SYSCON))
+		return -EOPNOTSUPP;
+	return regmap_write(map, offset, value);
 }
 
 void resmem_full_barrier(void)

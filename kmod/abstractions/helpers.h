@@ -127,6 +127,18 @@ int resmem_named_reg(const struct device_node *np, const char *name, u64 *start,
 void *resmem_map_register(u64 start, size_t length);
 u64 resmem_read_register(const void *address, unsigned int width, bool big_endian);
 u64 resmem_read_word(struct page *page, unsigned int offset, unsigned int width, bool big_endian);
+void resmem_write_register(void *address, u32 value, bool big_endian);
+void resmem_write_word(struct page *page, unsigned int offset, u32 value, bool big_endian);
+
+/*
+ * What a node's property syscon names: the controller's register map, which is never freed (NULL: this kernel has no
+ * such maps), where its registers lie, and the offset of the one that is meant. -ENODATA without the property.
+ */
+int resmem_syscon(const struct device_node *np, void **map, u64 *start, u64 *size, u32 *offset,
+		  bool *big_endian);
+int resmem_syscon_read(void *map, u32 offset, u32 *value);
+int resmem_syscon_write(void *map, u32 offset, u32 value);
+
 void resmem_full_barrier(void);
 u64 resmem_now(void);
 

@@ -30,6 +30,7 @@ pub(crate) mod populate;
 pub(crate) mod producer;
 pub(crate) mod reserved;
 pub(crate) mod sync;
+pub(crate) mod syscon;
 pub(crate) mod task;
 pub(crate) mod uring;
 pub(crate) mod worker;

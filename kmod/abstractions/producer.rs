@@ -34,7 +34,7 @@ pub(crate) struct Register {
 
 // SAFETY: A register may be read and unmapped by any thread.
 unsafe impl Send for Register {}
-// SAFETY: Reading it changes nothing of ours.
+// SAFETY: Reading and writing it changes nothing of ours.
 unsafe impl Sync for Register {}
 
 impl Register {
@@ -57,6 +57,12 @@ impl Register {
         let Width { bytes, big_endian } = self.width;
         // SAFETY: By the type invariants.
         unsafe { ffi::resmem_read_register(self.address.as_ptr(), bytes, big_endian) }
+    }
+
+    /// Has the first 4 bytes say `value`.
+    pub(crate) fn write(&self, value: u32) {
+        // SAFETY: By the type invariants.
+        unsafe { ffi::resmem_write_register(self.address.as_ptr(), value, self.width.big_endian) };
     }
 }
 
@@ -81,6 +87,22 @@ pub(crate) fn read_word(memory: &Memory, offset: u64, width: Width) -> Result<u6
     Ok(unsafe {
         ffi::resmem_read_word(page.as_ptr(), within as u32, width.bytes, width.big_endian)
     })
+}
+
+/// Writes the 4 bytes at byte `offset` of `memory`. Errors: as for [`read_word`], but of a width of 4.
+pub(crate) fn write_word(memory: &Memory, offset: u64, width: Width, value: u32) -> Result {
+    let (index, within) = memory.locate(offset);
+    let end = offset.checked_add(4).ok_or(EINVAL)?;
+    if within % 4 != 0 || end > memory.size() || width.bytes != 4 {
+        return Err(EINVAL);
+    }
+    let (page, _) = memory.frames().pages(index)?;
+    // SAFETY: The page stays valid as long as the region does; the word lies in it, for it is aligned to its size. It is
+    // written by one volatile access, whatever else is done with the memory.
+    unsafe {
+        ffi::resmem_write_word(page.as_ptr(), within as u32, value, width.big_endian);
+    }
+    Ok(())
 }
 
 /// What was seen before is before what is seen from here on, on the bus as well.

@@ -22,7 +22,10 @@ use kernel::{
     }, //
 };
 
-use super::ffi;
+use super::{
+    ffi,
+    syscon::Syscon, //
+};
 use crate::{
     abi::LABEL_BYTES,
     refusal::Refusal, //
@@ -59,6 +62,16 @@ impl<'a> Node<'a> {
         let found =
             unsafe { ffi::resmem_named_reg(self.node, name.as_char_ptr(), &mut start, &mut size) };
         (found == 0).then_some((start, size))
+    }
+
+    /// The register of a system controller that `syscon` names, or the one at `other` of that controller; `None` without
+    /// that property. Errors: see [`Syscon::of`].
+    pub(crate) fn syscon(&self, other: Option<u32>) -> Result<Option<Syscon>> {
+        // SAFETY: The node is valid by the type invariants.
+        match unsafe { Syscon::of(self.node, other) } {
+            Err(ENODATA) => Ok(None),
+            result => result.map(Some),
+        }
     }
 
     /// Number of entries of `memory-region`; `EINVAL` when there is none.

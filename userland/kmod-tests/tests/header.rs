@@ -106,6 +106,7 @@ fn expected() -> Expected {
     constants! {
         ABI_REVISION IOC_TYPE LABEL_BYTES
         FEATURE_SNAPSHOT FEATURE_SYNC FEATURE_REGISTER FEATURE_POSITION FEATURE_EXPORT
+        FEATURE_CONSUMED FEATURE_TRIGGER
         REGION_WRITABLE REGION_PAGES REGION_DEVICE_WRITES REGION_NONCOHERENT REGION_SOME_PAGES
         REGION_DEVICE_READS REGION_POSITION
         TRANSFER_STRICT TRANSFER_NO_SYNC
@@ -113,10 +114,11 @@ fn expected() -> Expected {
         SNAPSHOT_MAX SNAPSHOT_NONE SNAPSHOT_RUNNING SNAPSHOT_DONE
         SYNC_FOR_CPU SYNC_FOR_DEVICE REGISTER_MAX REACH_MAX
         EVIDENCE_EXACT EVIDENCE_BOUNDED EVIDENCE_UNKNOWN
-        POSITION_PROGRAM POSITION_INTERRUPT POSITION_BOUNDED
+        POSITION_PROGRAM POSITION_INTERRUPT POSITION_BOUNDED POSITION_TRIGGER POSITION_CONSUMER
         EXPORT_WRITE EXPORT_CLOEXEC
         INFO_SIZE_VER0 TRANSFER_SIZE_VER0 SNAPSHOT_SIZE_VER0 SNAPSHOT_STATUS_SIZE_VER0 SYNC_SIZE_VER0
         POSITION_SIZE_VER0 DOORBELL_SIZE_VER0 WATCH_SIZE_VER0 EXPORT_SIZE_VER0
+        CONSUMED_SIZE_VER0
     }
     structures! {
         RegionInfo { abi flags base size page_size features label reserved }
@@ -129,11 +131,13 @@ fn expected() -> Expected {
         RegionSync { region_offset length direction flags reserved }
         RegisterBuffer { region_offset length index }
         RingPosition {
-            position time breaks raw ring lead lag max_rate patience evidence flags reserved
+            position time breaks raw ring lead lag max_rate patience evidence flags
+            triggers trigger reserved
         }
         RingDoorbell { raw flags reserved }
         RingWatch { position eventfd flags reserved }
-        RingReach { position reserved }
+        RingReach { position triggers }
+        RingConsumed { position flags reserved }
         RegionExport { region_offset length flags fd reserved }
     }
     commands! {
@@ -149,6 +153,7 @@ fn expected() -> Expected {
         IOC_WATCH IOW RingWatch
         IOC_REACH IOW RingReach
         IOC_EXPORT IOWR RegionExport
+        IOC_CONSUMED IOW RingConsumed
     }
     expected
 }

@@ -21,7 +21,7 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 use resdump_format::recording::layout::{index_name, number as segment_number, segment_name};
 use resdump_format::recording::planner::{Cause, Event};
 use resdump_format::recording::summary::Summary;
-use resmem::abi::{RingDoorbell, RingPosition, RingWatch};
+use resmem::abi::{RingConsumed, RingDoorbell, RingPosition, RingWatch};
 use resmem::ioctl;
 
 use crate::{errno_of, number, open};
@@ -53,6 +53,12 @@ enum What {
         node: PathBuf,
         #[arg(value_parser = number)]
         raw: u64,
+    },
+    /// Tell its device that everything before POSITION was taken.
+    Consumed {
+        node: PathBuf,
+        #[arg(value_parser = number)]
+        position: u64,
     },
     /// Where its device is.
     Position { node: PathBuf },
@@ -112,6 +118,9 @@ impl Ring {
                 word,
             } => produce(node, *bytes, *burst, *rate, *word),
             What::Doorbell { node, raw } => ring(&open(node, false)?, *raw).map(|()| String::new()),
+            What::Consumed { node, position } => {
+                consumed(&open(node, false)?, *position).map(|()| String::new())
+            }
             What::Position { node } => position(&open(node, false)?).map(|it| {
                 format!(
                     "position {} breaks {} evidence {} flags {} raw {}",
@@ -145,6 +154,15 @@ fn ring(node: &File, raw: u64) -> Result<(), Errno> {
     };
     // SAFETY: The descriptor is open, and the argument is valid.
     unsafe { ioctl::doorbell(node.as_raw_fd(), &raw const doorbell) }.map(drop)
+}
+
+fn consumed(node: &File, position: u64) -> Result<(), Errno> {
+    let consumed = RingConsumed {
+        position,
+        ..Default::default()
+    };
+    // SAFETY: The descriptor is open, and the argument is valid.
+    unsafe { ioctl::consumed(node.as_raw_fd(), &raw const consumed) }.map(drop)
 }
 
 fn produce(

@@ -16,10 +16,10 @@
 )]
 
 use crate::abi::{
-    IOC_DOORBELL, IOC_DUMP, IOC_EXPORT, IOC_INFO, IOC_LOAD, IOC_POSITION, IOC_REACH, IOC_REGISTER,
-    IOC_SNAPSHOT, IOC_SNAPSHOT_STATUS, IOC_SYNC, IOC_TYPE, IOC_WATCH, RegionExport, RegionInfo,
-    RegionSync, RegisterBuffer, RingDoorbell, RingPosition, RingReach, RingWatch, Snapshot,
-    SnapshotStatus, Transfer,
+    IOC_CONSUMED, IOC_DOORBELL, IOC_DUMP, IOC_EXPORT, IOC_INFO, IOC_LOAD, IOC_POSITION, IOC_REACH,
+    IOC_REGISTER, IOC_SNAPSHOT, IOC_SNAPSHOT_STATUS, IOC_SYNC, IOC_TYPE, IOC_WATCH, RegionExport,
+    RegionInfo, RegionSync, RegisterBuffer, RingConsumed, RingDoorbell, RingPosition, RingReach,
+    RingWatch, Snapshot, SnapshotStatus, Transfer,
 };
 
 /// The operation of [`IOC_REGISTER`] in an `IORING_OP_URING_CMD`.
@@ -120,6 +120,13 @@ nix::ioctl_readwrite!(
     IOC_TYPE,
     IOC_EXPORT,
     RegionExport
+);
+nix::ioctl_write_ptr!(
+    /// See [`IOC_CONSUMED`] and the safety section of the module.
+    consumed,
+    IOC_TYPE,
+    IOC_CONSUMED,
+    RingConsumed
 );
 nix::ioctl_write_ptr!(
     /// See [`IOC_WATCH`] and the safety section of the module.

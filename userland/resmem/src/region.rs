@@ -25,8 +25,8 @@ use crate::{
     Mapping,
     abi::{
         EXPORT_CLOEXEC, EXPORT_WRITE, REGION_NONCOHERENT, REGION_PAGES, REGION_POSITION,
-        REGION_WRITABLE, RegionExport, RegionInfo, RegionSync, RingDoorbell, RingPosition,
-        RingWatch, SYNC_FOR_CPU, SYNC_FOR_DEVICE, Snapshot, SnapshotStatus, Transfer,
+        REGION_WRITABLE, RegionExport, RegionInfo, RegionSync, RingConsumed, RingDoorbell,
+        RingPosition, RingWatch, SYNC_FOR_CPU, SYNC_FOR_DEVICE, Snapshot, SnapshotStatus, Transfer,
     },
     direction::Direction,
     ioctl,
@@ -232,6 +232,18 @@ impl Region {
         };
         // SAFETY: By the type invariants it is a region; `doorbell` is valid.
         unsafe { ioctl::doorbell(self.file.as_raw_fd(), &raw const doorbell) }?;
+        Ok(())
+    }
+
+    /// Tells the device that everything before `position` was taken, so that it may write there again. Errors: see
+    /// [`IOC_CONSUMED`](crate::abi::IOC_CONSUMED).
+    pub fn consumed(&self, position: u64) -> io::Result<()> {
+        let consumed = RingConsumed {
+            position,
+            ..RingConsumed::default()
+        };
+        // SAFETY: By the type invariants it is a region; `consumed` is valid.
+        unsafe { ioctl::consumed(self.file.as_raw_fd(), &raw const consumed) }?;
         Ok(())
     }
 

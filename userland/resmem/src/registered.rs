@@ -79,7 +79,18 @@ impl RegionRing {
     /// Waits until a write has ended, until the device that fills the region has reached `position` if that is given,
     /// and no longer than `longest`; perhaps not as long. Errors: see [`IOC_REACH`](crate::abi::IOC_REACH).
     pub fn wait_for(&mut self, position: Option<u64>, longest: Duration) -> io::Result<()> {
-        self.ring.wait_for(position, longest)
+        self.ring.wait_for(position, None, longest)
+    }
+
+    /// As [`RegionRing::wait_for`], and no longer than until there is another number of triggers than `triggers`, that of
+    /// [`RingPosition::triggers`](crate::abi::RingPosition::triggers). `EINVAL` for a device without triggers.
+    pub fn wait_for_trigger(
+        &mut self,
+        position: Option<u64>,
+        triggers: u64,
+        longest: Duration,
+    ) -> io::Result<()> {
+        self.ring.wait_for(position, Some(triggers), longest)
     }
 
     /// Whether nothing is in flight.

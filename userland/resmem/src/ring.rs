@@ -20,7 +20,7 @@ use nix::errno::Errno;
 
 use crate::{
     Mapping, Region,
-    abi::RegisterBuffer,
+    abi::{RegisterBuffer, RingReach},
     ioctl::{self, REACH, REGISTER},
 };
 
@@ -45,10 +45,14 @@ pub struct Ring {
     region: Option<Arc<Region>>,
     /// A command that waits for a position is queued.
     reaching: bool,
+    /// And one that waits for a trigger.
+    pulling: bool,
 }
 
 /// What a command that waits for a position is called by, in the place of a slot.
 const REACHED: u64 = u64::MAX;
+/// And one that waits for a trigger.
+const PULLED: u64 = u64::MAX - 1;
 
 /// What a write needs, held only to stay: its number would mean another file, its address other memory.
 struct Flying {
@@ -68,6 +72,7 @@ impl Ring {
             flying: (0..depth).map(|_| None).collect(),
             region: None,
             reaching: false,
+            pulling: false,
         })
     }
 
@@ -207,8 +212,12 @@ impl Ring {
     pub fn ended(&mut self) -> Option<(usize, io::Result<u32>)> {
         loop {
             let entry = self.ring.completion().next()?;
-            if entry.user_data() == REACHED {
-                self.reaching = false;
+            match entry.user_data() {
+                REACHED => self.reaching = false,
+                PULLED => self.pulling = false,
+                _ => {}
+            }
+            if entry.user_data() >= PULLED {
                 continue;
             }
             let slot = entry.user_data() as usize;
@@ -222,23 +231,44 @@ impl Ring {
         }
     }
 
+    /// Queues a command that completes with what is `asked` of the device of the registered region.
+    fn queue_reach(&mut self, asked: RingReach, name: u64) -> io::Result<()> {
+        let region = self.region.as_ref().ok_or(Errno::EINVAL)?;
+        let mut argument = [0; 16];
+        argument[..8].copy_from_slice(&asked.position.to_ne_bytes());
+        argument[8..].copy_from_slice(&asked.triggers.to_ne_bytes());
+        let entry = opcode::UringCmd16::new(Fd(region.as_fd().as_raw_fd()), REACH)
+            .cmd(argument)
+            .build()
+            .user_data(name);
+        // SAFETY: The argument is part of the entry, and the command refers to no other memory; by the type invariants
+        // the descriptor stays.
+        unsafe { self.ring.submission().push(&entry) }.map_err(|_| Errno::EBUSY)?;
+        Ok(())
+    }
+
     /// Waits, in a ring with a slot to spare, until a write has ended, until the device of the registered region has
-    /// reached `position` if that is given, and no longer than `longest`; perhaps not as long. Errors: see
-    /// [`IOC_REACH`](crate::abi::IOC_REACH).
-    pub(crate) fn wait_for(&mut self, position: Option<u64>, longest: Duration) -> io::Result<()> {
-        // One command that waits is enough: after the one before there is another look.
+    /// reached `position` or has another number of triggers than `triggers`, if these are given, and no longer than
+    /// `longest`; perhaps not as long. Errors: see [`IOC_REACH`](crate::abi::IOC_REACH).
+    pub(crate) fn wait_for(
+        &mut self,
+        position: Option<u64>,
+        triggers: Option<u64>,
+        longest: Duration,
+    ) -> io::Result<()> {
+        // One command of each that waits is enough: after the one before there is another look.
         if let Some(position) = position.filter(|_| !self.reaching) {
-            let region = self.region.as_ref().ok_or(Errno::EINVAL)?;
-            let mut argument = [0; 16];
-            argument[..8].copy_from_slice(&position.to_ne_bytes());
-            let entry = opcode::UringCmd16::new(Fd(region.as_fd().as_raw_fd()), REACH)
-                .cmd(argument)
-                .build()
-                .user_data(REACHED);
-            // SAFETY: The argument is part of the entry, and the command refers to no other memory; by the type
-            // invariants the descriptor stays.
-            unsafe { self.ring.submission().push(&entry) }.map_err(|_| Errno::EBUSY)?;
+            let triggers = 0;
+            self.queue_reach(RingReach { position, triggers }, REACHED)?;
             self.reaching = true;
+        }
+        if let Some(known) = triggers.filter(|_| !self.pulling) {
+            let asked = RingReach {
+                position: u64::MAX,
+                triggers: known.wrapping_add(1),
+            };
+            self.queue_reach(asked, PULLED)?;
+            self.pulling = true;
         }
         if !self.ring.completion().is_empty() {
             return Ok(());

@@ -89,7 +89,7 @@ fn an_argument_smaller_than_in_the_first_release_is_refused(bed: &mut Running) -
 fn an_answer_into_a_larger_structure_is_filled_with_zeroes(bed: &mut Running) -> Result<()> {
     bed.says(
         &format!("argument info {NODE} --size 4000"),
-        "ok abi=6 rest=zero",
+        "ok abi=7 rest=zero",
     )?;
     bed.says(
         &format!("argument status {NODE} --size 33"),

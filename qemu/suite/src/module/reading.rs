@@ -35,13 +35,13 @@ fn info(bed: &mut Running, label: &str, flags: u32) -> Result<()> {
     let size = bed.size(label)?;
     // The debug kernel has dma-buf.
     let features = match instead() {
-        Some("debug") => 0x1f,
-        _ => 0xf,
+        Some("debug") => 0x7f,
+        _ => 0x6f,
     };
     bed.says(
         &format!("info /dev/resmem/{label}"),
         &format!(
-            "ok abi=6 features={features:#x} flags={flags:#x} base={base:#x} size={size:#x} page={page} label={label} zero=true"
+            "ok abi=7 features={features:#x} flags={flags:#x} base={base:#x} size={size:#x} page={page} label={label} zero=true"
         ),
     )
 }

@@ -4,7 +4,8 @@
 use resmem::abi::RegionInfo;
 use resmem::abi::Transfer;
 use resmem::abi::{
-    RegionExport, RegionSync, RingDoorbell, RingPosition, RingWatch, Snapshot, SnapshotStatus,
+    RegionExport, RegionSync, RingConsumed, RingDoorbell, RingPosition, RingWatch, Snapshot,
+    SnapshotStatus,
 };
 
 /// Number of an ioctl of the ABI.
@@ -34,7 +35,7 @@ macro_rules! number {
 pub(crate) use number;
 
 /// The numbers of all commands.
-pub fn all() -> [u32; 10] {
+pub fn all() -> [u32; 11] {
     [
         number!(r IOC_INFO RegionInfo),
         number!(rw IOC_DUMP Transfer),
@@ -45,6 +46,7 @@ pub fn all() -> [u32; 10] {
         number!(r IOC_POSITION RingPosition),
         number!(w IOC_DOORBELL RingDoorbell),
         number!(w IOC_WATCH RingWatch),
+        number!(w IOC_CONSUMED RingConsumed),
         number!(rw IOC_EXPORT RegionExport),
     ]
 }

@@ -12,6 +12,7 @@
 
 mod account;
 mod chunk;
+mod view;
 
 use std::collections::VecDeque;
 
@@ -112,40 +113,9 @@ impl Planner {
         })
     }
 
-    /// Position of the device at the begin of the stream, modulo 2^64: offset in the stream plus this.
-    pub fn shift(&self) -> u64 {
-        self.shift
-    }
-
-    /// Offset of the stream's first byte.
-    pub fn begin(&self) -> u64 {
-        self.begin
-    }
-
     /// Nothing is written at places from `room` on, a multiple of the block.
     pub fn set_room(&mut self, room: u64) {
         self.room = room - room % self.layout.block;
-    }
-
-    /// The account.
-    pub fn account(&self) -> &Account {
-        &self.account
-    }
-
-    /// Bytes that the device has put into memory since the recording began, and before it ended.
-    pub fn produced(&self) -> u64 {
-        self.limit().saturating_sub(self.begin)
-    }
-
-    /// Bytes that are not accounted for yet, those in flight included.
-    pub fn unread(&self) -> u64 {
-        let flying: u64 = self.flights.iter().map(|flight| flight.chunk.payload).sum();
-        self.limit().saturating_sub(self.next) + flying
-    }
-
-    /// The offset that `sample` says the device is at.
-    pub fn offset(&self, sample: &Sample) -> u64 {
-        sample.bytes.wrapping_sub(self.shift)
     }
 
     /// A write has ended, and written `bytes` of its length. It is judged by the next sample, which must have been
@@ -194,11 +164,6 @@ impl Planner {
         self.stopping = true;
     }
 
-    /// The offset that the device was at when it was seen last.
-    pub fn position(&self) -> u64 {
-        self.position
-    }
-
     /// The recording ends at `offset` of the stream, or at the next multiple of the block; not before what an earlier
     /// call has said. Not to be called after [`Self::stop`] or [`Self::cut`].
     pub fn end_after(&mut self, offset: u64) {
@@ -214,11 +179,6 @@ impl Planner {
     /// The recording ends before what has not been submitted.
     pub fn cut(&mut self) {
         self.end = Some(self.next.min(self.limit()));
-    }
-
-    /// Whether it was stopped, and everything is accounted for.
-    pub fn has_ended(&self) -> bool {
-        self.end.is_some_and(|end| self.next >= end) && self.flights.is_empty()
     }
 
     /// What has been decided since the last call.

@@ -242,10 +242,17 @@ impl World {
         self.bytes.extend(bytes);
     }
 
-    /// Produced = recorded + suspect + gap + unread.
+    /// Produced = recorded + suspect + gap + unread, and nothing is given back to the device before that is known of it.
     fn check(&mut self, planner: &Planner) {
         let account = planner.account();
-        let sum = account.recorded + account.suspect + account.gap + planner.unread();
+        let known = account.recorded + account.suspect + account.gap;
+        let given = planner.settled().wrapping_sub(planner.shift());
+        if given.wrapping_sub(planner.begin()) > known {
+            self.wrong(format!(
+                "{given} is given back, and {known} bytes are known"
+            ));
+        }
+        let sum = known + planner.unread();
         if sum != planner.produced() {
             self.wrong(format!(
                 "{sum} bytes accounted for of {}",

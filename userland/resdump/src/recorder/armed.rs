@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Feed, Refusal};
+use super::{Feed, Limits, Refusal};
 use crate::{
     error::errno_of,
     signals::{Stop, Trigger},
@@ -13,25 +13,40 @@ use crate::{
 /// Longest time between two looks: a signal between a look and a wait is seen then.
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// Follows the device until a trigger comes, or `stop`; whether it was the trigger. With `patience` the position is
-/// read at least so often.
+/// What a recorder waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// A trigger; of the device itself also where that was.
+    Trigger(Option<u64>),
+    /// The end.
+    Stop,
+}
+
+/// Follows the device until a trigger comes, or `stop`. Meanwhile the device may write over all but the last bytes, those
+/// that belong to the recording. The position is read at least as often as the limits say.
 pub fn armed(
     feed: &mut dyn Feed,
-    patience: Option<Duration>,
+    limits: &Limits,
     stop: &Stop,
     trigger: &Trigger,
-) -> Result<bool, Refusal> {
-    let longest = patience.map_or(LONGEST, |time| time / 2);
+) -> Result<Call, Refusal> {
+    let longest = limits.patience.map_or(LONGEST, |time| time / 2);
     let longest = longest.clamp(Duration::from_millis(1), LONGEST);
     loop {
-        feed.position()
+        let sample = feed
+            .position()
             .map_err(|errno| Refusal::System("cannot read the position", errno))?;
         if stop.requested() {
-            return Ok(false);
+            return Ok(Call::Stop);
+        }
+        if let Some(position) = feed.triggered() {
+            return Ok(Call::Trigger(Some(position)));
         }
         if trigger.take() {
-            return Ok(true);
+            return Ok(Call::Trigger(None));
         }
+        feed.consumed(sample.bytes.saturating_sub(limits.history))
+            .map_err(|errno| Refusal::System("cannot write the consumer register", errno))?;
         feed.wait(None, longest)
             .map_err(|error| Refusal::System("cannot wait", errno_of(&error)))?;
     }

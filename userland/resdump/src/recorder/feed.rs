@@ -16,7 +16,7 @@ use nix::errno::Errno;
 use resdump_format::recording::position::{Evidence, Sample};
 use resmem::{
     Region, RegionRing,
-    abi::{EVIDENCE_BOUNDED, EVIDENCE_EXACT, RingPosition},
+    abi::{EVIDENCE_BOUNDED, EVIDENCE_EXACT, POSITION_CONSUMER, POSITION_TRIGGER, RingPosition},
 };
 
 use crate::error::errno_of;
@@ -39,8 +39,21 @@ pub trait Feed {
     /// A write that has ended: its slot, and the bytes it wrote. Does not wait.
     fn ended(&mut self) -> Option<(usize, io::Result<u32>)>;
 
-    /// Waits for a write to end or the device to reach `position`, and no longer than `longest`.
+    /// Waits for a write to end or the device to reach `position`, and no longer than `longest`. While it waits for a
+    /// position, laps are not missed.
     fn wait(&mut self, position: Option<u64>, longest: Duration) -> io::Result<()>;
+
+    /// A trigger of the device itself that came since the last call: the device was there then, or before, and not much
+    /// before. As of the last look.
+    fn triggered(&mut self) -> Option<u64> {
+        None
+    }
+
+    /// Everything before `position` was taken: a device with flow control may write there again.
+    fn consumed(&mut self, position: u64) -> nix::Result<()> {
+        let _ = position;
+        Ok(())
+    }
 }
 
 /// A ring whose device has filled it before its position was first read: one lap more has gone by.
@@ -91,6 +104,12 @@ impl Feed for Filled<'_> {
 pub struct Live {
     region: Arc<Region>,
     ring: RegionRing,
+    /// Of a device that has triggers: how many of them are known.
+    triggers: Option<u64>,
+    /// Where the last of them was that was not asked for yet.
+    pulled: Option<u64>,
+    /// The device reads what was taken.
+    has_consumer: bool,
 }
 
 impl Live {
@@ -99,7 +118,23 @@ impl Live {
         Ok(Self {
             region: Arc::clone(region),
             ring: RegionRing::new(region, 0..region.size(), depth)?,
+            triggers: None,
+            pulled: None,
+            has_consumer: false,
         })
+    }
+
+    /// Takes note of what an answer says beside the position.
+    fn note(&mut self, answer: &RingPosition) {
+        self.has_consumer = answer.flags & POSITION_CONSUMER != 0;
+        if answer.flags & POSITION_TRIGGER == 0 {
+            return;
+        }
+        // Those that came before are not ours.
+        let known = self.triggers.replace(answer.triggers);
+        if known.is_some_and(|known| known != answer.triggers) {
+            self.pulled = Some(answer.trigger);
+        }
     }
 }
 
@@ -119,18 +154,21 @@ fn sample(answer: &RingPosition) -> Sample {
 
 /// Where the device of `region` is, read after everything that this thread has seen.
 pub fn look(region: &Region) -> nix::Result<Sample> {
+    ask(region).map(|answer| sample(&answer))
+}
+
+fn ask(region: &Region) -> nix::Result<RingPosition> {
     // The completions that were seen are the disk's reads of memory: they come first. The module does the same for the
     // bus.
     fence(Ordering::SeqCst);
-    let answer = region.position();
-    answer
-        .map(|answer| sample(&answer))
-        .map_err(|error| errno_of(&error))
+    region.position().map_err(|error| errno_of(&error))
 }
 
 impl Feed for Live {
     fn position(&mut self) -> nix::Result<Sample> {
-        look(&self.region)
+        let answer = ask(&self.region)?;
+        self.note(&answer);
+        Ok(sample(&answer))
     }
 
     fn write(
@@ -149,9 +187,32 @@ impl Feed for Live {
     }
 
     fn wait(&mut self, position: Option<u64>, longest: Duration) -> io::Result<()> {
-        match self.ring.wait_for(position, longest) {
+        let waited = match self.triggers {
+            Some(known) => self.ring.wait_for_trigger(position, known, longest),
+            None => self.ring.wait_for(position, longest),
+        };
+        match waited {
             // Taken by a later call: the submission queue was full.
             Err(error) if error.raw_os_error() == Some(Errno::EBUSY as i32) => Ok(()),
+            result => result,
+        }
+    }
+
+    fn triggered(&mut self) -> Option<u64> {
+        self.pulled.take()
+    }
+
+    fn consumed(&mut self, position: u64) -> nix::Result<()> {
+        if !self.has_consumer {
+            return Ok(());
+        }
+        match self
+            .region
+            .consumed(position)
+            .map_err(|error| errno_of(&error))
+        {
+            // By laps that were not counted, or before the device was started: the next one counts.
+            Err(Errno::ERANGE) => Ok(()),
             result => result,
         }
     }

@@ -44,6 +44,8 @@ pub struct Limits {
     pub checkpoint: Duration,
     /// It keeps its last bytes alone, and those around triggers.
     pub keep: Option<Keep>,
+    /// Of one that begins with a trigger of the device: where that was. [`Self::history`] ends there.
+    pub since: Option<u64>,
     /// It begins with a trigger, and ends so many bytes behind the last one, rounded up to a block.
     pub post: Option<u64>,
 }

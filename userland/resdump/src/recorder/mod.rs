@@ -30,7 +30,7 @@ mod sigmf;
 #[cfg(test)]
 mod tests;
 
-pub use armed::armed;
+pub use armed::{Call, armed};
 pub use calibrate::Contradictions;
 pub use feed::{Feed, Filled, Live, look};
 pub use files::{Taken, take};

@@ -2,6 +2,8 @@
 
 //! The loop of a recorder.
 
+mod machine;
+
 use std::{
     io,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -11,9 +13,9 @@ use nix::errno::Errno;
 use resdump_format::recording::{
     index::{Origin, Record, Writer},
     layout::Layout,
-    planner::{Chunk, Event, Need, Planner, Step},
+    planner::{Need, Planner, Step},
     position::Sample,
-    session::{self, Machine},
+    session,
 };
 
 use super::{
@@ -56,6 +58,8 @@ struct Recorder<'a> {
     last: Option<(u64, u64)>,
     /// End of what was submitted, in the stream.
     submitted: u64,
+    /// Before this position the device may write again.
+    settled: Option<u64>,
     failure: Option<Failure>,
 }
 
@@ -81,8 +85,13 @@ pub fn run(
     let sample = feed
         .position()
         .map_err(|errno| Refusal::System("cannot read the position", errno))?;
+    // What has come since the trigger is between the history and the device.
+    let history = |sample: &Sample| {
+        let since = limits.since.unwrap_or(sample.bytes);
+        limits.history + sample.bytes.saturating_sub(since)
+    };
     // Before anything is made.
-    Planner::new(limits.ring, layout, &sample, limits.history, first)?;
+    Planner::new(limits.ring, layout, &sample, history(&sample), first)?;
     let files = Files::new(folder, first, limits.segment, limits.keep_free)
         .map_err(cannot("cannot make a segment"))?;
     files
@@ -91,7 +100,7 @@ pub fn run(
     let sample = feed
         .position()
         .map_err(|errno| Refusal::System("cannot read the position", errno))?;
-    let mut planner = Planner::new(limits.ring, layout, &sample, limits.history, first)?;
+    let mut planner = Planner::new(limits.ring, layout, &sample, history(&sample), first)?;
     if let Some(most) = limits.max_size {
         planner.set_room(planner.begin().saturating_add(most));
     }
@@ -107,11 +116,13 @@ pub fn run(
         segments: 0,
         last: None,
         submitted: planner.begin(),
+        settled: None,
         failure: None,
     };
     recorder.push(Record::Origin(origin(limits, &planner)));
     if limits.post.is_some() {
-        recorder.triggered(&mut planner, limits.post);
+        let offset = limits.since.map(|since| planner.at(since));
+        recorder.triggered(&mut planner, offset, limits.post);
     }
     let full = recorder.record(&mut planner, limits, (stop, trigger), watch);
     recorder.end(&planner);
@@ -203,7 +214,10 @@ impl Recorder<'_> {
             if stop.requested() || end.is_some_and(|end| now >= end) {
                 planner.stop();
             } else if trigger.take() {
-                self.triggered(planner, limits.post);
+                self.triggered(planner, None, limits.post);
+            } else if let Some(position) = self.feed.triggered() {
+                let offset = planner.at(position);
+                self.triggered(planner, Some(offset), limits.post);
             }
             let is_due = now >= due && !self.files.is_flushing();
             let need = match is_due {
@@ -223,6 +237,7 @@ impl Recorder<'_> {
             if let Err(error) = self.files.look() {
                 self.failed(("cannot flush", errno_of(&error)));
             }
+            self.give_back(planner);
             self.shed();
             if !is_due && self.files.has_gone() && !self.files.is_flushing() {
                 self.checkpoint(planner);
@@ -263,13 +278,24 @@ impl Recorder<'_> {
         }
     }
 
-    /// A trigger came, when the device was where it was seen last: the run ends `post` bytes behind that, if there is an
-    /// end.
-    fn triggered(&mut self, planner: &mut Planner, post: Option<u64>) {
-        let offset = planner.position();
+    /// A trigger came, when the device was at `offset`, or where it was seen last: the run ends `post` bytes behind that,
+    /// if there is an end.
+    fn triggered(&mut self, planner: &mut Planner, offset: Option<u64>, post: Option<u64>) {
+        let offset = offset.unwrap_or_else(|| planner.position());
         self.push(Record::Trigger { offset });
         if let Some(post) = post {
             planner.end_after(offset.saturating_add(post));
+        }
+    }
+
+    /// Lets the device write over what is settled.
+    fn give_back(&mut self, planner: &Planner) {
+        let settled = planner.settled();
+        if self.settled != Some(settled) {
+            self.settled = Some(settled);
+            if let Err(errno) = self.feed.consumed(settled) {
+                self.failed(("cannot write the consumer register", errno));
+            }
         }
     }
 
@@ -332,69 +358,5 @@ impl Recorder<'_> {
         if let Err(error) = steps() {
             self.failed(("cannot flush", errno_of(&error)));
         }
-    }
-}
-
-impl Machine for Recorder<'_> {
-    type Error = Failure;
-
-    fn landed(&mut self) -> Result<Option<(usize, u64)>, Failure> {
-        let Some((slot, result)) = self.feed.ended() else {
-            return Ok(None);
-        };
-        let flying = self.flying.get_mut(slot).and_then(Option::take);
-        if let Some(flying) = flying {
-            self.stall = self.stall.max(flying.since.elapsed());
-            self.files.touch(flying.segment);
-            match &result {
-                Err(error) => drop(self.failed(("cannot write", errno_of(error)))),
-                Ok(bytes) if u64::from(*bytes) < flying.length => {
-                    self.failed(("cannot write", Errno::ENOSPC));
-                }
-                Ok(_) => {}
-            }
-        }
-        Ok(Some((slot, result.map_or(0, u64::from))))
-    }
-
-    fn position(&mut self) -> Result<Sample, Failure> {
-        self.feed
-            .position()
-            .map_err(|errno| ("cannot read the position", errno))
-    }
-
-    fn submit(&mut self, chunk: &Chunk) -> Result<(), Failure> {
-        let flying = self.flying.iter().flatten().map(|it| it.segment);
-        let oldest = flying.min().unwrap_or(chunk.segment);
-        let (file, begun) = self
-            .files
-            .segment(chunk.segment, oldest)
-            .map_err(|error| ("cannot make a segment", errno_of(&error)))?;
-        if begun {
-            self.segments += 1;
-            self.push(Record::Segment {
-                number: chunk.segment,
-                from: chunk.from,
-            });
-        }
-        let length = u32::try_from(chunk.length).map_err(|_| ("chunk", Errno::EINVAL))?;
-        self.feed
-            .write(chunk.slot, chunk.memory, length, &file, chunk.offset)
-            .map_err(|error| ("cannot write", errno_of(&error)))?;
-        self.last = Some((chunk.segment, chunk.offset + chunk.payload));
-        self.submitted = chunk.from + chunk.payload;
-        if let Some(flying) = self.flying.get_mut(chunk.slot) {
-            *flying = Some(Flying {
-                since: Instant::now(),
-                length: chunk.length,
-                segment: chunk.segment,
-            });
-        }
-        Ok(())
-    }
-
-    fn event(&mut self, event: Event) -> Result<(), Failure> {
-        self.push(Record::Part(event));
-        Ok(())
     }
 }

@@ -44,6 +44,12 @@ struct Fake {
     end: u64,
     /// It takes its time to wait.
     sleeps: bool,
+    /// The trigger is the device's own; where one came that was not asked for.
+    own: bool,
+    pulled: Option<u64>,
+    /// Before this position it may write again, and how much it has written at most beyond such a position.
+    given: Option<u64>,
+    beyond: u64,
     ended: Vec<(usize, io::Result<u32>)>,
 }
 
@@ -62,6 +68,10 @@ impl Fake {
             pull: u64::MAX,
             end,
             sleeps: false,
+            own: false,
+            pulled: None,
+            given: None,
+            beyond: 0,
             ended: Vec::new(),
         }
     }
@@ -84,8 +94,11 @@ impl Feed for Fake {
         }
         self.produce(more);
         if self.position >= self.pull {
+            match self.own {
+                true => self.pulled = Some(self.pull),
+                false => self.trigger.pull(),
+            }
             self.pull = u64::MAX;
-            self.trigger.pull();
         }
         if self.position >= self.end {
             self.stop.request();
@@ -126,6 +139,17 @@ impl Feed for Fake {
         self.ended.pop()
     }
 
+    fn triggered(&mut self) -> Option<u64> {
+        self.pulled.take()
+    }
+
+    fn consumed(&mut self, position: u64) -> nix::Result<()> {
+        let before = self.given.replace(position).unwrap_or(0);
+        assert!(before <= position && position <= self.position);
+        self.beyond = self.beyond.max(self.position - before);
+        Ok(())
+    }
+
     fn wait(&mut self, _: Option<u64>, longest: std::time::Duration) -> io::Result<()> {
         if self.sleeps && self.ended.is_empty() {
             std::thread::sleep(longest);
@@ -156,6 +180,7 @@ fn limits() -> Limits {
         duration: None,
         checkpoint: std::time::Duration::from_millis(1),
         keep: None,
+        since: None,
         post: None,
     }
 }

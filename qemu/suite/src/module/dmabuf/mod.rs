@@ -379,7 +379,7 @@ fn a_region_that_a_device_shares_has_one_owner(bed: &mut Running) -> Result<()> 
 
 fn a_kernel_without_dma_buf_says_so(bed: &mut Running) -> Result<()> {
     let config = bed.probe("info /dev/resmem/capture")?;
-    let expected = match config.contains("features=0xf ") {
+    let expected = match config.contains("features=0x6f ") {
         true => "EOPNOTSUPP",
         // Of a debug kernel.
         false => "ok length=0x1000 size=0x1000",

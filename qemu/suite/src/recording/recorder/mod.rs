@@ -3,6 +3,7 @@
 
 mod device;
 mod faults;
+mod flow;
 mod guide;
 mod kept;
 mod ring;
@@ -25,8 +26,8 @@ use crate::frame::{self, Case, case};
 
 /// `told` and `other` are rings of 4 MiB whose position a program says; `word` has it in a word of its own, as a device
 /// that writes it to memory. `counted` has a counter in a register, which lies in `registers`, memory that the kernel
-/// does not map. `pulse` and `quiet` have an interrupt: that of the serial line, and one that never comes. The others are
-/// refused.
+/// does not map. `flowing` has registers of a system controller, which lies there as well, and a trigger. `pulse` and
+/// `quiet` have an interrupt: that of the serial line, and one that never comes. The others are refused.
 const MEMORY: &str = "\
     told: told@10000000 { reg = <0x0 0x10000000 0x0 0x400000>; };
     other: other@10400000 { reg = <0x0 0x10400000 0x0 0x400000>; };
@@ -36,6 +37,7 @@ const MEMORY: &str = "\
     registers: registers@12000000 { reg = <0x0 0x12000000 0x0 0x1000>; no-map; };
     pulse: pulse@12100000 { reg = <0x0 0x12100000 0x0 0x100000>; };
     quiet: quiet@12200000 { reg = <0x0 0x12200000 0x0 0x100000>; };
+    flowing: flowing@12400000 { reg = <0x0 0x12400000 0x0 0x400000>; };
 ";
 
 const DRIVERS: &str = "\
@@ -56,6 +58,16 @@ const DRIVERS: &str = "\
     quiet { compatible = \"resdump,resmem\"; memory-region = <&quiet>; big-endian; reg-io-width = <8>;
         interrupt-parent = <&interrupts>; interrupts = <0x5 0x0>; interrupt-names = \"progress\";
         resdump,position-kind = \"counter\"; resdump,position-bits = <64>; };
+    fpga: fpga { compatible = \"syscon\"; reg = <0x12000800 0x100>; big-endian; };
+    flowing { compatible = \"resdump,resmem\"; memory-region = <&flowing>; device-writes;
+        syscon = <&fpga 0x40>; resdump,consumer = <0x44>;
+        interrupt-parent = <&interrupts>; interrupts = <0x2a 0x2>; interrupt-names = \"trigger\";
+        resdump,position-kind = \"counter\"; resdump,position-unit = <64>;
+        resdump,lead-bytes = <4096>; resdump,max-rate = <50000000>; };
+    away { compatible = \"resdump,resmem\"; memory-region = <&position>; syscon = <&fpga 0x100>;
+        resdump,position-kind = \"counter\"; resdump,max-rate = <50000000>; };
+    wide { compatible = \"resdump,resmem\"; memory-region = <&position>; resdump,consumer = <8>;
+        resdump,position-kind = \"counter\"; resdump,position-bits = <64>; };
     deaf { compatible = \"resdump,resmem\"; memory-region = <&position>;
         interrupts = <0x5 0x0>; interrupt-names = \"progress\";
         resdump,position-kind = \"counter\"; resdump,position-bits = <64>; };
@@ -70,6 +82,7 @@ const DRIVERS: &str = "\
 pub fn cases() -> Vec<Case> {
     use device::the_host_fills_a_ring_and_the_register_and_interrupt_are_those_of_hardware;
     use faults::faults_during_a_recording_are_gaps_that_the_index_names;
+    use flow::a_device_with_flow_control_loses_nothing_and_its_interrupt_triggers;
     use guide::the_how_to_brings_a_recorder_up_and_finds_what_the_device_does_not_keep;
     use ring::a_ring_is_recorded_and_each_word_is_where_it_belongs;
     [
@@ -77,6 +90,10 @@ pub fn cases() -> Vec<Case> {
         case!(
             alone,
             the_host_fills_a_ring_and_the_register_and_interrupt_are_those_of_hardware
+        ),
+        case!(
+            alone,
+            a_device_with_flow_control_loses_nothing_and_its_interrupt_triggers
         ),
         case!(
             alone,

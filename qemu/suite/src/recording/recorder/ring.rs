@@ -35,7 +35,9 @@ fn refusals(guest: &mut Guest) -> Result<()> {
     let log = guest.check("dmesg | grep resmem")?;
     for cause in [
         "its position repeats, and no max-rate says how fast",
-        "its interrupt is not named progress, or has no interrupt-parent that the kernel knows",
+        "an interrupt is not named progress or trigger, or has no interrupt-parent that the kernel knows",
+        "its syscon is no system controller with such a register of 4 bytes",
+        "its consumer register has more than 32 bits",
         "its position has too few bits for it, or more than 64",
         "its position-kind is not known",
     ] {

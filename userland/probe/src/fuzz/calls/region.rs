@@ -2,7 +2,7 @@
 //! The commands that describe a region and hand it over, and numbers that are no command.
 
 use resmem::abi::RegionInfo;
-use resmem::abi::{self, RegionSync, RingDoorbell, RingPosition, RingWatch};
+use resmem::abi::{self, RegionSync, RingConsumed, RingDoorbell, RingPosition, RingWatch};
 use resmem::ioctl::resized;
 
 use crate::fuzz::commands::{GENERIC, all, number};
@@ -75,6 +75,7 @@ pub fn ring(thread: &mut Thread<'_>, args: &Args) -> Ran {
         number!(r IOC_POSITION RingPosition),
         number!(w IOC_DOORBELL RingDoorbell),
         number!(w IOC_WATCH RingWatch),
+        number!(w IOC_CONSUMED RingConsumed),
     ];
     let number = resized(numbers[args[1] as usize % numbers.len()], place.size);
     let called = sys::ioctl(node.fd, number, place.address);

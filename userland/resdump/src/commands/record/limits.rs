@@ -101,6 +101,7 @@ pub(super) fn limits(args: &Args, region: &Region, position: &RingPosition) -> R
             (_, Some(_)) => args.pre.unwrap_or(0),
             (_, None) => args.history,
         },
+        since: None,
         post: args.post.filter(|_| keep.is_none()),
         keep,
         segment: args.segment.unwrap_or(segment),
@@ -157,6 +158,7 @@ pub(in crate::commands) fn plain(
         duration: None,
         checkpoint: Duration::from_secs(1),
         keep: None,
+        since: None,
         post: None,
     })
 }

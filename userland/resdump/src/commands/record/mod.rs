@@ -11,7 +11,7 @@ use crate::{
     console::{self, Console},
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
-    recorder::{self, Feed, Filled, Limits, Live, Outcome, Refusal, Taken},
+    recorder::{self, Call, Feed, Filled, Limits, Live, Outcome, Refusal, Taken},
     signals::{Stop, Trigger},
     size,
     source::{Region, Source},
@@ -165,10 +165,15 @@ impl Job<'_> {
         if !self.args.quiet && !self.console.is_json() {
             console::say("armed: 'resdump trigger' or SIGUSR1 records");
         }
-        while recorder::armed(feed, self.limits.patience, &self.stop, &self.trigger)
-            .map_err(|refusal| self.refused(&refusal))?
+        while let Call::Trigger(since) =
+            recorder::armed(feed, &self.limits, &self.stop, &self.trigger)
+                .map_err(|refusal| self.refused(&refusal))?
         {
-            let (outcome, time) = self.run(feed, taken, &self.limits)?;
+            let limits = Limits {
+                since,
+                ..self.limits
+            };
+            let (outcome, time) = self.run(feed, taken, &limits)?;
             events += 1;
             match report::tell(self, &self.console.another(), &outcome, time)? {
                 ExitCode::Ok => {}

@@ -17,7 +17,10 @@ fn a_trigger_records_what_was_before_it_and_another_one_makes_it_longer() {
     let mut fake = Fake::new(4_096, u64::MAX / 2);
     fake.pull = 5 * RING;
     let (stop, trigger) = (fake.stop.clone(), fake.trigger.clone());
-    assert!(armed(&mut fake, None, &stop, &trigger).unwrap());
+    let call = armed(&mut fake, &limits, &stop, &trigger).unwrap();
+    assert_eq!(call, Call::Trigger(None));
+    // What may be wanted later was not given back.
+    assert_eq!(fake.given, Some(fake.position - 4_096 - pre));
     let at = fake.position;
     // It comes while the first is recorded.
     fake.pull = at + (16 << 10);
@@ -41,7 +44,57 @@ fn a_trigger_records_what_was_before_it_and_another_one_makes_it_longer() {
     let right = |(offset, byte): (usize, &u8)| *byte == pattern(begin + offset as u64);
     assert!(bytes.iter().enumerate().all(right));
     stop.request();
-    assert!(!armed(&mut fake, None, &stop, &trigger).unwrap());
+    let call = armed(&mut fake, &limits, &stop, &trigger).unwrap();
+    assert_eq!(call, Call::Stop);
+}
+
+/// A trigger of the device itself has a place of its own: the recording begins and ends by that.
+#[test]
+fn a_trigger_of_the_device_is_where_the_device_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let (pre, post) = (20 << 10, 8 << 10);
+    let mut fake = Fake::new(4_096, u64::MAX / 2);
+    fake.own = true;
+    fake.pull = 5 * RING + 1024;
+    let at = fake.pull;
+    let (stop, trigger) = (fake.stop.clone(), fake.trigger.clone());
+    let armed_as = Limits {
+        history: pre,
+        post: Some(post),
+        ..limits()
+    };
+    let call = armed(&mut fake, &armed_as, &stop, &trigger).unwrap();
+    assert_eq!(call, Call::Trigger(Some(at)));
+    let limits = Limits {
+        since: Some(at),
+        ..armed_as
+    };
+    let Some(outcome) = record(&mut fake, folder.path(), &limits) else {
+        return;
+    };
+    let saved = Saved::open(folder.path()).unwrap();
+    let (_, run) = &saved.runs[0];
+    let origin = run.origin.unwrap();
+    // The device was further on when the run began.
+    assert_eq!(origin.begin.wrapping_add(origin.shift), at - pre);
+    assert_eq!(run.triggers, [pre]);
+    assert_eq!(outcome.state.account.recorded, pre + post);
+    let bytes = bytes_at(folder.path(), 0, pre + post);
+    let right = |(offset, byte): (usize, &u8)| *byte == pattern(at - pre + offset as u64);
+    assert!(bytes.iter().enumerate().all(right));
+}
+
+/// A device with flow control gets back what is proven, all of it, and no byte before that.
+#[test]
+fn what_is_proven_is_given_back_to_the_device() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut fake = Fake::new(4_096, 4 * RING);
+    let Some(outcome) = record(&mut fake, folder.path(), &limits()) else {
+        return;
+    };
+    assert_eq!(outcome.state.account.recorded, 4 * RING);
+    assert_eq!(fake.given, Some(4 * RING));
+    assert!(fake.beyond > 0 && fake.beyond < RING);
 }
 
 /// As after a crash: the device does not write any more, and its ring is full.
