@@ -264,9 +264,14 @@ impl Recorder<'_> {
             let due = (!self.files.is_flushing()).then_some(due);
             let next = due.into_iter().chain(end).min();
             let left = next.map(|at| at.saturating_duration_since(Instant::now()));
+            let guard = match position {
+                // Who waits for a position has it looked at in time.
+                Some(_) => LONGEST,
+                None => limits.patience.map_or(LONGEST, |time| time / 2),
+            };
             let longest = left
                 .unwrap_or(LONGEST)
-                .min(limits.patience.map_or(LONGEST, |time| time / 2))
+                .min(guard)
                 .clamp(Duration::from_millis(1), LONGEST);
             self.wakeups += 1;
             if step != Step::Full

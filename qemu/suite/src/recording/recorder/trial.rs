@@ -54,11 +54,17 @@ pub(super) fn trials(guest: &mut Guest) -> Result<()> {
 /// It sleeps, and writes nothing once it has said how it began.
 fn idle(guest: &mut Guest) -> Result<()> {
     guest.check("probe ring doorbell /dev/resmem/told 0")?;
-    let said = guest.check_within("resdump record told /mnt/idle --duration 6 --json", 60)?;
-    let idle = object(&said)?;
-    let wakeups = idle["wakeups"].as_f64().context("no wakeups")?;
-    let seconds = idle["seconds"].as_f64().context("no seconds")?;
-    ensure!(wakeups <= IDLE_MOST * seconds, "{said}");
+    // Of the other one laps could be missed: the module looks 50 times a second, and the recorder sleeps.
+    for region in ["word", "told"] {
+        let said = guest.check_within(
+            &format!("rm -rf /mnt/idle; resdump record {region} /mnt/idle --duration 6 --json"),
+            60,
+        )?;
+        let idle = object(&said)?;
+        let wakeups = idle["wakeups"].as_f64().context("no wakeups")?;
+        let seconds = idle["seconds"].as_f64().context("no seconds")?;
+        ensure!(wakeups <= IDLE_MOST * seconds, "{region}: {said}");
+    }
     expect(guest, "stat -c %s /mnt/idle/000000.index", "8192")?;
     guest.check("rm -r /mnt/idle").map(drop)
 }
