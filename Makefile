@@ -8,6 +8,7 @@ IMAGE ?= quick
 COUNT ?=
 SEED ?=
 MINUTES ?=
+LOG ?=
 COMMAND ?= resdump --version
 SANITIZER ?=
 TARGET ?=
@@ -24,7 +25,7 @@ PRODUCTS = $(notdir $(patsubst %/,%,$(dir $(shell grep -LE '^(DETECTOR=yes|RELEA
 SETUP_qemu-e5500-native := ppc64
 
 # What may be given on the command line; anything else is a mistake.
-VARIABLES := BOARD BOARDS BUILDROOT_DIR BUILDROOT_EXTRA COMMAND COUNT DEV FLAVOUR FORCE IMAGE LINUX_SRC MINUTES PARTS \
+VARIABLES := BOARD BOARDS BUILDROOT_DIR BUILDROOT_EXTRA COMMAND COUNT DEV FLAVOUR FORCE IMAGE LINUX_SRC LOG MINUTES PARTS \
 	RELEASE RESDUMP_CACHE RESDUMP_TIMEOUT_SCALE SANITIZER SEED TARGET TEST YES \
 	BR2_DL_DIR BR2_CCACHE_DIR BR2_PRIMARY_SITE
 # Make writes a space in a value as a backslash and a space.
@@ -67,7 +68,7 @@ QUICK = true
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-host test-suite test-boards test-lab test-debug test-disks test-twin soak fuzz fuzz-readers slow-lines readers bench profile profile-boot order cuts record-cuts mutations console image sbom \
+.PHONY: help setup run test test-host test-suite test-boards test-lab test-debug test-disks test-bring-up test-twin soak fuzz fuzz-readers slow-lines readers bench profile profile-boot order bring-up bring-up-image cuts record-cuts mutations console image sbom \
 	quick-image release reproducible check-board boards-table flash update-inputs fresh nightly list-boards list-boards-json list-nightly-json list-variables patches-alone upstream lint lint-docs dumper clean
 
 help: ## what can be made
@@ -112,6 +113,11 @@ test-debug: setup ## the suite on a kernel that checks locks, memory, DMA and le
 test-disks: export RESDUMP_FLAVOUR := disks
 test-disks: override TEST := disks::
 test-disks: setup ## dumps to SATA, NVMe, SD card and USB disks: content, limits, cost
+	@$(SUITE)
+
+test-bring-up: export RESDUMP_FLAVOUR := bringup
+test-bring-up: override TEST := bring_up::
+test-bring-up: setup ## what is run first on a board, and network boot, on the kernel with a DMA engine and a network
 	@$(SUITE)
 
 soak: setup ## the long run: MINUTES of dumps under pressure, on the debug kernel
@@ -161,6 +167,12 @@ profile-boot: setup ## where the instructions from power-on to the prompt go, by
 
 order: setup ## the order of functions in the dumper, from what ordinary commands execute (writes order.ld)
 	@$(call QUICK,lab) && $(LABS) order
+
+bring-up: setup ## what is run first on a board: doctor, DMA, dump, throughput, COUNT power cuts, and a report
+	@$(XTASK) image bringup && $(LABS) bring-up --cuts $(or $(COUNT),20) $(if $(filter 1,$(LOG)),--log)
+
+bring-up-image: setup ## the image of the bring-up kernel, whose DMA engine plays the device that writes
+	@$(XTASK) image bringup
 
 cuts: setup ## QEMU killed COUNT times during dumps, and what the next start finds on the disks
 	@$(call QUICK,appliance) && $(LABS) cuts --cuts $(or $(COUNT),200)

@@ -38,8 +38,10 @@ fi
 part boards make test-boards
 part debug make test-debug
 part disks make test-disks
+part test-bring-up make test-bring-up
 part twin make test-twin
 part cuts make cuts
+part bring-up make bring-up
 part record-cuts make record-cuts
 part mutations make mutations
 part fuzz make fuzz

@@ -262,6 +262,12 @@ impl Board {
             loader.is_none(),
             "QEMU has no boot loader for the board",
         );
+        let bringup = &self.conf.linux_bringup_fragments;
+        follows(
+            Need::BringUpKernel,
+            !bringup.iter().any(|name| name == "virtio-net"),
+            "LINUX_BRINGUP_FRAGMENTS has no network",
+        );
         follows(
             Need::PersistentMemory,
             !self.is_detector(),
@@ -273,14 +279,16 @@ impl Board {
     /// The Kconfig files of a kernel flavour, in the order in which they apply.
     pub fn kconfig(&self, flavour: &str) -> Result<Vec<PathBuf>> {
         let fragments = self.common.join("linux/fragments");
-        let debug: &[String] = match flavour {
+        let more: &[String] = match flavour {
             "debug" => &self.conf.linux_debug_fragments,
+            "bringup" => &self.conf.linux_bringup_fragments,
             _ => &[],
         };
         let names = self.conf.linux_fragments.iter().map(String::as_str);
         let mut files: Vec<PathBuf> = names
+            .chain((flavour == "bringup").then_some("lab"))
             .chain([flavour])
-            .chain(debug.iter().map(String::as_str))
+            .chain(more.iter().map(String::as_str))
             .map(|name| fragments.join(format!("{name}.config")))
             .collect();
         files.push(self.file("linux.config")?);

@@ -173,7 +173,7 @@ keys! {
     "BUILDROOT" buildroot: YesNo<true>;
     /// `no` for a board that a release has no image of: its base's is the same, or no product runs it
     "RELEASE" release: YesNo<true>;
-    /// its kernels, where they are not `appliance lab debug`
+    /// its kernels, where they are not `appliance lab debug bringup`
     "FLAVOURS" flavours: Vec<String>;
     /// `little`, where it is not big
     "BYTE_ORDER" byte_order: ByteOrder;
@@ -183,6 +183,8 @@ keys! {
     "LINUX_FRAGMENTS" linux_fragments: Vec<String>;
     /// more of them for the debug kernel: detectors that only some processors have
     "LINUX_DEBUG_FRAGMENTS" linux_debug_fragments: Vec<String>;
+    /// more of them for the bring-up kernel: the DMA engine of the processor, the network
+    "LINUX_BRINGUP_FRAGMENTS" linux_bringup_fragments: Vec<String>;
     /// what the boot loader starts: `uImage`, `vmlinux`
     "LINUX_IMAGE" linux_image: String;
     /// most bytes of kernel and root file system together; a test of the disk image checks it
@@ -234,13 +236,14 @@ keys! {
 pub(crate) const LACKS: &str = "LACKS_";
 
 /// Keys of common boards that change what the kernel is built to.
-pub(crate) const OF_KERNEL: [&str; 7] = [
+pub(crate) const OF_KERNEL: [&str; 8] = [
     "LINUX_ARCH",
     "CROSS_COMPILE",
     "LLVM",
     "PATCHES_OF",
     "LINUX_FRAGMENTS",
     "LINUX_DEBUG_FRAGMENTS",
+    "LINUX_BRINGUP_FRAGMENTS",
     "LINUX_IMAGE",
 ];
 

@@ -76,10 +76,12 @@ pub enum Need {
     BootLoader,
     /// Drivers of the disks that boards have: SATA, NVMe, SD card, USB storage.
     UsualDisks,
+    /// A DMA engine and a network that the kernel has drivers of.
+    BringUpKernel,
 }
 
 /// Words, as in `LACKS_<WORD>` of board.conf.
-const WORDS: [(Need, &str); 35] = [
+const WORDS: [(Need, &str); 36] = [
     (Need::Qemu, "QEMU"),
     (Need::Board, "BOARD"),
     (Need::HostDisk, "HOST_DISK"),
@@ -115,10 +117,14 @@ const WORDS: [(Need, &str); 35] = [
     (Need::PersistentMemory, "PERSISTENT_MEMORY"),
     (Need::BootLoader, "BOOT_LOADER"),
     (Need::UsualDisks, "USUAL_DISKS"),
+    (Need::BringUpKernel, "BRING_UP_KERNEL"),
 ];
 
 /// Why no kernel but one has [`Need::UsualDisks`].
 const DISKS: &str = "the kernel with drivers of disks has them: make test-disks";
+
+/// Why no kernel but one has [`Need::BringUpKernel`].
+const BRING_UP: &str = "the bring-up kernel has them: make test-bring-up";
 
 /// Of kernels that are not the laboratory's.
 const CLOSED: [(Need, &str); 4] = [
@@ -129,13 +135,12 @@ const CLOSED: [(Need, &str); 4] = [
 ];
 
 /// Of kernels that report about themselves, besides.
-const SLOW: [(Need, &str); 3] = [
+const SLOW: [(Need, &str); 2] = [
     (Need::ProductKernel, "the kernel with detectors is larger"),
     (
         Need::InstructionCounts,
         "the kernel's detectors cost many times more than a dump",
     ),
-    (Need::UsualDisks, DISKS),
 ];
 
 /// Of kernels that do not.
@@ -194,17 +199,22 @@ pub fn lacking_in_kernel(instead: Option<&str>) -> BTreeMap<Need, String> {
         Some("debug" | "kasan" | "kcsan") => of(&SLOW),
         _ => of(&ORDINARY),
     };
-    match instead {
-        Some("debug" | "kasan" | "kcsan" | "disks") => lacking.append(&mut of(&CLOSED)),
-        _ => {
-            lacking.insert(Need::UsualDisks, DISKS.to_owned());
-        }
+    if !matches!(instead, None | Some("appliance" | "lab" | "bringup")) {
+        lacking.append(&mut of(&CLOSED));
     }
-    if instead == Some("disks") {
+    if matches!(instead, Some("disks" | "bringup")) {
         lacking.insert(
             Need::ProductKernel,
             "the kernel with drivers is larger".to_owned(),
         );
+    }
+    for (need, flavour, why) in [
+        (Need::UsualDisks, "disks", DISKS),
+        (Need::BringUpKernel, "bringup", BRING_UP),
+    ] {
+        if instead != Some(flavour) {
+            lacking.insert(need, why.to_owned());
+        }
     }
     if matches!(instead, Some("kasan" | "kcsan")) {
         lacking.append(&mut of(&[
@@ -237,6 +247,7 @@ mod tests {
         let lacks = |flavour, need| lacking_in_kernel(flavour).contains_key(&need);
         assert!(lacks(None, Need::Lockdown) && !lacks(None, Need::DevMem));
         assert!(lacks(None, Need::UsualDisks) && lacks(Some("debug"), Need::UsualDisks));
+        assert!(lacks(None, Need::BringUpKernel) && !lacks(Some("bringup"), Need::BringUpKernel));
         assert!(lacks(Some("disks"), Need::Quota) && !lacks(Some("disks"), Need::UsualDisks));
         assert!(lacks(Some("debug"), Need::DevMem) && !lacks(Some("debug"), Need::Lockdown));
         assert!(!lacks(Some("kasan"), Need::FaultInjection));

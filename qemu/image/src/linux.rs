@@ -18,7 +18,7 @@ use host::settings;
 use host::step::{Key, Step};
 
 /// The kernels that a board has, each with a fragment of its own.
-pub(crate) const FLAVOURS: [&str; 3] = ["appliance", "lab", "debug"];
+pub(crate) const FLAVOURS: [&str; 4] = ["appliance", "lab", "debug", "bringup"];
 
 /// The flavours that a board has: those, unless it names its own.
 pub(crate) fn flavours(board: &Board) -> Vec<&str> {

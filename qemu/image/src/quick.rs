@@ -46,11 +46,18 @@ pub fn build(builder: &Builder<'_>) -> Result<Image> {
         }
         false => None,
     };
-    let imports = fs::read_to_string(&kernel.config)?
-        .lines()
-        .any(|line| line == "CONFIG_DMA_SHARED_BUFFER=y");
+    let config = fs::read_to_string(&kernel.config)?;
+    let has = |option: &str| config.lines().any(|line| line == option);
     let mut drivers = planted.into_iter().collect::<Vec<_>>();
-    if imports {
+    if has("CONFIG_DMA_ENGINE=y") {
+        let folder = "qemu/dmaengine";
+        let copier = module::build(builder, &source, &kernel, &bindgen, folder, "copier")?;
+        if has("CONFIG_PCI=y") {
+            drivers.push(copier.with_file_name("edu_dma.ko"));
+        }
+        drivers.push(copier);
+    }
+    if has("CONFIG_DMA_SHARED_BUFFER=y") {
         drivers.push(module::build(
             builder,
             &source,

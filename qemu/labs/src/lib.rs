@@ -2,6 +2,7 @@
 //! Long runs and measurements on a finished image.
 
 pub mod bench;
+pub mod bringup;
 pub mod fakeboard;
 pub mod order;
 pub mod powercut;

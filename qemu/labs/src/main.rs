@@ -11,7 +11,7 @@ use host::paths::Paths;
 use host::{exit, settings};
 use labs::fakeboard::Noise;
 use labs::powercut::{self, Options};
-use labs::{bench, fakeboard, order, profile, profile_boot, run, soak};
+use labs::{bench, bringup, fakeboard, order, profile, profile_boot, run, soak};
 
 #[derive(Parser)]
 #[command(about, max_term_width = 90)]
@@ -79,6 +79,15 @@ enum Task {
         #[arg(last = true, required = true)]
         command: Vec<String>,
     },
+    /// What is run first on a board, with a report.
+    BringUp {
+        /// How often the power is taken away.
+        #[arg(long, default_value_t = 20)]
+        cuts: usize,
+        /// Puts the console into the report.
+        #[arg(long)]
+        log: bool,
+    },
     /// An interactive guest on this terminal.
     Console,
 }
@@ -140,6 +149,16 @@ fn work(arguments: &Arguments) -> Result<bool> {
                 one_in: *noise,
             };
             fakeboard::run(&paths, &board, &image("appliance")?, noise, command)
+        }
+        Task::BringUp { cuts, log } => {
+            let folder = paths.fresh_out("bring-up")?;
+            let options = bringup::Options {
+                cuts: *cuts,
+                seed: powercut::seed(),
+                log: *log,
+            };
+            let report = bringup::run(&board, &image("bringup")?, &folder, &options)?;
+            Ok(report.passed())
         }
         Task::Console => run::console(&paths, &board, &image("appliance")?).map(|()| true),
     }

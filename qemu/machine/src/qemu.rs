@@ -67,6 +67,8 @@ pub struct Machine<'a> {
     pub tools: bool,
     /// The folder that a TFTP server has, on a network of the machine's own: the server is the host, 10.0.2.2.
     pub network: Option<PathBuf>,
+    /// Whether it has a device that can read and write memory: QEMU's `edu`.
+    pub dma_device: bool,
     /// Whether a reset starts it again; else it ends.
     pub resets: bool,
     /// Whether QEMU may join neighbouring requests of the guest to one, which then fails as a whole.
@@ -106,6 +108,7 @@ impl<'a> Machine<'a> {
             append: String::new(),
             tools: false,
             network: None,
+            dma_device: false,
             resets: false,
             joins_requests: true,
             maps_dma: false,
@@ -204,6 +207,10 @@ impl<'a> Machine<'a> {
             let user = format!("user,id=network,tftp={}", folder.display());
             let card = "virtio-net-pci,netdev=network,romfile=".to_owned();
             arguments.extend(["-netdev".to_owned(), user, "-device".to_owned(), card]);
+        }
+        if self.dma_device {
+            let device = ["-device", "edu,dma_mask=0xffffffff"];
+            arguments.extend(device.map(str::to_owned));
         }
         if let Some(words) = &self.firmware {
             arguments.extend(["-prom-env".to_owned(), format!("boot-command={words} boot")]);

@@ -21,7 +21,7 @@ use machine::disk::Disk;
 use machine::guest::{Guest, Output};
 
 /// What the kernel says when it is not content with a file system or a disk.
-const ERRORS: &str = "EXT4-fs error|EXT4-fs warning|JBD2: |Buffer I/O|I/O error";
+pub(crate) const ERRORS: &str = "EXT4-fs error|EXT4-fs warning|JBD2: |Buffer I/O|I/O error";
 
 /// A disk state that is examined.
 pub struct Subject {

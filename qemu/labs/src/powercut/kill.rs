@@ -115,7 +115,7 @@ fn dump(guest: &mut Guest, recorder: &Recorder, plan: &Plan) -> Result<(Tick, Pr
 }
 
 /// Bytes of the last checkpoint that a console reports.
-pub(super) fn checkpoint(console: &str) -> Result<u64> {
+pub(crate) fn checkpoint(console: &str) -> Result<u64> {
     let Some((before, _)) = console.rsplit_once(" bytes are durable") else {
         return Ok(0);
     };

@@ -33,6 +33,8 @@ use kill::Killed;
 use lab::Lab;
 use plan::{Plan, Start};
 
+pub(crate) use examine::{ERRORS, Found};
+pub(crate) use kill::{Promise, checkpoint};
 pub use recording::{Recordings, record};
 pub use report::Report;
 

@@ -3,6 +3,7 @@
 
 use crate::frame::Case;
 
+mod bring_up;
 mod build_paths;
 mod disk;
 mod flash;
@@ -13,6 +14,7 @@ mod two_builders;
 
 pub fn cases() -> Vec<Case> {
     [
+        bring_up::cases(),
         build_paths::cases(),
         disk::cases(),
         flash::cases(),

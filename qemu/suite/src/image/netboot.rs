@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT
-//! A system that comes over the network: the commands of docs/how-to/image.md.
+//! A system that comes over the network, and a dump that leaves by it: the commands of docs/how-to/image.md.
 
 use std::fs;
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use board::Need;
 use host::command::output_of;
+use host::deadline::{self, Handle};
 use host::paths::Paths;
 use labs::run::fill_with_random;
 use machine::detectors::TAINT_OUT_OF_TREE;
@@ -172,4 +176,43 @@ fn a_stick_is_a_disk_that_the_boot_loader_calls_usb() -> Result<()> {
         guest.check("grep -q ' /data ext4 ' /proc/mounts")?;
         guest.check_health(TAINT_OUT_OF_TREE)
     })
+}
+
+/// [`super::bring_up`] has it: its kernel has a network.
+pub fn a_dump_leaves_over_the_network() -> Result<()> {
+    let folder = scratch()?;
+    let file = folder.path().join("capture.raw");
+    at_the_prompt("delivery", "bringup", &[], |guest, content| {
+        let mut lines = lines()?;
+        let bootargs = lines
+            .iter_mut()
+            .find(|line| line.starts_with("setenv bootargs"));
+        // The kernel asks for an address itself.
+        bootargs.context("no bootargs")?.push_str(" ip=dhcp");
+        start(guest, &lines)?;
+        deliver(guest, &file)?;
+        same(&fs::read(&file)?, content)?;
+        guest.check_health(TAINT_OUT_OF_TREE)
+    })
+}
+
+/// Has the host receive a dump of the region.
+fn deliver(guest: &mut Guest, file: &Path) -> Result<()> {
+    let mut receiver = Command::new(Paths::discover()?.host_dumper())
+        .args(["receive", "tcp:127.0.0.1:0"])
+        .arg(file)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    deadline::uses(&Arc::new(Handle::of(&receiver)?));
+    let mut said = BufReader::new(receiver.stderr.take().context("no pipe")?);
+    let mut line = String::new();
+    said.read_line(&mut line)?;
+    let port = line.trim().rsplit(':').next().unwrap_or_default();
+    ensure!(port.parse::<u16>().is_ok(), "the receiver says {line:?}");
+    let dump = block(NETWORK, "resdump dump")?.concat();
+    guest.check(&dump.replace(":5000", &format!(":{port}")))?;
+    let status = receiver.wait()?;
+    ensure!(status.success(), "the receiver ended with {status}");
+    Ok(())
 }

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+//! A device writes to the region while the processor has its lines in the cache: a dump has the device's bytes. The
+//! device is any DMA engine of the kernel's, which `copier.ko` (qemu/dmaengine) gives the bare address.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+
+use super::{Outcome, Session};
+use machine::detectors::TAINT_OUT_OF_TREE;
+
+/// What is written, one pattern after the other, so that stale bytes are those of the one before.
+const SEEDS: [&str; 2] = ["5eed0001", "a11ce002"];
+/// Engines whose dumps are looked at: one has the disk's controller read memory, the other the processor.
+const ENGINES: [&str; 2] = ["kernel", "read"];
+
+pub fn device(session: &mut Session<'_>) -> Result<Outcome> {
+    let (disk, length) = (session.place.disk(), session.place.device_bytes());
+    let listed = session.json("resdump list")?;
+    let region = &listed["regions"][0];
+    let base = region["base"].as_u64().context("no base")?;
+    let length = length.min(region["size"].as_u64().context("no size")?) & !3;
+    let label = session.region.clone();
+    let guest = session.guest()?;
+    if guest.run("test -e /lib/copier.ko")?.status != 0 {
+        return Ok(Outcome::not_shown(
+            "no copier.ko: start the system with tools.cpio behind rootfs.cpio",
+        ));
+    }
+    // Where the device is not there the driver has nothing to do.
+    guest.check(
+        "test -d /sys/module/copier || { \
+         { test ! -e /lib/edu_dma.ko || insmod /lib/edu_dma.ko; } && insmod /lib/copier.ko; }",
+    )?;
+    for seed in SEEDS {
+        // The processor's caches have what is there before.
+        guest.check(&format!("cat /dev/resmem/{label} >/dev/null"))?;
+        let write = format!("echo {base:x} {length:x} {seed} >/dev/copier");
+        let said = guest.run_within(&write, 600)?;
+        if said.status != 0 && said.text.contains("No such device") {
+            return Ok(Outcome::not_shown("no DMA engine: not shown"));
+        }
+        ensure!(said.status == 0, "{write}: {}", said.text);
+        let wanted = guest.check("sha256sum </dev/copier")?;
+        for engine in ENGINES {
+            guest.check(&format!(
+                "resdump dump {label} {disk} --length {length} --engine {engine} --force --quiet"
+            ))?;
+            let found = guest.check(&format!(
+                "dd if={disk} iflag=direct bs=4096 count={} 2>/dev/null | head -c {length} | sha256sum",
+                length.div_ceil(4096)
+            ))?;
+            ensure!(
+                found == wanted,
+                "a dump by the engine {engine} has other bytes than the device wrote: mark the driver's node \
+                 device-writes"
+            );
+        }
+    }
+    let engine = guest.check("dmesg | sed -n 's/.*copier: //p' | tail -n 1")?;
+    guest.check_health(TAINT_OUT_OF_TREE)?;
+    let line = format!("{length} bytes by {}: each dump has them", engine.trim());
+    Ok(Outcome::passed(&line).with(json!({ "engine": engine.trim(), "bytes": length })))
+}
