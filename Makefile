@@ -104,7 +104,7 @@ test-boards: test-host ## unit tests on the host, then the suite on every board 
 
 test-lab: override BOARD := qemu-ppce500
 test-lab: setup ## the suite on a board that is none: a noisy serial line, a relay and a card, behind commands
-	@$(XTASK) prepare appliance && $(LABS) fakeboard -- $(MAKE) --no-print-directory test-suite TEST=$(TEST)
+	@$(XTASK) prepare appliance && $(LABS) fakeboard -- make --no-print-directory test-suite TEST=$(TEST)
 
 test-debug: export RESDUMP_FLAVOUR := debug
 test-debug: setup ## the suite on a kernel that checks locks, memory, DMA and leaks
