@@ -2,7 +2,7 @@
 //! The relay of a board that is none: gives QEMU power, takes it away, and joins its serial line to the terminal.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,9 +12,10 @@ use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result, bail};
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{CWD, FileType, Mode, mknodat};
-use rustix::pipe::fcntl_setpipe_size;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fcntl_getfl, fcntl_setfl, mknodat};
+use rustix::io::retry_on_intr;
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
 use super::line::{Damage, Line, Noise};
 use super::terminal::Terminal;
@@ -68,6 +69,8 @@ impl Relay {
         let mut settings = tcgetattr(&terminal.theirs)?;
         cfmakeraw(&mut settings);
         tcsetattr(&terminal.theirs, SetArg::TCSANOW, &settings)?;
+        let flags = fcntl_getfl(&terminal.ours)?;
+        fcntl_setfl(&terminal.ours, flags | OFlags::NONBLOCK)?;
         symlink(&terminal.name, folder.join("tty"))?;
         let damage = Arc::default();
         let keyboard = Arc::new(Mutex::new(None));
@@ -160,20 +163,23 @@ impl Power {
             .create(true)
             .append(true)
             .open(self.folder.join("qemu.stderr"))?;
-        let mut child = self
-            .command
+        let (output, printed) = pipe_with(PipeFlags::CLOEXEC)?;
+        // What the board has said does not wait long for the line.
+        fcntl_setpipe_size(&output, 4096)?;
+        let mut output = File::from(output);
+        self.command
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()?;
+            .stdout(printed)
+            .stderr(log);
+        let child = self.command.spawn();
+        // The last writer is the machine, so that its end is the pipe's.
+        self.command.stdout(Stdio::null());
+        let mut child = child?;
         let input = child.stdin.take().context("no input")?;
-        let mut output = child.stdout.take().context("no output")?;
         *lock(&self.keyboard) = Some(File::from(std::os::fd::OwnedFd::from(input)));
         let mut ours = self.ours.try_clone()?;
         let line = Arc::clone(&self.to_host);
         let damage = Arc::clone(&self.damage);
-        // What the board has said does not wait long for the line.
-        fcntl_setpipe_size(&output, 4096)?;
         let over = Arc::new(AtomicBool::new(false));
         let ended = Arc::clone(&over);
         let reader = thread::spawn(move || {
@@ -185,9 +191,10 @@ impl Power {
                 let mut line = lock(&line);
                 let arrived = line.carry(&buffer[..count]);
                 lock(&damage)[1] = line.damage;
-                // What no process reads is lost.
-                if has_room(&ours) && ours.write_all(&arrived).is_err() {
-                    return;
+                // What no process reads is lost: the terminal takes what it has room for, and does not wait.
+                match ours.write(&arrived) {
+                    Err(error) if error.kind() != ErrorKind::WouldBlock => return,
+                    _ => {}
                 }
             }
         });
@@ -221,11 +228,15 @@ fn type_on(
     thread::spawn(move || {
         let mut buffer = [0; BURST];
         // Ends with the terminal's other end.
-        while let Ok(count @ 1..) = ours.read(&mut buffer) {
+        while typed(&ours)
+            && let Ok(count @ 1..) = ours.read(&mut buffer)
+        {
             let arrived = line.carry(&buffer[..count]);
             lock(&damage)[0] = line.damage;
-            if let Some(keyboard) = &mut *lock(&keyboard) {
-                // A machine that has just ended takes nothing.
+            // Without the lock: a machine that takes nothing must not keep its power from being taken away.
+            let keyboard = lock(&keyboard).as_ref().map(File::try_clone);
+            if let Some(Ok(mut keyboard)) = keyboard {
+                // One that has just ended takes nothing more.
                 let _ = keyboard.write_all(&arrived);
             }
         }
@@ -238,11 +249,71 @@ fn both_ends(path: &Path) -> Result<File> {
     fifo.with_context(|| format!("cannot open {}", path.display()))
 }
 
-fn has_room(terminal: &File) -> bool {
-    let mut room = [PollFd::new(terminal, PollFlags::OUT)];
-    matches!(poll(&mut room, Some(&Timespec::default())), Ok(1))
+/// Waits until something is typed; whether it is.
+fn typed(terminal: &File) -> bool {
+    let mut typed = [PollFd::new(terminal, PollFlags::IN)];
+    retry_on_intr(|| poll(&mut typed, None)).is_ok() && typed[0].revents().contains(PollFlags::IN)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use host::deadline::within;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(60);
+    const FAST: u32 = 40_000_000;
+    /// More than a pipe or a terminal holds.
+    const MUCH: u64 = (64 << 10) + 1;
+
+    /// Gives a program power, waits until the line has carried much in one direction, and takes the power away.
+    fn switched(program: &[&str], direction: usize) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]);
+        let noise = Noise { seed: 1, one_in: 0 };
+        let relay = Relay::new(command, folder.path(), FAST, noise).unwrap();
+        let path = folder.path().to_path_buf();
+        let say = move |word: &'static str| {
+            let path = path.clone();
+            within(LIMIT, move || {
+                writeln!(both_ends(&path.join("relay"))?, "{word}")?;
+                let mut said = String::new();
+                BufReader::new(both_ends(&path.join("said"))?).read_line(&mut said)?;
+                Ok(assert_eq!(said, "done\n"))
+            })
+            .unwrap();
+        };
+        say("on");
+        if direction == 0 {
+            let mut tty = File::options()
+                .write(true)
+                .open(folder.path().join("tty"))
+                .unwrap();
+            thread::spawn(move || tty.write_all(&vec![b'x'; 2 * MUCH as usize]));
+        }
+        let begun = Instant::now();
+        while lock(&relay.damage)[direction].carried < MUCH {
+            assert!(begun.elapsed() < LIMIT, "{}", relay.damage());
+            thread::yield_now();
+        }
+        say("off");
+        relay.end();
+    }
+
+    #[test]
+    fn power_goes_although_nothing_reads_what_the_board_says() {
+        switched(&["yes"], 1);
+    }
+
+    #[test]
+    fn power_goes_although_the_board_takes_nothing_that_is_typed() {
+        switched(&["sleep", "60"], 0);
+    }
 }
