@@ -36,6 +36,7 @@ if [ "$wanted" != --list ]; then
     echo "SEED=$SEED" | tee -a $out/summary
 fi
 part boards make test-boards
+part lab make test-lab
 part debug make test-debug
 part disks make test-disks
 part test-bring-up make test-bring-up

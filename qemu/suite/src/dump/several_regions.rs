@@ -42,9 +42,10 @@ fn several_labels_are_ranges_of_one_lime_file(bed: &mut Running) -> Result<()> {
     ensure!(answer["complete"] == true, "{answer}");
     // In the order of their addresses, each behind its header.
     let mut at = 0;
-    for label in ["odd", "capture"] {
+    let mut labels = [("odd", bed.base("odd")?), ("capture", bed.base("capture")?)];
+    labels.sort_by_key(|(_, base)| *base);
+    for (label, base) in labels {
         let length = bed.size(label)?;
-        let base = bed.base(label)?;
         let addresses = [base.to_le_bytes(), (base + length - 1).to_le_bytes()].concat();
         bed.raw_is(at + 8, &addresses)?;
         bed.raw_holds_all(at + HEADER, label)?;

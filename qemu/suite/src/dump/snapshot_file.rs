@@ -10,7 +10,7 @@ use crate::frame::{Case, Running, case};
 pub fn cases() -> Vec<Case> {
     vec![
         case!(Low, a_snapshot_is_written_and_described),
-        case!(Low, a_snapshot_is_what_was_there_before_the_writing),
+        case!(Low, a_snapshot_is_what_was_there_before_the_writing).needs(Need::SeveralDisks),
         case!(NoPages, a_snapshot_of_memory_without_pages),
         case!(Lab, every_way_is_measured_where_dev_mem_is_open, |bed| {
             bench(
