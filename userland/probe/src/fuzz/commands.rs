@@ -34,8 +34,11 @@ macro_rules! number {
 }
 pub(crate) use number;
 
+/// How many commands there are.
+const COMMANDS: usize = 11;
+
 /// The numbers of all commands.
-pub fn all() -> [u32; 11] {
+pub fn all() -> [u32; COMMANDS] {
     [
         number!(r IOC_INFO RegionInfo),
         number!(rw IOC_DUMP Transfer),
@@ -67,9 +70,9 @@ pub const GENERIC: [u32; 12] = [
     0xc020_660b,
 ];
 
-/// Numbers that are almost those of commands.
-pub fn commands(random: u32) -> [u32; 48] {
-    let mut list = [random; 48];
+/// Numbers that are almost those of commands, and some of others.
+pub fn commands(random: u32) -> [u32; 4 * COMMANDS + 8] {
+    let mut list = [random; 4 * COMMANDS + 8];
     for (at, known) in all().into_iter().enumerate() {
         let beside = [
             known ^ 1 << (random % 32),
@@ -79,7 +82,7 @@ pub fn commands(random: u32) -> [u32; 48] {
         ];
         list[4 * at..4 * at + 4].copy_from_slice(&beside);
     }
-    let others = 4 * all().len();
+    let others = 4 * COMMANDS;
     list[others..others + 5].copy_from_slice(&[
         GENERIC[random as usize % 12],
         0x1272,
