@@ -47,9 +47,9 @@ pub struct Argument {
     /// Open the node for writing only.
     #[arg(long)]
     write_only: bool,
-    /// Where to dump to, or load from.
-    #[arg(long, default_value = "/dev/vda")]
-    target: PathBuf,
+    /// Where to dump to, or load from; without it the disk that the variable RAW names.
+    #[arg(long)]
+    target: Option<PathBuf>,
     #[arg(long, value_parser = parsed, default_value = "0")]
     region_offset: u64,
 }
@@ -64,11 +64,13 @@ impl Argument {
         }
         .map_err(errno_of)?;
         let load = self.command == Command::Load;
+        let raw = || std::env::var_os("RAW").map(PathBuf::from);
+        let path = self.target.clone().or_else(raw);
         let target = OpenOptions::new()
             .read(load)
             .write(!load)
             .custom_flags(libc::O_DIRECT)
-            .open(&self.target)
+            .open(path.ok_or(Errno::EDESTADDRREQ)?)
             .map_err(errno_of)?;
         let mut buffer = [MARK; 4096];
         let (number, known) = self.fill(&target, &mut buffer);

@@ -286,7 +286,8 @@ mod tests {
                 writeln!(both_ends(&path.join("relay"))?, "{word}")?;
                 let mut said = String::new();
                 BufReader::new(both_ends(&path.join("said"))?).read_line(&mut said)?;
-                Ok(assert_eq!(said, "done\n"))
+                assert_eq!(said, "done\n");
+                Ok(())
             })
             .unwrap();
         };
