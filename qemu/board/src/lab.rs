@@ -121,6 +121,7 @@ impl Lab {
     pub fn lacks(&self, board: &Board) -> BTreeMap<Need, String> {
         let mut lacks: BTreeMap<Need, String> = [
             (Need::Qemu, "a board behind commands is no machine of QEMU's"),
+            (Need::Host, "what needs no board is tested without one"),
             (Need::HostDisk, "the host does not see the board's disks"),
             (Need::Filled, "the host does not fill the board's memory"),
             (
