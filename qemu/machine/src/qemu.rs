@@ -149,6 +149,13 @@ impl<'a> Machine<'a> {
         self.folder.join("memory")
     }
 
+    /// The same, for the host to read and write while the machine runs: what a device does by DMA.
+    pub fn open_memory(&self) -> Result<fs::File> {
+        let file = self.memory_file();
+        let memory = fs::File::options().read(true).write(true).open(&file);
+        memory.with_context(|| format!("cannot open the guest's memory, {}", file.display()))
+    }
+
     /// Arguments that say what the machine is and where its memory lies.
     fn machine_arguments(&self) -> Result<Vec<String>> {
         let qemu = self.board.qemu()?;

@@ -29,6 +29,7 @@ use host::paths::Paths;
 
 pub use baseline::Baseline;
 pub use cost::{Cost, Way, costs, metered};
+pub use plot::grouped;
 pub use recording::recording;
 pub use report::Report;
 pub use stage::Stage;

@@ -179,7 +179,7 @@ where
 }
 
 /// `1234567` -> `1,234,567`.
-fn grouped(number: f64) -> String {
+pub fn grouped(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

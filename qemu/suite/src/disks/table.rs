@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 
 use host::paths::Paths;
 use host::settings;
+use labs::bench::grouped;
 
 const DOCUMENT: &str = "docs/results/benchmark.md";
 
@@ -113,15 +114,7 @@ fn size(bytes: u64) -> String {
 /// `1234567` -> `1,230,000`: three figures.
 fn rounded(count: f64) -> String {
     let unit = 10_f64.powf((count.abs().max(100.0).log10()).floor() - 2.0);
-    let digits = format!("{:.0}", (count / unit).round() * unit);
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    grouped((count / unit).round() * unit)
 }
 
 /// The document's line of a disk must say what was found.

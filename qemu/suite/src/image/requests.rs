@@ -83,7 +83,7 @@ fn a_dump_raises_the_limit_and_puts_it_back() -> Result<()> {
         }
         // Where another program has chosen a limit meanwhile, that stays.
         guest.check(&format!(
-            "({dump} --chunk 1M >/tmp/said 2>&1 & until grep -q '4096 -> 65536' /tmp/said; do sleep 0.1; done; \
+            "({dump} --chunk 1M >/tmp/said 2>&1 & until grep -q '4096 -> 65536' /tmp/said; do :; done; \
              echo 2048 >/sys/block/vda/queue/max_sectors_kb; wait)"
         ))?;
         ensure!(limit(guest)? == 2048, "{}", limit(guest)?);

@@ -3,11 +3,10 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 /// The document's ring, and its counter in the place of a register.
 const RING: u64 = 0x1800_0000;
@@ -36,12 +35,7 @@ pub(super) struct Device {
 
 impl Device {
     /// It has not been started.
-    pub(super) fn new(memory: &Path) -> Result<Self> {
-        let memory = File::options()
-            .read(true)
-            .write(true)
-            .open(memory)
-            .context("the guest's memory")?;
+    pub(super) fn new(memory: File) -> Result<Self> {
         let device = Self {
             memory,
             position: 0,

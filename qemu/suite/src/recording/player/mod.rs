@@ -81,7 +81,7 @@ fn with_device(
     let (memory, driver, command) = document(&text)?;
     let shape = |machine: &mut machine::Machine<'_>| machine.shared_memory = true;
     with_nodes(name, (&memory, &driver), shape, |guest, machine| {
-        let mut device = Device::new(&machine.memory_file())?;
+        let mut device = Device::new(machine.open_memory()?)?;
         work(guest, &mut device, &command)
     })
 }

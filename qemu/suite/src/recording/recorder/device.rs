@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use machine::guest::Guest;
 
@@ -66,10 +66,7 @@ impl Device {
 pub fn the_host_fills_a_ring_and_the_register_and_interrupt_are_those_of_hardware() -> Result<()> {
     let shape = |machine: &mut machine::Machine<'_>| machine.shared_memory = true;
     with_rings("device", shape, |guest, machine| {
-        let memory = File::options()
-            .write(true)
-            .open(machine.memory_file())
-            .context("the guest's memory")?;
+        let memory = machine.open_memory()?;
         interrupts(guest, &memory)?;
         let mut device = Device {
             memory,

@@ -37,12 +37,7 @@ struct Device {
 }
 
 impl Device {
-    fn new(memory: &std::path::Path) -> Result<Self> {
-        let memory = File::options()
-            .read(true)
-            .write(true)
-            .open(memory)
-            .context("the guest's memory")?;
+    fn new(memory: File) -> Result<Self> {
         let device = Self {
             memory,
             position: 0,
@@ -124,7 +119,7 @@ impl Device {
 pub fn a_device_with_flow_control_loses_nothing_and_its_interrupt_triggers() -> Result<()> {
     let shape = |machine: &mut machine::Machine<'_>| machine.shared_memory = true;
     with_rings("flow", shape, |guest, machine| {
-        let mut device = Device::new(&machine.memory_file())?;
+        let mut device = Device::new(machine.open_memory()?)?;
         // A lap and a part, which no program wants.
         while device.position < SIZE + (1 << 20) {
             device.burst()?;

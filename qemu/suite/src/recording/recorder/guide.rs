@@ -107,12 +107,8 @@ pub fn the_how_to_brings_a_recorder_up_and_finds_what_the_device_does_not_keep()
     let commands = commands(&text);
     let shape = |machine: &mut machine::Machine<'_>| machine.shared_memory = true;
     with_nodes("guide", (&memory, &driver), shape, |guest, machine| {
-        let memory = File::options()
-            .write(true)
-            .open(machine.memory_file())
-            .context("the guest's memory")?;
         let mut device = Device {
-            memory,
+            memory: machine.open_memory()?,
             position: 0,
         };
         device.count(0)?;
