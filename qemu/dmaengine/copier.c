@@ -125,8 +125,11 @@ static ssize_t copier_write(struct file *file, const char __user *text, size_t c
 	dma_cap_zero(wanted);
 	dma_cap_set(DMA_MEMCPY, wanted);
 	channel = dma_request_chan_by_mask(&wanted);
-	if (IS_ERR(channel))
-		return PTR_ERR(channel);
+	if (IS_ERR(channel)) {
+		/* Without any engine the kernel asks for another try, which is for the start of a driver. */
+		ret = PTR_ERR(channel);
+		return ret == -EPROBE_DEFER ? -ENODEV : ret;
+	}
 	mutex_lock(&lock);
 	ret = copy(channel, address, length, seed);
 	if (!ret) {

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::bench::Baseline;
 use crate::profile::{KERNEL, Symbols, addresses, table};
@@ -37,6 +37,10 @@ pub fn run(paths: &Paths, board: &Board, image: &Image, top: usize) -> Result<()
         .of(PROGRAM)
         .with_context(|| format!("the kernel has no {PROGRAM}"))?;
     let counts = counts(paths, board, image, program)?;
+    ensure!(
+        counts.iter().all(|part| !part.is_empty()),
+        "the trace has no {PROGRAM}: what comes before the first program cannot be told"
+    );
     print!("{}", text(&counts, &kernel, top));
     let all = counts.iter().flat_map(HashMap::values).sum();
     match Baseline::load(board)? {

@@ -38,7 +38,8 @@ pub fn write(paths: &Paths) -> Result<()> {
 
 /// Leaves word of an image for the record, of a board that QEMU does not play: there is nothing else to say of it.
 pub fn leave_image(paths: &Paths, board: &Board, flavour: &str) -> Result<()> {
-    if board.qemu().is_ok() {
+    // The command that is named makes this flavour.
+    if board.qemu().is_ok() || flavour != "appliance" {
         return Ok(());
     }
     let run = Run {

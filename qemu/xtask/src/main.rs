@@ -42,7 +42,7 @@ struct Arguments {
 enum Task {
     /// Build the quick image of a kernel flavour.
     Image {
-        /// A fragment of board/common/linux/fragments: appliance, lab, debug or disks.
+        /// A fragment of board/common/linux/fragments: appliance, lab, debug, disks or bringup.
         #[arg(default_value = "appliance")]
         flavour: String,
     },

@@ -10,8 +10,11 @@ use machine::detectors::TAINT_OUT_OF_TREE;
 
 /// What is written, one pattern after the other, so that stale bytes are those of the one before.
 const SEEDS: [&str; 2] = ["5eed0001", "a11ce002"];
-/// Engines whose dumps are looked at: one has the disk's controller read memory, the other the processor.
-const ENGINES: [&str; 2] = ["kernel", "read"];
+/// Engines whose dumps are looked at: one has the processor read memory, while its caches may still have what was there
+/// before; the other the disk's controller.
+const ENGINES: [&str; 2] = ["read", "kernel"];
+/// A unit of direct I/O to the disk.
+const BLOCK: u64 = 4096;
 
 pub fn device(session: &mut Session<'_>) -> Result<Outcome> {
     let (disk, length) = (session.place.disk(), session.place.device_bytes());
@@ -32,23 +35,30 @@ pub fn device(session: &mut Session<'_>) -> Result<Outcome> {
          { test ! -e /lib/edu_dma.ko || insmod /lib/edu_dma.ko; } && insmod /lib/copier.ko; }",
     )?;
     for seed in SEEDS {
-        // The processor's caches have what is there before.
-        guest.check(&format!("cat /dev/resmem/{label} >/dev/null"))?;
+        // The processor's caches have what is there before: of no more than is written, or that is out of them again.
+        guest.check(&format!("head -c {length} /dev/resmem/{label} >/dev/null"))?;
         let write = format!("echo {base:x} {length:x} {seed} >/dev/copier");
         let said = guest.run_within(&write, 600)?;
         if said.status != 0 && said.text.contains("No such device") {
             return Ok(Outcome::not_shown("no DMA engine: not shown"));
         }
         ensure!(said.status == 0, "{write}: {}", said.text);
-        let wanted = guest.check("sha256sum </dev/copier")?;
-        for engine in ENGINES {
+        // Each has a place of its own on the disk, where its dump of the pattern before is.
+        let blocks = length.div_ceil(BLOCK);
+        let mut dumps = Vec::new();
+        for (engine, skip) in ENGINES.into_iter().zip([0, blocks]) {
             guest.check(&format!(
-                "resdump dump {label} {disk} --length {length} --engine {engine} --force --quiet"
+                "resdump dump {label} {disk} --length {length} --seek {} --engine {engine} --force --quiet",
+                skip * BLOCK
             ))?;
             let found = guest.check(&format!(
-                "dd if={disk} iflag=direct bs=4096 count={} 2>/dev/null | head -c {length} | sha256sum",
-                length.div_ceil(4096)
+                "dd if={disk} iflag=direct bs={BLOCK} skip={skip} count={blocks} 2>/dev/null | head -c {length} | \
+                 sha256sum"
             ))?;
+            dumps.push((engine, found));
+        }
+        let wanted = guest.check("sha256sum </dev/copier")?;
+        for (engine, found) in dumps {
             ensure!(
                 found == wanted,
                 "a dump by the engine {engine} has other bytes than the device wrote: mark the driver's node \

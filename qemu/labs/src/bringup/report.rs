@@ -120,8 +120,12 @@ impl Report {
     /// Runs a step; an error is its result, and the next step is run all the same.
     pub(super) fn step(&mut self, step: &'static str, work: impl FnOnce() -> Result<Outcome>) {
         let began = Instant::now();
-        let failed = |error| Outcome::new(Verdict::Failed, &format!("{error:#}"));
-        let outcome = work().unwrap_or_else(failed);
+        let outcome = work().unwrap_or_else(|error| {
+            // What the machine said besides is for the terminal alone.
+            let said = format!("{error:#}");
+            println!("{said}");
+            Outcome::new(Verdict::Failed, said.lines().next().unwrap_or_default())
+        });
         println!("    {step}: {}: {}", outcome.result.word(), outcome.detail);
         self.steps.push(Step {
             step,
@@ -148,7 +152,7 @@ impl Report {
         text += "\n| step | result | what | seconds |\n|---|---|---|---|\n";
         for step in &self.steps {
             let (word, line) = (step.outcome.result.word(), &step.outcome.detail);
-            let line = line.lines().next().unwrap_or_default().replace('|', "\\|");
+            let line = line.replace('|', "\\|");
             text += &format!(
                 "| {} | {word} | {line} | {:.0} |\n",
                 step.step, step.seconds
@@ -225,7 +229,7 @@ mod tests {
         );
         let data = serde_json::to_value(&report).unwrap();
         assert_eq!(data["steps"][0]["result"], "failed");
-        assert_eq!(data["steps"][0]["detail"], "a | b\nsecond line");
+        assert_eq!(data["steps"][0]["detail"], "a | b");
         assert!(data.get("console").is_none());
     }
 
