@@ -111,12 +111,12 @@ test-debug: setup ## the suite on a kernel that checks locks, memory, DMA and le
 	@$(SUITE)
 
 test-disks: export RESDUMP_FLAVOUR := disks
-test-disks: override TEST := disks::
+test-disks: override TEST := $(or $(TEST),disks::)
 test-disks: setup ## dumps to SATA, NVMe, SD card and USB disks: content, limits, cost
 	@$(SUITE)
 
 test-bring-up: export RESDUMP_FLAVOUR := bringup
-test-bring-up: override TEST := bring_up::
+test-bring-up: override TEST := $(or $(TEST),bring_up::)
 test-bring-up: setup ## what is run first on a board, and network boot, on the kernel with a DMA engine and a network
 	@$(SUITE)
 

@@ -67,6 +67,12 @@ impl Board {
         folders.push(common.join("disk"));
         let of_board = || format!("board {name}");
         let conf = Common::read(&values).with_context(of_board)?;
+        ensure!(
+            conf.linux_bringup_fragments.is_empty()
+                || conf.flavours.is_empty()
+                || conf.flavours.iter().any(|flavour| flavour == "bringup"),
+            "board {name}: LINUX_BRINGUP_FRAGMENTS are for the flavour bringup, which FLAVOURS does not name"
+        );
         let qemu = match values.contains_key("QEMU") {
             true => Some(Qemu::read(&values).with_context(of_board)?),
             false => match values.iter().find(|(key, _)| keys::is_qemus(key)) {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-/// The exit status for a result: success for `Ok(true)` alone. An error is printed, and its first line once more behind
+/// The exit status for a result: success for `Ok(true)` alone. An error is printed on standard error, and its first line once more behind
 /// `FAIL: `, where it is found below a long text.
 pub fn code(result: Result<bool>) -> ExitCode {
     match result {
@@ -13,8 +13,8 @@ pub fn code(result: Result<bool>) -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             let whole = format!("{error:#}");
-            println!("{whole}");
-            println!("FAIL: {}", whole.lines().next().unwrap_or_default());
+            eprintln!("{whole}");
+            eprintln!("FAIL: {}", whole.lines().next().unwrap_or_default());
             ExitCode::FAILURE
         }
     }
