@@ -3,7 +3,10 @@
 //! What a node says of its device's position in the ring, by the binding's properties `resdump,position-*`.
 
 use kernel::{
-    device::property::FwNode,
+    device::property::{
+        FwNode,
+        Property, //
+    },
     prelude::*,
     str::CString, //
 };
@@ -31,6 +34,25 @@ use crate::{
     spot::Spot, //
 };
 
+/// The properties of a node.
+struct Properties<'a>(&'a FwNode);
+
+impl Properties<'_> {
+    /// The value of property `name`, if the node has it. Refused: one that is no such value.
+    fn value<T: Property>(&self, name: &CStr) -> Result<Option<T>, Refusal> {
+        match self.0.property_read::<T>(name).optional() {
+            None if self.0.property_present(name) => Err(invalid(
+                c"a property of its position is not of the type that the binding gives it",
+            )),
+            value => Ok(value),
+        }
+    }
+
+    fn number(&self, name: &CStr, default: u32) -> Result<u32, Refusal> {
+        Ok(self.value(name)?.unwrap_or(default))
+    }
+}
+
 /// What the node of `region` says of its device; `None` where it does not say where that is. Refusals: what the binding
 /// does not allow.
 pub(crate) fn describe(
@@ -38,60 +60,63 @@ pub(crate) fn describe(
     node: &Node<'_>,
     region: &Region,
 ) -> Result<Option<Described>, Refusal> {
-    let Some(kind) = properties
-        .property_read::<CString>(c"resdump,position-kind")
-        .optional()
-    else {
+    let properties = Properties(properties);
+    let Some(kind) = properties.value::<CString>(c"resdump,position-kind")? else {
         return Ok(None);
     };
-    let number = |name: &CStr, default: u32| properties.property_read::<u32>(name).or(default);
     let memory = region.memory();
     let is_program = kind.to_bytes() == b"program";
-    let bits = number(c"resdump,position-bits", if is_program { 64 } else { 32 });
+    let bits = properties.number(c"resdump,position-bits", if is_program { 64 } else { 32 })?;
     let kind = match kind.to_bytes() {
         b"program" | b"counter" => Kind::Counter,
         b"offset" => Kind::Offset,
         b"address" => Kind::Address {
             base: properties
-                .property_read::<u64>(c"resdump,ring-address")
-                .or(memory.base()),
+                .value(c"resdump,ring-address")?
+                .unwrap_or(memory.base()),
         },
         b"index-lap" => Kind::IndexLap {
-            index_bits: number(c"resdump,position-index-bits", 0),
+            index_bits: properties.number(c"resdump,position-index-bits", 0)?,
         },
         _ => return Err(invalid(c"its position-kind is not known")),
     };
     let shape = Shape {
         kind,
         ring: memory.size(),
-        unit: number(c"resdump,position-unit", 1),
+        unit: properties.number(c"resdump,position-unit", 1)?,
         bits,
-        lead: number(c"resdump,lead-bytes", 0).into(),
-        lag: number(c"resdump,lag-bytes", 0).into(),
-        max_rate: number(c"resdump,max-rate", 0).into(),
+        lead: properties.number(c"resdump,lead-bytes", 0)?.into(),
+        lag: properties.number(c"resdump,lag-bytes", 0)?.into(),
+        max_rate: properties.number(c"resdump,max-rate", 0)?.into(),
     };
     let position = Position::new(shape).map_err(|flaw| invalid(cause(flaw)))?;
+    if position.patience() == Some(0) {
+        return Err(invalid(
+            c"its position repeats faster than it can be read: max-rate is too great for its size",
+        ));
+    }
     let width = Width {
-        bytes: number(c"reg-io-width", if bits > 32 { 8 } else { 4 }),
-        big_endian: properties.property_read_bool(c"big-endian"),
+        bytes: properties.number(c"reg-io-width", if bits > 32 { 8 } else { 4 })?,
+        big_endian: properties.0.property_read_bool(c"big-endian"),
     };
     if !matches!(width.bytes, 4 | 8) {
         return Err(invalid(c"its reg-io-width is neither 4 nor 8"));
     }
-    let source = match is_program {
-        true => Source::Program,
+    let (source, position_at) = match is_program {
+        true => (Source::Program, None),
+        false if bits > 8 * width.bytes => {
+            return Err(invalid(c"its position has more bits than its register"))
+        }
         false => {
-            let at = number(c"resdump,position", 0);
-            let at = properties
-                .property_present(c"resdump,position")
-                .then_some(at);
-            Source::Spot(spot(node, region, at, width)?)
+            let at = properties.value(c"resdump,position")?;
+            let (spot, at) = spot(node, region, at, width)?;
+            (Source::Spot(spot), Some(at))
         }
     };
-    let consumer = match properties
-        .property_read::<u32>(c"resdump,consumer")
-        .optional()
-    {
+    let consumer = match properties.value(c"resdump,consumer")? {
+        Some(at) if position_at == Some(at) => {
+            return Err(invalid(c"its consumer register is that of its position"))
+        }
         Some(at) => Some(consumer(node, region, at, width)?),
         None => None,
     };
@@ -107,7 +132,7 @@ fn consumer(node: &Node<'_>, region: &Region, at: u32, width: Width) -> Result<S
     if width.bytes != 4 {
         return Err(invalid(c"its consumer register has more than 32 bits"));
     }
-    let spot = spot(node, region, Some(at), width)?;
+    let (spot, _) = spot(node, region, Some(at), width)?;
     if spot.read_sleeps(region) {
         return Err(invalid(
             c"its consumer is a word, and its device does not see what processors write",
@@ -117,18 +142,31 @@ fn consumer(node: &Node<'_>, region: &Region, at: u32, width: Width) -> Result<S
 }
 
 /// The place at byte `at`, or the first one: of the registers that the node has, of the system controller that it names,
-/// where `at` is in the place of the offset there, or else of the region.
-fn spot(node: &Node<'_>, region: &Region, at: Option<u32>, width: Width) -> Result<Spot, Refusal> {
+/// where `at` is in the place of the offset there, or else of the region. With the byte at which it is.
+fn spot(
+    node: &Node<'_>,
+    region: &Region,
+    at: Option<u32>,
+    width: Width,
+) -> Result<(Spot, u32), Refusal> {
     const AWAY: &CStr = c"its position is not in the register block, or not aligned";
     let memory = region.memory();
     let bytes = u64::from(width.bytes);
-    let offset = u64::from(at.unwrap_or(0));
+    let first = at.unwrap_or(0);
+    let offset = u64::from(first);
     let is_within = |size: u64| size >= bytes && offset <= size - bytes;
-    if let Some((start, size)) = node.named_reg(c"producer") {
+    let registers = node.named_reg(c"producer").map_err(|error| {
+        Refusal::new(
+            error,
+            c"its reg is not named producer, or is no address of a processor's",
+        )
+    })?;
+    if let Some((start, size)) = registers {
         if offset & (bytes - 1) != 0 || !is_within(size) {
             return Err(invalid(AWAY));
         }
-        return Ok(Spot::Register(Register::new(start + offset, width)?));
+        let register = Register::new(start + offset, width)?;
+        return Ok((Spot::Register(register), first));
     }
     let controlled = node.syscon(at).map_err(|error| {
         Refusal::new(
@@ -136,11 +174,11 @@ fn spot(node: &Node<'_>, region: &Region, at: Option<u32>, width: Width) -> Resu
             c"its syscon is no system controller with such a register of 4 bytes",
         )
     })?;
-    if let Some(register) = controlled {
+    if let Some((register, first)) = controlled {
         if width.bytes != 4 {
             return Err(invalid(c"a system controller has registers of 4 bytes"));
         }
-        return Ok(Spot::Syscon(register));
+        return Ok((Spot::Syscon(register), first));
     }
     let place = memory.base() + offset;
     if place & (bytes - 1) != 0 || !is_within(memory.size()) {
@@ -149,10 +187,11 @@ fn spot(node: &Node<'_>, region: &Region, at: Option<u32>, width: Width) -> Resu
         ));
     }
     let (index, _) = memory.locate(offset);
-    match memory.frames().pages_from(index) {
-        0 => Ok(Spot::Register(Register::new(place, width)?)),
-        _ => Ok(Spot::Word(offset, width)),
-    }
+    let spot = match memory.frames().pages_from(index) {
+        0 => Spot::Register(Register::new(place, width)?),
+        _ => Spot::Word(offset, width),
+    };
+    Ok((spot, first))
 }
 
 fn invalid(cause: &'static CStr) -> Refusal {

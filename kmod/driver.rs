@@ -42,11 +42,24 @@ kernel::of_device_table!(
 pub(crate) struct Driver;
 
 /// A bound node: one character device for each region that it names, and who follows the device in the only one.
+///
+/// Fields are dropped in this order: what an interrupt starts has ended when the devices go.
 pub(crate) struct Bound<'bound> {
-    devices: KVec<Device>,
-    progress: Option<Arc<Progress>>,
     wake: Option<Interrupt<'bound, Wake>>,
     pull: Option<Interrupt<'bound, Pull>>,
+    progress: Option<Following>,
+    devices: KVec<Device>,
+}
+
+/// Who follows the device of a bound node. When that is dropped, as after a probe that failed, no worker of it is in the
+/// module's code any more.
+struct Following(Arc<Progress>);
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        // Its interrupts are gone.
+        self.0.unbind(|| {});
+    }
 }
 
 /// Name of the interrupt by which a device says that it got on.
@@ -76,8 +89,9 @@ impl platform::Driver for Driver {
         };
         let sharer = (access.writes || access.reads).then_some((dev, access));
 
+        // A probe that fails drops them in the order of `Bound`: the last one first.
         let mut devices = KVec::new();
-        let mut progress = None;
+        let mut progress: Option<Following> = None;
         let count = node
             .region_count()
             .inspect_err(|_| dev_err!(dev, "no usable memory-region property\n"))?;
@@ -99,9 +113,12 @@ impl platform::Driver for Driver {
                 .and_then(|region| Ok(Arc::pin_init(region, GFP_KERNEL)?))
                 .inspect_err(refused)?;
             if count == 1 {
-                progress = follow(pdev, &node, &region).inspect_err(refused)?;
+                progress = follow(pdev, &node, &region)
+                    .inspect_err(refused)?
+                    .map(Following);
             }
-            let device = Device::register(region.clone(), progress.clone())
+            let follower = progress.as_ref().map(|following| following.0.clone());
+            let device = Device::register(region.clone(), follower)
                 .inspect_err(|error| dev_err!(dev, "{}: no device: {error:?}\n", region.label()))?;
             devices.push(device, GFP_KERNEL)?;
             // In hexadecimal only: on 32-bit machines the kernel's Rust has no 64-bit division, and
@@ -112,25 +129,30 @@ impl platform::Driver for Driver {
         }
         // What it wakes is there already.
         let (mut wake, mut pull) = (None, None);
-        if let Some(progress) = &progress {
+        if let Some(Following(progress)) = &progress {
             let interrupts = progress.interrupts();
+            let refused = |error: &Error| {
+                dev_err!(dev, "an interrupt cannot be requested: {error:?}\n");
+            };
             if interrupts.progress {
-                wake = Some(Interrupt::new(pdev, PROGRESS, Wake(progress.clone()))?);
+                let handler = Wake(progress.clone());
+                wake = Some(Interrupt::new(pdev, PROGRESS, handler).inspect_err(refused)?);
             }
             if interrupts.trigger {
-                pull = Some(Interrupt::new(pdev, TRIGGER, Pull(progress.clone()))?);
+                let handler = Pull(progress.clone());
+                pull = Some(Interrupt::new(pdev, TRIGGER, handler).inspect_err(refused)?);
             }
         }
         Ok(Bound {
-            devices,
-            progress,
             wake,
             pull,
+            progress,
+            devices,
         })
     }
 
     fn unbind<'bound>(_pdev: &'bound platform::Device<Core<'_>>, this: Pin<&Self::Data<'bound>>) {
-        if let Some(progress) = &this.progress {
+        if let Some(Following(progress)) = &this.progress {
             progress.unbind(|| {
                 if let Some(wake) = &this.wake {
                     wake.synchronize();

@@ -81,7 +81,8 @@ pub enum Evidence {
 pub struct Reading {
     /// What the device says.
     pub raw: u64,
-    /// Nanoseconds of a monotonic clock that was read before the value was.
+    /// Nanoseconds of a monotonic clock that was read before the value was, and does not stand still while the device
+    /// may go on.
     pub before: u64,
     /// And after.
     pub after: u64,
@@ -197,8 +198,8 @@ impl Position {
         &self.shape
     }
 
-    /// Nanoseconds within which a sample must follow the last one: later it is [`Evidence::Unknown`]. `None` when
-    /// it may be as late as it likes.
+    /// Nanoseconds within which a sample must follow the last one: later it is [`Evidence::Unknown`]. 0 when none
+    /// can be in time, `None` when it may be as late as it likes.
     pub fn patience(&self) -> Option<u64> {
         let span = self.span?;
         let free = span.saturating_sub(self.slack() + 1);
@@ -227,22 +228,16 @@ impl Position {
             // Back is where a device goes that is started again.
             (_, None) => way < 1 << 63,
         };
-        let bytes = if sure {
-            last.bytes.checked_add(way)?
-        } else {
-            self.breaks += 1;
-            self.next_at(last.bytes, place)?
+        let (bytes, evidence) = match sure {
+            true => (last.bytes.checked_add(way)?, self.certain()),
+            false => (self.next_at(last.bytes, place)?, Evidence::Unknown),
         };
+        self.breaks += u64::from(!sure);
         self.last = Some(Last {
             place,
             bytes,
             before: reading.before,
         });
-        let evidence = if sure {
-            self.certain()
-        } else {
-            Evidence::Unknown
-        };
         Some(self.sample(bytes, reading, evidence))
     }
 
@@ -533,5 +528,46 @@ mod tests {
         assert!(flaw(|shape| shape.lag = 16 << 20) == Flaw::Slack);
         assert!(flaw(|shape| shape.max_rate = 0) == Flaw::Rate);
         assert!(flaw(|shape| shape.kind = Kind::IndexLap { index_bits: 32 }) == Flaw::Bits);
+        assert!(flaw(|shape| shape.kind = Kind::IndexLap { index_bits: 0 }) == Flaw::Bits);
+        // At their limits.
+        assert!(flaw(|shape| shape.unit = 0) == Flaw::Unit);
+        assert!(flaw(|shape| shape.unit = u32::MAX) == Flaw::Unit);
+        assert!(flaw(|shape| shape.bits = 0) == Flaw::Bits);
+        assert!(flaw(|shape| shape.ring = u64::MAX) == Flaw::Ring);
+        assert!(flaw(|shape| (shape.lead, shape.lag) = (16 << 20, 0)) == Flaw::Slack);
+        assert!(flaw(|shape| (shape.lead, shape.lag) = (u64::MAX, 1)) == Flaw::Slack);
+        assert!(flaw(|shape| shape.max_rate = u64::MAX) == Flaw::Rate);
+        assert!(flaw(|shape| (shape.kind, shape.bits) = (Kind::Offset, 1)) == Flaw::Bits);
+    }
+
+    #[test]
+    fn a_ring_that_is_passed_in_a_tick_has_no_sample_in_time() {
+        let mut shape = shape(Kind::Offset, 1, 32);
+        (shape.ring, shape.max_rate) = (1 << 16, 4_000_000_000);
+        assert!(Position::new(shape).unwrap().patience() == Some(0));
+    }
+
+    #[test]
+    fn values_at_the_limits_of_their_bits_are_followed() {
+        // A ring of two units, whose place is one bit.
+        let mut position = Position::new(shape(Kind::Offset, 8 << 20, 1)).unwrap();
+        for step in 1..9 {
+            let sample = position.follow(at(step & 1, step * 30 * MS)).unwrap();
+            assert!(sample.bytes == step * 8 * MIB && sample.breaks == 0);
+        }
+        for bits in [32, 64] {
+            let mut position = Position::new(shape(Kind::Counter, 1, bits)).unwrap();
+            let last = mask(bits) - 511;
+            position.follow(at(last, 0)).unwrap();
+            let next = position.follow(at(last + 511, MS)).unwrap();
+            assert!(next.bytes == mask(bits) && next.breaks == 0);
+            assert!(position.raw_at(next.bytes) == Some(mask(bits)));
+        }
+        // The end of what can be counted: nothing changes, and is not counted as a break either.
+        let mut position = Position::new(shape(Kind::Counter, 1, 64)).unwrap();
+        position.follow(at(u64::MAX - 1, 0)).unwrap();
+        assert!(position.follow(at(4096, MS)).is_none());
+        let next = position.follow(at(u64::MAX, MS)).unwrap();
+        assert!(next.bytes == u64::MAX && next.breaks == 0);
     }
 }

@@ -53,6 +53,10 @@ use crate::{
     },
     region::Region,
     spot::Spot,
+    timer::{
+        Timer,
+        Wanted, //
+    },
     trigger::{
         Placed,
         Triggers, //
@@ -80,9 +84,8 @@ pub(crate) struct Interrupts {
     pub(crate) trigger: bool,
 }
 
+/// In nanoseconds.
 const MILLISECOND: u64 = 1_000_000;
-/// Longest time between two looks of the timer while a process waits, in nanoseconds.
-const LONGEST: u64 = 20 * MILLISECOND;
 
 /// See the module.
 #[pin_data]
@@ -125,15 +128,16 @@ struct Followed {
     /// How far that was, if anything was taken.
     consumed: Option<u64>,
     watches: Watches,
-    /// Names for open files.
-    files: usize,
+    timer: Timer,
+    /// Names for open files: more than can ever be opened.
+    files: u64,
     bound: bool,
 }
 
 /// An open file that follows a ring's device.
 pub(crate) struct Follower {
     progress: Arc<Progress>,
-    file: usize,
+    file: u64,
 }
 
 impl Follower {
@@ -193,6 +197,7 @@ impl Progress {
             placed: Placed::default(),
             consumed: None,
             watches: Watches::default(),
+            timer: Timer::default(),
             files: 0,
             bound: true,
         };
@@ -302,7 +307,7 @@ impl Progress {
 
     fn watch(
         self: &Arc<Self>,
-        file: usize,
+        file: u64,
         asked: &abi::RingWatch,
         watchers: Arc<Watchers>,
     ) -> Result {
@@ -331,7 +336,7 @@ impl Progress {
     }
 
     /// Whether what `file` watches for was reached.
-    fn watched(&self, file: usize) -> Watched {
+    fn watched(&self, file: u64) -> Watched {
         let mut followed = self.followed.lock();
         if !followed.bound {
             return Watched::Unbound;
@@ -400,7 +405,7 @@ impl Progress {
             }
         }
         let refused = followed.watches.keep(asked, held);
-        self.set_timer(&followed);
+        self.set_timer(&mut followed);
         refused.map(|held| (held, Err(EBUSY)))
     }
 
@@ -423,7 +428,7 @@ impl Progress {
             if let Some(position) = position {
                 followed.watches.tell(position);
             }
-            self.set_timer(&followed);
+            self.set_timer(&mut followed);
             position
         };
         if let Some(position) = position {
@@ -454,7 +459,9 @@ impl Progress {
             return Err(ENODEV);
         }
         let triggers = self.triggers.count();
-        let before = producer::now();
+        let time = producer::now();
+        // A device may go on while the system is suspended.
+        let before = producer::now_with_suspend();
         producer::full_barrier();
         let raw = match &self.source {
             Source::Spot(spot) => spot.read(&self.region)?,
@@ -464,39 +471,33 @@ impl Progress {
         let reading = Reading {
             raw,
             before,
-            after: producer::now(),
+            after: producer::now_with_suspend(),
         };
-        let sample = followed.position.follow(reading).ok_or(ERANGE)?;
+        let sample = Sample {
+            time,
+            ..followed.position.follow(reading).ok_or(ERANGE)?
+        };
         followed.placed.place(triggers, sample.bytes);
         Ok((raw, sample))
     }
 
     /// Has the timer look again, if that is needed.
-    fn set_timer(self: &Arc<Self>, followed: &Followed) {
+    fn set_timer(self: &Arc<Self>, followed: &mut Followed) {
         if !followed.bound || matches!(self.source, Source::Program) {
             return;
         }
-        let watches = &followed.watches;
-        let mut delay = u64::MAX;
-        if watches.is_waiting() && !self.interrupts.progress {
-            delay = LONGEST;
-        }
-        if !watches.is_empty() {
-            // Laps are not to be missed while a file follows the device.
-            delay = delay.min(
-                followed
-                    .position
-                    .patience()
-                    .map_or(u64::MAX, |time| time / 2),
-            );
-        }
-        if delay != u64::MAX {
+        let wanted = Wanted {
+            waits: followed.watches.is_waiting() && !self.interrupts.progress,
+            follows: !followed.watches.is_empty(),
+            patience: followed.position.patience(),
+        };
+        if let Some(delay) = followed.timer.set(producer::now(), wanted.delay()) {
             worker::start_later(self, divide(delay, MILLISECOND).0.max(1));
         }
     }
 
     /// The driver is being unbound, and no handler of its interrupt runs from now on: waiters get an error, and no
-    /// worker is in our code any more. Sleeps.
+    /// worker is in our code any more. Sleeps. May be called again.
     pub(crate) fn unbind(&self, synchronize: impl FnOnce()) {
         self.bound.store(false, Release);
         synchronize();
@@ -523,6 +524,7 @@ impl WorkItem<1> for Progress {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
+        this.followed.lock().timer.runs();
         this.check();
     }
 }

@@ -40,6 +40,8 @@ mod export;
 #[forbid(unsafe_code)]
 mod fops;
 #[forbid(unsafe_code)]
+mod halves;
+#[forbid(unsafe_code)]
 mod inflight;
 #[forbid(unsafe_code)]
 mod job;
@@ -72,6 +74,8 @@ mod snapshot;
 mod spot;
 #[forbid(unsafe_code)]
 mod target;
+#[forbid(unsafe_code)]
+mod timer;
 #[forbid(unsafe_code)]
 mod transfer;
 #[forbid(unsafe_code)]

@@ -35,7 +35,7 @@ impl Spot {
                 region.look(*offset, width.bytes.into())?;
                 producer::read_word(region.memory(), *offset, *width)
             }
-            Self::Register(register) => Ok(register.read()),
+            Self::Register(register) => register.read(),
             Self::Syscon(register) => register.read(),
         }
     }

@@ -24,7 +24,7 @@ use crate::{
 /// What an open file watches for.
 pub(crate) struct Watch {
     /// Names the file.
-    pub(crate) file: usize,
+    pub(crate) file: u64,
     pub(crate) position: u64,
     pub(crate) event: Option<EventFd>,
     pub(crate) watchers: Arc<Watchers>,
@@ -57,13 +57,13 @@ impl Watches {
     }
 
     /// What `file` watched for, which is to be dropped without a lock.
-    pub(crate) fn forget(&mut self, file: usize) -> Option<Watch> {
+    pub(crate) fn forget(&mut self, file: u64) -> Option<Watch> {
         let at = self.files.iter().position(|watch| watch.file == file)?;
         self.files.remove(at).ok()
     }
 
     /// Whether what `file` watches for was reached; `None` when it watches for nothing.
-    pub(crate) fn reached(&self, file: usize) -> Option<bool> {
+    pub(crate) fn reached(&self, file: u64) -> Option<bool> {
         let watch = self.files.iter().find(|watch| watch.file == file);
         watch.map(|watch| watch.reached)
     }

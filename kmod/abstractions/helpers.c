@@ -363,8 +363,10 @@ int resmem_named_reg(const struct device_node *np, const char *name, u64 *start,
 	struct resource resource;
 	int ret;
 
-	if (index < 0)
+	if (!of_property_present(np, "reg"))
 		return -ENODATA;
+	if (index < 0)
+		return -EINVAL;
 	ret = of_address_to_resource((struct device_node *)np, index, &resource);
 	if (ret)
 		return ret;
@@ -378,49 +380,20 @@ void *resmem_map_register(u64 start, size_t length)
 	return (__force void *)ioremap(start, length);
 }
 
-/* The upper half is the same before and after: no carry came between the two. */
-#define TWO_HALVES(read, upper, lower) ({			\
-	u32 high = read(upper), low, again;			\
-								\
-	for (;;) {						\
-		low = read(lower);				\
-		again = read(upper);				\
-		if (again == high)				\
-			break;					\
-		high = again;					\
-	}							\
-	(u64)high << 32 | low;					\
-})
-
-u64 resmem_read_register(const void *address, unsigned int width, bool big_endian)
+u32 resmem_read_register(const void *address, unsigned int offset, bool big_endian)
 {
-	const void __iomem *first = (const void __iomem *)address;
-	const void __iomem *second = first + sizeof(u32);
+	const void __iomem *place = (const void __iomem *)address + offset;
 
-	if (width == sizeof(u32))
-		return big_endian ? ioread32be(first) : ioread32(first);
-	return big_endian ? TWO_HALVES(ioread32be, first, second) :
-			    TWO_HALVES(ioread32, second, first);
+	return big_endian ? ioread32be(place) : ioread32(place);
 }
 
-u64 resmem_read_word(struct page *page, unsigned int offset, unsigned int width, bool big_endian)
+u32 resmem_read_word(struct page *page, unsigned int offset, bool big_endian)
 {
 	const void *address = kmap_local_page(page);
-	const u32 *first = address + offset;
-	const u32 *second = first + 1;
-	u64 value;
+	u32 word = READ_ONCE(*(const u32 *)(address + offset));
 
-#define BIG(word) be32_to_cpu((__force __be32)READ_ONCE(*(word)))
-#define LITTLE(word) le32_to_cpu((__force __le32)READ_ONCE(*(word)))
-	if (width == sizeof(u32))
-		value = big_endian ? BIG(first) : LITTLE(first);
-	else
-		value = big_endian ? TWO_HALVES(BIG, first, second) :
-				     TWO_HALVES(LITTLE, second, first);
-#undef BIG
-#undef LITTLE
 	kunmap_local(address);
-	return value;
+	return big_endian ? be32_to_cpu((__force __be32)word) : le32_to_cpu((__force __le32)word);
 }
 
 void resmem_write_register(void *address, u32 value, bool big_endian)
@@ -449,8 +422,10 @@ int resmem_syscon(const struct device_node *np, void **map, u64 *start, u64 *siz
 	u32 width = sizeof(u32);
 	int ret;
 
-	if (of_parse_phandle_with_fixed_args(np, "syscon", 1, 0, &args))
+	if (!of_property_present(np, "syscon"))
 		return -ENODATA;
+	if (of_parse_phandle_with_fixed_args(np, "syscon", 1, 0, &args))
+		return -EINVAL;
 	ret = of_address_to_resource(args.np, 0, &resource);
 	of_property_read_u32(args.np, "reg-io-width", &width);
 	if (!ret && (width != sizeof(u32) || !of_device_is_compatible(args.np, "syscon")))
@@ -498,4 +473,9 @@ void resmem_full_barrier(void)
 u64 resmem_now(void)
 {
 	return ktime_get_ns();
+}
+
+u64 resmem_now_with_suspend(void)
+{
+	return ktime_get_boottime_ns();
 }

@@ -120,19 +120,20 @@ int resmem_uring_cancel_later(struct io_uring_cmd *cmd, unsigned int issue_flags
 void resmem_uring_done(struct io_uring_cmd *cmd, int result, unsigned int issue_flags);
 
 /*
- * A device's position: 4 or 8 bytes of a page or of a register, aligned, in little-endian or big-endian order; and
- * where a node's reg entry of that name lies.
+ * A device's position: 4 bytes of a page or of a register, aligned, in little-endian or big-endian order; and where a
+ * node's reg entry of that name lies (-ENODATA: it has no reg).
  */
 int resmem_named_reg(const struct device_node *np, const char *name, u64 *start, u64 *size);
 void *resmem_map_register(u64 start, size_t length);
-u64 resmem_read_register(const void *address, unsigned int width, bool big_endian);
-u64 resmem_read_word(struct page *page, unsigned int offset, unsigned int width, bool big_endian);
+u32 resmem_read_register(const void *address, unsigned int offset, bool big_endian);
+u32 resmem_read_word(struct page *page, unsigned int offset, bool big_endian);
 void resmem_write_register(void *address, u32 value, bool big_endian);
 void resmem_write_word(struct page *page, unsigned int offset, u32 value, bool big_endian);
 
 /*
  * What a node's property syscon names: the controller's register map, which is never freed (NULL: this kernel has no
- * such maps), where its registers lie, and the offset of the one that is meant. -ENODATA without the property.
+ * such maps), where its registers lie, and the offset of the one that is meant. -ENODATA without the property,
+ * -EINVAL for one that names none.
  */
 int resmem_syscon(const struct device_node *np, void **map, u64 *start, u64 *size, u32 *offset,
 		  bool *big_endian);
@@ -140,7 +141,9 @@ int resmem_syscon_read(void *map, u32 offset, u32 *value);
 int resmem_syscon_write(void *map, u32 offset, u32 value);
 
 void resmem_full_barrier(void);
+/* Nanoseconds of the monotonic clock, and of one that goes on while the system is suspended. */
 u64 resmem_now(void);
+u64 resmem_now_with_suspend(void);
 
 /*
  * In dmabuf.c and dmabuf.rs, of a kernel with dma-buf: makes one, and returns its file, or fails and keeps nothing.

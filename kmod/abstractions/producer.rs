@@ -13,6 +13,7 @@ use super::{
     ffi,
     memory::Memory, //
 };
+use crate::halves;
 
 /// How a value lies in memory.
 #[derive(Clone, Copy)]
@@ -20,6 +21,17 @@ pub(crate) struct Width {
     /// 4 or 8.
     pub(crate) bytes: u32,
     pub(crate) big_endian: bool,
+}
+
+impl Width {
+    /// The value whose 4 bytes from a place on `read` reads. `EIO` for one that does not stand still for long enough.
+    fn value(self, read: impl Fn(u32) -> u32) -> Result<u64> {
+        if self.bytes == 4 {
+            return Ok(read(0).into());
+        }
+        let (upper, lower) = if self.big_endian { (0, 4) } else { (4, 0) };
+        halves::read(|| read(upper), || read(lower)).ok_or(EIO)
+    }
 }
 
 /// A register that is mapped.
@@ -52,11 +64,13 @@ impl Register {
         })
     }
 
-    /// What it says.
-    pub(crate) fn read(&self) -> u64 {
-        let Width { bytes, big_endian } = self.width;
-        // SAFETY: By the type invariants.
-        unsafe { ffi::resmem_read_register(self.address.as_ptr(), bytes, big_endian) }
+    /// What it says. Errors: see [`Width::value`].
+    pub(crate) fn read(&self) -> Result<u64> {
+        let (address, big_endian) = (self.address.as_ptr(), self.width.big_endian);
+        self.width.value(|offset| {
+            // SAFETY: By the type invariants: the offset is 0 or, of 8 bytes, 4.
+            unsafe { ffi::resmem_read_register(address, offset, big_endian) }
+        })
     }
 
     /// Has the first 4 bytes say `value`.
@@ -74,7 +88,7 @@ impl Drop for Register {
 }
 
 /// Reads the word at byte `offset` of `memory`. `EINVAL` for one that is not aligned to its width, leaves the memory
-/// or lies in two pages; `ENXIO` where the memory has no page.
+/// or lies in two pages; `ENXIO` where the memory has no page; see [`Width::value`].
 pub(crate) fn read_word(memory: &Memory, offset: u64, width: Width) -> Result<u64> {
     let (index, within) = memory.locate(offset);
     let end = offset.checked_add(width.bytes.into()).ok_or(EINVAL)?;
@@ -82,10 +96,10 @@ pub(crate) fn read_word(memory: &Memory, offset: u64, width: Width) -> Result<u6
         return Err(EINVAL);
     }
     let (page, _) = memory.frames().pages(index)?;
-    // SAFETY: The page stays valid as long as the region does; the word lies in it, for it is aligned to its size.
-    // A device writes it meanwhile: it is read by single volatile accesses.
-    Ok(unsafe {
-        ffi::resmem_read_word(page.as_ptr(), within as u32, width.bytes, width.big_endian)
+    width.value(|offset| {
+        // SAFETY: The page stays valid as long as the region does; the word lies in it, for it is aligned to its size,
+        // and the offset is 0 or, of 8 bytes, 4. A device writes it meanwhile: it is read by a volatile access.
+        unsafe { ffi::resmem_read_word(page.as_ptr(), within as u32 + offset, width.big_endian) }
     })
 }
 
@@ -115,4 +129,10 @@ pub(crate) fn full_barrier() {
 pub(crate) fn now() -> u64 {
     // SAFETY: May be called at any time.
     unsafe { ffi::resmem_now() }
+}
+
+/// Nanoseconds of a monotonic clock that goes on while the system is suspended, as a device may.
+pub(crate) fn now_with_suspend() -> u64 {
+    // SAFETY: May be called at any time.
+    unsafe { ffi::resmem_now_with_suspend() }
 }

@@ -55,18 +55,22 @@ impl<'a> Node<'a> {
         })
     }
 
-    /// Physical address and size of the entry of `reg` that `reg-names` has under `name`, if there is one.
-    pub(crate) fn named_reg(&self, name: &CStr) -> Option<(u64, u64)> {
+    /// Physical address and size of the entry of `reg` that `reg-names` has under `name`; `None` for a node without
+    /// `reg`. `EINVAL` where `reg-names` has no such name; what the entry's translation fails with.
+    pub(crate) fn named_reg(&self, name: &CStr) -> Result<Option<(u64, u64)>> {
         let (mut start, mut size) = (0, 0);
         // SAFETY: The node is valid by the type invariants, the name NUL-terminated, the rest is ours.
-        let found =
-            unsafe { ffi::resmem_named_reg(self.node, name.as_char_ptr(), &mut start, &mut size) };
-        (found == 0).then_some((start, size))
+        match to_result(unsafe {
+            ffi::resmem_named_reg(self.node, name.as_char_ptr(), &mut start, &mut size)
+        }) {
+            Err(ENODATA) => Ok(None),
+            result => result.map(|()| Some((start, size))),
+        }
     }
 
-    /// The register of a system controller that `syscon` names, or the one at `other` of that controller; `None` without
-    /// that property. Errors: see [`Syscon::of`].
-    pub(crate) fn syscon(&self, other: Option<u32>) -> Result<Option<Syscon>> {
+    /// The register of a system controller that `syscon` names, or the one at `other` of that controller, and its offset
+    /// there; `None` without that property. Errors: see [`Syscon::of`].
+    pub(crate) fn syscon(&self, other: Option<u32>) -> Result<Option<(Syscon, u32)>> {
         // SAFETY: The node is valid by the type invariants.
         match unsafe { Syscon::of(self.node, other) } {
             Err(ENODATA) => Ok(None),

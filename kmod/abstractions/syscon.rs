@@ -43,9 +43,10 @@ unsafe impl Send for Map {}
 unsafe impl Sync for Map {}
 
 impl Syscon {
-    /// The register that the node's property `syscon` names, or another one of that controller, by its offset. `ENODATA`
-    /// where there is no such property, `EINVAL` for one that is not in the controller, or not aligned to 4, and for a
-    /// controller whose registers have other widths, `EPROBE_DEFER`, `ENOMEM`, and what the map answers.
+    /// The register that the node's property `syscon` names, or another one of that controller, by its offset; and its
+    /// offset. `ENODATA` where there is no such property, `EINVAL` for one that names no controller and offset, for a
+    /// register that is not in the controller, or not aligned to 4, and for a controller whose registers have other
+    /// widths, `EPROBE_DEFER`, `ENOMEM`, and what the map answers.
     ///
     /// # Safety
     ///
@@ -53,7 +54,7 @@ impl Syscon {
     pub(super) unsafe fn of(
         node: *const bindings::device_node,
         other: Option<u32>,
-    ) -> Result<Self> {
+    ) -> Result<(Self, u32)> {
         let (mut map, mut start, mut size) = (core::ptr::null_mut(), 0, 0);
         let (mut offset, mut big_endian) = (0, false);
         // SAFETY: By our own requirements; the rest is ours.
@@ -73,13 +74,14 @@ impl Syscon {
         }
         if let Some(map) = NonNull::new(map) {
             // INVARIANT: The kernel keeps what it found for ever.
-            return Ok(Self::Mapped(Map { map, offset }));
+            return Ok((Self::Mapped(Map { map, offset }), offset));
         }
         let width = Width {
             bytes: 4,
             big_endian,
         };
-        Register::new(start + u64::from(offset), width).map(Self::Own)
+        let register = Register::new(start + u64::from(offset), width)?;
+        Ok((Self::Own(register), offset))
     }
 
     /// What it says. Errors: those of the map.
@@ -91,7 +93,7 @@ impl Syscon {
                 to_result(unsafe { ffi::resmem_syscon_read(map.as_ptr(), *offset, &mut value) })?;
                 Ok(value.into())
             }
-            Self::Own(register) => Ok(register.read()),
+            Self::Own(register) => register.read(),
         }
     }
 

@@ -77,6 +77,23 @@ const DRIVERS: &str = "\
         resdump,position-kind = \"offset\"; resdump,position-bits = <8>; };
     odd { compatible = \"resdump,resmem\"; memory-region = <&position>; writable;
         resdump,position-kind = \"elsewhere\"; };
+    untyped { compatible = \"resdump,resmem\"; memory-region = <&position>; resdump,ring-address = <0x10c00000>;
+        resdump,position-kind = \"address\"; resdump,max-rate = <50000000>; };
+    short { compatible = \"resdump,resmem\"; memory-region = <&position>; reg-io-width = <4>;
+        resdump,position-kind = \"counter\"; resdump,position-bits = <64>; };
+    racing { compatible = \"resdump,resmem\"; memory-region = <&registers>;
+        resdump,position-kind = \"offset\"; resdump,max-rate = <100000000>; };
+    unnamed { compatible = \"resdump,resmem\"; memory-region = <&position>; reg = <0x12000000 0x100>;
+        resdump,position-kind = \"counter\"; resdump,max-rate = <50000000>; };
+    beyond { compatible = \"resdump,resmem\"; memory-region = <&position>;
+        reg = <0x12000000 0x10>; reg-names = \"producer\"; resdump,position = <0x10>;
+        resdump,position-kind = \"counter\"; resdump,max-rate = <50000000>; };
+    crooked { compatible = \"resdump,resmem\"; memory-region = <&position>; resdump,position = <0x6>;
+        resdump,position-kind = \"counter\"; resdump,max-rate = <50000000>; };
+    nowhere { compatible = \"resdump,resmem\"; memory-region = <&position>; syscon = <&fpga>;
+        resdump,position-kind = \"counter\"; resdump,max-rate = <50000000>; };
+    echo { compatible = \"resdump,resmem\"; memory-region = <&position>; syscon = <&fpga 0x40>;
+        resdump,position-kind = \"counter\"; resdump,consumer = <0x40>; resdump,max-rate = <50000000>; };
 ";
 
 pub fn cases() -> Vec<Case> {

@@ -40,11 +40,19 @@ fn refusals(guest: &mut Guest) -> Result<()> {
         "its consumer register has more than 32 bits",
         "its position has too few bits for it, or more than 64",
         "its position-kind is not known",
+        "a property of its position is not of the type that the binding gives it",
+        "its position has more bits than its register",
+        "its position repeats faster than it can be read: max-rate is too great for its size",
+        "its reg is not named producer, or is no address of a processor's",
+        "its position is not in the register block, or not aligned",
+        "its position is not in the region, or not aligned",
+        "its consumer register is that of its position",
     ] {
         ensure!(log.contains(cause), "{cause}: {log}");
     }
     guest.check(
-        "test -c /dev/resmem/told && test -c /dev/resmem/word && ! test -e /dev/resmem/position",
+        "test -c /dev/resmem/told && test -c /dev/resmem/word && ! test -e /dev/resmem/position && \
+         ! test -e /dev/resmem/registers",
     )?;
     expect(
         guest,
