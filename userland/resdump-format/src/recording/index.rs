@@ -6,6 +6,8 @@
 //! blocks before is not taken for a record. What is written at a time is filled up to whole blocks of the disk: a
 //! block that has reached the medium is never part of a later write. A record of bytes is written after those bytes
 //! were flushed, so after a power cut everything up to the first bad record is proven, and nothing behind it.
+//!
+//! Size, checksum and the place of the version are those of every version, so that a later one is not taken for damage.
 
 mod read;
 mod record;

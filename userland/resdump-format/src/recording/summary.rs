@@ -27,6 +27,8 @@ pub struct Summary {
     pub ended: bool,
     /// Behind the good records is something else.
     pub tail: bool,
+    /// Version of the first record that is not understood, where it is a later one than this crate's.
+    pub newer: Option<u8>,
 }
 
 /// Totals of parts, in bytes.
@@ -51,6 +53,7 @@ impl Summary {
             summary.note(&entry?.record);
         }
         summary.tail = reader.has_tail();
+        summary.newer = reader.newer();
         summary.sort();
         Ok(summary)
     }
@@ -109,6 +112,24 @@ impl Summary {
             *total += to - from;
         }
         totals
+    }
+
+    /// The parts that can be believed: all, or those before the first that contradicts what is before it. What has a place
+    /// is on disk there, where no segment has 0 bytes.
+    pub fn sound(&self) -> impl Iterator<Item = &Event> {
+        let origin = self.origin.filter(|origin| origin.segment > 0);
+        let mut at = origin.map(|origin| origin.begin);
+        self.parts.iter().take_while(move |part| {
+            let (from, to) = part.range();
+            let follows = at.replace(to) == Some(from);
+            let has_place = match part {
+                Event::Data { place, .. } | Event::Suspect { place, .. } => {
+                    place.checked_add(to - from).is_some()
+                }
+                Event::Gap { .. } => true,
+            };
+            follows && has_place
+        })
     }
 
     /// The first offset at which the parts contradict each other: they overlap, do not begin at the begin of the

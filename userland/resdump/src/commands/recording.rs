@@ -2,7 +2,7 @@
 
 //! `resdump verify` and `resdump show` of a recording.
 
-use std::{num::NonZeroU64, ops::Range, path::Path};
+use std::{io, num::NonZeroU64, ops::Range, path::Path};
 
 use nix::errno::Errno;
 use resdump_format::recording::{
@@ -18,7 +18,8 @@ use crate::{
     console::{self, Console},
     error::{Error, Result},
     exit_codes::ExitCode,
-    recorder::{Contradictions, Fault, Saved},
+    recorder::{ALL, Contradictions, Failed, Fault, Piece, Saved},
+    text,
 };
 
 /// A run. Bytes and offsets of the stream.
@@ -182,10 +183,8 @@ fn examine(
     parts: bool,
     counting: Option<Endian>,
 ) -> Result<ExitCode> {
-    let cannot =
-        |error: std::io::Error| Error::during(Doing::Read, "cannot read", folder.display(), &error);
-    let saved = Saved::open(folder).map_err(cannot)?;
-    let faults: Vec<_> = saved.runs.iter().map(|(_, run)| saved.fault(run)).collect();
+    let saved = open(folder)?;
+    let faults = faults(&saved, &ALL);
     let both = || saved.runs.iter().zip(&faults);
     let mut runs: Vec<Run> = both()
         .map(|((number, run), fault)| Run::new(*number, run, parts, fault.as_ref()))
@@ -194,7 +193,7 @@ fn examine(
         for (run, ((_, summary), fault)) in runs.iter_mut().zip(both()) {
             if fault.as_ref().is_none_or(|fault| *fault == Fault::NotEnded) {
                 let found = saved.contradictions(summary, order == Endian::Big);
-                run.contradictions = Some(found.map_err(cannot)?);
+                run.contradictions = Some(found.map_err(unreadable)?);
             }
         }
     }
@@ -202,9 +201,8 @@ fn examine(
         let found = run.contradictions.filter(|found| found.wrong() > 0)?;
         Some(contradicted(folder, run.first_segment, &found))
     };
-    // The worst is what counts.
-    let error = both()
-        .filter_map(|((number, _), fault)| Some(told(folder, *number, fault.as_ref()?)))
+    let error = worst(&saved, &faults)
+        .into_iter()
         .chain(runs.iter().filter_map(wrong))
         .min_by_key(|error| error.code as u8);
     let lossy = runs.iter().any(|run| run.suspect + run.gap > 0);
@@ -256,6 +254,71 @@ fn row(run: &Run) -> [String; 8] {
     ]
 }
 
+/// The recording in `folder`, which exists. Errors: there is none, or an index cannot be read.
+pub(super) fn open(folder: &Path) -> Result<Saved> {
+    let saved = Saved::open(folder).map_err(|failed| match failed {
+        Failed::Read(path, error) if path == folder => cannot_open(folder, &error),
+        failed => unreadable(failed),
+    })?;
+    if saved.runs.is_empty() {
+        return Err(Error::new(
+            ExitCode::NoRegion,
+            "no recording",
+            text::name(folder),
+            Errno::ENOENT,
+            "give a folder that 'resdump record' has recorded into",
+        ));
+    }
+    Ok(saved)
+}
+
+/// A folder that cannot be opened.
+pub(super) fn cannot_open(folder: &Path, error: &io::Error) -> Error {
+    let mut error = Error::during(Doing::OpenSource, "cannot open", text::name(folder), error);
+    if error.code == ExitCode::Other {
+        error.code = ExitCode::NoRegion;
+    }
+    error
+}
+
+/// Two runs that have the same offsets are no one stream. `pieces` are in its order.
+pub(super) fn expect_apart(pieces: &[Piece]) -> Result<()> {
+    match pieces.windows(2).find(|pair| pair[1].from < pair[0].to) {
+        None => Ok(()),
+        Some(pair) => Err(Error::new(
+            ExitCode::Range,
+            "two runs have the same offsets",
+            format!("{:#x}", pair[1].from),
+            Errno::EINVAL,
+            "they are no one stream: move the index and the segments of one of them to another folder",
+        )),
+    }
+}
+
+/// A file of a recording that cannot be read.
+pub(super) fn unreadable(failed: Failed) -> Error {
+    match failed {
+        Failed::Read(path, error) => {
+            Error::during(Doing::Read, "cannot read", text::name(&path), &error)
+        }
+        // Nothing takes bytes and fails but what writes them, which says so itself.
+        Failed::Take(error) => Error::during(Doing::Read, "cannot read", "recording", &error),
+    }
+}
+
+/// What is wrong with each run, as far as `range` of the stream is concerned.
+pub(super) fn faults(saved: &Saved, range: &Range<u64>) -> Vec<Option<Fault>> {
+    let runs = saved.runs.iter();
+    runs.map(|(_, run)| saved.fault_of(run, range)).collect()
+}
+
+/// The worst of what is wrong with the runs.
+pub(super) fn worst(saved: &Saved, faults: &[Option<Fault>]) -> Option<Error> {
+    let runs = saved.runs.iter().zip(faults);
+    runs.filter_map(|((number, _), fault)| Some(told(&saved.folder, *number, fault.as_ref()?)))
+        .min_by_key(|error| error.code as u8)
+}
+
 /// What `--offset` and `--length` choose of the stream.
 pub(super) fn range(
     offset: Option<u64>,
@@ -267,16 +330,22 @@ pub(super) fn range(
         Some(length) => begin.saturating_add(length),
         None => extent.end,
     };
-    if begin < extent.start || end > extent.end || begin > end {
-        return Err(Error::new(
-            ExitCode::Range,
-            "not in the recording",
-            format!("{begin:#x}-{end:#x}"),
-            Errno::EINVAL,
-            format!("it has {:#x}-{:#x}", extent.start, extent.end),
-        ));
+    if (extent.start..=extent.end).contains(&begin) && (begin..=extent.end).contains(&end) {
+        return Ok(begin..end);
     }
-    Ok(begin..end)
+    Err(Error::new(
+        ExitCode::Range,
+        "not in the recording",
+        match length {
+            Some(length) => format!("{length} bytes from {begin:#x} on"),
+            None => format!("byte {begin:#x}"),
+        },
+        Errno::EINVAL,
+        match extent.is_empty() {
+            true => "it has no byte".to_owned(),
+            false => format!("it has {:#x}-{:#x}", extent.start, extent.end),
+        },
+    ))
 }
 
 /// What a word that is wrong says of the device's promises.
@@ -297,7 +366,7 @@ fn contradicted(folder: &Path, number: u64, found: &Contradictions) -> Error {
     Error::new(
         ExitCode::Mismatch,
         "proven words are wrong",
-        format!("{}: run {number:06}", folder.display()),
+        format!("{}: run {number:06}", text::name(folder)),
         Errno::EBADMSG,
         format!(
             "{} words, the first at {:#x}: {}",
@@ -309,21 +378,35 @@ fn contradicted(folder: &Path, number: u64, found: &Contradictions) -> Error {
 }
 
 pub(super) fn told(folder: &Path, number: u64, fault: &Fault) -> Error {
-    let index = format!("{}: run {number:06}", folder.display());
+    let index = format!("{}: run {number:06}", text::name(folder));
     match fault {
+        Fault::Foreign => Error::new(
+            ExitCode::Mismatch,
+            "not the index of a recording",
+            index,
+            Errno::EBADMSG,
+            "it was damaged, or another program made it: get it from where it was recorded, or move it away",
+        ),
+        Fault::Newer(version) => Error::new(
+            ExitCode::Incomplete,
+            "recording of a newer version",
+            index,
+            Errno::EPROTONOSUPPORT,
+            format!(
+                "its index is of version {version}: take the resdump that made it, or a newer one"
+            ),
+        ),
         Fault::Index(at) => Error::new(
             ExitCode::Mismatch,
             "index contradicts itself",
             index,
             Errno::EBADMSG,
-            format!(
-                "at offset {at:#x} of the stream: it was changed, or is no index of a recording"
-            ),
+            format!("at offset {at:#x} of the stream: get it from where it was recorded"),
         ),
         Fault::Segment(name) => Error::new(
             ExitCode::Mismatch,
             "segment is missing or too short",
-            format!("{}/{name}", folder.display()),
+            text::name(folder.join(name)),
             Errno::ENODATA,
             "the index has more of it: get it from where it was recorded",
         ),
@@ -332,7 +415,7 @@ pub(super) fn told(folder: &Path, number: u64, fault: &Fault) -> Error {
             "recording was not ended",
             index,
             Errno::ENODATA,
-            "what the table says is proven; what may stand behind it in the last segment is not",
+            "what its index has is proven; what may stand behind that in the last segments is not",
         ),
     }
 }

@@ -3,12 +3,10 @@
 //! Hunts for contradictions in a recording whose 32-bit words count: a word that is called whole and is not the one that
 //! belongs there. What it is instead says which of the device's promises is broken.
 
-use std::io;
-
 use resdump_format::recording::summary::Summary;
 use serde::Serialize;
 
-use super::Saved;
+use super::{ALL, Failed, Saved};
 
 /// Bytes that are read at a time.
 const BUFFER: usize = 1 << 20;
@@ -63,7 +61,11 @@ impl Word {
 
 impl Saved {
     /// Compares the words that the index of `run` calls whole. The first of them says where the device began to count.
-    pub fn contradictions(&self, run: &Summary, big_endian: bool) -> io::Result<Contradictions> {
+    pub fn contradictions(
+        &self,
+        run: &Summary,
+        big_endian: bool,
+    ) -> Result<Contradictions, Failed> {
         let origin = run.origin.unwrap_or_default();
         let word = |bytes: &[u8; 4]| match big_endian {
             true => u32::from_be_bytes(*bytes),
@@ -79,7 +81,7 @@ impl Saved {
         let mut base = None;
         // How many follow each other, and what they are.
         let mut streak = (Word::Right, 0);
-        for piece in Self::pieces_of(run, &(0..u64::MAX)) {
+        for piece in Self::pieces_of(run, &ALL) {
             if piece.suspect {
                 continue;
             }

@@ -13,9 +13,13 @@ use std::{
 };
 
 use nix::{errno::Errno, libc};
-use resdump_format::recording::layout::{index_name, number, segment_name};
+use resdump_format::recording::layout::{index_name, segment_name};
 
-use super::{Refusal, desk::Desk};
+use super::{
+    Refusal,
+    desk::Desk,
+    saved::{self, numbers},
+};
 use crate::{error::errno_of, output::sync_folder, sys};
 
 /// What the thread needs.
@@ -70,7 +74,8 @@ pub struct Taken {
     _lock: File,
 }
 
-/// Makes the folder, and takes it. `EBUSY` where another recorder has it.
+/// Makes the folder, and takes it. `EBUSY` where another recorder has it; refused where an index there is none of a
+/// recorder.
 pub fn take(folder: &Path) -> Result<Taken, Refusal> {
     let take = || {
         fs::create_dir_all(folder)?;
@@ -81,24 +86,29 @@ pub fn take(folder: &Path) -> Result<Taken, Refusal> {
             Err(TryLockError::Error(error)) => Err(error),
         }
     };
-    match take() {
-        Ok(lock) => Ok(Taken {
-            folder: folder.to_owned(),
-            _lock: lock,
-        }),
-        Err(error) => Err(Refusal::System("cannot take the folder", errno_of(&error))),
-    }
-}
-
-/// The number of the first segment that a new run in `folder` may have.
-pub(super) fn first_free(folder: &Path) -> io::Result<u64> {
-    let mut next = 0;
-    for entry in fs::read_dir(folder)? {
-        if let Some(number) = entry?.file_name().to_str().and_then(number) {
-            next = next.max(number.saturating_add(1));
+    let cannot = |error| Refusal::System("cannot take the folder", errno_of(&error));
+    let lock = take().map_err(cannot)?;
+    for number in numbers(folder, ".index").map_err(cannot)? {
+        let cannot = |error| Refusal::System("cannot read an index there", errno_of(&error));
+        if saved::is_foreign(folder, number).map_err(cannot)? {
+            return Err(Refusal::Foreign(index_name(number)));
         }
     }
-    Ok(next)
+    Ok(Taken {
+        folder: folder.to_owned(),
+        _lock: lock,
+    })
+}
+
+/// The number of the first segment that a new run in `folder` may have, with segments of `size` bytes: no file has it or
+/// a later one, and no run before has offsets of the stream from there on.
+pub(super) fn first_free(folder: &Path, size: u64) -> io::Result<u64> {
+    let indexes = numbers(folder, ".index")?;
+    let last = indexes.last().copied();
+    let used = last.into_iter().chain(numbers(folder, ".seg")?).max();
+    let next = used.map_or(0, |number| number.saturating_add(1));
+    let end = last.map_or(Ok(0), |number| saved::end(folder, number))?;
+    Ok(next.max(end.div_ceil(size.max(1))))
 }
 
 impl Files {

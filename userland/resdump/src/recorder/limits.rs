@@ -106,6 +106,8 @@ pub struct Outcome {
 pub enum Refusal {
     /// By the sizes.
     Flaw(Flaw),
+    /// What has the name of an index in the folder is no index of a recorder.
+    Foreign(String),
     /// A system call failed.
     System(&'static str, Errno),
 }

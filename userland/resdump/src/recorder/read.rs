@@ -6,7 +6,7 @@ use std::{fs::File, io, ops::Range, os::unix::fs::FileExt, path::PathBuf};
 
 use resdump_format::recording::{layout::segment_name, planner::Event, summary::Summary};
 
-use super::Saved;
+use super::{Saved, saved::place};
 
 /// A piece of the stream that is on disk. Its bytes follow each other there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,21 @@ pub struct Piece {
     pub shift: u64,
     /// It may have been overwritten while the disk read it.
     pub suspect: bool,
+}
+
+/// Why something was not done with the bytes of a recording.
+#[derive(Debug)]
+pub enum Failed {
+    /// A file of the recording, or its folder, cannot be read.
+    Read(PathBuf, io::Error),
+    /// Who wanted the bytes has failed.
+    Take(io::Error),
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Self {
+        Self::Take(error)
+    }
 }
 
 impl Piece {
@@ -43,13 +58,13 @@ impl Saved {
     /// before.
     pub fn extent(&self) -> Range<u64> {
         let begin = self.runs.iter().filter_map(|(_, run)| {
-            let first = run.parts.iter().find(|part| !part.is_discarded());
+            let first = run.sound().find(|part| !part.is_discarded());
             match first {
                 Some(part) => Some(part.range().0),
                 None => run.origin.map(|origin| origin.begin),
             }
         });
-        let end = self.runs.iter().filter_map(|(_, run)| run.parts.last());
+        let end = self.runs.iter().filter_map(|(_, run)| run.sound().last());
         let begin = begin.min().unwrap_or(0);
         let end = end.map(|part| part.range().1).max().unwrap_or(0);
         begin..end.max(begin)
@@ -57,14 +72,14 @@ impl Saved {
 
     /// Bytes of `range` that were discarded.
     pub fn discarded(&self, range: &Range<u64>) -> u64 {
-        let parts = self.runs.iter().flat_map(|(_, run)| &run.parts);
+        let parts = self.runs.iter().flat_map(|(_, run)| run.sound());
         let gone = parts.filter(|part| part.is_discarded());
         gone.filter_map(|part| part.within(range))
             .map(|part| part.range().1 - part.range().0)
             .sum()
     }
 
-    /// What is on disk of `range`, in the order of the stream.
+    /// What is on disk of `range` as the indexes say, in the order of the stream.
     pub fn pieces(&self, range: &Range<u64>) -> Vec<Piece> {
         let runs = self.runs.iter();
         let mut pieces: Vec<Piece> = runs
@@ -76,26 +91,50 @@ impl Saved {
 
     /// The same of one run.
     pub(super) fn pieces_of(run: &Summary, range: &Range<u64>) -> Vec<Piece> {
-        let mut pieces = Vec::new();
-        if let Some(origin) = run.origin {
-            let of = |part: &Event| {
-                let (Event::Data { from, to, place } | Event::Suspect { from, to, place }) = *part
-                else {
-                    return None;
-                };
-                let piece = Piece {
-                    from,
-                    to,
-                    place,
-                    segment: origin.segment,
-                    shift: origin.shift,
-                    suspect: matches!(part, Event::Suspect { .. }),
-                };
-                piece.within(range)
+        let origin = run.origin.unwrap_or_default();
+        let of = |part: &Event| {
+            let ((place, suspect), (from, to)) = (place(part)?, part.range());
+            let piece = Piece {
+                from,
+                to,
+                place,
+                segment: origin.segment,
+                shift: origin.shift,
+                suspect,
             };
-            pieces.extend(run.parts.iter().filter_map(of));
+            piece.within(range)
+        };
+        run.sound().filter_map(of).collect()
+    }
+
+    /// What is there of a piece: the segments that have bytes of it may be missing, or too short.
+    pub fn present(&self, piece: &Piece) -> Vec<Piece> {
+        let end = piece.place + (piece.to - piece.from);
+        let numbers = piece.place / piece.segment..=(end - 1) / piece.segment;
+        let of = |(number, length): (&u64, &u64)| {
+            let begin = number * piece.segment;
+            let from = piece.place.max(begin);
+            let to = end.min(begin.saturating_add(piece.segment.min(*length)));
+            (from < to).then(|| Piece {
+                from: piece.from + (from - piece.place),
+                to: piece.from + (to - piece.place),
+                place: from,
+                ..*piece
+            })
+        };
+        self.segments.range(numbers).filter_map(of).collect()
+    }
+
+    /// The first segment that lacks bytes of a piece, if one does.
+    pub(super) fn lacking(&self, piece: &Piece) -> Option<u64> {
+        let mut at = piece.from;
+        for there in self.present(piece) {
+            if there.from != at {
+                break;
+            }
+            at = there.to;
         }
-        pieces
+        (at < piece.to).then(|| (piece.place + (at - piece.from)) / piece.segment)
     }
 
     /// Reads the bytes of pieces.
@@ -121,7 +160,7 @@ impl Reader {
         piece: &Piece,
         buffer: &mut [u8],
         take: &mut dyn FnMut(&[u8]) -> io::Result<()>,
-    ) -> io::Result<()> {
+    ) -> Result<(), Failed> {
         let (mut at, end) = (piece.place, piece.place + (piece.to - piece.from));
         while at < end {
             let (number, offset) = (at / piece.segment, at % piece.segment);
@@ -129,7 +168,9 @@ impl Reader {
             let length = usize::try_from(most).unwrap_or(usize::MAX);
             let length = length.min(buffer.len());
             let bytes = &mut buffer[..length];
-            self.segment(number)?.read_exact_at(bytes, offset)?;
+            self.segment(number)
+                .and_then(|file| file.read_exact_at(bytes, offset))
+                .map_err(|error| Failed::Read(self.folder.join(segment_name(number)), error))?;
             take(bytes)?;
             at += length as u64;
         }

@@ -81,7 +81,8 @@ pub fn run(
         depth: limits.depth,
         gaps: limits.gaps,
     };
-    let first = files::first_free(folder).map_err(cannot("cannot read the folder"))?;
+    let first =
+        files::first_free(folder, limits.segment).map_err(cannot("cannot read the folder"))?;
     let sample = feed
         .position()
         .map_err(|errno| Refusal::System("cannot read the position", errno))?;

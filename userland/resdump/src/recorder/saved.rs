@@ -3,16 +3,24 @@
 //! A recording on disk.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
-    io::{self, BufReader},
+    io::{self, BufReader, Seek, SeekFrom},
+    ops::Range,
     path::{Path, PathBuf},
 };
 
 use resdump_format::recording::{
+    index::{RECORD, Reader, Record},
     layout::{index_name, number, segment_name},
     planner::Event,
     summary::Summary,
 };
+
+use super::Failed;
+
+/// All of a stream.
+pub const ALL: Range<u64> = 0..u64::MAX;
 
 /// A recording: its runs, in the order in which they were made.
 #[derive(Debug)]
@@ -21,12 +29,18 @@ pub struct Saved {
     pub folder: PathBuf,
     /// By the number of their first segment.
     pub runs: Vec<(u64, Summary)>,
+    /// Bytes of the segments that are there, by their numbers.
+    pub(super) segments: BTreeMap<u64, u64>,
 }
 
 /// What is wrong with a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Its index contradicts itself at this offset of the stream, or has no good record.
+    /// Its index begins with no record: it is damaged, or another program's.
+    Foreign,
+    /// Its index has records of this version, a later one.
+    Newer(u8),
+    /// Its index contradicts itself at this offset of the stream.
     Index(u64),
     /// A segment has not the bytes that the index says it has.
     Segment(String),
@@ -37,26 +51,49 @@ pub enum Fault {
 impl Saved {
     /// Whether `path` is a folder with the index of a recording in it.
     pub fn is_one(path: &Path) -> bool {
-        path.is_dir() && numbers(path).is_ok_and(|numbers| !numbers.is_empty())
+        path.is_dir() && numbers(path, ".index").is_ok_and(|numbers| !numbers.is_empty())
     }
 
     /// Reads the indexes in `folder`.
-    pub fn open(folder: &Path) -> io::Result<Self> {
+    pub fn open(folder: &Path) -> Result<Self, Failed> {
+        let cannot = |path: &Path| {
+            let path = path.to_owned();
+            move |error| Failed::Read(path, error)
+        };
         let mut runs = Vec::new();
-        for number in numbers(folder)? {
-            let index = File::open(folder.join(index_name(number)))?;
-            runs.push((number, Summary::read(BufReader::new(index))?));
+        for number in numbers(folder, ".index").map_err(cannot(folder))? {
+            runs.push((number, summary(folder, number)?));
+        }
+        let mut segments = BTreeMap::new();
+        for number in numbers(folder, ".seg").map_err(cannot(folder))? {
+            // One that cannot be looked at is not there.
+            let length = fs::metadata(folder.join(segment_name(number))).map(|it| it.len());
+            segments.extend(length.ok().map(|length| (number, length)));
         }
         Ok(Self {
             folder: folder.to_owned(),
             runs,
+            segments,
         })
     }
 
     /// What is wrong with a run, if anything is.
     pub fn fault(&self, run: &Summary) -> Option<Fault> {
+        self.fault_of(run, &ALL)
+    }
+
+    /// The same, where `range` of the stream alone is of interest: then a segment without bytes of it may be missing, and
+    /// a run that was not ended may go on behind it.
+    pub fn fault_of(&self, run: &Summary, range: &Range<u64>) -> Option<Fault> {
+        if let Some(version) = run.newer {
+            return Some(Fault::Newer(version));
+        }
         let Some(origin) = run.origin else {
-            return Some(Fault::Index(0));
+            // A power cut before the first checkpoint leaves an index without a byte.
+            return match run.tail {
+                true => Some(Fault::Foreign),
+                false => (range.end == ALL.end).then_some(Fault::NotEnded),
+            };
         };
         if origin.segment == 0 {
             return Some(Fault::Index(0));
@@ -64,41 +101,82 @@ impl Saved {
         if let Some(at) = run.contradiction() {
             return Some(Fault::Index(at));
         }
-        for part in &run.parts {
-            let (Event::Data { from, to, place } | Event::Suspect { from, to, place }) = *part
-            else {
-                continue;
-            };
-            let Some(end) = place.checked_add(to - from) else {
-                return Some(Fault::Index(from));
-            };
-            let last = (end - 1) / origin.segment;
-            for number in place / origin.segment..=last {
-                let name = segment_name(number);
-                let needed = match number == last {
-                    true => end - number * origin.segment,
-                    false => origin.segment,
-                };
-                let length = fs::metadata(self.folder.join(&name)).map_or(0, |it| it.len());
-                if length < needed {
-                    return Some(Fault::Segment(name));
-                }
-            }
+        if let Some(part) = run.parts.get(run.sound().count()) {
+            return Some(Fault::Index(part.range().0));
         }
-        (!run.ended || run.tail).then_some(Fault::NotEnded)
+        let mut pieces = Self::pieces_of(run, range).into_iter();
+        if let Some(number) = pieces.find_map(|piece| self.lacking(&piece)) {
+            return Some(Fault::Segment(segment_name(number)));
+        }
+        let end = run.parts.last().map_or(origin.begin, |part| part.range().1);
+        let later = self.runs.iter().filter_map(|(_, run)| run.origin);
+        let next = later.map(|it| it.begin).filter(|it| *it > origin.begin);
+        let is_touched = range.end > end && range.start < next.min().unwrap_or(ALL.end);
+        (is_touched && (!run.ended || run.tail)).then_some(Fault::NotEnded)
     }
 }
 
-/// The numbers of the indexes in `folder`.
-fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
+/// Bytes at the end of an index in which the last state is.
+const LAST: u64 = 32 << 10;
+
+/// The offset of the stream at which run `number` in `folder` ended, as far as its index says.
+pub(super) fn end(folder: &Path, number: u64) -> io::Result<u64> {
+    let mut index = File::open(folder.join(index_name(number)))?;
+    let mut first = Reader::new(BufReader::with_capacity(RECORD, &index));
+    let Some(Record::Origin(origin)) = first.next().transpose()?.map(|entry| entry.record) else {
+        return Ok(0);
+    };
+    let at = index.metadata()?.len().saturating_sub(LAST);
+    let at = at - at % RECORD as u64;
+    index.seek(SeekFrom::Start(at))?;
+    let number = at / RECORD as u64;
+    let mut end = origin.begin;
+    for entry in &mut Reader::from_record(number, BufReader::new(&index)) {
+        end = end.max(match entry?.record {
+            Record::Part(part) => part.range().1,
+            Record::Checkpoint(state) | Record::End(state) => {
+                origin.begin.saturating_add(state.produced)
+            }
+            _ => 0,
+        });
+    }
+    Ok(end)
+}
+
+/// Whether the index of run `number` in `folder` begins as no index of a recorder does: it is damaged, or another
+/// program's.
+pub(super) fn is_foreign(folder: &Path, number: u64) -> io::Result<bool> {
+    let index = File::open(folder.join(index_name(number)))?;
+    let mut reader = Reader::new(BufReader::with_capacity(4096, index));
+    let has_record = reader.next().transpose()?.is_some();
+    Ok(!has_record && reader.has_tail() && reader.newer().is_none())
+}
+
+fn summary(folder: &Path, number: u64) -> Result<Summary, Failed> {
+    let path = folder.join(index_name(number));
+    let read = || Summary::read(BufReader::new(File::open(&path)?));
+    read().map_err(|error| Failed::Read(path.clone(), error))
+}
+
+/// The numbers of the files in `folder` whose names have one and end so.
+pub(super) fn numbers(folder: &Path, suffix: &str) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name();
-        let Some(name) = name.to_str().filter(|name| name.ends_with(".index")) else {
+        let Some(name) = name.to_str().filter(|name| name.ends_with(suffix)) else {
             continue;
         };
         numbers.extend(number(name));
     }
     numbers.sort_unstable();
     Ok(numbers)
+}
+
+/// The place of a part on disk, if it has one, and whether it is suspect.
+pub(super) fn place(part: &Event) -> Option<(u64, bool)> {
+    match *part {
+        Event::Data { place, .. } => Some((place, false)),
+        Event::Suspect { place, .. } => Some((place, true)),
+        Event::Gap { .. } => None,
+    }
 }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use nix::{errno::Errno, libc};
+use resdump_format::recording::layout::number;
 
 use crate::{
     advice::Doing,
@@ -99,7 +100,10 @@ fn medium(path: &Path, kind: FileType) -> Result<Medium> {
     } else if kind.is_block_device() {
         return Ok(Medium::Block);
     } else if kind.is_dir() {
-        ("a directory", Errno::EISDIR)
+        match holds_recording(path) {
+            true => (RECORDING, Errno::EISDIR),
+            false => ("a directory", Errno::EISDIR),
+        }
     } else if kind.is_fifo() {
         ("a pipe", Errno::ESPIPE)
     } else if kind.is_socket() {
@@ -110,9 +114,22 @@ fn medium(path: &Path, kind: FileType) -> Result<Medium> {
     Err(wrong_type(path, what, errno))
 }
 
+const RECORDING: &str = "the folder of a recording";
+
+/// Whether the index of a recording is in `folder`.
+fn holds_recording(folder: &Path) -> bool {
+    let is_index = |entry: fs::DirEntry| {
+        let name = entry.file_name();
+        let name = name.to_str().filter(|name| name.ends_with(".index"));
+        name.is_some_and(|name| number(name).is_some())
+    };
+    fs::read_dir(folder).is_ok_and(|mut all| all.any(|entry| entry.is_ok_and(is_index)))
+}
+
 fn wrong_type(path: &Path, what: &str, errno: Errno) -> Error {
     let advice = match errno {
         Errno::ESPIPE => "save what it gives to a file, and give that",
+        _ if what == RECORDING => "'resdump convert' makes a file of it",
         _ => "give a file or a block device",
     };
     Error::new(

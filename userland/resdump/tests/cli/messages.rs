@@ -7,7 +7,12 @@ use std::{collections::BTreeSet, fs, path::Path};
 use expect_test::expect_file;
 use nix::{sys::stat::Mode, unistd::mkfifo};
 
-use crate::bench::{Bench, stderr};
+use resdump_format::recording::planner::Event;
+
+use crate::{
+    bench::{Bench, stderr},
+    recordings::recording,
+};
 
 #[test]
 fn help_of_the_program() {
@@ -249,6 +254,56 @@ fn every_error_beside_other_output() {
     expect_file!["../snapshots/errors-beside.txt"].assert_eq(&transcript(&scene(), &lines, false));
 }
 
+/// Of recordings that are damaged.
+#[test]
+fn every_error_of_a_recording() {
+    let bench = Bench::new(16_384);
+    let recording = |name: &str, change: &dyn Fn(&Path)| {
+        let folder = bench.path(name);
+        recording::make(&folder, &bench.bytes);
+        recording::write_whole(&folder);
+        change(&folder);
+    };
+    let index = "000000.index";
+    recording("foreign", &|folder| {
+        fs::write(folder.join(index), "hi\n").unwrap();
+    });
+    recording("newer", &|folder| recording::make_newer(folder));
+    recording("contradicts", &|folder| {
+        let part = Event::Data {
+            from: recording::BEGIN + 512,
+            to: recording::BEGIN + 1024,
+            place: 0,
+        };
+        recording::write_index(folder, 8192, &[part]);
+    });
+    recording("short", &|folder| {
+        fs::write(folder.join("000001.seg"), "short").unwrap();
+    });
+    recording("cut", &|folder| {
+        let whole = fs::read(folder.join(index)).unwrap();
+        fs::write(folder.join(index), &whole[..4096]).unwrap();
+    });
+    recording("twice", &|folder| {
+        fs::copy(folder.join(index), folder.join("000002.index")).unwrap();
+    });
+    let folders = ["foreign", "newer", "contradicts", "short", "cut", "twice"];
+    let mut lines: Vec<String> = ["verify", "show", "convert"]
+        .iter()
+        .flat_map(|command| folders.iter().map(move |folder| (command, folder)))
+        .filter(|it| *it.1 != "twice" || *it.0 == "convert")
+        .map(|(command, folder)| match *command {
+            "convert" => format!("convert ./{folder} ./{folder}.raw --to raw"),
+            _ => format!("{command} ./{folder}"),
+        })
+        .collect();
+    lines.push("convert ./cut ./out --to elf".into());
+    lines.push("convert ./short ./out --to raw --offset 1G".into());
+    lines.push("dump ./short ./out".into());
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    expect_file!["../snapshots/errors-recording.txt"].assert_eq(&transcript(&bench, &lines, false));
+}
+
 /// What a test cannot bring about at will, or only another test does.
 const NOT_SHOWN: &[&str] = &[
     // Of a ring that a device fills, and of its recording.
@@ -260,10 +315,7 @@ const NOT_SHOWN: &[&str] = &[
     "cannot be played",
     "no direct I/O",
     "no recording",
-    "index contradicts itself",
-    "segment is missing or too short",
     "proven words are wrong",
-    "recording was not ended",
     // A kernel or a disk that fails in the middle.
     "cannot allocate",
     "cannot handle",
@@ -290,8 +342,6 @@ const NOT_SHOWN: &[&str] = &[
     "read in part",
     // A bad sector: `broken`, as the one before.
     "load incomplete",
-    // A recording takes a region that a device fills: `recorder` in the suite.
-    "not in the recording",
     // A region that is large enough: also `cut`.
     "too much for a snapshot",
     // A disk with a queue, and a target without: `requests` in the suite.
@@ -348,6 +398,7 @@ fn every_kind_of_error_is_in_a_transcript() {
     let shown: String = [
         "tests/snapshots/errors.txt",
         "tests/snapshots/errors-beside.txt",
+        "tests/snapshots/errors-recording.txt",
         "../../qemu/suite/src/dump/messages.txt",
     ]
     .map(|name| fs::read_to_string(root.join(name)).unwrap())

@@ -26,6 +26,7 @@ pub struct Reader<R> {
     run: Option<u64>,
     sequence: u64,
     bad: bool,
+    newer: Option<u8>,
 }
 
 impl<R: Read> Reader<R> {
@@ -36,18 +37,32 @@ impl<R: Read> Reader<R> {
             run: None,
             sequence: 0,
             bad: false,
+            newer: None,
         }
     }
 
-    /// Bytes of the good records.
+    /// Reads from `from`, which has record `number` of an index next: those before it are not looked at.
+    pub fn from_record(number: u64, from: R) -> Self {
+        Self {
+            sequence: number,
+            ..Self::new(from)
+        }
+    }
+
+    /// Bytes of the good records, and of those that were not looked at.
     pub fn good(&self) -> u64 {
         self.sequence * RECORD as u64
     }
 
     /// Whether something came behind the good records that is none: the rest of a write that a power cut
-    /// interrupted, or damage.
+    /// interrupted, or damage. Zeroes in the place of the first record are none: room that was never written to.
     pub fn has_tail(&self) -> bool {
         self.bad
+    }
+
+    /// The version of the records that follow the good ones, where it is later than those that are read here.
+    pub fn newer(&self) -> Option<u8> {
+        self.newer
     }
 
     /// The next record of any kind.
@@ -66,7 +81,8 @@ impl<R: Read> Reader<R> {
             RECORD => self.decode(&bytes),
             _ => None,
         };
-        self.bad = entry.is_none() && length > 0;
+        let is_unused = self.sequence == 0 && bytes == [0; RECORD];
+        self.bad = entry.is_none() && length > 0 && !is_unused;
         self.sequence += u64::from(entry.is_some());
         Ok(entry)
     }
@@ -83,6 +99,9 @@ impl<R: Read> Reader<R> {
         let mut body = [0; WORDS];
         for word in &mut body {
             *word = words.next()?;
+        }
+        if version > VERSION {
+            self.newer = Some(version);
         }
         if version != VERSION || sequence != self.sequence || *self.run.get_or_insert(run) != run {
             return None;

@@ -10,10 +10,11 @@ use std::{
 use super::{Args, usage};
 use crate::{
     advice::Doing,
+    commands::recording::unreadable,
     error::{Error, Result},
     manifest,
     output::{Manner, Output, Permit, Request},
-    recorder::{Piece, Reader},
+    recorder::{Failed, Piece, Reader},
     signals::Stop,
     text,
 };
@@ -44,14 +45,18 @@ pub(super) fn open(args: &Args, path: &Path, stop: &Stop) -> Result<Output> {
 /// Writes by `work`, and gives the output its name.
 pub(super) fn write(
     output: Output,
-    work: impl FnOnce(&mut BufWriter<&std::fs::File>) -> io::Result<()>,
+    work: impl FnOnce(&mut BufWriter<&std::fs::File>) -> std::result::Result<(), Failed>,
 ) -> Result<()> {
     let mut out = BufWriter::new(output.file());
-    let result = work(&mut out).and_then(|()| out.flush());
-    drop(out);
-    result.map_err(|error| {
-        let name = text::name(output.path());
-        Error::during(Doing::Write, "cannot write", name, &error)
+    let result = work(&mut out).and_then(|()| Ok(out.flush()?));
+    // What a failure has left in the buffer is not wanted.
+    drop(out.into_parts());
+    result.map_err(|failed| match failed {
+        Failed::Read(..) => unreadable(failed),
+        Failed::Take(error) => {
+            let name = text::name(output.path());
+            Error::during(Doing::Write, "cannot write", name, &error)
+        }
     })?;
     output.commit()
 }
@@ -63,11 +68,17 @@ pub(super) fn copy(
     buffer: &mut [u8],
     out: &mut BufWriter<&std::fs::File>,
     stop: &Stop,
-) -> io::Result<()> {
+) -> std::result::Result<(), Failed> {
     reader.read(piece, buffer, &mut |bytes| {
-        if stop.requested() {
-            return Err(nix::errno::Errno::EINTR.into());
-        }
+        check(stop)?;
         out.write_all(bytes)
     })
+}
+
+/// `EINTR` once it is to end.
+pub(super) fn check(stop: &Stop) -> io::Result<()> {
+    match stop.requested() {
+        true => Err(nix::errno::Errno::EINTR.into()),
+        false => Ok(()),
+    }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::{
     Args, To,
-    pieces::{BUFFER, copy, open, write},
+    pieces::{BUFFER, check, copy, open, write},
     usage,
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
     error::{Error, Result},
     exit_codes::ExitCode,
     output::Kind,
-    recorder::{Piece, Saved},
+    recorder::{ALL, Piece, Saved},
     signals::Stop,
     text,
 };
@@ -41,30 +41,45 @@ struct Converted<'a> {
     gap: u64,
     /// Recorded, and not kept.
     discarded: u64,
+    /// In the index, and not in the segments.
+    missing: u64,
 }
 
 pub(super) fn run(args: &Args, folder: &Path, console: &Console, stop: &Stop) -> Result<ExitCode> {
     refuse_options_of_memory(args)?;
-    let saved = Saved::open(folder)
-        .map_err(|error| Error::during(Doing::Read, "cannot read", folder.display(), &error))?;
-    let range = recording::range(args.offset, args.length, saved.extent())?;
-    let pieces = saved.pieces(&range);
+    let saved = recording::open(folder)?;
+    let extent = saved.extent();
+    if extent.is_empty() {
+        // There is nothing to be made of it.
+        recording::worst(&saved, &recording::faults(&saved, &ALL)).map_or(Ok(()), Err)?;
+    }
+    let range = recording::range(args.offset, args.length, extent)?;
+    // What has no end may go on behind what is known of it, unless the last byte is given.
+    let touched = match (args.offset, args.length) {
+        (None, None) => ALL,
+        (Some(_), None) => range.start..ALL.end,
+        (_, Some(_)) => range.clone(),
+    };
+    let error = recording::worst(&saved, &recording::faults(&saved, &touched));
+    let promised = saved.pieces(&range);
+    recording::expect_apart(&promised)?;
+    let pieces: Vec<Piece> = promised.iter().flat_map(|it| saved.present(it)).collect();
+    let error = match error {
+        Some(error) if pieces.is_empty() => return Err(error),
+        error => error,
+    };
     match args.to {
         To::Raw => raw(args, &saved, &pieces, &range, stop)?,
         #[cfg(feature = "sigmf")]
         To::Sigmf => super::samples::run(args, &saved, &pieces, stop)?,
         #[cfg(feature = "plot")]
         To::Svg => svg(args, &saved, folder, stop)?,
-        To::Elf | To::Lime => {
-            return Err(usage("--to", "a recording becomes raw, sigmf or svg"));
-        }
+        To::Elf | To::Lime => {}
     }
-    let bytes = |suspect| -> u64 {
-        let pieces = pieces.iter().filter(|piece| piece.suspect == suspect);
-        pieces.map(|piece| piece.to - piece.from).sum()
-    };
+    let bytes = |suspect| length(pieces.iter().filter(|piece| piece.suspect == suspect));
     let (recorded, suspect) = (bytes(false), bytes(true));
     let discarded = saved.discarded(&range);
+    let missing = length(&promised) - recorded - suspect;
     let converted = Converted {
         input: &text::name(folder),
         output: &text::name(&args.output),
@@ -73,28 +88,37 @@ pub(super) fn run(args: &Args, folder: &Path, console: &Console, stop: &Stop) ->
         to_offset: range.end,
         recorded,
         suspect,
-        gap: (range.end - range.start).saturating_sub(recorded + suspect + discarded),
+        gap: (range.end - range.start).saturating_sub(recorded + suspect + discarded + missing),
         discarded,
+        missing,
     };
     let gap = converted.gap;
     if console.is_json() {
-        console.object(&converted, None)?;
+        console.object(&converted, error.as_ref())?;
     } else if !args.quiet {
         console.text(|out| {
             writeln!(
                 out,
                 "{recorded} bytes, {suspect} suspect, {gap} not recorded"
             )?;
-            match discarded {
-                0 => Ok(()),
-                _ => writeln!(out, "{discarded} bytes were discarded before"),
+            if discarded > 0 {
+                writeln!(out, "{discarded} bytes were discarded before")?;
             }
+            if missing > 0 {
+                writeln!(out, "{missing} bytes are missing")?;
+            }
+            Ok(())
         })?;
     }
-    Ok(match suspect + gap {
-        0 => ExitCode::Ok,
-        _ => ExitCode::Gaps,
+    Ok(match (error, suspect + gap) {
+        (Some(error), _) => console.complain(&error),
+        (None, 0) => ExitCode::Ok,
+        (None, _) => ExitCode::Gaps,
     })
+}
+
+fn length<'a>(pieces: impl IntoIterator<Item = &'a Piece>) -> u64 {
+    pieces.into_iter().map(|piece| piece.to - piece.from).sum()
 }
 
 fn refuse_options_of_memory(args: &Args) -> Result<()> {
@@ -105,9 +129,12 @@ fn refuse_options_of_memory(args: &Args) -> Result<()> {
         ("--class", args.class.is_some()),
         ("--manifest", args.input.manifest.is_some()),
     ];
-    match given.iter().find(|(_, given)| *given) {
-        Some((option, _)) => Err(usage(option, "it is not for a recording")),
-        None => Ok(()),
+    if let Some((option, _)) = given.iter().find(|(_, given)| *given) {
+        return Err(usage(option, "it is not for a recording"));
+    }
+    match args.to {
+        To::Elf | To::Lime => Err(usage("--to", "a recording becomes raw, sigmf or svg")),
+        _ => Ok(()),
     }
 }
 
@@ -126,11 +153,11 @@ fn raw(
         let mut reader = saved.reader();
         let mut buffer = vec![0; BUFFER];
         for piece in pieces {
-            skip(out, piece.from - at, is_file)?;
+            skip(out, piece.from - at, is_file, stop)?;
             copy(&mut reader, piece, &mut buffer, out, stop)?;
             at = piece.to;
         }
-        skip(out, range.end - at, is_file)?;
+        skip(out, range.end - at, is_file, stop)?;
         if is_file {
             out.flush()?;
             out.get_ref().set_len(range.end - range.start)?;
@@ -150,15 +177,21 @@ fn svg(args: &Args, saved: &Saved, folder: &Path, stop: &Stop) -> Result<()> {
     let picture = crate::recorder::plot(saved)
         .map_err(|error| Error::during(Doing::Read, "cannot read", text::name(folder), &error))?;
     let output = open(args, &args.output, stop)?;
-    write(output, |out| out.write_all(picture.as_bytes()))
+    write(output, |out| Ok(out.write_all(picture.as_bytes())?))
 }
 
-fn skip(out: &mut BufWriter<&std::fs::File>, mut bytes: u64, is_file: bool) -> io::Result<()> {
+fn skip(
+    out: &mut BufWriter<&std::fs::File>,
+    mut bytes: u64,
+    is_file: bool,
+    stop: &Stop,
+) -> io::Result<()> {
     if is_file {
         let way = i64::try_from(bytes).map_err(io::Error::other)?;
         return out.seek(SeekFrom::Current(way)).map(drop);
     }
     while bytes > 0 {
+        check(stop)?;
         let length = bytes.min(4096);
         out.write_all(&[0; 4096][..length as usize])?;
         bytes -= length;

@@ -2,7 +2,11 @@
 
 //! `resdump convert --to sigmf`: the samples of a recording in a file, and what is said of them in another.
 
-use std::{ffi::OsString, io::Write, path::PathBuf};
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    path::PathBuf,
+};
 
 use super::{
     Args,
@@ -33,7 +37,7 @@ pub(super) fn run(args: &Args, saved: &Saved, pieces: &[Piece], stop: &Stop) -> 
         pieces.try_for_each(|piece| copy(&mut reader, piece, &mut buffer, out, stop))
     })?;
     write(meta, |out| {
-        serde_json::to_writer_pretty(&mut *out, &dataset.meta)?;
-        out.write_all(b"\n")
+        serde_json::to_writer_pretty(&mut *out, &dataset.meta).map_err(io::Error::from)?;
+        Ok(out.write_all(b"\n")?)
     })
 }

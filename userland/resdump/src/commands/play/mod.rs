@@ -27,7 +27,6 @@ use crate::{
     signals::Stop,
     size,
     source::{Region, Source},
-    text,
 };
 
 mod report;
@@ -84,10 +83,12 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     // A recorder has both as well.
     alone(region.file().try_lock(), region.name(), &busy)?;
     let folder = args.folder.display().to_string();
-    let taken = File::open(&args.folder).map_err(|error| cannot_open(&args.folder, &error))?;
+    let taken =
+        File::open(&args.folder).map_err(|error| recording::cannot_open(&args.folder, &error))?;
     alone(taken.try_lock_shared(), &folder, &busy)?;
     let saved = open(&args.folder)?;
     let range = recording::range(args.offset, args.length, saved.extent())?;
+    recording::expect_apart(&saved.pieces(&range))?;
     let mut tape = Tape::new(&saved, range.clone(), args.looped);
     let block = block(&mut tape, &folder)?;
     if range.is_empty() {
@@ -98,11 +99,7 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
         return Err(odd("--offset", advice));
     }
     if args.looped && !tape.lap().is_multiple_of(block) {
-        let whole = tape.lap() - tape.lap() % block;
-        let advice = format!(
-            "what is played again and again has to be whole blocks of {block} bytes: give --length {whole}"
-        );
-        return Err(odd("--loop", advice));
+        return Err(odd("--loop", lap_advice(tape.lap(), block)));
     }
     let stop = Stop::on_signals()?;
     let limits = limits(args, &position, block);
@@ -125,6 +122,16 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
         outcome,
     };
     reporter.tell(&played)
+}
+
+/// What to play again and again in the place of `lap` bytes.
+fn lap_advice(lap: u64, block: u64) -> String {
+    let whole = lap - lap % block;
+    let what = format!("what is played again and again has to be whole blocks of {block} bytes");
+    match whole {
+        0 => format!("{what}, and these are {lap} bytes"),
+        _ => format!("{what}: give --length {whole}"),
+    }
 }
 
 /// Bytes of `range` that the recording calls suspect.
@@ -151,27 +158,10 @@ fn alone(
     }
 }
 
-fn cannot_open(folder: &Path, error: &io::Error) -> Error {
-    let mut error = Error::during(Doing::OpenSource, "cannot open", text::name(folder), error);
-    if error.code == ExitCode::Other {
-        error.code = ExitCode::NoRegion;
-    }
-    error
-}
-
 /// A recording that can be read as its indexes say.
 fn open(folder: &Path) -> Result<Saved> {
     let name = folder.display();
-    let saved = Saved::open(folder).map_err(|error| cannot_open(folder, &error))?;
-    if saved.runs.is_empty() {
-        return Err(Error::new(
-            ExitCode::NoRegion,
-            "no recording",
-            name,
-            Errno::ENOENT,
-            "give a folder that 'resdump record' has recorded into",
-        ));
-    }
+    let saved = recording::open(folder)?;
     for (number, run) in &saved.runs {
         match saved.fault(run) {
             None => {}

@@ -220,6 +220,13 @@ fn block(region: &str, folder: &Path) -> Result<u64> {
 pub(in crate::commands) fn refused(refusal: &Refusal, folder: &str) -> Error {
     match refusal {
         Refusal::System(what, errno) => Error::during(Doing::OpenTarget, what, folder, *errno),
+        Refusal::Foreign(name) => Error::new(
+            ExitCode::Target,
+            "not the index of a recording",
+            format!("{folder}/{name}"),
+            Errno::EBADMSG,
+            "it was damaged, or another program made it: give another folder, or move it away",
+        ),
         Refusal::Flaw(flaw) => {
             let what = match flaw {
                 Flaw::Segment => "--segment",
