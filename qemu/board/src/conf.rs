@@ -9,9 +9,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::keys::{self, ByteOrder, Common, Given, Placement, Qemu, Tree};
+use crate::keys::{self, ByteOrder, Common, Placement, Qemu, Tree};
+use crate::lines::{Given, lines};
 use crate::needs::Need;
 
+/// What says what a board is.
+const FILE: &str = "board.conf";
 /// The folder of a board with kernel patches.
 const PATCHES: &str = "patches";
 
@@ -47,7 +50,7 @@ impl Board {
             if folders.contains(&folder) {
                 bail!("board {name} is its own BASE");
             }
-            let file = folder.join("board.conf");
+            let file = folder.join(FILE);
             let text = fs::read_to_string(&file)
                 .with_context(|| format!("no board {name}: cannot read {}", file.display()))?;
             let mut more = parse(&text, &file)?;
@@ -66,7 +69,7 @@ impl Board {
         }
         folders.push(common.join("disk"));
         let of_board = || format!("board {name}");
-        let conf = Common::read(&values).with_context(of_board)?;
+        let conf = Common::read(&values, FILE).with_context(of_board)?;
         ensure!(
             conf.linux_bringup_fragments.is_empty()
                 || conf.flavours.is_empty()
@@ -74,7 +77,7 @@ impl Board {
             "board {name}: LINUX_BRINGUP_FRAGMENTS are for the flavour bringup, which FLAVOURS does not name"
         );
         let qemu = match values.contains_key("QEMU") {
-            true => Some(Qemu::read(&values).with_context(of_board)?),
+            true => Some(Qemu::read(&values, FILE).with_context(of_board)?),
             false => match values.iter().find(|(key, _)| keys::is_qemus(key)) {
                 Some((key, Given { file, line, .. })) => {
                     bail!("{}:{line}: {key} without QEMU", file.display())
@@ -104,7 +107,7 @@ impl Board {
         let mut names = Vec::new();
         for entry in fs::read_dir(root.join("board"))? {
             let entry = entry?;
-            if entry.path().join("board.conf").is_file() {
+            if entry.path().join(FILE).is_file() {
                 names.push(entry.file_name().to_string_lossy().into_owned());
             }
         }
@@ -316,43 +319,14 @@ fn parse(text: &str, file: &Path) -> Result<BTreeMap<String, Given>> {
     Ok(values)
 }
 
-/// The `KEY=value` lines of a file, by key; a value is all that follows the sign. Empty lines and comments are left
-/// out. An error for any other line, for a key that is not `known`, and for one that is given twice.
-pub(crate) fn lines(
-    text: &str,
-    file: &Path,
-    known: fn(&str) -> Result<()>,
-) -> Result<BTreeMap<String, Given>> {
-    let mut values = BTreeMap::new();
-    for (index, line) in text.lines().map(str::trim).enumerate() {
-        let place = || format!("{}:{}", file.display(), index + 1);
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let Some((key, value)) = line.split_once('=') else {
-            bail!("{}: not a KEY=value line: {line:?}", place());
-        };
-        known(key).with_context(|| format!("{}: {key}", place()))?;
-        let given = Given {
-            value: value.to_owned(),
-            file: file.to_path_buf(),
-            line: index + 1,
-        };
-        if values.insert(key.to_owned(), given).is_some() {
-            bail!("{}: {key} is given twice", place());
-        }
-    }
-    Ok(values)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const FILE: &str = "board/x/board.conf";
+    const PATH: &str = "board/x/board.conf";
 
     fn wrong(text: &str) -> String {
-        format!("{:#}", parse(text, Path::new(FILE)).unwrap_err())
+        format!("{:#}", parse(text, Path::new(PATH)).unwrap_err())
     }
 
     #[test]
@@ -365,7 +339,7 @@ mod tests {
     #[test]
     fn quotes_and_comments_are_not_part_of_a_value() {
         let text = "# a board\nCONSOLE=ttyS0\n\nLINUX_FRAGMENTS=\"base rust\"\n";
-        let values = parse(text, Path::new(FILE)).unwrap();
+        let values = parse(text, Path::new(PATH)).unwrap();
         assert_eq!(values["CONSOLE"].value, "ttyS0");
         assert_eq!(values["LINUX_FRAGMENTS"].value, "base rust");
         assert_eq!(values["LINUX_FRAGMENTS"].line, 4);

@@ -2,17 +2,10 @@
 //! The keys of board.conf, each with its type and its meaning.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-/// A value as a file gives it.
-#[derive(Clone, Debug)]
-pub(crate) struct Given {
-    pub value: String,
-    pub file: PathBuf,
-    pub line: usize,
-}
+use crate::lines::Given;
 
 /// What can be the value of a key.
 pub(crate) trait Field: Sized {
@@ -131,7 +124,7 @@ impl Field for Placement {
 
 /// A structure with a field for each key, which reads them all.
 macro_rules! keys {
-    ($(#[doc = $of:literal])* $name:ident, $table:ident, $file:literal:
+    ($(#[doc = $of:literal])* $name:ident, $table:ident:
      $($(#[doc = $doc:literal])+ $key:literal $field:ident: $type:ty;)*) => {
         $(#[doc = $of])*
         #[derive(Clone, Debug)]
@@ -143,8 +136,12 @@ macro_rules! keys {
         pub(crate) const $table: &[(&str, &str)] = &[$(($key, concat!($($doc),+))),*];
 
         impl $name {
-            pub(crate) fn read(given: &BTreeMap<String, Given>) -> Result<Self> {
-                Ok(Self { $($field: $crate::keys::field(given, $file, $key)?,)* })
+            /// From the lines of a file, which an error about a missing one calls `file`.
+            pub(crate) fn read(
+                given: &BTreeMap<String, $crate::lines::Given>,
+                file: &str,
+            ) -> Result<Self> {
+                Ok(Self { $($field: $crate::keys::field(given, file, $key)?,)* })
             }
         }
     };
@@ -154,7 +151,7 @@ pub(crate) use keys;
 
 keys! {
     /// What every board has.
-    Common, COMMON, "board.conf":
+    Common, COMMON:
     /// core of its processor, for the table of boards
     "PROCESSOR" processor: String;
     /// architecture, as the kernel's make has it in `ARCH=`
@@ -205,7 +202,7 @@ keys! {
 
 keys! {
     /// What a board has that QEMU plays.
-    Qemu, QEMU, "board.conf":
+    Qemu, QEMU:
     /// the emulator; a board that it cannot play has none of the following keys
     "QEMU" program: String;
     /// its machine
@@ -279,24 +276,29 @@ pub(crate) fn known(key: &str) -> Result<()> {
                 words.join(", ")
             )
         }
-        None if table().any(|(known, _)| known == key) => Ok(()),
-        None => {
-            let keys: Vec<&str> = table().map(|(key, _)| key).collect();
-            bail!("no such key; there are {}", keys.join(", "))
-        }
+        None => among(table(), key),
     }
 }
 
-/// The value of a key of a file of this sort.
-pub(crate) fn field<T: Field>(given: &BTreeMap<String, Given>, sort: &str, key: &str) -> Result<T> {
+/// An error for a key that none of these is.
+pub(crate) fn among<'a>(table: impl Iterator<Item = (&'a str, &'a str)>, key: &str) -> Result<()> {
+    let keys: Vec<&str> = table.map(|(key, _)| key).collect();
+    match keys.contains(&key) {
+        true => Ok(()),
+        false => bail!("no such key; there are {}", keys.join(", ")),
+    }
+}
+
+/// The value of a key; `file` is where it would be.
+pub(crate) fn field<T: Field>(given: &BTreeMap<String, Given>, file: &str, key: &str) -> Result<T> {
     let found = given.get(key);
     match T::of(found.map(|given| given.value.as_str())) {
         Ok(value) => Ok(value),
         Err(wrong) => match found {
-            Some(Given { value, file, line }) => {
-                bail!("{}:{line}: {key}={value} {wrong}", file.display())
+            Some(given) => {
+                bail!("{}: {key}={} {wrong}", given.place(), given.value)
             }
-            None => bail!("{sort}: {key} {wrong}"),
+            None => bail!("{file}: {key} {wrong}"),
         },
     }
 }

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::conf::{Board, lines};
-use crate::keys::{Field, Given, keys};
+use crate::conf::Board;
+use crate::keys::{self, Field, keys};
+use crate::lines::lines;
 use crate::needs::Need;
 
 /// A disk whose content may be destroyed.
@@ -45,7 +46,7 @@ impl Field for Option<Scratch> {
 
 keys! {
     /// The commands of a lab, each for the shell of the host that tests.
-    Commands, COMMANDS, "the lab file":
+    Commands, COMMANDS:
     /// its standard input and output are the serial line, for as long as it runs
     "CONSOLE_COMMAND" console: String;
     /// gives the board power, and ends
@@ -73,11 +74,7 @@ pub fn table() -> impl Iterator<Item = (&'static str, &'static str)> {
 
 /// An error for a key that means nothing.
 fn known(key: &str) -> Result<()> {
-    if table().any(|(known, _)| known == key) {
-        return Ok(());
-    }
-    let keys: Vec<&str> = table().map(|(key, _)| key).collect();
-    bail!("no such key; there are {}", keys.join(", "))
+    keys::among(table(), key)
 }
 
 /// A lab file.
@@ -99,12 +96,12 @@ impl Lab {
 
     fn parse(text: &str, file: &Path) -> Result<Self> {
         let values = lines(text, file, known)?;
-        for (key, Given { value, line, .. }) in &values {
-            if value.trim().is_empty() {
-                bail!("{}:{line}: {key} has no value", file.display());
+        for (key, given) in &values {
+            if given.value.trim().is_empty() {
+                bail!("{}: {key} has no value", given.place());
             }
         }
-        let commands = Commands::read(&values).with_context(|| file.display().to_string())?;
+        let commands = Commands::read(&values, &file.display().to_string())?;
         Ok(Self {
             file: file.to_path_buf(),
             commands,
@@ -189,7 +186,7 @@ mod tests {
         assert!(wrong("relay").starts_with("lab.conf:4: not a KEY=value line"));
         let lacking = Lab::parse("POWER_ON=x\n", Path::new("lab.conf")).unwrap_err();
         let text = format!("{lacking:#}");
-        assert_eq!(text, "lab.conf: the lab file: CONSOLE_COMMAND is missing");
+        assert_eq!(text, "lab.conf: CONSOLE_COMMAND is missing");
     }
 
     #[test]
@@ -208,10 +205,8 @@ mod tests {
             "/dev/sda $(x)",
         ] {
             let error = format!("{:#}", scratch(value).unwrap_err());
-            assert!(
-                error.contains("is not a device below /dev and its serial number"),
-                "{error}"
-            );
+            let wanted = "is not a device below /dev and its serial number";
+            assert_eq!(error, format!("lab.conf:4: SCRATCH_DISK={value} {wanted}"));
         }
     }
 

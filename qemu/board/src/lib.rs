@@ -7,6 +7,7 @@ pub mod firmware;
 pub mod image;
 pub mod keys;
 pub mod lab;
+mod lines;
 pub mod needs;
 pub mod reservations;
 pub mod runs;
