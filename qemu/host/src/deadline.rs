@@ -12,6 +12,8 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 
 use crate::settings;
@@ -47,6 +49,13 @@ impl Handle {
             group: Some(Pid::from_child(child)),
             ..Self::of(child)?
         })
+    }
+
+    /// Waits until it has ended, up to `limit`; whether it has.
+    pub fn ended_within(&self, limit: Duration) -> bool {
+        let limit = Timespec::try_from(limit).ok();
+        let mut ended = [PollFd::new(&self.process, PollFlags::IN)];
+        retry_on_intr(|| poll(&mut ended, limit.as_ref())).is_ok_and(|count| count > 0)
     }
 
     /// Ends it at once. Nothing happens where it has ended already.
@@ -250,7 +259,9 @@ mod tests {
         })
         .unwrap();
         assert!(child.try_wait().unwrap().is_none());
+        assert!(!handle.ended_within(SOON));
         handle.kill();
+        assert!(handle.ended_within(LATE));
         assert!(!child.wait().unwrap().success());
     }
 

@@ -3,6 +3,8 @@
 //! digest, and runs, once, when the guest has all of it; the answer comes in numbered pieces with sums, and is asked
 //! for again until each has arrived. What the kernel says in between is none of them. `confirm.sh` is the guest's half.
 
+mod said;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -11,21 +13,24 @@ use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 
 use crate::console::Console;
+use said::{Said, understood, waiting};
 
 /// The guest's half.
 const SCRIPT: &str = include_str!("confirm.sh");
-/// What the shell prints when it waits for a command, whatever folder it is in.
-const PROMPT: (&str, &str) = ("resdump:", "# ");
 /// Most digits of a command on one line: the guest's shell takes lines of 1023 characters.
 const PART: usize = 800;
 /// How long a line is waited for that has no answer.
 const QUIET: Duration = Duration::from_secs(3);
+/// What a restart in the middle of a command is.
+const GONE: &str =
+    "the system has started again since the last command: the console has the reason";
 /// Ends a stopped output, and an empty line after removing what there is of one.
 const KNOCK: &[u8] = b"\x11\x15\n";
 
 /// The host's end of a conversation with the guest's shell.
-#[derive(Default)]
 pub(crate) struct Session {
+    /// The guest's half.
+    script: String,
     /// Of the last command.
     number: u64,
     /// What has come since the last line end.
@@ -44,72 +49,74 @@ struct Request {
     end: Option<(u64, i32)>,
 }
 
-/// What the guest says, as far as it is said to the session.
-#[derive(Debug, PartialEq)]
-enum Said {
-    /// A line did not arrive as it was typed.
-    Again,
-    /// A part of a command is kept.
-    Kept(usize),
-    /// The session's functions are not there.
-    Lost,
-    /// A piece of the answer to a command.
-    Piece {
-        command: u64,
-        number: u64,
-        more: bool,
-        text: Vec<u8>,
-    },
-    /// The shell waits for a command.
-    Prompt,
-    /// The shell waits for the rest of one.
-    Continued,
-    /// The system wants to know who is there.
-    Login,
-}
-
 impl Session {
+    /// One that has not begun.
+    pub(crate) fn new() -> Self {
+        Self::with(SCRIPT)
+    }
+
+    fn with(script: &str) -> Self {
+        Self {
+            script: script.to_owned(),
+            number: 0,
+            partial: Vec::new(),
+            repeated: 0,
+        }
+    }
+
     /// Lines that had to be typed, or asked for, again.
     pub(crate) fn repeated(&self) -> u64 {
         self.repeated
     }
 
-    /// Waits for the shell, and brings the guest's half to it.
+    /// Waits for the shell after a start, and brings the guest's half to it.
     pub(crate) fn begin(&mut self, console: &mut Console, limit: Duration) -> Result<()> {
         let deadline = Instant::now() + limit;
+        self.bring(console, deadline)?;
+        self.number = 0;
+        while !self.says(console, "echo begun $(resdump_begin)", "begun 0", deadline)? {}
+        Ok(())
+    }
+
+    /// Brings the guest's half to the shell. Where an earlier session of the same start has ended, numbers go on.
+    fn bring(&mut self, console: &mut Console, deadline: Instant) -> Result<()> {
         self.prompt(console, deadline)?;
-        let digits: Vec<u8> = hex(SCRIPT).into_bytes();
+        let digits: Vec<u8> = hex(&self.script).into_bytes();
         let parts = digits.chunks(PART).map(String::from_utf8_lossy);
         let mut names = String::new();
         for (index, part) in parts.enumerate() {
             write!(names, "$R{index}")?;
-            // The word that the guest answers with is not in what is typed: an echo is not taken for it.
+            let ask = format!("R{index}={part}\necho is $(printf %s $R{index} | sha256sum)");
             let wanted = format!("is {}", &sum(&part)[..16]);
-            loop {
-                console.send_line(&format!("R{index}={part}"))?;
-                console.send_line(&format!("echo is $(printf %s $R{index} | sha256sum)"))?;
-                if self.line_with(console, &wanted, deadline)? {
-                    break;
-                }
-                self.repeated += 1;
-                self.prompt(console, deadline)?;
-            }
+            while !self.says(console, &ask, &wanted, deadline)? {}
         }
         let evaluate = format!("eval \"$(printf \"$(echo {names} | sed 's/../\\\\x&/g')\")\"");
-        loop {
-            console.send_line(&evaluate)?;
-            console.send_line("echo sum $(resdump_sum begin)")?;
-            let wanted = format!("sum {}", &sum("begin")[..16]);
-            if self.line_with(console, &wanted, deadline)? {
-                // Numbers go on where an earlier session of this start has ended.
-                return Ok(());
-            }
+        let ask = format!("{evaluate}\necho sum $(resdump_sum begin)");
+        let wanted = format!("sum {}", &sum("begin")[..16]);
+        while !self.says(console, &ask, &wanted, deadline)? {}
+        Ok(())
+    }
+
+    /// Types lines; whether the guest answers them with a line that begins so. The answer must not be in what is typed:
+    /// an echo would be taken for it. Otherwise the shell waits for the lines again.
+    fn says(
+        &mut self,
+        console: &mut Console,
+        lines: &str,
+        answer: &str,
+        deadline: Instant,
+    ) -> Result<bool> {
+        console.send_line(lines)?;
+        let said = self.line_with(console, answer, deadline)?;
+        if !said {
             self.repeated += 1;
             self.prompt(console, deadline)?;
         }
+        Ok(said)
     }
 
-    /// Runs a command: what it printed, and its exit status.
+    /// Runs a command, once: what it printed, and its exit status. An error where the system has started again since
+    /// the last [`Self::begin`], as a kernel does that panics.
     pub(crate) fn run(
         &mut self,
         console: &mut Console,
@@ -134,9 +141,10 @@ impl Session {
                     // What has been typed is read when the shell is ready, and answered, or it has not arrived.
                     Said::Prompt => again |= asked || !request.pieces.is_empty(),
                     Said::Lost => {
-                        self.begin(console, deadline.saturating_duration_since(Instant::now()))?;
+                        self.bring(console, deadline)?;
                         again = true;
                     }
+                    Said::Gone => bail!("{command:?}: {GONE}"),
                     Said::Continued => console.send(b"\x03")?,
                     Said::Piece {
                         command,
@@ -186,10 +194,10 @@ impl Session {
                         Said::Kept(kept) if kept == index => return Ok(()),
                         Said::Again => again = true,
                         Said::Lost => {
-                            let left = deadline.saturating_duration_since(Instant::now());
-                            self.begin(console, left)?;
+                            self.bring(console, deadline)?;
                             again = true;
                         }
+                        Said::Gone => bail!("{GONE}"),
                         _ => {}
                     }
                 }
@@ -228,7 +236,8 @@ impl Session {
                 last = Instant::now();
             }
             seen += &String::from_utf8_lossy(&came);
-            if seen.contains(&format!("\n{text}")) {
+            // A line that was typed before the prompt came has its answer behind that.
+            if seen.contains(&format!("\n{text}")) || seen.contains(&format!("# {text}")) {
                 return Ok(true);
             }
             ensure!(
@@ -334,65 +343,6 @@ impl Request {
     }
 }
 
-/// What a whole line says to the session.
-fn understood(line: &[u8]) -> Option<Said> {
-    let text = String::from_utf8_lossy(line);
-    if text == "<<AGAIN>>" {
-        return Some(Said::Again);
-    }
-    if let Some(index) = text
-        .strip_prefix("<<KEPT ")
-        .and_then(|t| t.strip_suffix(">>"))
-    {
-        return index.parse().ok().map(Said::Kept);
-    }
-    if text.contains("resdump_run: not found") || text.contains("resdump_part: not found") {
-        return Some(Said::Lost);
-    }
-    if text.ends_with(": not found") {
-        return Some(Said::Again);
-    }
-    let rest = line.strip_prefix(b"~")?;
-    let dot = rest.iter().position(|byte| *byte == b'.')?;
-    let (sum, rest) = (&rest[..dot], &rest[dot + 1..]);
-    let computed = rest.iter().fold(0_u64, |sum, byte| {
-        (sum * 65599 + u64::from(*byte)) % 4_294_967_291
-    });
-    if std::str::from_utf8(sum).ok()?.parse() != Ok(computed) {
-        return None;
-    }
-    let mut fields = rest.splitn(4, |byte| *byte == b'.');
-    let mut number = || {
-        std::str::from_utf8(fields.next()?)
-            .ok()?
-            .parse::<u64>()
-            .ok()
-    };
-    let (command, piece, more) = (number()?, number()?, number()? == 1);
-    Some(Said::Piece {
-        command,
-        number: piece,
-        more,
-        text: fields.next()?.to_vec(),
-    })
-}
-
-/// What a line without an end says: something waits for what is typed.
-fn waiting(line: &[u8]) -> Option<Said> {
-    let text = String::from_utf8_lossy(line);
-    // Some shells ask the terminal then where its cursor is.
-    let text = text.trim_end_matches("\x1b[6n");
-    if text.trim_start_matches('\r') == "> " {
-        Some(Said::Continued)
-    } else if text.ends_with(PROMPT.1) && text.contains(PROMPT.0) {
-        Some(Said::Prompt)
-    } else if text.ends_with("login: ") {
-        Some(Said::Login)
-    } else {
-        None
-    }
-}
-
 fn hex(text: &str) -> String {
     text.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -409,6 +359,11 @@ fn tail(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::CommandExt;
+    use std::process::{Command, Stdio};
+
+    use host::deadline::Handle;
+
     use super::*;
 
     /// A piece as the guest prints it.
@@ -454,16 +409,99 @@ mod tests {
         assert_eq!(short.line(), format!("resdump_run 2 {check} 0 6964"));
     }
 
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    /// A session with a shell that is started again whenever it ends, as a board is; its files are in a folder.
+    struct Board {
+        folder: tempfile::TempDir,
+        shell: std::process::Child,
+        console: Console,
+        session: Session,
+    }
+
+    impl Board {
+        fn start() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            // On a terminal of its own, which echoes.
+            let mut shell = Command::new("script")
+                .args([
+                    "-qfc",
+                    "while :; do bash --norc --noprofile --noediting; done",
+                    "/dev/null",
+                ])
+                .env("SHELL", "/bin/sh")
+                .env("LC_ALL", "C")
+                .env("PS1", "resdump:/root# ")
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .process_group(0)
+                .spawn()
+                .unwrap();
+            let (input, output) = (shell.stdin.take().unwrap(), shell.stdout.take().unwrap());
+            let console = Console::new(input, output, &folder.path().join("console.log")).unwrap();
+            let script = SCRIPT.replace("/tmp/", &format!("{}/", folder.path().display()));
+            let mut board = Self {
+                folder,
+                shell,
+                console,
+                session: Session::with(&script),
+            };
+            board.session.begin(&mut board.console, LIMIT).unwrap();
+            board
+        }
+
+        fn run(&mut self, command: &str) -> Result<(String, i32)> {
+            self.session.run(&mut self.console, command, LIMIT)
+        }
+
+        /// The command of a system that starts again and forgets what was in its memory.
+        fn restart(&self) -> String {
+            format!("rm -f {}/.[np]*; exit 9", self.folder.path().display())
+        }
+    }
+
+    impl Drop for Board {
+        fn drop(&mut self) {
+            Handle::of_group(&self.shell).unwrap().kill();
+            self.shell.wait().unwrap();
+        }
+    }
+
     #[test]
-    fn what_the_shell_waits_for_is_seen() {
-        assert_eq!(waiting(b"resdump:/root# "), Some(Said::Prompt));
-        assert_eq!(waiting(b"\rresdump:/tmp# "), Some(Said::Prompt));
-        assert_eq!(waiting(b"resdump:/tmp# \x1b[6n"), Some(Said::Prompt));
-        assert_eq!(waiting(b"> "), Some(Said::Continued));
-        assert_eq!(waiting(b"board login: "), Some(Said::Login));
-        assert_eq!(waiting(b"resdump:/root# echo"), None);
-        assert_eq!(understood(b"sh: resdump_rn: not found"), Some(Said::Again));
-        assert_eq!(understood(b"sh: resdump_run: not found"), Some(Said::Lost));
-        assert_eq!(understood(b"[   12.3] a kernel message"), None);
+    fn a_command_during_which_the_system_starts_again_fails_and_does_not_run_twice() {
+        for before in 0..2 {
+            let mut board = Board::start();
+            for _ in 0..before {
+                assert_eq!(board.run("echo one").unwrap(), ("one\n".to_owned(), 0));
+            }
+            let ran = board.folder.path().join("ran");
+            let command = format!("echo x >>{}; {}", ran.display(), board.restart());
+            let error = board.run(&command).unwrap_err().to_string();
+            assert!(error.ends_with(GONE), "{error}");
+            assert_eq!(std::fs::read_to_string(ran).unwrap(), "x\n");
+            // What comes next finds the same, until a start is meant.
+            let long = format!("echo {}", "y".repeat(1000));
+            assert!(board.run(&long).unwrap_err().to_string().ends_with(GONE));
+            board.session.begin(&mut board.console, LIMIT).unwrap();
+            assert_eq!(board.run("echo two").unwrap(), ("two\n".to_owned(), 0));
+        }
+    }
+
+    #[test]
+    fn a_shell_that_ends_is_replaced_and_the_command_is_not_repeated() {
+        let mut board = Board::start();
+        let ran = board.folder.path().join("ran");
+        let command = format!("echo x >>{}; exit 9", ran.display());
+        // It has no status: the shell that would have kept it is gone.
+        board.run(&command).unwrap_err();
+        assert_eq!(std::fs::read_to_string(ran).unwrap(), "x\n");
+        assert_eq!(board.run("echo two").unwrap(), ("two\n".to_owned(), 0));
+    }
+
+    #[test]
+    fn an_answer_may_have_any_bytes_but_nul_and_carriage_return() {
+        let mut board = Board::start();
+        let (said, status) = board.run("printf 'a\\0b\\rc\\377\\n~1.1\\nend'").unwrap();
+        assert_eq!((&*said, status), ("a?bc\u{fffd}\n~1.1\nend", 0));
     }
 }

@@ -9,8 +9,18 @@ resdump_sum() {
     printf %.16s "$(printf %s "$1" | sha256sum)"
 }
 
+# A start that was meant: commands are numbered from 1. Without the number's file there was another since.
+resdump_begin() {
+    echo 0 >/tmp/.number
+    cat /tmp/.number
+}
+
 # INDEX SUM HEX: keeps a part of a command.
 resdump_part() {
+    if [ ! -e /tmp/.number ]; then
+        echo "<<GONE>>"
+        return
+    fi
     if [ "$(resdump_sum "$1 $3")" = "$2" ]; then
         printf %s "$3" >"/tmp/.part.$1"
         echo "<<KEPT $1>>"
@@ -21,6 +31,10 @@ resdump_part() {
 
 # NUMBER SUM PARTS HEX: runs a command, once, if all of it is here, and prints its answer.
 resdump_run() {
+    if [ ! -e /tmp/.number ]; then
+        echo "<<GONE>>"
+        return
+    fi
     resdump_i=0
     resdump_hex=
     while [ "$resdump_i" -lt "${3:-0}" ] 2>/dev/null; do
@@ -32,13 +46,16 @@ resdump_run() {
         echo "<<AGAIN>>"
         return
     fi
-    if [ "$1" != "$(cat /tmp/.number 2>/dev/null)" ]; then
+    if [ "$1" != "$(cat /tmp/.number)" ]; then
         echo "$1" >/tmp/.number
         : >/tmp/.status
+        : >/tmp/.text
         eval "{ $(printf "$(printf %s "$resdump_hex" | sed 's/../\\x&/g')")
 }" </dev/null >/tmp/.answer 2>&1
         echo "$?" >/tmp/.status
         echo . >>/tmp/.answer
+        # A byte of 0 would end a line of awk's.
+        tr '\000' '?' </tmp/.answer >/tmp/.text
     fi
     awk -v n="$1" -v status="$(cat /tmp/.status)" '
         function put(text, more, i, s) {
@@ -56,5 +73,5 @@ resdump_run() {
             }
             put($0, 0)
         }
-        END { count = k - 1; k = 0; put(count "." status, 0) }' /tmp/.answer
+        END { count = k - 1; k = 0; put(count "." status, 0) }' /tmp/.text
 }

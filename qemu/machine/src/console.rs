@@ -73,7 +73,7 @@ impl Console {
         self.input
             .write_all(bytes)
             .and_then(|()| self.input.flush())
-            .context("the guest's serial line is closed")
+            .context("the serial line is closed")
     }
 
     /// Waits until `text` has come since the last call, and returns everything before it, line ends

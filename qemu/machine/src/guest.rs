@@ -17,6 +17,9 @@ use crate::target::Target;
 /// What the shell prints when it waits for a command.
 const PROMPT: &str = "resdump:/root# ";
 
+/// Seconds from power-on to the boot loader's prompt, and from there to the shell's.
+pub(crate) const BOOT: u64 = 120;
+
 /// Result of a command: what it printed, standard error included, and its exit status.
 #[derive(Clone, Debug)]
 pub struct Output {
@@ -68,7 +71,7 @@ impl Guest {
     /// The same guest, behind a line that may lose or damage characters: each command is confirmed before it runs, and
     /// runs without a terminal.
     pub(crate) fn confirming(mut self) -> Self {
-        self.session = Some(Session::default());
+        self.session = Some(Session::new());
         self
     }
 
@@ -85,14 +88,17 @@ impl Guest {
     /// Waits for the shell's prompt and returns the seconds since the start. Then regions are filled
     /// whose place was not known before.
     pub fn wait_for_shell(&mut self) -> Result<f64> {
-        self.wait_for_shell_within(120)
+        self.wait_for_shell_within(BOOT)
     }
 
     /// The same, for a start that may take up to `limit` seconds.
     pub fn wait_for_shell_within(&mut self, limit: u64) -> Result<f64> {
         let limit = self.limit(limit);
         match &mut self.session {
-            Some(session) => session.begin(&mut self.console, limit)?,
+            Some(session) => {
+                let begun = session.begin(&mut self.console, limit);
+                self.explained(begun)?;
+            }
             None => drop(self.console.wait_for(PROMPT, limit)?),
         }
         let uptime = self.uptime();
@@ -112,6 +118,21 @@ impl Guest {
         seconds(limit).mul_f64(self.detectors.slowness())
     }
 
+    /// The same result; an error with what became of the line, where that is the reason.
+    pub(crate) fn explained<T>(&mut self, result: Result<T>) -> Result<T> {
+        let error = match result {
+            Err(error) => error,
+            good => return good,
+        };
+        match self.target.line_ended() {
+            Some(why) => Err(error.context(why)),
+            None if self.console.position() == 0 => Err(error.context(
+                "nothing has come over the serial line: is it this board's, at its speed?",
+            )),
+            None => Err(error),
+        }
+    }
+
     /// Seconds since the start.
     pub fn uptime(&self) -> f64 {
         self.started.elapsed().as_secs_f64()
@@ -126,7 +147,8 @@ impl Guest {
     pub fn run_within(&mut self, command: &str, limit: u64) -> Result<Output> {
         let duration = self.limit(limit);
         if let Some(session) = &mut self.session {
-            let (text, status) = session.run(&mut self.console, command, duration)?;
+            let answer = session.run(&mut self.console, command, duration);
+            let (text, status) = self.explained(answer)?;
             return Ok(Output { text, status });
         }
         self.start(command)?;
@@ -226,6 +248,13 @@ impl Guest {
     /// Ends the machine at once, as pulling the plug does.
     pub fn kill(mut self) -> Result<()> {
         self.target.power_off()
+    }
+
+    /// Gives power to a board that has none; the boot loader's prompt, or the shell's, is to be waited for next.
+    pub(crate) fn power_on(&mut self) -> Result<()> {
+        self.target.power_on(&mut self.console)?;
+        self.started = Instant::now();
+        Ok(())
     }
 
     /// Takes the power away at once and gives it back; the boot loader's prompt, or the shell's, is to be waited for

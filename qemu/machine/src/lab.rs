@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use board::{Board, Image, Lab};
 use host::command;
@@ -16,13 +16,17 @@ use host::deadline::{self, Handle, seconds};
 
 use crate::console::Console;
 use crate::detectors::Detectors;
-use crate::guest::Guest;
+use crate::guest::{BOOT, Guest};
 use crate::target::Target;
 
 /// Seconds of a command that switches the power.
 const SWITCH: u64 = 60;
 /// Seconds of one that writes the medium.
 const WRITE: u64 = 600;
+/// Seconds that the start of a board takes longer than that of a machine of QEMU's.
+pub const LONGER: u64 = 2 * SWITCH + WRITE;
+/// How long the end of the console's command is waited for when it takes nothing more.
+const GOING: Duration = Duration::from_secs(2);
 
 /// The board, and the command that has its serial line.
 struct Bench {
@@ -31,6 +35,8 @@ struct Bench {
     handle: Arc<Handle>,
     /// What its commands say.
     said: PathBuf,
+    /// Whether the board may have power.
+    powered: bool,
 }
 
 /// How the board is started.
@@ -42,7 +48,7 @@ pub struct Start<'a> {
 }
 
 /// Takes the console of the lab's board, writes its medium, switches it on, and waits for its shell. Files of the run
-/// go to `folder`.
+/// go to `folder`. An error has the console with it.
 pub fn start(
     lab: &Lab,
     board: &Board,
@@ -72,13 +78,28 @@ pub fn start(
         Detectors::of(image)?,
     )
     .confirming();
-    guest.power_cycle()?;
-    boot(&mut guest, lab, board, how.extra)?;
-    Ok(guest)
+    let started = guest
+        .power_on()
+        .and_then(|()| boot(&mut guest, lab, board, how.extra));
+    match started {
+        Ok(()) => Ok(guest),
+        Err(error) => bail!("{error:#}\n{}", guest.report()),
+    }
 }
 
 /// From power-on to the shell.
 pub fn boot(guest: &mut Guest, lab: &Lab, board: &Board, extra: &str) -> Result<()> {
+    let waits = |what: &str| {
+        eprintln!(
+            "{}: power is on; waiting for {what} for {BOOT} s: {}",
+            lab.file.display(),
+            guest.console().log().display()
+        );
+    };
+    match lab.loader_boot(board) {
+        Some(_) => waits("the boot loader's prompt"),
+        None => waits("the shell's prompt"),
+    }
     if let Some(line) = lab.loader_boot(board) {
         let prompt = lab.commands.loader_prompt.as_deref().unwrap_or("=>");
         let extra = format!("setenv extra \"{extra}\"");
@@ -112,6 +133,7 @@ impl Bench {
             line,
             handle,
             said,
+            powered: false,
         };
         Ok((
             bench,
@@ -126,16 +148,22 @@ impl Bench {
 
 impl Target for Bench {
     fn power_on(&mut self, _: &mut Console) -> Result<()> {
+        self.powered = true;
         self.run("POWER_ON", &self.lab.commands.power_on)
     }
 
     fn power_off(&mut self) -> Result<()> {
-        self.run("POWER_OFF", &self.lab.commands.power_off)
+        self.run("POWER_OFF", &self.lab.commands.power_off)?;
+        self.powered = false;
+        Ok(())
     }
 
     fn power_cycle(&mut self, console: &mut Console) -> Result<()> {
         match &self.lab.commands.power_cycle {
-            Some(command) => self.run("POWER_CYCLE", command),
+            Some(command) => {
+                self.powered = true;
+                self.run("POWER_CYCLE", command)
+            }
             None => {
                 self.power_off()?;
                 self.power_on(console)
@@ -154,7 +182,19 @@ impl Target for Bench {
 
     fn plug(&self) -> Box<dyn FnOnce() + Send> {
         let mut command = shell(&self.lab.commands.power_off);
-        Box::new(move || drop(command::status(&mut command, seconds(SWITCH))))
+        Box::new(move || drop(command::status_of_group(&mut command, seconds(SWITCH))))
+    }
+
+    fn line_ended(&mut self) -> Option<String> {
+        if !self.handle.ended_within(GOING) {
+            return None;
+        }
+        let status = self.line.try_wait().ok()??;
+        Some(format!(
+            "{}: CONSOLE_COMMAND ended with {status}: {}",
+            self.lab.file.display(),
+            last_lines(&self.said)
+        ))
     }
 
     fn report(&self) -> String {
@@ -168,8 +208,10 @@ impl Target for Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        // Nothing to do about an error: the board is left as it is, and the next start switches it off.
-        let _ = self.power_off();
+        if self.powered {
+            // Nothing to do about an error: the board is left as it is, and the next start switches it off.
+            let _ = self.power_off();
+        }
         self.handle.kill();
         let _ = self.line.wait();
     }
@@ -204,17 +246,21 @@ fn run(
         command.env("IMAGE", image);
     }
     let place = || format!("{}: {key}", lab.file.display());
-    let status = command::status(&mut command, seconds(limit)).with_context(place)?;
-    let text = fs::read_to_string(said).unwrap_or_default();
-    let last: Vec<&str> = text.lines().rev().take(3).collect();
-    let last: Vec<&str> = last.into_iter().rev().collect();
+    let status = command::status_of_group(&mut command, seconds(limit)).with_context(place)?;
     ensure!(
         status.success(),
         "{}: {line:?} ended with {status}: {}",
         place(),
-        last.join("; ")
+        last_lines(said)
     );
     Ok(())
+}
+
+/// The last of what the commands said.
+fn last_lines(said: &Path) -> String {
+    let text = fs::read_to_string(said).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(3)..].join("; ")
 }
 
 #[cfg(test)]
@@ -239,6 +285,43 @@ mod tests {
         let text = error.to_string();
         assert!(text.contains("lab.conf: POWER_OFF: "), "{text}");
         assert!(text.ends_with("exit status: 3: no relay"), "{text}");
+    }
+
+    /// A board of which each command leaves its name in a file, and whose line is `console`.
+    fn bench(console: &str) -> (tempfile::TempDir, Bench, Console) {
+        let (folder, lab) = lab(&format!(
+            "CONSOLE_COMMAND={console}\nPOWER_ON=echo on\nPOWER_OFF=echo off\n"
+        ));
+        let said = folder.path().join("commands.log");
+        let (bench, console) = Bench::open(&lab, folder.path(), said).unwrap();
+        (folder, bench, console)
+    }
+
+    #[test]
+    fn a_board_that_is_off_is_not_switched_off_again() {
+        let (folder, mut bench, mut console) = bench("cat");
+        bench.power_on(&mut console).unwrap();
+        bench.ended(&mut console, Duration::ZERO).unwrap();
+        drop(bench);
+        let said = folder.path().join("commands.log");
+        assert_eq!(fs::read_to_string(&said).unwrap(), "on\noff\n");
+        let (folder, mut bench, mut console) = self::bench("cat");
+        bench.power_on(&mut console).unwrap();
+        drop(bench);
+        let said = folder.path().join("commands.log");
+        assert_eq!(fs::read_to_string(said).unwrap(), "on\noff\n");
+    }
+
+    #[test]
+    fn a_console_command_that_ends_is_named_with_what_it_said() {
+        let (_folder, mut bench, _console) = bench("echo no such line >&2; exit 4");
+        let said = bench.line_ended().unwrap();
+        assert!(
+            said.ends_with("lab.conf: CONSOLE_COMMAND ended with exit status: 4: no such line"),
+            "{said}"
+        );
+        let (_folder, mut bench, _console) = self::bench("cat");
+        assert_eq!(bench.line_ended(), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 
-use crate::guest::Guest;
+use crate::guest::{BOOT, Guest};
 
 /// What U-Boot prints when it waits for a command.
 const PROMPT: &str = "\n=> ";
@@ -55,7 +55,12 @@ impl Guest {
     /// their echo has come back undamaged; the last of them starts the system, and the shell's prompt is to be waited
     /// for next.
     pub(crate) fn through_loader(&mut self, prompt: &str, lines: &[String]) -> Result<()> {
-        let deadline = Instant::now() + self.limit(120);
+        let deadline = Instant::now() + self.limit(BOOT);
+        let typed = self.type_lines(prompt, lines, deadline);
+        self.explained(typed)
+    }
+
+    fn type_lines(&mut self, prompt: &str, lines: &[String], deadline: Instant) -> Result<()> {
         // A key that comes too early is lost, and each one stops the countdown.
         self.type_until(b" ", deadline, |line| line.starts_with(prompt))?;
         for line in lines {
@@ -66,6 +71,10 @@ impl Guest {
                 if self.last_line(Duration::from_secs(2), |last| last == typed)? {
                     break;
                 }
+                ensure!(
+                    Instant::now() < deadline,
+                    "the boot loader does not take {line:?}: its echo never came back undamaged"
+                );
             }
             self.type_until(b"\r", deadline, |last| last != typed)?;
         }
@@ -84,9 +93,7 @@ impl Guest {
             if self.last_line(Duration::from_secs(1), &mut done)? {
                 return Ok(());
             }
-            if Instant::now() >= deadline {
-                bail!("the boot loader does not answer\n{}", self.report());
-            }
+            ensure!(Instant::now() < deadline, "the boot loader does not answer");
         }
     }
 

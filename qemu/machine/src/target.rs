@@ -32,6 +32,11 @@ pub trait Target: Send {
     /// What takes its power away from another thread; an error of that is not told.
     fn plug(&self) -> Box<dyn FnOnce() + Send>;
 
+    /// Why nothing comes or goes over its line any more, where what has the line has ended and is not the board.
+    fn line_ended(&mut self) -> Option<String> {
+        None
+    }
+
     /// What is needed to examine a failure, besides the console.
     fn report(&self) -> String;
 }
