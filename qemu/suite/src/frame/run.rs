@@ -11,7 +11,7 @@ use anyhow::{Result, ensure};
 use clap::Parser;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
-use board::Board;
+use board::{Board, Lab};
 use host::deadline::{seconds, within};
 use host::paths::Paths;
 use host::settings;
@@ -63,6 +63,9 @@ pub fn run(cases: Vec<Case>) -> Result<bool> {
         "TARGET= and a kernel for all tests (make test-debug) do not go together"
     );
     let selection = Selection::new(&tests, &board, instead(), lab.as_ref())?;
+    if let Some(lab) = lab.as_ref().filter(|_| !tests.list) {
+        selection.something_runs(&cases, lab)?;
+    }
     if kernels {
         let flavours: Vec<&str> = selection.flavours(&cases).into_iter().collect();
         println!("{}", flavours.join(" "));
@@ -70,7 +73,7 @@ pub fn run(cases: Vec<Case>) -> Result<bool> {
     }
     let kernels = selection.flavours(&cases);
     let kernel = kernels.into_iter().collect::<Vec<_>>().join(", ");
-    let runner = Runner::new(&board, &selection, &cases);
+    let runner = Runner::new(&board, &selection, &cases, lab.as_ref());
     // A board is one machine.
     let processors = match &lab {
         Some(_) => 1,
@@ -116,21 +119,27 @@ struct Runner {
     machines: Arc<Pool<Running>>,
     outcomes: Arc<Mutex<Vec<Outcome>>>,
     slowness: f64,
+    /// The words that repeat a test, besides its name.
+    repeat: String,
     /// Where the machines' files are, below the output folder.
     folder: String,
 }
 
 impl Runner {
-    fn new(board: &Board, selection: &Selection<'_>, cases: &[Case]) -> Self {
+    fn new(board: &Board, selection: &Selection<'_>, cases: &[Case], lab: Option<&Lab>) -> Self {
         let slowness = selection.slowness();
+        let start = START + lab.map_or(0, |_| machine::lab::LONGER);
         let limits = Limits {
-            start: seconds(START).mul_f64(slowness),
+            start: seconds(start).mul_f64(slowness),
             end: seconds(END).mul_f64(slowness),
         };
         Self {
             machines: Arc::new(Pool::new(selection.users(cases), limits)),
             outcomes: Arc::default(),
             slowness,
+            repeat: lab.map_or_else(String::new, |lab| {
+                format!(" BOARD={} TARGET={}", board.name, lab.file.display())
+            }),
             folder: folders::folder(board),
         }
     }
@@ -140,10 +149,15 @@ impl Runner {
         let machines = Arc::clone(&self.machines);
         let outcomes = Arc::clone(&self.outcomes);
         let limit = seconds(case.limit).mul_f64(self.slowness);
-        let (name, console) = (case.name, console(&self.folder, &case.place));
+        let name = case.name;
+        let hint = format!(
+            "{}\nrepeat: make test TEST={name}{}",
+            console(&self.folder, &case.place),
+            self.repeat
+        );
         let place = case.place;
         Trial::ignorable_test(name.clone(), move || {
-            recorded(&outcomes, name, console, reason, move || {
+            recorded(&outcomes, name, hint, reason, move || {
                 play(&machines, place, limit)
             })
         })
@@ -178,11 +192,11 @@ fn play(machines: &Pool<Running>, place: Place, limit: Duration) -> Result<()> {
     }
 }
 
-/// Runs a test, unless there is a reason not to, and notes the result.
+/// Runs a test, unless there is a reason not to, and notes the result. A failure ends with `hint`.
 fn recorded(
     outcomes: &Mutex<Vec<Outcome>>,
     name: String,
-    console: String,
+    hint: String,
     reason: Option<String>,
     run: impl FnOnce() -> Result<()>,
 ) -> Result<Completion, Failed> {
@@ -193,10 +207,7 @@ fn recorded(
     };
     let (verdict, panic) = match result {
         Ok(Ok(Ok(()))) => (Verdict::Passed, None),
-        Ok(Ok(Err(error))) => {
-            let text = format!("{error:#}{console}\nrepeat: make test TEST={name}");
-            (Verdict::Failed(text), None)
-        }
+        Ok(Ok(Err(error))) => (Verdict::Failed(format!("{error:#}{hint}")), None),
         Ok(Err(reason)) => (Verdict::Skipped(reason), None),
         Err(panic) => (Verdict::Failed("the test panicked".to_owned()), Some(panic)),
     };
@@ -234,7 +245,7 @@ mod tests {
         let result = recorded(
             &outcomes,
             "low::m::one".into(),
-            "\nconsole: c".into(),
+            "\nconsole: c\nrepeat: r".into(),
             reason,
             run,
         );
@@ -254,7 +265,7 @@ mod tests {
     #[test]
     fn a_failure_says_where_the_console_is_and_how_to_repeat_it() {
         let (result, verdict) = ended(None, || bail!("wrong byte"));
-        let text = "wrong byte\nconsole: c\nrepeat: make test TEST=low::m::one";
+        let text = "wrong byte\nconsole: c\nrepeat: r";
         assert_eq!(result.err().unwrap().message(), Some(text));
         assert_eq!(verdict, Verdict::Failed(text.to_owned()));
     }

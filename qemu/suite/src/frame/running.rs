@@ -140,7 +140,7 @@ impl Running {
             return same(&found, part(self.expected(label)?, &range)?);
         }
         let found = self.raw_digest(offset, length)?;
-        let expected = self.digest(&format!("/dev/resmem/{label}"), range.start, length)?;
+        let expected = self.region_digest(label, &range)?;
         ensure!(
             found == expected,
             "{length} bytes of the disk from {offset:#x} are not those of {label} from {:#x}",
@@ -197,7 +197,7 @@ impl Running {
         let length = range.end - range.start;
         self.check("sync; echo 3 >/proc/sys/vm/drop_caches")?;
         let found = self.check(&format!("wc -c <{path}; sha256sum <{path}"))?;
-        let expected = self.digest(&format!("/dev/resmem/{label}"), range.start, length)?;
+        let expected = self.region_digest(label, &range)?;
         let expected = [length.to_string(), expected, "-".to_owned()];
         ensure!(
             found
@@ -215,11 +215,22 @@ impl Running {
         self.file_holds(name, label, 0..size)
     }
 
+    /// What a range of a region hashes to: of its known content where there is one, and of what the processor reads
+    /// where the region is the board's own.
+    fn region_digest(&mut self, label: &str, range: &Range<u64>) -> Result<String> {
+        match self.content.get(label) {
+            Some(content) => Ok(digest(part(content, range)?)),
+            None => self.digest(
+                &format!("/dev/resmem/{label}"),
+                range.start,
+                range.end - range.start,
+            ),
+        }
+    }
+
     /// What a range of a file in the guest hashes to.
     fn digest(&mut self, path: &str, offset: u64, length: u64) -> Result<String> {
-        let said = self.check(&format!(
-            "dd if={path} bs=64k iflag=skip_bytes,count_bytes skip={offset} count={length} 2>/dev/null | sha256sum"
-        ))?;
+        let said = self.check(&digest_of(path, offset, length))?;
         Ok(first_word(&said))
     }
 
@@ -256,6 +267,15 @@ impl Running {
         let text = self.check(&format!("sha256sum {path}"))?;
         Ok(first_word(&text))
     }
+}
+
+/// The command that prints what a range of a file hashes to. It fails where not all of the range was read: a digest of
+/// less is one too.
+fn digest_of(path: &str, offset: u64, length: u64) -> String {
+    format!(
+        "dd if={path} bs=64k iflag=skip_bytes,count_bytes skip={offset} count={length} 2>/tmp/dd.said | sha256sum && \
+         {{ grep -q '^{length} bytes' /tmp/dd.said || {{ cat /tmp/dd.said; false; }}; }}"
+    )
 }
 
 fn first_word(text: &str) -> String {
@@ -297,4 +317,33 @@ pub fn same(found: &[u8], expected: &[u8]) -> Result<()> {
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_digest_of_less_than_was_asked_for_is_a_failure() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, [7; 5000]).unwrap();
+        let run = |path: &str, offset, length| {
+            let said = folder.path().join("said").display().to_string();
+            let command = digest_of(path, offset, length).replace("/tmp/dd.said", &said);
+            let output = Command::new("sh")
+                .args(["-c", &command])
+                .env("LC_ALL", "C")
+                .output()
+                .unwrap();
+            let said = String::from_utf8(output.stdout).unwrap();
+            (output.status.success(), first_word(&said))
+        };
+        let file = file.display().to_string();
+        assert_eq!(run(&file, 1000, 4000), (true, digest(&[7; 4000])));
+        assert!(!run(&file, 1001, 4000).0);
+        assert!(!run("/nowhere", 0, 4000).0);
+    }
 }

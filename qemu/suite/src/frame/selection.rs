@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use board::{Board, Lab, Need};
 use libtest_mimic::{Arguments, Trial};
 
@@ -68,10 +68,36 @@ impl<'a> Selection<'a> {
         }
     }
 
+    /// Whether the filter selects a test.
+    fn selects(&self, case: &Case) -> bool {
+        let named = Trial::test(case.name.clone(), || Ok(()));
+        !self.arguments.is_filtered_out(&named)
+    }
+
     /// Whether the filter selects a test, and nothing is lacking.
     fn runs(&self, case: &Case) -> bool {
-        let named = Trial::test(case.name.clone(), || Ok(()));
-        !self.arguments.is_filtered_out(&named) && self.reason(case).is_none()
+        self.selects(case) && self.reason(case).is_none()
+    }
+
+    /// An error, with the reasons, where each selected test is left out: a board that was not touched has passed
+    /// nothing.
+    pub fn something_runs(&self, cases: &[Case], lab: &Lab) -> Result<()> {
+        let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
+        for case in cases.iter().filter(|case| self.selects(case)) {
+            match self.reason(case) {
+                None => return Ok(()),
+                Some(reason) => *reasons.entry(reason).or_default() += 1,
+            }
+        }
+        let reasons: Vec<String> = reasons
+            .iter()
+            .map(|(reason, count)| format!("{count} {reason}"))
+            .collect();
+        bail!(
+            "{}: nothing to run on this board, each selected test is left out: {}",
+            lab.file.display(),
+            reasons.join("; ")
+        )
     }
 
     /// How many tests will use each shared machine.
@@ -132,6 +158,42 @@ mod tests {
             why(4).starts_with("needs 2048 MiB of memory"),
             "{reasons:?}"
         );
+    }
+
+    #[test]
+    fn a_lab_run_in_which_all_is_left_out_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("lab.conf");
+        std::fs::write(&file, "CONSOLE_COMMAND=a\nPOWER_ON=b\nPOWER_OFF=c\n").unwrap();
+        let lab = Lab::load(&file).unwrap();
+        let reference = board("qemu-ppce500");
+        let something = |filter: &str| {
+            let arguments = Arguments {
+                filter: Some(filter.to_owned()),
+                ..Arguments::default()
+            };
+            let selection = Selection::new(&arguments, &reference, None, Some(&lab)).unwrap();
+            let mut cases = Vec::new();
+            for (name, needs) in [
+                ("free", vec![]),
+                ("one", vec![Need::Terminal]),
+                ("other", vec![Need::Terminal]),
+            ] {
+                let mut case = Case::shared(Bed::Low, "suite::m", name, |_| Ok(()));
+                case.needs = needs;
+                cases.push(case);
+            }
+            selection
+                .something_runs(&cases, &lab)
+                .map_err(|error| error.to_string())
+        };
+        let error = something("::o").unwrap_err();
+        assert!(
+            error.contains("each selected test is left out: 2 needs TERMINAL: a serial line"),
+            "{error}"
+        );
+        something("free").unwrap();
+        something("m").unwrap();
     }
 
     #[test]
