@@ -38,6 +38,20 @@ ifneq ($(filter-out $(TAKES_FLAVOUR),$(MAKECMDGOALS)),)
 $(error FLAVOUR= is for $(TAKES_FLAVOUR); tests of the debug kernel: make test-debug)
 endif
 endif
+# A board behind a lab file runs what is made for it, and nothing else.
+TAKES_TARGET := test test-suite help
+ifneq ($(filter command%,$(origin TARGET)),)
+ifneq ($(filter-out $(TAKES_TARGET),$(MAKECMDGOALS)),)
+$(error TARGET= is for $(TAKES_TARGET): no other runs on a board behind a lab file)
+endif
+endif
+# These choose the board by themselves.
+HAS_BOARD := test-lab test-twin upstream
+ifneq ($(filter command%,$(origin BOARD)),)
+ifneq ($(filter $(HAS_BOARD),$(MAKECMDGOALS)),)
+$(error BOARD= means nothing to $(filter $(HAS_BOARD),$(MAKECMDGOALS)): it has a board of its own)
+endif
+endif
 ifeq ($(filter $(IMAGE),quick buildroot),)
 $(error IMAGE=$(IMAGE): give quick or buildroot)
 endif
