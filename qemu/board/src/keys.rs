@@ -180,7 +180,7 @@ keys! {
     "LINUX_FRAGMENTS" linux_fragments: Vec<String>;
     /// more of them for the debug kernel: detectors that only some processors have
     "LINUX_DEBUG_FRAGMENTS" linux_debug_fragments: Vec<String>;
-    /// more of them for the bring-up kernel: the DMA engine of the processor, the network
+    /// more of them for the bring-up kernel: the DMA engine of the processor, the network, what tests of rings need
     "LINUX_BRINGUP_FRAGMENTS" linux_bringup_fragments: Vec<String>;
     /// what the boot loader starts: `uImage`, `vmlinux`
     "LINUX_IMAGE" linux_image: String;

@@ -123,8 +123,8 @@ impl Ring {
             }
             What::Position { node } => position(&open(node, false)?).map(|it| {
                 format!(
-                    "position {} breaks {} evidence {} flags {} raw {}",
-                    it.position, it.breaks, it.evidence, it.flags, it.raw
+                    "position {} breaks {} evidence {} flags {} raw {} triggers {} trigger {}",
+                    it.position, it.breaks, it.evidence, it.flags, it.raw, it.triggers, it.trigger
                 )
             }),
             What::Wait {

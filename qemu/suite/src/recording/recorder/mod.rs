@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //! Recordings of rings: filled by a program, filled by the host in the place of hardware, and with faults meanwhile.
 
+mod bring_up;
 mod device;
 mod faults;
 mod flow;
@@ -122,6 +123,7 @@ pub fn cases() -> Vec<Case> {
         ),
     ]
     .into_iter()
+    .chain(bring_up::cases())
     .map(|case| case.needs(Need::DeviceNode).needs(Need::WideAddresses))
     .map(|case| case.needs(Need::MemoryAtZero).limit(600))
     .collect()
