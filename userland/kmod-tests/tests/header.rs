@@ -11,7 +11,12 @@ use std::{
 
 use resmem::abi;
 
-const ABI: &str = include_str!("../../../kmod/abi.rs");
+const ABI: [&str; 4] = [
+    include_str!("../../../kmod/abi.rs"),
+    include_str!("../../../kmod/abi/region.rs"),
+    include_str!("../../../kmod/abi/ring.rs"),
+    include_str!("../../../kmod/abi/transfer.rs"),
+];
 const HEADER: &str = include_str!("../../../kmod/resmem.h");
 
 /// Names in Rust, and what must hold in C.
@@ -158,12 +163,13 @@ fn expected() -> Expected {
     expected
 }
 
-/// The lists above have all that abi.rs has.
+/// The lists above have all that the ABI has.
 #[test]
 fn every_name_of_the_abi_is_compared() {
     let expected = expected();
     let (mut constants, mut fields) = (BTreeSet::new(), BTreeSet::new());
-    for item in syn::parse_file(ABI).unwrap().items {
+    let files = ABI.map(|file| syn::parse_file(file).unwrap());
+    for item in files.into_iter().flat_map(|file| file.items) {
         match item {
             syn::Item::Const(item) if item.ident != "_" => {
                 constants.insert(item.ident.to_string());

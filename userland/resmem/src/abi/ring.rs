@@ -1,0 +1,1 @@
+../../../../kmod/abi/ring.rs
