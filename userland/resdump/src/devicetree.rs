@@ -57,14 +57,28 @@ pub fn reg_entries(tree: &Path, region: &Path) -> usize {
 
 /// The same of the region whose first entry is at physical address `base`; 1 where no node has that.
 pub fn reg_entries_at(tree: &Path, base: u64) -> usize {
-    let address = 4 * cells(tree, "#address-cells");
-    let is_there = |region: &&PathBuf| {
-        let reg = property(region, "reg");
-        address > 0 && reg.get(..address).is_some_and(|it| number(it) == base)
-    };
     let regions = children(&tree.join(RESERVED));
-    let region = regions.iter().find(is_there);
+    let region = regions.iter().find(|region| is_at(tree, region, base));
     region.map_or(1, |region| reg_entries(tree, region))
+}
+
+/// A property of the module's node whose region's first entry is at physical address `base`; 0 where there is none.
+pub fn number_at(tree: &Path, base: u64, name: &str) -> u64 {
+    let names = |node: &&PathBuf| {
+        let regions = regions(tree, node);
+        regions.iter().any(|region| is_at(tree, region, base))
+    };
+    let nodes = nodes(tree);
+    let mut ours = nodes.iter().filter(|node| is_enabled(node)).filter(names);
+    ours.find_map(|node| Some(property(node, name)).filter(|value| !value.is_empty()))
+        .map_or(0, |value| number(&value))
+}
+
+/// Whether the first entry of a region is at physical address `base`.
+fn is_at(tree: &Path, region: &Path, base: u64) -> bool {
+    let address = 4 * cells(tree, "#address-cells");
+    let reg = property(region, "reg");
+    address > 0 && reg.get(..address).is_some_and(|it| number(it) == base)
 }
 
 fn cells(tree: &Path, name: &str) -> usize {
@@ -156,6 +170,24 @@ pub(crate) mod tests {
         assert_eq!(reg_entries_at(tree.path(), 0), 2);
         assert_eq!(reg_entries_at(tree.path(), 1 << 32), 1);
         assert_eq!(reg_entries_at(tree.path(), 77), 1);
+    }
+
+    #[test]
+    fn what_the_node_of_a_region_says_is_found() {
+        let tree = tree();
+        let ours: (&str, &[u8]) = ("compatible", b"resdump,resmem\0");
+        let rate: (&str, &[u8]) = ("resdump,max-rate", &[0, 0, 1, 0]);
+        let region = |phandle: &'static [u8]| ("memory-region", phandle);
+        let (one, two) = (region(&[0, 0, 0, 1]), region(&[0, 0, 0, 2]));
+        let disabled: (&str, &[u8]) = ("status", b"disabled\0");
+        make(tree.path(), "old", &[ours, rate, two, disabled]);
+        make(tree.path(), "adc", &[ours, rate, one]);
+        make(tree.path(), "dac", &[ours, two]);
+        let at = |base, name| number_at(tree.path(), base, name);
+        assert_eq!(at(1 << 32, "resdump,max-rate"), 256);
+        assert_eq!(at(1 << 32, "resdump,lead-bytes"), 0);
+        assert_eq!(at(0, "resdump,max-rate"), 0);
+        assert_eq!(at(77, "resdump,max-rate"), 0);
     }
 
     #[test]

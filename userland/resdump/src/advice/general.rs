@@ -89,7 +89,7 @@ pub(super) fn row(errno: Errno, root: bool) -> Option<Row> {
             usual("a number is too large for it: check offset and length")
         }
         Errno::EBADF => usual("it is closed, or open for the other direction: check redirections"),
-        Errno::EFAULT => usual("memory that cannot be reached: use another engine"),
+        Errno::EFAULT => usual("memory that cannot be reached"),
         Errno::ENODEV => usual("the device is gone, or has no driver: check the path"),
         Errno::ENXIO => usual("nothing is behind this node: check the path"),
         Errno::ENOMEDIUM => usual("no medium is in the drive: insert one"),

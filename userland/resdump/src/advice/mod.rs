@@ -25,6 +25,10 @@ pub enum Doing {
     Read,
     /// Opening, creating, inspecting, sizing or renaming a target.
     OpenTarget,
+    /// Making, opening or inspecting a folder to record into, and its files.
+    OpenFolder,
+    /// Asking a region where its device is, waiting for that, or writing to the device what was taken.
+    Position,
     /// Writing to a target through a buffer of this program.
     Write,
     /// Making a target durable.
@@ -61,11 +65,13 @@ pub enum Doing {
 
 impl Doing {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::OpenRegion,
         Self::OpenSource,
         Self::Read,
         Self::OpenTarget,
+        Self::OpenFolder,
+        Self::Position,
         Self::Write,
         Self::Sync,
         Self::Manifest,
@@ -88,7 +94,7 @@ impl Doing {
     const fn status(self) -> ExitCode {
         match self {
             Self::OpenRegion => ExitCode::NoRegion,
-            Self::OpenTarget | Self::Connect => ExitCode::Target,
+            Self::OpenTarget | Self::OpenFolder | Self::Connect => ExitCode::Target,
             Self::Receive => ExitCode::Incomplete,
             Self::DevMem | Self::Pin => ExitCode::Engine,
             Self::OpenSource
@@ -98,6 +104,7 @@ impl Doing {
             | Self::Listen
             | Self::Else => ExitCode::Other,
             Self::Read
+            | Self::Position
             | Self::Write
             | Self::Sync
             | Self::Send

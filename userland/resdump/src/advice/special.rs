@@ -10,8 +10,9 @@ use crate::exit_codes::ExitCode;
 /// The row of an errno that has a meaning of its own for what was being done.
 pub(super) fn row(errno: Errno, doing: Doing, root: bool) -> Option<Row> {
     use Doing::{
-        Connect, DevMem, Listen, Load, Manifest, OpenLine, OpenRegion, OpenSource, OpenTarget, Pin,
-        Print, Read, Receive, Send, Serial, Snapshot, Sync, Transfer, Write,
+        Connect, DevMem, Listen, Load, Manifest, OpenFolder, OpenLine, OpenRegion, OpenSource,
+        OpenTarget, Pin, Position, Print, Read, Receive, Send, Serial, Snapshot, Sync, Transfer,
+        Write,
     };
     use ExitCode::{Engine, Io, Permission, Range, Target};
     Some(match (doing, errno) {
@@ -28,11 +29,43 @@ pub(super) fn row(errno: Errno, doing: Doing, root: bool) -> Option<Row> {
             (None, "'resdump list' shows the regions there are")
         }
 
-        (OpenTarget | Manifest, Errno::EPERM) if root => (
+        (Position, Errno::ENODATA) => (
+            Some(Engine),
+            "the program that drives its device has not rung the doorbell yet: start that first",
+        ),
+        (Position, Errno::ERANGE) => (
+            None,
+            "its value is no place in the ring: check resdump,position and the rest in the node",
+        ),
+        (Position, Errno::EIO) => (
+            None,
+            "the word of the region that has it cannot be looked at: see 'resdump doctor'",
+        ),
+        (Position, Errno::ENODEV) => (
+            None,
+            "its driver was unbound, or the module unloaded: bind it again",
+        ),
+        (Position, Errno::EBUSY) => (None, "too many programs wait for it: end one of them"),
+
+        (OpenFolder, Errno::EEXIST | Errno::ENOTDIR) => (
+            None,
+            "a file is in the way: give a folder, or a name that nothing has",
+        ),
+        (OpenFolder, Errno::ENOENT) => (None, "it is gone: nothing may remove it meanwhile"),
+        (OpenFolder, Errno::EBUSY) => (
+            None,
+            "another run records into it, or plays it: end that, or give another folder",
+        ),
+        (OpenFolder, Errno::EINVAL | Errno::EOPNOTSUPP) => (
+            None,
+            "its file system has no direct I/O: give a folder on another one",
+        ),
+
+        (OpenTarget | OpenFolder | Manifest, Errno::EPERM) if root => (
             Some(Permission),
             "it is immutable or append-only, as lsattr shows: chattr -i -a, or another target",
         ),
-        (OpenTarget | Manifest, Errno::EACCES) if root => (
+        (OpenTarget | OpenFolder | Manifest, Errno::EACCES) if root => (
             Some(Permission),
             "not even root may: its folder is writable by others (fs.protected_regular), or a file \
              server or security module forbids it: take another folder",
@@ -73,12 +106,18 @@ pub(super) fn row(errno: Errno, doing: Doing, root: bool) -> Option<Row> {
         (Write | Transfer | Load | Sync, Errno::ENODEV | Errno::ENXIO) => {
             (Some(Io), "the device is gone")
         }
-        (Transfer | Write | Load, Errno::EOPNOTSUPP) => (
+        (Load, Errno::EOPNOTSUPP) => (
+            Some(Target),
+            "its file system may copy (FUSE, btrfs, CIFS, 9p, tmpfs): take a file on ext4, XFS or F2FS, \
+             or a block device",
+        ),
+        (Load, Errno::EFAULT) => (Some(Engine), "the memory cannot be pinned"),
+        (Transfer | Write, Errno::EOPNOTSUPP) => (
             Some(Target),
             "its file system may copy (FUSE, btrfs, CIFS, 9p, tmpfs): take a file on ext4, XFS or F2FS, \
              a block device, or another engine",
         ),
-        (Transfer | Load, Errno::EFAULT) => (
+        (Transfer, Errno::EFAULT) => (
             Some(Engine),
             "the memory cannot be pinned: use the engine kernel",
         ),

@@ -129,6 +129,7 @@ fn advice_names_options_of_all_commands_that_give_it() {
         for word in words.filter_map(|word| word.strip_prefix("--")) {
             let commands: &[&str] = match doing {
                 Doing::OpenTarget => &["dump", "snapshot", "convert", "receive", "bench", "doctor"],
+                Doing::OpenFolder => &["record", "play"],
                 Doing::Load => &["load"],
                 Doing::Snapshot => &["snapshot", "bench"],
                 _ => &[],
@@ -142,6 +143,25 @@ fn advice_names_options_of_all_commands_that_give_it() {
             assert!(is_known, "{errno} {doing:?}: {advice}");
         }
     }
+}
+
+/// Of `load`, `play` and `record`, which have no engine to choose.
+#[test]
+fn advice_names_another_engine_where_there_is_a_choice() {
+    for (errno, doing, _, _, advice) in every() {
+        let none = [Doing::Load, Doing::OpenFolder, Doing::Position];
+        assert!(
+            !none.contains(&doing) || !advice.contains("engine"),
+            "{errno} {doing:?}: {advice}"
+        );
+    }
+}
+
+#[test]
+fn a_doorbell_that_was_not_rung_is_no_error_of_a_medium() {
+    let (status, advice) = look_up(Errno::ENODATA, Doing::Position, true);
+    assert_eq!(status, ExitCode::Engine);
+    assert!(advice.contains("doorbell"), "{advice}");
 }
 
 #[test]

@@ -15,7 +15,12 @@ use resdump_format::recording::{
 };
 
 use super::{Outlet, Tape};
-use crate::{engine::Moved, error::errno_of, signals::Stop};
+use crate::{
+    engine::Moved,
+    error::errno_of,
+    recorder::{NO_POSITION, NO_WAIT},
+    signals::Stop,
+};
 
 /// Longest time that the loop waits for the device.
 const LONGEST: Duration = Duration::from_secs(1);
@@ -161,7 +166,7 @@ pub fn run(
             Ok(Step::Wait(position)) => running
                 .outlet
                 .wait(position, longest)
-                .map_err(|error| ("cannot wait", errno_of(&error))),
+                .map_err(|error| (NO_WAIT, errno_of(&error))),
             Err(failure) => {
                 // Without a position nothing can be judged.
                 running.failure.get_or_insert(failure);
@@ -213,9 +218,7 @@ impl Deck for Running<'_> {
     type Error = Failure;
 
     fn position(&mut self) -> Result<Sample, Failure> {
-        self.outlet
-            .position()
-            .map_err(|errno| ("cannot read the position", errno))
+        self.outlet.position().map_err(|errno| (NO_POSITION, errno))
     }
 
     fn together(&mut self, at: u64) -> u64 {

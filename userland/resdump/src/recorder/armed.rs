@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use super::{Feed, Limits, Refusal};
+use super::{
+    Feed, Limits, Refusal,
+    limits::{NO_CONSUMER, NO_POSITION, NO_WAIT},
+};
 use crate::{
     error::errno_of,
     signals::{Stop, Trigger},
@@ -35,7 +38,7 @@ pub fn armed(
     loop {
         let sample = feed
             .position()
-            .map_err(|errno| Refusal::System("cannot read the position", errno))?;
+            .map_err(|errno| Refusal::System(NO_POSITION, errno))?;
         if stop.requested() {
             return Ok(Call::Stop);
         }
@@ -46,8 +49,8 @@ pub fn armed(
             return Ok(Call::Trigger(None));
         }
         feed.consumed(sample.bytes.saturating_sub(limits.history))
-            .map_err(|errno| Refusal::System("cannot write the consumer register", errno))?;
+            .map_err(|errno| Refusal::System(NO_CONSUMER, errno))?;
         feed.wait(None, longest)
-            .map_err(|error| Refusal::System("cannot wait", errno_of(&error)))?;
+            .map_err(|error| Refusal::System(NO_WAIT, errno_of(&error)))?;
     }
 }

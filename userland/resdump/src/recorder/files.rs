@@ -74,11 +74,10 @@ pub struct Taken {
     _lock: File,
 }
 
-/// Makes the folder, and takes it. `EBUSY` where another recorder has it; refused where an index there is none of a
+/// Takes a folder. `EBUSY` where another recorder has it; refused where an index there is none of a
 /// recorder.
 pub fn take(folder: &Path) -> Result<Taken, Refusal> {
     let take = || {
-        fs::create_dir_all(folder)?;
         let taken = File::open(folder)?;
         match taken.try_lock() {
             Ok(()) => Ok(taken),

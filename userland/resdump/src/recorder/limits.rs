@@ -84,6 +84,16 @@ pub struct State {
     pub wakeups: u64,
 }
 
+/// What failed, where that is the ring or its device, not the disk.
+pub(crate) const NO_POSITION: &str = "cannot read the position";
+pub(crate) const NO_WAIT: &str = "cannot wait for the device";
+pub(super) const NO_CONSUMER: &str = "cannot write the consumer register";
+
+/// Whether `what` has failed is the ring's or its device's failure, not the disk's.
+pub fn is_of_ring(what: &str) -> bool {
+    [NO_POSITION, NO_WAIT, NO_CONSUMER].contains(&what)
+}
+
 /// What became of it.
 #[derive(Debug)]
 pub struct Outcome {

@@ -22,7 +22,7 @@ use super::{
     feed::Feed,
     files::{self, Files, Taken},
     kept::Kept,
-    limits::{Limits, Outcome, Refusal, State},
+    limits::{Limits, NO_CONSUMER, NO_POSITION, NO_WAIT, Outcome, Refusal, State},
 };
 use crate::{
     error::errno_of,
@@ -85,7 +85,7 @@ pub fn run(
         files::first_free(folder, limits.segment).map_err(cannot("cannot read the folder"))?;
     let sample = feed
         .position()
-        .map_err(|errno| Refusal::System("cannot read the position", errno))?;
+        .map_err(|errno| Refusal::System(NO_POSITION, errno))?;
     // What has come since the trigger is between the history and the device.
     let history = |sample: &Sample| {
         let since = limits.since.unwrap_or(sample.bytes);
@@ -100,7 +100,7 @@ pub fn run(
         .map_err(cannot("cannot make the folder durable"))?;
     let sample = feed
         .position()
-        .map_err(|errno| Refusal::System("cannot read the position", errno))?;
+        .map_err(|errno| Refusal::System(NO_POSITION, errno))?;
     let mut planner = Planner::new(limits.ring, layout, &sample, history(&sample), first)?;
     if let Some(most) = limits.max_size {
         planner.set_room(planner.begin().saturating_add(most));
@@ -277,7 +277,7 @@ impl Recorder<'_> {
             self.wakeups += 1;
             if step != Step::Full
                 && let Err(error) = self.feed.wait(position, longest)
-                && self.failed(("cannot wait", errno_of(&error)))
+                && self.failed((NO_WAIT, errno_of(&error)))
             {
                 return full;
             }
@@ -300,7 +300,7 @@ impl Recorder<'_> {
         if self.settled != Some(settled) {
             self.settled = Some(settled);
             if let Err(errno) = self.feed.consumed(settled) {
-                self.failed(("cannot write the consumer register", errno));
+                self.failed((NO_CONSUMER, errno));
             }
         }
     }

@@ -157,6 +157,7 @@ fn a_recording_is_played_to_its_last_byte_and_again_and_again() -> Result<()> {
     with_device("played", |guest, device, command| {
         record(guest, false)?;
         refused(guest)?;
+        one_at_a_time(guest)?;
         begin(guest, device, &format!("{command} --chunk {CHUNK}"))?;
         let again = guest.run(command)?;
         ensure!(
@@ -200,6 +201,16 @@ fn refused(guest: &mut Guest) -> Result<()> {
         ),
         ("resdump play /mnt/rec dac --ahead 1G", 5, "--ahead"),
         ("resdump play /mnt/rec nosuch", 3, "no such region"),
+        (
+            "resdump play /mnt/rec dac --loop --length 100",
+            5,
+            "and these are 100 bytes",
+        ),
+        (
+            "resdump record dac /mnt/none",
+            10,
+            "no ring that a device fills: dac: EOPNOTSUPP",
+        ),
     ] {
         let output = guest.run(command)?;
         ensure!(
@@ -208,6 +219,28 @@ fn refused(guest: &mut Guest) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// A ring is recorded, or played into, not both.
+fn one_at_a_time(guest: &mut Guest) -> Result<()> {
+    let played = "resdump play /mnt/rec told --quiet";
+    let recorded = "resdump record told /mnt/other --quiet";
+    for (first, begun, second) in [
+        (played, "grep -q FLOCK /proc/locks", recorded),
+        (recorded, "test -s /mnt/other/000000.index", played),
+    ] {
+        guest.check_within(
+            &format!("{first} > /tmp/first 2>&1 & until {begun}; do sleep 1; done"),
+            60,
+        )?;
+        let output = guest.run(second)?;
+        ensure!(
+            output.status == 6 && output.text.contains("told: EBUSY"),
+            "{second}: {output:?}"
+        );
+        guest.check_within("kill -TERM $!; wait $!; true", 60)?;
+    }
+    guest.check("rm -r /mnt/other").map(drop)
 }
 
 /// A part of it, until a signal, by a device that runs on from where it was.

@@ -27,7 +27,8 @@ use crate::frame::{self, Case, case};
 
 /// `told` and `other` are rings of 4 MiB whose position a program says; `word` has it in a word of its own, as a device
 /// that writes it to memory. `counted` has a counter in a register, which lies in `registers`, memory that the kernel
-/// does not map. `flowing` has registers of a system controller, which lies there as well, and a trigger. `pulse` and
+/// does not map. `flowing` has registers of a system controller, which lies there as well, and a trigger. `fresh` is
+/// one for both directions, whose program has not begun. `pulse` and
 /// `quiet` have an interrupt: that of the serial line, and one that never comes. The others are refused.
 const MEMORY: &str = "\
     told: told@10000000 { reg = <0x0 0x10000000 0x0 0x400000>; };
@@ -39,6 +40,7 @@ const MEMORY: &str = "\
     pulse: pulse@12100000 { reg = <0x0 0x12100000 0x0 0x100000>; };
     quiet: quiet@12200000 { reg = <0x0 0x12200000 0x0 0x100000>; };
     flowing: flowing@12400000 { reg = <0x0 0x12400000 0x0 0x400000>; };
+    fresh: fresh@12800000 { reg = <0x0 0x12800000 0x0 0x400000>; };
 ";
 
 const DRIVERS: &str = "\
@@ -60,11 +62,13 @@ const DRIVERS: &str = "\
         interrupt-parent = <&interrupts>; interrupts = <0x5 0x0>; interrupt-names = \"progress\";
         resdump,position-kind = \"counter\"; resdump,position-bits = <64>; };
     fpga: fpga { compatible = \"syscon\"; reg = <0x12000800 0x100>; big-endian; };
-    flowing { compatible = \"resdump,resmem\"; memory-region = <&flowing>; device-writes;
+    flowing { compatible = \"resdump,resmem\"; memory-region = <&flowing>; device-writes; writable;
         syscon = <&fpga 0x40>; resdump,consumer = <0x44>;
         interrupt-parent = <&interrupts>; interrupts = <0x2a 0x2>; interrupt-names = \"trigger\";
         resdump,position-kind = \"counter\"; resdump,position-unit = <64>;
         resdump,lead-bytes = <4096>; resdump,max-rate = <50000000>; };
+    fresh { compatible = \"resdump,resmem\"; memory-region = <&fresh>; writable; device-reads; device-writes;
+        resdump,position-kind = \"program\"; resdump,max-rate = <1048576>; };
     away { compatible = \"resdump,resmem\"; memory-region = <&position>; syscon = <&fpga 0x100>;
         resdump,position-kind = \"counter\"; resdump,max-rate = <50000000>; };
     wide { compatible = \"resdump,resmem\"; memory-region = <&position>; resdump,consumer = <8>;

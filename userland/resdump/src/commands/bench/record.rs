@@ -23,7 +23,7 @@ use super::{interrupted, measure::machine_busy, report::Refused};
 use crate::{
     advice::Doing,
     commands::record::{
-        limits::{declared, plain, refused},
+        limits::{self, declared, plain, refused},
         live,
     },
     console::{self, Console},
@@ -34,6 +34,7 @@ use crate::{
     signals::{Stop, Trigger},
     size,
     source::{Region, Source},
+    text,
 };
 
 /// How long an idle recorder is looked at.
@@ -134,6 +135,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let region = Region::open(&args.region)?;
     let position = declared(&region)?;
     let stop = Stop::on_signals()?;
+    let _made = limits::make(&args.folder)?;
     let limits = plain(&region, &args.folder, &position, args.chunk, args.depth)?;
     let chunk = limits.chunk.max(1);
     let length = args.length.max(chunk);
@@ -193,10 +195,15 @@ impl Bench<'_> {
     fn record(&self, feed: &mut dyn Feed, rate: Option<u64>, limits: &Limits) -> Result<Outcome> {
         let folder = &self.args.folder;
         let scratch = Scratch::new(folder).map_err(|error| {
-            let folder = folder.display();
-            Error::during(Doing::OpenTarget, "cannot make", folder, &error)
+            let folder = text::name(folder);
+            Error::during(
+                Doing::OpenFolder,
+                "cannot make a folder in it",
+                folder,
+                &error,
+            )
         })?;
-        let no = |refusal: Refusal| refused(&refusal, &folder.display().to_string());
+        let no = |refusal: Refusal| refused(&refusal, self.region.name(), folder);
         let taken = recorder::take(scratch.path()).map_err(no)?;
         let mut played = Played::new(feed, rate);
         let (stop, trigger) = (&self.stop, Trigger::default());

@@ -13,7 +13,9 @@ use std::{
 
 use nix::errno::Errno;
 use resdump_format::recording::{player::Flaw, proof::Ring};
-use resmem::abi::{CHUNK_MAX, POSITION_BOUNDED, RingPosition};
+use resmem::abi::{
+    CHUNK_MAX, POSITION_BOUNDED, REGION_DEVICE_READS, REGION_DEVICE_WRITES, RingPosition,
+};
 
 use super::{record::limits::position, recording};
 use crate::{
@@ -70,6 +72,7 @@ pub struct Args {
 /// Runs `play`.
 pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let region = Region::open_writable(&args.region)?;
+    expect_read(&region)?;
     let position = position(&region)?;
     let busy = |what: &str| {
         Error::new(
@@ -122,6 +125,21 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
         outcome,
     };
     reporter.tell(&played)
+}
+
+/// A ring that a device reads: one whose node says that a device writes it, and not that one reads it, is refused.
+fn expect_read(region: &Region) -> Result<()> {
+    const SHARED: u32 = REGION_DEVICE_WRITES | REGION_DEVICE_READS;
+    match region.device().info().flags & SHARED {
+        REGION_DEVICE_WRITES => Err(Error::new(
+            ExitCode::Target,
+            "no ring that a device reads",
+            region.name(),
+            Errno::EOPNOTSUPP,
+            "its node says 'device-writes' alone: the device fills it; of one that reads it, say 'device-reads'",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// What to play again and again in the place of `lap` bytes.
@@ -218,7 +236,7 @@ fn odd(what: &str, advice: impl Into<String>) -> Error {
 fn refused(refusal: &Refusal, region: &str) -> Error {
     match refusal {
         Refusal::Position(errno) => {
-            Error::during(Doing::Read, "cannot read the position", region, *errno)
+            Error::during(Doing::Position, "cannot read the position", region, *errno)
         }
         Refusal::Flaw(flaw) => {
             let what = match flaw {

@@ -12,6 +12,7 @@ use crate::{
     error::{Error, Result},
     exit_codes::ExitCode,
     player::{Event, Outcome, Place, State, Underrun},
+    recorder,
 };
 
 /// Between two lines that say how it goes.
@@ -221,8 +222,12 @@ impl<'a> Reporter<'a> {
         };
         let error = match failure {
             Some((what, errno)) => {
-                let (code, advice) = advice::of(*errno, Doing::Load);
-                Some((code, *what, *errno, advice))
+                let (doing, subject) = match recorder::is_of_ring(what) {
+                    true => (Doing::Position, played.region),
+                    false => (Doing::Load, &*played.folder),
+                };
+                let (code, advice) = advice::of(*errno, doing);
+                Some((code, *what, subject, *errno, advice))
             }
             // Of what has no end a signal is the end.
             None if !played.outcome.ended && !played.outcome.stopped && !played.looped => {
@@ -230,18 +235,19 @@ impl<'a> Reporter<'a> {
                 Some((
                     code,
                     "not played to its end",
+                    &*played.folder,
                     nix::errno::Errno::EINTR,
                     advice,
                 ))
             }
             None => None,
         };
-        let error = error.map(|(code, what, errno, advice)| {
+        let error = error.map(|(code, what, subject, errno, advice)| {
             let loaded = account.whole + account.late;
             let advice = format!(
                 "{advice}; {loaded} bytes were loaded, and the device may not have read the last of them"
             );
-            Error::new(code, what, &played.folder, errno, advice)
+            Error::new(code, what, subject, errno, advice)
         });
         if self.console.is_json() {
             self.console.object(&report, error.as_ref())?;

@@ -6,17 +6,20 @@ use std::{fs::File, path::Path, time::Duration};
 
 use nix::errno::Errno;
 use resdump_format::recording::{layout::Gaps, planner::Flaw, proof::Ring};
-use resmem::abi::{CHUNK_MAX, POSITION_BOUNDED, RingPosition};
+use resmem::abi::{
+    CHUNK_MAX, POSITION_BOUNDED, REGION_DEVICE_READS, REGION_DEVICE_WRITES, RingPosition,
+};
 
 use super::Args;
 use crate::{
-    advice::{self, Doing},
+    advice::Doing,
+    devicetree::{self, TREE},
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
     output::{self, Kind},
-    recorder::{Keep, Limits, Refusal},
+    recorder::{self, Folder, Keep, Limits, Refusal},
     source::{Region, Source},
-    sys,
+    sys, text,
 };
 
 /// Bytes of a segment where there is room.
@@ -41,26 +44,44 @@ pub(in crate::commands) fn position(region: &Region) -> Result<RingPosition> {
         ));
     }
     region.device().position().map_err(|error| {
-        let errno = errno_of(&error);
-        let (code, advice) = advice::of(errno, Doing::Read);
-        Error::new(
-            code,
+        Error::during(
+            Doing::Position,
             "cannot read the position",
             region.name(),
-            errno,
-            advice,
+            &error,
         )
     })
 }
 
-/// What the node of `region` declares, wherever its device is. Of a ring whose program has not said where that is, the
-/// size alone.
+/// A ring that a device fills: one whose node says that a device reads it, and not that one writes it, is refused.
+pub(super) fn expect_filled(region: &Region) -> Result<()> {
+    const SHARED: u32 = REGION_DEVICE_WRITES | REGION_DEVICE_READS;
+    match region.device().info().flags & SHARED {
+        REGION_DEVICE_READS => Err(Error::new(
+            ExitCode::Engine,
+            "no ring that a device fills",
+            region.name(),
+            Errno::EOPNOTSUPP,
+            "its node says 'device-reads' alone: 'resdump play' fills it; of a device that writes it, say 'device-writes'",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// What the node of `region` declares, wherever its device is: of a ring whose program has not said where that is, the
+/// device tree is asked.
 pub(in crate::commands) fn declared(region: &Region) -> Result<RingPosition> {
     match position(region) {
-        Err(error) if error.errno == Errno::ENODATA => Ok(RingPosition {
-            ring: region.size(),
-            ..RingPosition::default()
-        }),
+        Err(error) if error.errno == Errno::ENODATA => {
+            let says = |name| devicetree::number_at(Path::new(TREE), region.base(), name);
+            Ok(RingPosition {
+                ring: region.size(),
+                lead: says("resdump,lead-bytes"),
+                lag: says("resdump,lag-bytes"),
+                max_rate: says("resdump,max-rate"),
+                ..RingPosition::default()
+            })
+        }
         answer => answer,
     }
 }
@@ -118,7 +139,7 @@ pub(super) fn limits(args: &Args, region: &Region, position: &RingPosition) -> R
     })
 }
 
-/// What the ring gives, and the disk that `folder` is on, which is made: a recording without an end.
+/// What the ring gives, and the disk that `folder` is on, which is there: a recording without an end.
 pub(in crate::commands) fn plain(
     region: &Region,
     folder: &Path,
@@ -187,17 +208,29 @@ pub(super) fn available(folder: &Path) -> Result<u64> {
         .map_err(|error| errno_of(&error))
         .and_then(|folder| sys::file::available(&folder))
         .map_err(|errno| {
-            let folder = folder.display();
-            Error::during(Doing::OpenTarget, "cannot inspect target", folder, errno)
+            let folder = text::name(folder);
+            Error::during(
+                Doing::OpenFolder,
+                "cannot inspect the folder",
+                folder,
+                errno,
+            )
         })
+}
+
+/// Makes the folder to record into. What was made goes with the result, unless it holds something then.
+pub(in crate::commands) fn make(folder: &Path) -> Result<Folder> {
+    Folder::make(folder).map_err(|error| {
+        let folder = text::name(folder);
+        Error::during(Doing::OpenFolder, "cannot make the folder", folder, &error)
+    })
 }
 
 /// What direct I/O in the folder wants: asked of a file that is made there.
 fn block(region: &str, folder: &Path) -> Result<u64> {
     let failed = |what, error: &std::io::Error| {
-        Error::during(Doing::OpenTarget, what, folder.display(), error)
+        Error::during(Doing::OpenFolder, what, text::name(folder), error)
     };
-    std::fs::create_dir_all(folder).map_err(|error| failed("cannot make the folder", &error))?;
     let probe =
         tempfile::tempfile_in(folder).map_err(|error| failed("cannot make a file", &error))?;
     if output::is_in_memory(&probe) {
@@ -216,10 +249,14 @@ fn block(region: &str, folder: &Path) -> Result<u64> {
     Ok(alignment.memory.max(alignment.offset).max(512).into())
 }
 
-/// Why a recording was not begun.
-pub(in crate::commands) fn refused(refusal: &Refusal, folder: &str) -> Error {
+/// Why a recording of `region` to `folder` was not begun.
+pub(in crate::commands) fn refused(refusal: &Refusal, region: &str, folder: &Path) -> Error {
+    let folder = text::name(folder);
     match refusal {
-        Refusal::System(what, errno) => Error::during(Doing::OpenTarget, what, folder, *errno),
+        Refusal::System(what, errno) if recorder::is_of_ring(what) => {
+            Error::during(Doing::Position, what, region, *errno)
+        }
+        Refusal::System(what, errno) => Error::during(Doing::OpenFolder, what, folder, *errno),
         Refusal::Foreign(name) => Error::new(
             ExitCode::Target,
             "not the index of a recording",

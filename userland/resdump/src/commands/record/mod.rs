@@ -3,9 +3,12 @@
 //! `resdump record`: a ring that a device fills to disk, for as long as wanted.
 
 use std::{
+    fs::TryLockError,
     path::PathBuf,
     time::{Duration, Instant},
 };
+
+use nix::errno::Errno;
 
 use crate::{
     console::{self, Console},
@@ -101,16 +104,19 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
         Some(_) => limits::declared(&region)?,
         None => limits::position(&region)?,
     };
+    let rehearsed = args.rehearse.map(|rate| rehearse::rate(rate, &position));
+    let rehearsed = rehearsed.transpose()?;
+    if rehearsed.is_none() {
+        limits::expect_filled(&region)?;
+    }
     let stop = Stop::on_signals()?;
-    let limits = limits::limits(args, &region, &position)?;
     // Who finds the lock of the folder or the region finds a process that handles the signal.
     let trigger = Trigger::on_signal()?;
-    if let Err(error) = region.file().try_lock_shared() {
-        log::warn!(
-            "{}: 'resdump trigger' does not find this recorder by the region: {error}",
-            region.name()
-        );
+    if rehearsed.is_none() {
+        lock(&region)?;
     }
+    let _made = limits::make(&args.folder)?;
+    let limits = limits::limits(args, &region, &position)?;
     let mut live = live(&region, args.depth)?;
     let job = Job {
         args,
@@ -120,8 +126,8 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
         stop,
         trigger,
     };
-    if args.rehearse.is_some() {
-        return rehearse::run(&job, &mut live);
+    if let Some(rate) = rehearsed {
+        return rehearse::run(&job, &mut live, rate);
     }
     let taken = recorder::take(&args.folder).map_err(|refusal| job.refused(&refusal))?;
     if args.lap {
@@ -131,6 +137,27 @@ pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     match args.post.filter(|_| args.keep.is_none()) {
         None => job.once(&mut live, &taken),
         Some(_) => job.at_triggers(&mut live, &taken),
+    }
+}
+
+/// Several may record a region, and none while it is played into.
+fn lock(region: &Region) -> Result<()> {
+    match region.file().try_lock_shared() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(Error::new(
+            ExitCode::Target,
+            "cannot be recorded",
+            region.name(),
+            Errno::EBUSY,
+            "'resdump play' plays into it: end that first",
+        )),
+        Err(TryLockError::Error(error)) => {
+            log::warn!(
+                "{}: 'resdump trigger' does not find this recorder by the region: {error}",
+                region.name()
+            );
+            Ok(())
+        }
     }
 }
 
@@ -212,6 +239,6 @@ impl Job<'_> {
     }
 
     fn refused(&self, refusal: &Refusal) -> Error {
-        limits::refused(refusal, &self.args.folder.display().to_string())
+        limits::refused(refusal, self.region, &self.args.folder)
     }
 }

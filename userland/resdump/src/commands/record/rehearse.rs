@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use nix::errno::Errno;
+use resmem::abi::RingPosition;
 
 use super::{Job, limits, report};
 use crate::{
@@ -12,18 +13,23 @@ use crate::{
     error::{Error, Result},
     exit_codes::ExitCode,
     recorder::{self, Limits, Live, Played, Scratch},
+    text,
 };
 
 /// Without another: longer than the caches of most disks hold at the rate of a fast device.
 const DURATION: Duration = Duration::from_secs(30);
 
 /// Status 0: the disk holds the rate. 14: bytes would be lost.
-pub(super) fn run(job: &Job<'_>, live: &mut Live) -> Result<ExitCode> {
-    let rate = rate(job)?;
+pub(super) fn run(job: &Job<'_>, live: &mut Live, rate: u64) -> Result<ExitCode> {
     let folder = &job.args.folder;
     let scratch = Scratch::new(folder).map_err(|error| {
-        let folder = folder.display();
-        Error::during(Doing::OpenTarget, "cannot make", folder, &error)
+        let folder = text::name(folder);
+        Error::during(
+            Doing::OpenFolder,
+            "cannot make a folder in it",
+            folder,
+            &error,
+        )
     })?;
     let taken = recorder::take(scratch.path()).map_err(|refusal| job.refused(&refusal))?;
     // The segment that is prepared ahead takes room as well.
@@ -38,10 +44,10 @@ pub(super) fn run(job: &Job<'_>, live: &mut Live) -> Result<ExitCode> {
     report::tell_rehearsed(job, &outcome, time, rate)
 }
 
-/// What was asked for, or what the node declares.
-fn rate(job: &Job<'_>) -> Result<u64> {
-    match (job.args.rehearse, job.limits.max_rate) {
-        (Some(rate @ 1..), _) | (_, rate @ 1..) => Ok(rate),
+/// The rate to rehearse: `asked` for, or where that is 0 what the node declares.
+pub(super) fn rate(asked: u64, declared: &RingPosition) -> Result<u64> {
+    match (asked, declared.max_rate) {
+        (rate @ 1.., _) | (_, rate @ 1..) => Ok(rate),
         _ => Err(Error::new(
             ExitCode::Usage,
             "cannot be recorded",

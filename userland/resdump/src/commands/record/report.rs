@@ -12,7 +12,7 @@ use crate::{
     console::{self, Console},
     error::{Error, Result},
     exit_codes::ExitCode,
-    recorder::{Outcome, State},
+    recorder::{self, Outcome, State},
 };
 
 /// Between two lines that say how it goes.
@@ -136,11 +136,15 @@ fn tell_with(
 ) -> Result<ExitCode> {
     let report = &report;
     let error = outcome.failure.map(|(what, errno)| {
-        let (code, advice) = advice::of(errno, Doing::Write);
+        let (doing, subject) = match recorder::is_of_ring(what) {
+            true => (Doing::Position, report.region),
+            false => (Doing::Write, &*report.folder),
+        };
+        let (code, advice) = advice::of(errno, doing);
         Error::new(
             code,
             what,
-            &report.folder,
+            subject,
             errno,
             format!("{advice}; what was recorded before is proven by the index"),
         )

@@ -12,7 +12,7 @@ use resdump_format::recording::{
     session::Machine,
 };
 
-use super::{Failure, Flying, Recorder};
+use super::{Failure, Flying, NO_POSITION, Recorder};
 use crate::error::errno_of;
 
 impl Machine for Recorder<'_> {
@@ -38,9 +38,7 @@ impl Machine for Recorder<'_> {
     }
 
     fn position(&mut self) -> Result<Sample, Failure> {
-        self.feed
-            .position()
-            .map_err(|errno| ("cannot read the position", errno))
+        self.feed.position().map_err(|errno| (NO_POSITION, errno))
     }
 
     fn submit(&mut self, chunk: &Chunk) -> Result<(), Failure> {
