@@ -77,6 +77,13 @@ impl Saved {
         })
     }
 
+    /// Its indexes, and the segments that are there.
+    pub fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let indexes = self.runs.iter().map(|(number, _)| index_name(*number));
+        let segments = self.segments.keys().map(|number| segment_name(*number));
+        indexes.chain(segments).map(|name| self.folder.join(name))
+    }
+
     /// What is wrong with a run, if anything is.
     pub fn fault(&self, run: &Summary) -> Option<Fault> {
         self.fault_of(run, &ALL)

@@ -346,3 +346,43 @@ fn what_takes_no_recording_says_what_does() {
         );
     }
 }
+
+/// Also under another name, and with --force.
+#[test]
+fn a_recording_is_not_overwritten_by_what_it_becomes() {
+    let bench = bench();
+    fs::hard_link(rec(&bench, "000001.seg"), bench.path("same.sigmf-meta")).unwrap();
+    let files = ["rec/000000.index", "rec/000000.seg", "rec/000001.seg"];
+    let contents = || files.map(|name| fs::read(bench.path(name)).unwrap());
+    let before = contents();
+    for (out, to) in [
+        (files[0], "raw"),
+        (files[1], "raw"),
+        (files[2], "svg"),
+        ("same", "sigmf"),
+    ] {
+        let output = bench.run(&["convert", "rec", out, "--to", to, "--force"]);
+        assert_eq!(output.status.code(), Some(6), "{out}: {output:?}");
+    }
+    assert!(contents() == before && !bench.path("same.sigmf-data").exists());
+}
+
+#[test]
+fn options_of_sigmf_are_numbers_and_for_that_alone() {
+    let bench = bench();
+    for line in [
+        "--to sigmf --sample-rate nan",
+        "--to sigmf --sample-rate inf",
+        "--to sigmf --sample-rate 0",
+        "--to raw --sample-rate 5",
+        "--to svg --datatype ru8",
+    ] {
+        let args: Vec<&str> = ["convert", "rec", "made"]
+            .into_iter()
+            .chain(line.split(' '))
+            .collect();
+        let output = bench.run(&args);
+        assert_eq!(output.status.code(), Some(2), "{line}: {output:?}");
+    }
+    assert!(!bench.path("made").exists() && !bench.path("made.sigmf-data").exists());
+}

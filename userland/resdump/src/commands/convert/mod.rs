@@ -89,7 +89,7 @@ pub struct Args {
 
     #[cfg(feature = "sigmf")]
     /// SigMF: samples a second
-    #[arg(long, value_name = "HZ")]
+    #[arg(long, value_name = "HZ", value_parser = hertz)]
     sample_rate: Option<f64>,
 
     #[command(flatten)]
@@ -102,6 +102,14 @@ pub struct Args {
     /// No progress, no final line
     #[arg(short, long)]
     quiet: bool,
+}
+
+#[cfg(feature = "sigmf")]
+fn hertz(text: &str) -> std::result::Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if f64::is_finite(rate) && rate > 0.0 => Ok(rate),
+        _ => Err("expected a number above 0".into()),
+    }
 }
 
 /// What is made.

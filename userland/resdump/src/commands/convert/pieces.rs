@@ -3,8 +3,9 @@
 //! What every format of a recording is written by: its pieces, through a buffer, to a new file.
 
 use std::{
+    fs::File,
     io::{self, BufWriter, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use super::{Args, usage};
@@ -13,8 +14,8 @@ use crate::{
     commands::recording::unreadable,
     error::{Error, Result},
     manifest,
-    output::{Manner, Output, Permit, Request},
-    recorder::{Failed, Piece, Reader},
+    output::{Identity, Manner, Output, Permit, Request},
+    recorder::{Failed, Piece, Reader, Saved},
     signals::Stop,
     text,
 };
@@ -22,8 +23,8 @@ use crate::{
 /// Bytes that are read at a time.
 pub(super) const BUFFER: usize = 1 << 20;
 
-/// Opens a file for what a recording becomes.
-pub(super) fn open(args: &Args, path: &Path, stop: &Stop) -> Result<Output> {
+/// Opens a file for what a recording becomes: none of its own, the `inputs`.
+pub(super) fn open(args: &Args, path: &Path, inputs: &[Identity], stop: &Stop) -> Result<Output> {
     // The manifest of another file would be taken for this one's.
     let beside = manifest::beside(path);
     if beside.exists() {
@@ -37,9 +38,19 @@ pub(super) fn open(args: &Args, path: &Path, stop: &Stop) -> Result<Output> {
             force: args.force,
             ..Permit::default()
         },
-        inputs: &[],
+        inputs,
     };
     Output::open(&request, Some(stop))
+}
+
+/// What the files of a recording are.
+pub(super) fn identities(saved: &Saved) -> Result<Vec<Identity>> {
+    let of = |path: PathBuf| {
+        let identity = File::open(&path).and_then(|file| Identity::of_input(&file));
+        identity
+            .map_err(|error| Error::during(Doing::Read, "cannot read", text::name(&path), &error))
+    };
+    saved.files().map(of).collect()
 }
 
 /// Writes by `work`, and gives the output its name.

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::{
     Args, To,
-    pieces::{BUFFER, check, copy, open, write},
+    pieces::{BUFFER, check, copy, identities, open, write},
     usage,
 };
 use crate::{
@@ -132,6 +132,16 @@ fn refuse_options_of_memory(args: &Args) -> Result<()> {
     if let Some((option, _)) = given.iter().find(|(_, given)| *given) {
         return Err(usage(option, "it is not for a recording"));
     }
+    #[cfg(feature = "sigmf")]
+    if args.to != To::Sigmf {
+        let given = [
+            ("--datatype", args.datatype.is_some()),
+            ("--sample-rate", args.sample_rate.is_some()),
+        ];
+        if let Some((option, _)) = given.iter().find(|(_, given)| *given) {
+            return Err(usage(option, "it is for --to sigmf"));
+        }
+    }
     match args.to {
         To::Elf | To::Lime => Err(usage("--to", "a recording becomes raw, sigmf or svg")),
         _ => Ok(()),
@@ -146,7 +156,7 @@ fn raw(
     range: &Range<u64>,
     stop: &Stop,
 ) -> Result<()> {
-    let output = open(args, &args.output, stop)?;
+    let output = open(args, &args.output, &identities(saved)?, stop)?;
     let is_file = output.kind() == Kind::File;
     write(output, |out| {
         let mut at = range.start;
@@ -176,7 +186,7 @@ fn svg(args: &Args, saved: &Saved, folder: &Path, stop: &Stop) -> Result<()> {
     }
     let picture = crate::recorder::plot(saved)
         .map_err(|error| Error::during(Doing::Read, "cannot read", text::name(folder), &error))?;
-    let output = open(args, &args.output, stop)?;
+    let output = open(args, &args.output, &identities(saved)?, stop)?;
     write(output, |out| Ok(out.write_all(picture.as_bytes())?))
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Args,
-    pieces::{BUFFER, copy, open, write},
+    pieces::{BUFFER, copy, identities, open, write},
 };
 use crate::{
     error::Result,
@@ -28,8 +28,9 @@ pub(super) fn run(args: &Args, saved: &Saved, pieces: &[Piece], stop: &Stop) -> 
         name.into()
     };
     // Both can be made, before one is.
-    let data = open(args, &with(".sigmf-data"), stop)?;
-    let meta = open(args, &with(".sigmf-meta"), stop)?;
+    let inputs = identities(saved)?;
+    let data = open(args, &with(".sigmf-data"), &inputs, stop)?;
+    let meta = open(args, &with(".sigmf-meta"), &inputs, stop)?;
     write(data, |out| {
         let mut reader = saved.reader();
         let mut buffer = vec![0; BUFFER];
