@@ -1,68 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! Where a device is in a ring of memory: from what a register or a word says to a count of bytes that only grows,
-//! in 64 bits. Plain `core` code without a division, which the kernel's Rust lacks on 32-bit machines.
+//! in 64 bits. Plain `core` code; what the values mean is in `scale.rs`.
 //!
 //! Included by the module, and by the `recording` crate, where `cargo test` runs its tests on the host.
 //!
 //! Positions are in bytes. A position modulo the size of the ring is the offset in the ring of the byte that the
 //! device writes next.
 
-/// What the raw value is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Units since the device was started at the begin of the ring.
-    Counter,
-    /// Units from the begin of the ring.
-    Offset,
-    /// The address that is written next, as the device sees it, in units of 1 byte from there on; the ring begins
-    /// at `base`.
-    Address {
-        /// Address of the ring's first byte.
-        base: u64,
-    },
-    /// Units from the begin of the ring in the lower `index_bits` bits, completed laps above them.
-    IndexLap {
-        /// Bits of the index, less than all.
-        index_bits: u32,
-    },
-}
-
-/// What is known of a device's position.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape {
-    /// What the raw value is.
-    pub kind: Kind,
-    /// Size of the ring in bytes.
-    pub ring: u64,
-    /// Bytes of a unit, not 0.
-    pub unit: u32,
-    /// Bits of the raw value that count, 1 to 64.
-    pub bits: u32,
-    /// Bytes that the device may have written beyond its position.
-    pub lead: u64,
-    /// Bytes before its position that may not be in memory yet.
-    pub lag: u64,
-    /// Bytes a second that the device never exceeds; 0 if that is not known.
-    pub max_rate: u64,
-}
-
-/// Why a [`Shape`] was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flaw {
-    /// A ring of no bytes, or of more than 2^62.
-    Ring,
-    /// A unit of no bytes, or the ring is not made of whole units.
-    Unit,
-    /// No bits, more than 64, or too few for the ring.
-    Bits,
-    /// Lead and lag leave nothing of the ring.
-    Slack,
-    /// The value repeats, and nothing says how fast: laps cannot be told apart.
-    Rate,
-    /// The counter starts again within the ring: its size does not divide the bytes that the counter counts.
-    Wrap,
-}
+use super::divide::divide;
+use super::scale::Scale;
+pub use super::scale::{Flaw, Kind, Shape};
 
 /// How sure a position is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,15 +52,11 @@ pub struct Sample {
 
 /// Nanoseconds that rates are kept for, as a shift.
 const TICK: u32 = 16;
-/// Largest ring: sums of a position, a lead and a ring do not wrap.
-const RING_MAX: u64 = 1 << 62;
 
 /// A device's position, as far as it was followed.
 #[derive(Clone, Copy, Debug)]
 pub struct Position {
-    shape: Shape,
-    /// Bytes after which the raw value repeats, if it does.
-    span: Option<u64>,
+    scale: Scale,
     /// Bytes of a tick at the greatest rate, rounded up; 0 if that is not known.
     pace: u64,
     last: Option<Last>,
@@ -130,50 +74,7 @@ struct Last {
 impl Position {
     /// Nothing has been read yet.
     pub fn new(shape: Shape) -> Result<Self, Flaw> {
-        let Shape {
-            kind, ring, unit, ..
-        } = shape;
-        if ring == 0 || ring > RING_MAX {
-            return Err(Flaw::Ring);
-        }
-        if unit == 0 || divide(ring, unit.into()).1 != 0 {
-            return Err(Flaw::Unit);
-        }
-        if shape.bits == 0 || shape.bits > 64 {
-            return Err(Flaw::Bits);
-        }
-        let slack = shape.lead.checked_add(shape.lag).ok_or(Flaw::Slack)?;
-        if slack >= ring {
-            return Err(Flaw::Slack);
-        }
-        let span = match kind {
-            Kind::Counter => shifted(unit.into(), shape.bits),
-            Kind::Offset => Some(ring),
-            Kind::Address { .. } if unit == 1 => Some(ring),
-            Kind::Address { .. } => return Err(Flaw::Unit),
-            Kind::IndexLap { index_bits } if index_bits == 0 || index_bits >= shape.bits => {
-                return Err(Flaw::Bits)
-            }
-            Kind::IndexLap { index_bits } => shifted(ring, shape.bits - index_bits),
-        };
-        // The largest value that is a place in the ring.
-        let place_bits = match kind {
-            Kind::Counter => 64,
-            Kind::Offset | Kind::Address { .. } => shape.bits,
-            Kind::IndexLap { index_bits } => index_bits,
-        };
-        let last_unit = divide(ring, unit.into()).0 - 1;
-        if last_unit & !mask(place_bits) != 0 {
-            return Err(Flaw::Bits);
-        }
-        if let Some(span) = span {
-            if span < ring || divide(span, ring).1 != 0 {
-                return Err(Flaw::Wrap);
-            }
-            if shape.max_rate == 0 {
-                return Err(Flaw::Rate);
-            }
-        }
+        let scale = Scale::new(shape)?;
         let pace = match shape.max_rate {
             0 => 0,
             rate => divide(
@@ -185,8 +86,7 @@ impl Position {
             .ok_or(Flaw::Rate)?,
         };
         Ok(Self {
-            shape,
-            span,
+            scale,
             pace,
             last: None,
             breaks: 0,
@@ -195,14 +95,14 @@ impl Position {
 
     /// What it was made of.
     pub fn shape(&self) -> &Shape {
-        &self.shape
+        self.scale.shape()
     }
 
     /// Nanoseconds within which a sample must follow the last one: later it is [`Evidence::Unknown`]. 0 when none
     /// can be in time, `None` when it may be as late as it likes.
     pub fn patience(&self) -> Option<u64> {
-        let span = self.span?;
-        let free = span.saturating_sub(self.slack() + 1);
+        let span = self.scale.span()?;
+        let free = span.saturating_sub(self.scale.slack() + 1);
         // One tick is added where time is turned into bytes.
         let ticks = divide(free, self.pace).0.saturating_sub(1);
         Some(ticks.saturating_mul(1 << TICK))
@@ -211,7 +111,7 @@ impl Position {
     /// The position by a reading that was taken after the last one. `None` for a value that is no place in the
     /// ring: nothing has changed then.
     pub fn follow(&mut self, reading: Reading) -> Option<Sample> {
-        let place = self.place(reading.raw)?;
+        let place = self.scale.place(reading.raw)?;
         let Some(last) = self.last else {
             self.last = Some(Last {
                 place,
@@ -220,9 +120,9 @@ impl Position {
             });
             return Some(self.sample(place, reading, self.certain()));
         };
-        let way = self.way(last.place, place);
+        let way = self.scale.way(last.place, place);
         let most = self.most(reading.after.saturating_sub(last.before));
-        let sure = match (self.span, most) {
+        let sure = match (self.scale.span(), most) {
             (Some(span), Some(most)) => most < span && way <= most,
             (None, Some(most)) => way <= most,
             // Back is where a device goes that is started again.
@@ -244,78 +144,26 @@ impl Position {
     /// What the device would say at `bytes`, rounded down to a unit: a position that it has passed by no more than a ring.
     /// `None` for another one, and before the first reading.
     pub fn raw_at(&self, bytes: u64) -> Option<u64> {
-        let Shape {
-            kind,
-            ring,
-            unit,
-            bits,
-            ..
-        } = self.shape;
         let last = self.last?;
+        let ring = self.shape().ring;
         let back = last.bytes.checked_sub(bytes).filter(|back| *back <= ring)?;
-        let place = match (last.place.checked_sub(back), self.span) {
-            (Some(place), _) => place,
-            (None, Some(span)) => last.place + (span - back),
-            (None, None) => return None,
-        };
-        let raw = match kind {
-            Kind::Counter | Kind::Offset => divide(place, unit.into()).0,
-            Kind::Address { base } => base.wrapping_add(place),
-            Kind::IndexLap { index_bits } => {
-                let (lap, index) = divide(place, ring);
-                lap << index_bits | divide(index, unit.into()).0
-            }
-        };
-        Some(raw & mask(bits))
-    }
-
-    /// Bytes by the raw value alone.
-    fn place(&self, raw: u64) -> Option<u64> {
-        let Shape {
-            kind,
-            ring,
-            unit,
-            bits,
-            ..
-        } = self.shape;
-        let raw = raw & mask(bits);
-        let unit = u64::from(unit);
-        // The end of the ring is its begin.
-        let inside = |place: u64| match place {
-            place if place < ring => Some(place),
-            place if place == ring => Some(0),
-            _ => None,
-        };
-        match kind {
-            Kind::Counter => raw.checked_mul(unit),
-            Kind::Offset => inside(raw.checked_mul(unit)?),
-            Kind::Address { base } => inside(raw.wrapping_sub(base) & mask(bits)),
-            Kind::IndexLap { index_bits } => {
-                let index = inside((raw & mask(index_bits)).checked_mul(unit)?)?;
-                (raw >> index_bits).checked_mul(ring)?.checked_add(index)
-            }
-        }
-    }
-
-    /// The shortest way from one place to another.
-    fn way(&self, from: u64, to: u64) -> u64 {
-        match self.span {
-            Some(span) if to < from => to + (span - from),
-            _ => to.wrapping_sub(from),
-        }
+        let place = self.scale.before(last.place, back)?;
+        Some(self.scale.raw(place))
     }
 
     /// Most bytes that the device's position moves on within `time` nanoseconds.
     fn most(&self, time: u64) -> Option<u64> {
         (self.pace != 0).then(|| {
             let ticks = (time >> TICK) + 1;
-            self.pace.saturating_mul(ticks).saturating_add(self.slack())
+            self.pace
+                .saturating_mul(ticks)
+                .saturating_add(self.scale.slack())
         })
     }
 
     /// The first position from `bytes` on that lies where `place` lies in the ring.
     fn next_at(&self, bytes: u64, place: u64) -> Option<u64> {
-        let ring = self.shape.ring;
+        let ring = self.shape().ring;
         let (is, wanted) = (divide(bytes, ring).1, divide(place, ring).1);
         let way = match wanted.checked_sub(is) {
             Some(way) => way,
@@ -324,12 +172,8 @@ impl Position {
         bytes.checked_add(way)
     }
 
-    fn slack(&self) -> u64 {
-        self.shape.lead + self.shape.lag
-    }
-
     fn certain(&self) -> Evidence {
-        match self.shape.kind {
+        match self.shape().kind {
             Kind::Counter | Kind::IndexLap { .. } => Evidence::Exact,
             Kind::Offset | Kind::Address { .. } => Evidence::Bounded,
         }
@@ -345,40 +189,10 @@ impl Position {
     }
 }
 
-/// The lowest `bits` bits, 1 to 64.
-fn mask(bits: u32) -> u64 {
-    u64::MAX >> (64 - bits)
-}
-
-/// `value << bits`, unless that is beyond what a position can be.
-fn shifted(value: u64, bits: u32) -> Option<u64> {
-    let free = value.leading_zeros();
-    (bits < free).then(|| value << bits)
-}
-
-/// Quotient and remainder; of a division by 0 the largest quotient.
-pub fn divide(number: u64, by: u64) -> (u64, u64) {
-    if by == 0 {
-        return (u64::MAX, 0);
-    }
-    let (mut quotient, mut rest) = (0, 0u64);
-    let mut bit = 64 - number.leading_zeros();
-    while bit > 0 {
-        bit -= 1;
-        let carry = rest >> 63 != 0;
-        rest = rest << 1 | number >> bit & 1;
-        quotient <<= 1;
-        if carry || rest >= by {
-            rest = rest.wrapping_sub(by);
-            quotient |= 1;
-        }
-    }
-    (quotient, rest)
-}
-
 #[cfg(any(test, CONFIG_KUNIT))]
 #[cfg_attr(CONFIG_KUNIT, ::kernel::prelude::kunit_tests(resmem_position))]
 mod tests {
+    use super::super::scale::mask;
     use super::*;
 
     const MIB: u64 = 1 << 20;
@@ -514,37 +328,13 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_followed_is_refused() {
-        let flaw = |change: fn(&mut Shape)| {
-            let mut shape = shape(Kind::Counter, 64, 32);
-            change(&mut shape);
-            Position::new(shape).map(|_| ()).unwrap_err()
-        };
-        assert!(flaw(|shape| shape.ring = 0) == Flaw::Ring);
-        assert!(flaw(|shape| shape.unit = 3) == Flaw::Unit);
-        assert!(flaw(|shape| shape.bits = 65) == Flaw::Bits);
-        assert!(flaw(|shape| shape.bits = 8) == Flaw::Wrap);
-        assert!(flaw(|shape| shape.ring = 3 << 20) == Flaw::Wrap);
-        assert!(flaw(|shape| shape.lag = 16 << 20) == Flaw::Slack);
-        assert!(flaw(|shape| shape.max_rate = 0) == Flaw::Rate);
-        assert!(flaw(|shape| shape.kind = Kind::IndexLap { index_bits: 32 }) == Flaw::Bits);
-        assert!(flaw(|shape| shape.kind = Kind::IndexLap { index_bits: 0 }) == Flaw::Bits);
-        // At their limits.
-        assert!(flaw(|shape| shape.unit = 0) == Flaw::Unit);
-        assert!(flaw(|shape| shape.unit = u32::MAX) == Flaw::Unit);
-        assert!(flaw(|shape| shape.bits = 0) == Flaw::Bits);
-        assert!(flaw(|shape| shape.ring = u64::MAX) == Flaw::Ring);
-        assert!(flaw(|shape| (shape.lead, shape.lag) = (16 << 20, 0)) == Flaw::Slack);
-        assert!(flaw(|shape| (shape.lead, shape.lag) = (u64::MAX, 1)) == Flaw::Slack);
-        assert!(flaw(|shape| shape.max_rate = u64::MAX) == Flaw::Rate);
-        assert!(flaw(|shape| (shape.kind, shape.bits) = (Kind::Offset, 1)) == Flaw::Bits);
-    }
-
-    #[test]
     fn a_ring_that_is_passed_in_a_tick_has_no_sample_in_time() {
         let mut shape = shape(Kind::Offset, 1, 32);
         (shape.ring, shape.max_rate) = (1 << 16, 4_000_000_000);
         assert!(Position::new(shape).unwrap().patience() == Some(0));
+        // More than time can be reckoned in.
+        shape.max_rate = u64::MAX;
+        assert!(Position::new(shape).is_err_and(|flaw| flaw == Flaw::Rate));
     }
 
     #[test]

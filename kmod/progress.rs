@@ -43,8 +43,8 @@ use crate::{
         },
         worker, //
     },
+    divide::divide,
     position::{
-        divide,
         Evidence,
         Kind,
         Position,

@@ -30,6 +30,9 @@ mod argument;
 mod binding;
 #[forbid(unsafe_code)]
 mod device;
+#[forbid(unsafe_code)]
+#[expect(unreachable_pub)] // shared with userland
+mod divide;
 #[cfg(CONFIG_DMA_SHARED_BUFFER)]
 #[forbid(unsafe_code)]
 mod dmabuf;
@@ -68,6 +71,9 @@ mod refusal;
 mod region;
 #[forbid(unsafe_code)]
 mod request;
+#[forbid(unsafe_code)]
+#[expect(unreachable_pub)] // shared with userland
+mod scale;
 #[forbid(unsafe_code)]
 mod snapshot;
 #[forbid(unsafe_code)]

@@ -6,6 +6,9 @@
 //! `sync` is the kernel's in the module, and the model checker's here.
 
 #[rustfmt::skip]
+#[path = "../../../../kmod/divide.rs"]
+mod divide;
+#[rustfmt::skip]
 #[path = "../../../../kmod/inflight.rs"]
 mod inflight;
 #[rustfmt::skip]
@@ -19,6 +22,10 @@ mod landing;
 #[path = "../../../../kmod/position.rs"]
 mod position;
 mod ring;
+#[allow(dead_code, reason = "a model needs less")]
+#[rustfmt::skip]
+#[path = "../../../../kmod/scale.rs"]
+mod scale;
 mod snapshot;
 mod sync;
 mod transfer;
