@@ -8,6 +8,10 @@
 //! Lock order: `followed` is taken under the lock of an io_uring; the lock of the region's owners is taken under it.
 //! A command of an io_uring is completed without it, for that may take the lock of its ring.
 
+mod follower;
+mod handlers;
+mod reach;
+
 use kernel::{
     impl_has_delayed_work,
     impl_has_work,
@@ -29,17 +33,10 @@ use kernel::{
 use crate::{
     abi,
     abstractions::{
-        eventfd::EventFd,
-        irq::Handler,
-        producer, //
+        producer,
         sync::{
-            Acquire,
             Atomic,
             Release, //
-        },
-        uring::{
-            Command,
-            Held, //
         },
         worker, //
     },
@@ -61,11 +58,16 @@ use crate::{
         Placed,
         Triggers, //
     },
-    watchers::Watchers,
-    watches::{
-        Watch,
-        Watches, //
-    }, //
+    watches::Watches, //
+};
+
+pub(crate) use follower::{
+    Follower,
+    Watched, //
+};
+pub(crate) use handlers::{
+    Pull,
+    Wake, //
 };
 
 /// Where the position comes from.
@@ -132,52 +134,6 @@ struct Followed {
     /// Names for open files: more than can ever be opened.
     files: u64,
     bound: bool,
-}
-
-/// An open file that follows a ring's device.
-pub(crate) struct Follower {
-    progress: Arc<Progress>,
-    file: u64,
-}
-
-impl Follower {
-    /// Sleeps.
-    pub(crate) fn new(progress: Arc<Progress>) -> Self {
-        let file = {
-            let mut followed = progress.followed.lock();
-            followed.files += 1;
-            followed.files
-        };
-        Self { progress, file }
-    }
-
-    pub(crate) fn progress(&self) -> &Arc<Progress> {
-        &self.progress
-    }
-
-    /// Does what [`abi::IOC_WATCH`] says.
-    pub(crate) fn watch(&self, asked: &abi::RingWatch, watchers: Arc<Watchers>) -> Result {
-        self.progress.watch(self.file, asked, watchers)
-    }
-
-    /// Whether what the file watches for was reached. Sleeps.
-    pub(crate) fn watched(&self) -> Watched {
-        self.progress.watched(self.file)
-    }
-}
-
-impl Drop for Follower {
-    fn drop(&mut self) {
-        // Dropped without the lock.
-        let _last = self.progress.followed.lock().watches.forget(self.file);
-    }
-}
-
-/// An answer to who polls.
-pub(crate) enum Watched {
-    Nothing,
-    Reached,
-    Unbound,
 }
 
 impl Progress {
@@ -305,118 +261,6 @@ impl Progress {
         Ok(())
     }
 
-    fn watch(
-        self: &Arc<Self>,
-        file: u64,
-        asked: &abi::RingWatch,
-        watchers: Arc<Watchers>,
-    ) -> Result {
-        let event = match asked.eventfd {
-            -1 => None,
-            fd => Some(EventFd::new(fd)?),
-        };
-        let new = Watch {
-            file,
-            position: asked.position,
-            event,
-            watchers,
-            reached: false,
-        };
-        // The one before is dropped without the lock.
-        let _last = {
-            let mut followed = self.followed.lock();
-            if !followed.bound {
-                return Err(ENODEV);
-            }
-            followed.watches.set(new)?
-        };
-        // What came before is seen now, and what comes later finds it.
-        self.check();
-        Ok(())
-    }
-
-    /// Whether what `file` watches for was reached.
-    fn watched(&self, file: u64) -> Watched {
-        let mut followed = self.followed.lock();
-        if !followed.bound {
-            return Watched::Unbound;
-        }
-        if followed.watches.reached(file).is_none() {
-            return Watched::Nothing;
-        }
-        if let Ok((_, sample)) = self.look(&mut followed) {
-            followed.watches.tell(sample.bytes);
-        }
-        match followed.watches.reached(file) {
-            Some(true) => Watched::Reached,
-            Some(false) | None => Watched::Nothing,
-        }
-    }
-
-    /// Does what [`abi::IOC_REACH`] says: `EIOCBQUEUED` when the command completes later.
-    pub(crate) fn reach(self: &Arc<Self>, command: &Command<'_>) -> Result {
-        let asked: abi::RingReach = command.argument();
-        if asked.triggers != 0 && !self.interrupts.trigger {
-            return Err(EINVAL);
-        }
-        // The ring's lock may be held, and looking may take long.
-        let sleeps = match &self.source {
-            Source::Spot(spot) => spot.read_sleeps(&self.region),
-            Source::Program => false,
-        };
-        {
-            let mut followed = self.followed.lock();
-            if !followed.bound {
-                return Err(ENODEV);
-            }
-            if !sleeps {
-                match self.look(&mut followed) {
-                    Ok((_, sample)) if followed.has_come(&asked, sample.bytes) => return Ok(()),
-                    Ok(_) | Err(ENODATA) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        // Takes the ring's lock, if that is not held: without ours.
-        let held = command.hold()?;
-        if let Some((held, result)) = self.keep(asked, held, sleeps) {
-            held.end(result, command);
-        }
-        Err(EIOCBQUEUED)
-    }
-
-    /// Keeps a command until what was asked for. What need not, or cannot, be kept is returned, with its result.
-    fn keep(
-        self: &Arc<Self>,
-        asked: abi::RingReach,
-        held: Held,
-        sleeps: bool,
-    ) -> Option<(Held, Result)> {
-        let mut followed = self.followed.lock();
-        if !followed.bound {
-            return Some((held, Err(ENODEV)));
-        }
-        // What came since the look before has told those who were kept then.
-        if sleeps {
-            worker::start(self.clone());
-        } else if let Ok((_, sample)) = self.look(&mut followed) {
-            if followed.has_come(&asked, sample.bytes) {
-                return Some((held, Ok(())));
-            }
-        }
-        let refused = followed.watches.keep(asked, held);
-        self.set_timer(&mut followed);
-        refused.map(|held| (held, Err(EBUSY)))
-    }
-
-    /// Cancels a command that is held, if it still is.
-    pub(crate) fn cancel(&self, command: &Command<'_>) {
-        let held = self.followed.lock().watches.cancelled(command);
-        if let Some(held) = held {
-            held.end(Err(ECANCELED), command);
-        }
-    }
-
     /// Reads the position, and tells who waits for it. Sleeps.
     fn check(self: &Arc<Self>) {
         let position = {
@@ -433,23 +277,6 @@ impl Progress {
         };
         if let Some(position) = position {
             self.complete(position, Ok(()));
-        }
-    }
-
-    /// Completes the commands that wait for no more than `position`, or a trigger that came, each without the lock.
-    fn complete(&self, position: u64, result: Result) {
-        loop {
-            let due = {
-                let mut followed = self.followed.lock();
-                let placed = followed.placed;
-                followed
-                    .watches
-                    .due(|asked| asked.position <= position || placed.is_news(asked.triggers))
-            };
-            match due {
-                Some(held) => held.done(result),
-                None => return,
-            }
         }
     }
 
@@ -526,35 +353,5 @@ impl WorkItem<1> for Progress {
     fn run(this: Arc<Self>) {
         this.followed.lock().timer.runs();
         this.check();
-    }
-}
-
-impl Followed {
-    /// Whether what was asked for has come when the device is at `position`.
-    fn has_come(&self, asked: &abi::RingReach, position: u64) -> bool {
-        position >= asked.position || self.placed.is_news(asked.triggers)
-    }
-}
-
-/// The interrupt "trigger".
-pub(crate) struct Pull(pub(crate) Arc<Progress>);
-
-impl Handler for Pull {
-    fn handle(&self) {
-        if self.0.bound.load(Acquire) {
-            self.0.triggers.came();
-            worker::start(self.0.clone());
-        }
-    }
-}
-
-/// The interrupt "progress".
-pub(crate) struct Wake(pub(crate) Arc<Progress>);
-
-impl Handler for Wake {
-    fn handle(&self) {
-        if self.0.bound.load(Acquire) {
-            worker::start(self.0.clone());
-        }
     }
 }
