@@ -83,8 +83,7 @@ impl Planner {
             }
         }
         // With less the device is always about to overwrite what is being written.
-        let slack = ring.lead.checked_add(ring.lag).ok_or(Flaw::Ring)?;
-        if slack >= ring.size || layout.chunk > ring.size - slack {
+        if ring.usable().is_none_or(|usable| layout.chunk > usable) {
             return Err(Flaw::Chunk);
         }
         let position = sample.bytes;

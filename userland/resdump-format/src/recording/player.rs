@@ -136,14 +136,14 @@ impl Player {
         if !block.is_power_of_two() {
             return Err(Flaw::Block);
         }
-        let slack = ring.lead.checked_add(ring.lag).ok_or(Flaw::Ring)?;
-        if slack >= ring.size || !ring.size.is_multiple_of(block) {
+        let usable = ring.usable().ok_or(Flaw::Ring)?;
+        if !ring.size.is_multiple_of(block) {
             return Err(Flaw::Ring);
         }
-        if chunk == 0 || !chunk.is_multiple_of(block) || chunk > ring.size - slack {
+        if chunk == 0 || !chunk.is_multiple_of(block) || chunk > usable {
             return Err(Flaw::Chunk);
         }
-        if ahead > ring.size - slack {
+        if ahead > usable {
             return Err(Flaw::Ahead);
         }
         let start = sample
@@ -239,7 +239,7 @@ impl Player {
         if self.cut {
             return Err(Step::Ended);
         }
-        let read = self.position.saturating_sub(self.ring.lag);
+        let read = self.ring.readable(self.position);
         if self.next >= self.end {
             let last = self.start.saturating_add(self.end);
             return Err(match read >= last {
@@ -282,10 +282,8 @@ impl Player {
     }
 
     fn tight(&mut self, from: u64) {
-        let left = i128::from(self.start) + i128::from(from)
-            - i128::from(self.position)
-            - i128::from(self.ring.lead);
-        let left = left.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
+        let to = i128::from(self.start) + i128::from(from);
+        let left = self.ring.distance(to, self.position);
         self.account.headroom = Some(self.account.headroom.map_or(left, |least| least.min(left)));
     }
 

@@ -45,12 +45,23 @@ impl Ring {
         range.start..self.oldest(position).clamp(range.start, range.end)
     }
 
-    /// Bytes that the device may still write before it reaches `from`, when it is at `position`; negative once it
-    /// may have passed.
+    /// Bytes that the device may still write before it reaches `from` one lap later, when it is at `position`; negative
+    /// once it may have passed.
     pub fn headroom(&self, from: u64, position: u64) -> i64 {
-        let free =
-            i128::from(from) + i128::from(self.size) - i128::from(position) - i128::from(self.lead);
-        free.clamp(i64::MIN.into(), i64::MAX.into()) as i64
+        self.distance(i128::from(from) + i128::from(self.size), position)
+    }
+
+    /// Bytes that the device may still go before it reaches `to`, when it is at `position`; negative once it may have
+    /// passed.
+    pub fn distance(&self, to: i128, position: u64) -> i64 {
+        let left = to - i128::from(position) - i128::from(self.lead);
+        left.clamp(i64::MIN.into(), i64::MAX.into()) as i64
+    }
+
+    /// Bytes of which all is known wherever the device is: the ring less lead and lag. `None` where those leave nothing.
+    pub fn usable(&self) -> Option<u64> {
+        let slack = self.lead.checked_add(self.lag)?;
+        self.size.checked_sub(slack).filter(|usable| *usable != 0)
     }
 }
 

@@ -8,16 +8,17 @@ use std::{
     io,
     ops::Range,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use nix::errno::Errno;
-use resdump_format::recording::{player::Flaw, proof::Ring};
-use resmem::abi::{
-    CHUNK_MAX, POSITION_BOUNDED, REGION_DEVICE_READS, REGION_DEVICE_WRITES, RingPosition,
-};
+use resdump_format::recording::player::Flaw;
+use resmem::abi::{POSITION_BOUNDED, REGION_DEVICE_READS, REGION_DEVICE_WRITES, RingPosition};
 
-use super::{record::limits::position, recording};
+use super::{
+    record::limits::{chunk, patience, position, ring},
+    recording,
+};
 use crate::{
     advice::Doing,
     console::Console,
@@ -206,18 +207,10 @@ fn block(tape: &mut Tape, folder: &str) -> Result<u64> {
 }
 
 fn limits(args: &Args, position: &RingPosition, block: u64) -> Limits {
-    let quarter = (position.ring / 4).min(4 << 20);
-    let chunk = args
-        .chunk
-        .map_or((quarter - quarter % block).max(block), u64::from);
     Limits {
-        ring: Ring {
-            size: position.ring,
-            lead: position.lead,
-            lag: position.lag,
-        },
-        patience: (position.patience != 0).then(|| Duration::from_nanos(position.patience)),
-        chunk: chunk.min(CHUNK_MAX.into()),
+        ring: ring(position),
+        patience: patience(position),
+        chunk: chunk(position, args.chunk, block),
         block,
         ahead: args.ahead,
     }

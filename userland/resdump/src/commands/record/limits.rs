@@ -157,19 +157,14 @@ pub(in crate::commands) fn plain(
             format!("direct I/O there takes memory at multiples of {block} bytes"),
         ));
     }
-    let quarter = (position.ring / 4).min(4 << 20);
-    let chunk = chunk.map_or(quarter - quarter % block, u64::from);
+    let chunk = self::chunk(position, chunk, block);
     Ok(Limits {
-        ring: Ring {
-            size: position.ring,
-            lead: position.lead,
-            lag: position.lag,
-        },
+        ring: ring(position),
         max_rate: position.max_rate,
         bounded: position.flags & POSITION_BOUNDED != 0,
-        patience: (position.patience != 0).then(|| Duration::from_nanos(position.patience)),
+        patience: patience(position),
         history: 0,
-        chunk: chunk.min(CHUNK_MAX.into()),
+        chunk,
         depth: depth as usize,
         block,
         segment: segment(folder, chunk)?,
@@ -182,6 +177,27 @@ pub(in crate::commands) fn plain(
         since: None,
         post: None,
     })
+}
+
+/// The ring, and what its device promises.
+pub(in crate::commands) fn ring(position: &RingPosition) -> Ring {
+    Ring {
+        size: position.ring,
+        lead: position.lead,
+        lag: position.lag,
+    }
+}
+
+/// Time within which the device is to be looked at again.
+pub(in crate::commands) fn patience(position: &RingPosition) -> Option<Duration> {
+    (position.patience != 0).then(|| Duration::from_nanos(position.patience))
+}
+
+/// Bytes that are moved at a time: `asked`, or a quarter of the ring in whole blocks, as far as that is not too long.
+pub(in crate::commands) fn chunk(position: &RingPosition, asked: Option<u32>, block: u64) -> u64 {
+    let quarter = (position.ring / 4).min(4 << 20);
+    let chunk = asked.map_or((quarter - quarter % block).max(block), u64::from);
+    chunk.min(CHUNK_MAX.into())
 }
 
 /// Bytes that can be kept before a trigger: the ring without what the device may overwrite until they are read, which
