@@ -39,7 +39,7 @@ $(error FLAVOUR= is for $(TAKES_FLAVOUR); tests of the debug kernel: make test-d
 endif
 endif
 # A board behind a lab file runs what is made for it, and nothing else.
-TAKES_TARGET := test test-suite help
+TAKES_TARGET := test test-suite bring-up help
 ifneq ($(filter command%,$(origin TARGET)),)
 ifneq ($(filter-out $(TAKES_TARGET),$(MAKECMDGOALS)),)
 $(error TARGET= is for $(TAKES_TARGET): no other runs on a board behind a lab file)
@@ -68,6 +68,8 @@ FUZZ_READERS = cd userland/fuzz && for reader in $(READERS); do mkdir -p $(CURDI
 PROGRAM = $(call CARGO,qemu) run --quiet --release --locked --manifest-path qemu/Cargo.toml --package $(1) --
 XTASK = $(call PROGRAM,xtask)
 LABS = $(call PROGRAM,labs)
+# Judges the arguments of a lab's program before what it needs is built.
+JUDGED = $(LABS) --judge $(1) && $(2) && $(LABS) $(1)
 SUITE = kernels=$$($(call PROGRAM,suite) --kernels $(TEST)) && $(XTASK) prepare $$kernels && $(call PROGRAM,suite) $(TEST)
 BUILDROOT = $(XTASK) buildroot --flavour $(FLAVOUR)
 
@@ -99,7 +101,7 @@ setup: ## install what is missing (Debian; done by the others when needed)
 		{ rm -rf out/target && mkdir -p out/target && echo "$(CURDIR)" >out/target/.checkout; }
 
 run: setup ## the main job: memory to disk by three engines and dd, compared on the host
-	@$(call QUICK,lab) && $(LABS) run
+	@$(call JUDGED,run,$(call QUICK,lab))
 
 test: test-host test-suite ## unit tests on the host, then the suite in QEMU
 
@@ -135,7 +137,7 @@ test-bring-up: setup ## what is run first on a board, and network boot, on the k
 	@$(SUITE)
 
 soak: setup ## the long run: MINUTES of dumps under pressure, on the debug kernel
-	@$(call QUICK,debug) && $(LABS) soak --minutes $(or $(MINUTES),60)
+	@$(call JUDGED,soak --minutes $(or $(MINUTES),60),$(call QUICK,debug))
 
 test-twin: override BOARD := $(TWIN)
 test-twin: ## the suite on an arm64 machine, under KASAN and then under KCSAN
@@ -171,34 +173,34 @@ fuzz-readers: setup ## the readers of dumps on random input, MINUTES each
 	@$(call FUZZ_READERS,-max_total_time=$$(($(or $(MINUTES),5) * 60)) -print_final_stats=1)
 
 bench: setup ## what a dump costs in instructions, and how fast it is next to other methods
-	@$(call QUICK,lab) && $(LABS) bench
+	@$(call JUDGED,bench,$(call QUICK,lab))
 
 profile: setup ## where the instructions of COMMAND go, in the guest, by function
 	@$(call QUICK,lab) && $(LABS) profile "$(COMMAND)"
 
 profile-boot: setup ## where the instructions from power-on to the prompt go, by function
-	@$(call QUICK,appliance) && $(LABS) profile-boot
+	@$(call JUDGED,profile-boot,$(call QUICK,appliance))
 
 order: setup ## the order of functions in the dumper, from what ordinary commands execute (writes order.ld)
-	@$(call QUICK,lab) && $(LABS) order
+	@$(call JUDGED,order,$(call QUICK,lab))
 
 bring-up: setup ## what is run first on a board: doctor, DMA, dump, throughput, COUNT power cuts, and a report
-	@$(XTASK) image bringup && $(LABS) bring-up --cuts $(or $(COUNT),20) $(if $(filter 1,$(LOG)),--log)
+	@$(call JUDGED,bring-up --cuts $(or $(COUNT),20) $(if $(filter 1,$(LOG)),--log),$(XTASK) image bringup)
 
 bring-up-image: setup ## the image of the bring-up kernel, whose DMA engine plays the device that writes
 	@$(XTASK) image bringup
 
 cuts: setup ## QEMU killed COUNT times during dumps, and what the next start finds on the disks
-	@$(call QUICK,appliance) && $(LABS) cuts --cuts $(or $(COUNT),200)
+	@$(call JUDGED,cuts --cuts $(or $(COUNT),200),$(call QUICK,appliance))
 
 mutations: setup ## faults put into a copy of the recorder's sources, each of which its tests must find
 	@$(XTASK) mutations
 
 record-cuts: setup ## QEMU killed COUNT times during recordings, and what their indexes prove then
-	@$(XTASK) prepare appliance && $(LABS) record-cuts --cuts $(or $(COUNT),50)
+	@$(call JUDGED,record-cuts --cuts $(or $(COUNT),50),$(XTASK) prepare appliance)
 
 console: setup ## an interactive guest on this terminal
-	@$(call QUICK,appliance) && $(LABS) console
+	@$(call JUDGED,console,$(call QUICK,appliance))
 
 image: setup ## the product's image, by Buildroot (FLAVOUR=lab: the one for debugging)
 	@$(BUILDROOT) image

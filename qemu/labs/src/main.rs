@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 //! Long runs and measurements on a finished image, for make.
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
-use board::{Board, Image};
+use board::{Board, Image, Lab};
 use host::paths::Paths;
 use host::{exit, settings};
 use labs::fakeboard::Noise;
@@ -16,6 +17,9 @@ use labs::{bench, bringup, fakeboard, order, profile, profile_boot, run, soak};
 #[derive(Parser)]
 #[command(about, max_term_width = 90)]
 struct Arguments {
+    /// Only judges the arguments, the board and the lab file: before anything is built.
+    #[arg(long)]
+    judge: bool,
     #[command(subcommand)]
     task: Task,
 }
@@ -75,6 +79,9 @@ enum Task {
         /// Of so many characters on the serial line, one is damaged; 0 for none.
         #[arg(long, default_value_t = 4000)]
         noise: u64,
+        /// Bytes a second that the card takes; without it as many as come.
+        #[arg(long)]
+        card_rate: Option<u64>,
         /// The command; `TARGET=` and the lab file are added.
         #[arg(last = true, required = true)]
         command: Vec<String>,
@@ -100,6 +107,9 @@ fn work(arguments: &Arguments) -> Result<bool> {
     let settings = settings::load()?;
     let paths = Paths::discover()?;
     let board = Board::load(&paths.root, &settings.board)?;
+    if arguments.judge {
+        return judge(&arguments.task, &board, settings.target.as_deref()).map(|()| true);
+    }
     let image = |flavour| Image::open(&paths.image(&board.name, flavour));
     match &arguments.task {
         Task::Run => run::run(&paths, &board, &image("lab")?),
@@ -143,12 +153,23 @@ fn work(arguments: &Arguments) -> Result<bool> {
             println!("{}", found.line());
             Ok(found.failures.is_empty())
         }
-        Task::Fakeboard { noise, command } => {
+        Task::Fakeboard {
+            noise,
+            card_rate,
+            command,
+        } => {
             let noise = Noise {
                 seed: powercut::seed(),
                 one_in: *noise,
             };
-            fakeboard::run(&paths, &board, &image("appliance")?, noise, command)
+            fakeboard::run(
+                &paths,
+                &board,
+                &image("appliance")?,
+                noise,
+                *card_rate,
+                command,
+            )
         }
         Task::BringUp { cuts, log } => {
             let folder = paths.fresh_out("bring-up")?;
@@ -157,9 +178,51 @@ fn work(arguments: &Arguments) -> Result<bool> {
                 seed: powercut::seed(),
                 log: *log,
             };
-            let report = bringup::run(&board, &image("bringup")?, &folder, &options)?;
+            let lab = settings.target.as_deref().map(Lab::load).transpose()?;
+            let image = image("bringup")?;
+            let report = bringup::run(&board, &image, &folder, &options, lab.as_ref())?;
             Ok(report.passed())
         }
         Task::Console => run::console(&paths, &board, &image("appliance")?).map(|()| true),
+    }
+}
+
+/// An error where a task cannot be done whatever is built.
+fn judge(task: &Task, board: &Board, target: Option<&Path>) -> Result<()> {
+    if let (Task::BringUp { .. }, Some(file)) = (task, target) {
+        return Lab::load(file).map(drop);
+    }
+    let played = board.qemu().map(drop);
+    match task {
+        Task::BringUp { .. } => played.context("a board of yours: make bring-up TARGET=lab.conf"),
+        _ => played,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(words: &[&str], board: &str, target: Option<&Path>) -> Result<(), String> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let board = Board::load(&root, board).unwrap();
+        let words = ["labs", "--judge"].iter().chain(words);
+        let arguments = Arguments::try_parse_from(words).map_err(|error| error.to_string())?;
+        judge(&arguments.task, &board, target).map_err(|error| format!("{error:#}"))
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_said_before_anything_is_built() {
+        judged(&["soak", "--minutes", "1"], "qemu-ppce500", None).unwrap();
+        judged(&["bring-up"], "qemu-ppce500", None).unwrap();
+        let error = judged(&["soak", "--minutes", "x"], "qemu-ppce500", None).unwrap_err();
+        assert!(error.contains("invalid value 'x'"), "{error}");
+        let error = judged(&["soak"], "p2041rdb", None).unwrap_err();
+        assert!(error.contains("QEMU does not play it"), "{error}");
+        let error = judged(&["bring-up"], "p2041rdb", None).unwrap_err();
+        assert!(error.contains("make bring-up TARGET=lab.conf"), "{error}");
+        let nowhere = Path::new("/nowhere/lab.conf");
+        let error = judged(&["bring-up"], "p2041rdb", Some(nowhere)).unwrap_err();
+        assert!(error.contains("cannot read /nowhere/lab.conf"), "{error}");
     }
 }

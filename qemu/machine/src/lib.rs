@@ -2,6 +2,7 @@
 //! A board in QEMU: its console, its disks, its health.
 
 pub mod attachment;
+pub mod background;
 mod confirm;
 pub mod console;
 pub mod detectors;
@@ -10,8 +11,10 @@ pub mod guest;
 mod health;
 pub mod lab;
 pub mod loader;
+pub mod medium;
 pub mod monitor;
 pub mod races;
+pub mod scratch;
 
 mod emulator;
 mod placement;

@@ -14,8 +14,9 @@ use host::settings;
 use labs::fakeboard::{Fakeboard, Noise, SERIAL};
 use machine::guest::Guest;
 use machine::lab::{self, Start};
+use machine::scratch::take_scratch_disk;
 
-use crate::frame::{Case, below, board, case, image, take_scratch_disk};
+use crate::frame::{Case, below, board, case, image};
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -44,7 +45,7 @@ fn on_the_board(
     let seed = settings::get().seed;
     let seed = seed.unwrap_or_else(|| u64::from(fastrand::u32(..)));
     let noise = Noise { seed, one_in };
-    let fakeboard = Fakeboard::new(&board, &image, &folder, noise)?;
+    let fakeboard = Fakeboard::new(&board, &image, &folder, noise, None)?;
     let lab = Lab::load(&fakeboard.lab_file())?;
     let medium = image.file("sdcard.img");
     let how = Start {

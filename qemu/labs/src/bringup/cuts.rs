@@ -13,11 +13,18 @@ use serde_json::{Value, json};
 
 use super::{Outcome, Session};
 use crate::powercut::{ERRORS, Found, Promise, checkpoint};
+use host::deadline::seconds;
 use machine::guest::Guest;
 
-/// Bytes of a dump, and of a piece that is compared.
-const LENGTH: u64 = 24 << 20;
+/// A piece that is compared.
 const PIECE: u64 = 1 << 20;
+/// Bytes of a dump by which the disk's rate is found, and of the longest.
+const LEAST: u64 = 24 << 20;
+const MOST: u64 = 256 << 20;
+/// Seconds that a dump shall take: with a checkpoint a second, some cuts come after one.
+const SECONDS: f64 = 5.0;
+/// Most checkpoints that a cut waits for.
+const CHECKPOINTS: usize = 3;
 /// The final line of a dump that is durable.
 const END: &str = ", synced";
 
@@ -27,68 +34,134 @@ struct Old {
     pieces: Vec<String>,
 }
 
+/// Where dumps go to, and how long they are.
+struct Dump {
+    region: String,
+    target: String,
+    bytes: u64,
+    seconds: f64,
+}
+
+impl Dump {
+    fn command(&self) -> String {
+        let (region, target, bytes) = (&self.region, &self.target, self.bytes);
+        // A checkpoint is made when nothing is in flight: after each MiB there is a moment for one.
+        format!(
+            "resdump -v dump {region} {target} --length {bytes} --checkpoint 1 --chunk 256K --depth 4"
+        )
+    }
+
+    /// Finds the length that takes long enough, as far as the region has it.
+    fn measured(session: &mut Session<'_>) -> Result<Self> {
+        let listed = session.json("resdump list")?;
+        let size = listed["regions"][0]["size"].as_u64().context("no size")? & !(PIECE - 1);
+        ensure!(size >= PIECE, "the region has less than {PIECE} bytes");
+        let mut dump = Self {
+            region: session.region.clone(),
+            target: format!("{}/cut.raw", session.place.folder()),
+            bytes: LEAST.min(size),
+            seconds: 0.0,
+        };
+        dump.whole(session)?;
+        let times = (SECONDS / dump.seconds).max(1.0);
+        let wanted = (dump.bytes as f64 * times) as u64;
+        dump.bytes = wanted.min(MOST).min(size) & !(PIECE - 1);
+        Ok(dump)
+    }
+
+    /// Leaves a complete dump of what is in the region now.
+    fn whole(&mut self, session: &mut Session<'_>) -> Result<()> {
+        let said = session.json(&format!("{} --force --quiet", self.command()))?;
+        self.seconds = said["seconds"].as_f64().context("no seconds")?;
+        Ok(())
+    }
+
+    fn old(&mut self, session: &mut Session<'_>) -> Result<Old> {
+        self.whole(session)?;
+        let guest = session.guest()?;
+        Ok(Old {
+            manifest: guest.check(&format!("cat {}.json", self.target))?,
+            pieces: pieces(guest, &self.target, self.bytes)?,
+        })
+    }
+}
+
+/// How many checkpoints a cut waits for before its moment is drawn; none is as soon as the dump says anything. The last
+/// comes after the dump's end. All of them come, one after the other, whatever is drawn.
+fn waits_for(number: usize) -> usize {
+    (number - 1) % (CHECKPOINTS + 2)
+}
+
 /// Takes the power away `count` times.
 pub fn cuts(session: &mut Session<'_>, count: usize, mut rng: Rng) -> Result<Outcome> {
     if count == 0 {
         return Ok(Outcome::not_shown("no cut was asked for"));
     }
-    let target = format!("{}/cut.raw", session.place.folder());
-    let dump = format!(
-        "resdump -v dump {} {target} --length {LENGTH} --checkpoint 1",
-        session.region
-    );
-    let mut old = complete(session, &dump, &target)?;
-    let seconds = old.1;
+    let mut dump = Dump::measured(session)?;
+    let mut old = dump.old(session)?;
+    let seconds = dump.seconds;
     let mut found: BTreeMap<Found, usize> = BTreeMap::new();
+    let mut within = 0;
     for number in 1..=count {
-        let region = format!("/dev/resmem/{}", session.region);
-        let pieces = pieces(session.guest()?, &region, LENGTH)?;
-        // A quarter more than it takes, so that some cuts come after its end.
-        let moment = seconds * rng.f64() * 1.25;
-        session.guest()?.start(&format!("{dump} --force"))?;
-        // The moment is drawn: there is no event to wait for.
-        thread::sleep(Duration::from_secs_f64(moment));
-        let said = session.cut()?;
-        let (_, said) = said
-            .rsplit_once("<<BEGIN-")
-            .context("the dump was not typed")?;
+        let region = format!("/dev/resmem/{}", dump.region);
+        let pieces = pieces(session.guest()?, &region, dump.bytes)?;
+        let checkpoints = waits_for(number);
+        // Less than from one checkpoint to the next, or to the end.
+        let moment = rng.f64() * seconds.min(0.9);
+        let said = cut_within(session, &dump, checkpoints, moment)?;
         let promise = Promise {
-            complete: said.contains(END),
-            bytes: checkpoint(said)?,
+            complete: said.iter().any(|line| line.contains(END)),
+            bytes: checkpoint(&said.join("\n"))?,
         };
-        let what = look(session, &target, &dump, promise, &pieces, &old.0)
-            .with_context(|| format!("cut {number}, {moment:.2} s into a dump, {promise:?}"))?;
+        within += usize::from(!promise.complete && promise.bytes > 0);
+        let what = look(session, &dump, promise, &pieces, &old).with_context(|| {
+            format!("cut {number}, {moment:.2} s after {checkpoints} checkpoints, {promise:?}")
+        })?;
         *found.entry(what).or_default() += 1;
-        old = complete(session, &dump, &target)?;
+        println!("    cut {number}: {moment:.2} s after {checkpoints} checkpoints: {what:?}");
+        old = dump.old(session)?;
     }
     let guest = session.guest()?;
-    guest.check(&format!("rm {target} {target}.json"))?;
+    guest.check(&format!("rm {0} {0}.json", dump.target))?;
     let counted: Vec<String> = found
         .iter()
         .map(|(what, count)| format!("{count} {what:?}").to_lowercase())
         .collect();
     let line = format!(
-        "{count} cuts within {seconds:.1} s dumps; found {}",
+        "{count} cuts within dumps of {seconds:.1} s, {within} of them after a checkpoint; found {}",
         counted.join(", ")
     );
-    let figures = found
+    let mut figures: serde_json::Map<String, Value> = found
         .iter()
-        .map(|(what, count)| (format!("{what:?}").to_lowercase(), json!(count)));
-    Ok(Outcome::passed(&line).with(Value::Object(figures.collect())))
+        .map(|(what, count)| (format!("{what:?}").to_lowercase(), json!(count)))
+        .collect();
+    figures.insert("after_checkpoint".to_owned(), json!(within));
+    Ok(Outcome::passed(&line).with(Value::Object(figures)))
 }
 
-/// Leaves a complete dump of what is in the region now, and returns what it is and its seconds.
-fn complete(session: &mut Session<'_>, dump: &str, target: &str) -> Result<(Old, f64)> {
-    let said = session.json(&format!("{dump} --force --quiet"))?;
-    let seconds = said["seconds"].as_f64().context("no seconds")?;
+/// Starts a dump over the old one, and takes the power away `moment` seconds after so many checkpoints, or after its
+/// end, if that comes first. What it said until then.
+fn cut_within(
+    session: &mut Session<'_>,
+    dump: &Dump,
+    checkpoints: usize,
+    moment: f64,
+) -> Result<Vec<String>> {
     let guest = session.guest()?;
-    Ok((
-        Old {
-            manifest: guest.check(&format!("cat {target}.json"))?,
-            pieces: pieces(guest, target, LENGTH)?,
-        },
-        seconds,
-    ))
+    let running = guest.start_in_background(&format!("{} --force", dump.command()))?;
+    running.wait_until(guest.console(), seconds(600), |said| {
+        let durable = |line: &&String| line.contains("bytes are durable");
+        let ended = said.iter().any(|line| line.starts_with("ended "));
+        ended || (!said.is_empty() && said.iter().filter(durable).count() >= checkpoints)
+    })?;
+    // The moment is drawn: there is no event to wait for.
+    thread::sleep(Duration::from_secs_f64(moment));
+    let said = running.said(guest.console());
+    session.cut()?;
+    if let Some(status) = said.iter().find_map(|line| line.strip_prefix("ended ")) {
+        ensure!(status == "0", "a dump that was not cut: {said:?}");
+    }
+    Ok(said)
 }
 
 /// Digests of whole pieces.
@@ -99,23 +172,29 @@ fn pieces(guest: &mut Guest, path: &str, bytes: u64) -> Result<Vec<String>> {
     }
     let text = guest.check_within(
         &format!(
-            "for i in $(seq 0 {}); do dd if={path} bs={PIECE} skip=$i count=1 2>/dev/null | sha256sum; done",
+            "for i in $(seq 0 {}); do dd if={path} bs={PIECE} skip=$i count=1 2>/tmp/dd.said | sha256sum; \
+             grep '^{PIECE} bytes' /tmp/dd.said >/dev/null || {{ cat /tmp/dd.said; false; break; }}; done",
             count - 1
         ),
         600,
     )?;
-    Ok(text.lines().map(str::to_owned).collect())
+    let pieces: Vec<String> = text.lines().map(str::to_owned).collect();
+    ensure!(
+        pieces.len() as u64 == count && pieces.iter().all(|piece| piece.len() > 64),
+        "digests of {count} pieces of {path}: {text}"
+    );
+    Ok(pieces)
 }
 
 /// What the next start finds.
 fn look(
     session: &mut Session<'_>,
-    target: &str,
-    dump: &str,
+    dump: &Dump,
     promise: Promise,
     pieces_then: &[String],
     old: &Old,
 ) -> Result<Found> {
+    let target = &dump.target;
     let against = format!("resdump verify {target} --against {}", session.region);
     let guest = session.guest()?;
     let said = guest.check(&format!("dmesg | grep -E '{ERRORS}' || true"))?;
@@ -139,7 +218,7 @@ fn look(
                 broken("the old manifest is there")
             );
             ensure!(
-                pieces(guest, target, LENGTH)? == old.pieces,
+                pieces(guest, target, dump.bytes)? == old.pieces,
                 "the old dump has changed"
             );
             Found::Old
@@ -173,12 +252,12 @@ fn look(
         }
     };
     // Either the rest is written, or the region has changed with the power, which is said.
-    let output = guest.run_within(&format!("{dump} --resume --quiet"), 600)?;
+    let output = guest.run_within(&format!("{} --resume --quiet", dump.command()), 600)?;
     ensure!(matches!(output.status, 0 | 12), "{output:?}");
     if output.status == 12 {
         let region = format!("/dev/resmem/{}", session.region);
         ensure!(
-            pieces(session.guest()?, &region, LENGTH)? != pieces_then,
+            pieces(session.guest()?, &region, dump.bytes)? != pieces_then,
             "the region is as it was, and the dump is not resumed: {output:?}"
         );
         return Ok(found);
@@ -187,4 +266,15 @@ fn look(
         session.guest()?.check_within(&against, 600)?;
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn five_cuts_fall_before_the_first_checkpoint_after_each_and_after_the_end() {
+        let all: Vec<usize> = (1..=6).map(waits_for).collect();
+        assert_eq!(all, [0, 1, 2, 3, 4, 0]);
+    }
 }

@@ -5,7 +5,7 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use super::{Outcome, Session};
+use super::{NO_DISK, Outcome, Session};
 use machine::detectors::TAINT_OUT_OF_TREE;
 
 /// What is written, one pattern after the other, so that stale bytes are those of the one before.
@@ -13,27 +13,32 @@ const SEEDS: [&str; 2] = ["5eed0001", "a11ce002"];
 /// Engines whose dumps are looked at: one has the processor read memory, while its caches may still have what was there
 /// before; the other the disk's controller.
 const ENGINES: [&str; 2] = ["read", "kernel"];
+/// Bytes that it writes. QEMU's `edu` takes a tenth of a second for 2048 of them in each direction.
+const LENGTH: u64 = 65536;
 /// A unit of direct I/O to the disk.
 const BLOCK: u64 = 4096;
 
 pub fn device(session: &mut Session<'_>) -> Result<Outcome> {
-    let (disk, length) = (session.place.disk(), session.place.device_bytes());
+    let Some(disk) = session.place.disk() else {
+        return Ok(Outcome::not_shown(NO_DISK));
+    };
+    let modules = session.place.modules();
     let listed = session.json("resdump list")?;
     let region = &listed["regions"][0];
     let base = region["base"].as_u64().context("no base")?;
-    let length = length.min(region["size"].as_u64().context("no size")?) & !3;
+    let length = LENGTH.min(region["size"].as_u64().context("no size")?) & !3;
     let label = session.region.clone();
     let guest = session.guest()?;
-    if guest.run("test -e /lib/copier.ko")?.status != 0 {
+    if guest.run(&format!("test -e {modules}/copier.ko"))?.status != 0 {
         return Ok(Outcome::not_shown(
-            "no copier.ko: start the system with tools.cpio behind rootfs.cpio",
+            "no copier.ko: start the system with tools.cpio behind rootfs.cpio, or let WRITE_MEDIUM bring it",
         ));
     }
     // Where the device is not there the driver has nothing to do.
-    guest.check(
-        "test -d /sys/module/copier || { \
-         { test ! -e /lib/edu_dma.ko || insmod /lib/edu_dma.ko; } && insmod /lib/copier.ko; }",
-    )?;
+    guest.check(&format!(
+        "test -d /sys/module/copier || {{ \
+         {{ test ! -e {modules}/edu_dma.ko || insmod {modules}/edu_dma.ko; }} && insmod {modules}/copier.ko; }}"
+    ))?;
     for seed in SEEDS {
         // The processor's caches have what is there before: of no more than is written, or that is out of them again.
         guest.check(&format!("head -c {length} /dev/resmem/{label} >/dev/null"))?;

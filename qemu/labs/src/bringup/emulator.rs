@@ -77,8 +77,8 @@ impl Place for Emulator<'_> {
         }
     }
 
-    fn disk(&self) -> &str {
-        "/dev/vda"
+    fn disk(&self) -> Option<&str> {
+        Some("/dev/vda")
     }
 
     fn folder(&self) -> &str {
@@ -89,9 +89,8 @@ impl Place for Emulator<'_> {
         Some("mount -t ext4 /dev/vdb /mnt")
     }
 
-    // `edu` takes a tenth of a second for 2048 bytes in each direction.
-    fn device_bytes(&self) -> u64 {
-        65536
+    fn modules(&self) -> &str {
+        "/lib"
     }
 
     fn cannot_show(&self) -> &[&str] {

@@ -3,6 +3,7 @@
 //! leaves; with a report.
 
 mod cuts;
+mod desk;
 mod device;
 mod emulator;
 mod report;
@@ -13,7 +14,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use board::{Board, Image};
+use board::{Board, Image, Lab};
 use fastrand::Rng;
 use machine::guest::Guest;
 
@@ -30,28 +31,41 @@ pub struct Options {
     pub log: bool,
 }
 
+/// Why a step that needs a disk of its own is left out.
+const NO_DISK: &str = "the lab file has no SCRATCH_DISK";
+
 /// Where it is run: what is switched on, and what may be written to there.
 pub trait Place {
     /// What it is, for the report.
     fn name(&self) -> String;
     /// Switches it on, and waits for the shell.
     fn start(&self) -> Result<Guest>;
-    /// A disk that is overwritten.
-    fn disk(&self) -> &str;
+    /// A disk that is overwritten, if there is one.
+    fn disk(&self) -> Option<&str>;
     /// A folder for dumps, on a file system of its own.
     fn folder(&self) -> &str;
     /// The command that mounts that file system, if the system does not.
     fn mount(&self) -> Option<&str>;
-    /// How many bytes a DMA engine writes there in a reasonable time.
-    fn device_bytes(&self) -> u64;
+    /// The folder that has the modules of the tests.
+    fn modules(&self) -> &str;
     /// What a run there cannot show, whatever its results are.
     fn cannot_show(&self) -> &[&str];
 }
 
-/// Runs all steps on the board as QEMU plays it, with files in `folder`, and leaves the report there.
-pub fn run(board: &Board, image: &Image, folder: &Path, options: &Options) -> Result<Report> {
-    let place = emulator::Emulator::new(board, image, folder)?;
-    let report = on(&place, &board.name, options)?;
+/// Runs all steps, on the board that a lab file reaches or as QEMU plays it, with files in `folder`, and leaves the
+/// report there.
+pub fn run(
+    board: &Board,
+    image: &Image,
+    folder: &Path,
+    options: &Options,
+    lab: Option<&Lab>,
+) -> Result<Report> {
+    let place: Box<dyn Place> = match lab {
+        Some(lab) => Box::new(desk::Desk::new(lab, board, image, folder)),
+        None => Box::new(emulator::Emulator::new(board, image, folder)?),
+    };
+    let report = on(&*place, &board.name, options)?;
     report.save(folder)?;
     Ok(report)
 }
@@ -141,13 +155,11 @@ impl Session<'_> {
         }))
     }
 
-    /// Takes the power away. What the console said until then.
-    fn cut(&mut self) -> Result<String> {
+    /// Takes the power away.
+    fn cut(&mut self) -> Result<()> {
         let guest = self.guest.take().context("there is no machine to cut")?;
-        let said = guest.console().transcript();
-        guest.kill()?;
-        self.console.push_str(&said);
-        Ok(said)
+        self.console.push_str(&guest.console().transcript());
+        guest.kill()
     }
 
     /// Switches off in order.

@@ -194,8 +194,8 @@ mod tests {
         fn start(&self) -> Result<Guest> {
             bail!("there is no switch")
         }
-        fn disk(&self) -> &str {
-            "/dev/null"
+        fn disk(&self) -> Option<&str> {
+            None
         }
         fn folder(&self) -> &str {
             "/"
@@ -203,8 +203,8 @@ mod tests {
         fn mount(&self) -> Option<&str> {
             None
         }
-        fn device_bytes(&self) -> u64 {
-            0
+        fn modules(&self) -> &str {
+            "/"
         }
         fn cannot_show(&self) -> &[&str] {
             &["anything"]

@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::{Outcome, Session};
+use super::{NO_DISK, Outcome, Session};
 use machine::detectors::TAINT_OUT_OF_TREE;
 
 /// The region's label in the emulator.
@@ -69,9 +69,11 @@ fn figures(said: &Value) -> Value {
 
 /// `resdump bench` on the disk: the module's engine, and the best that a program can do.
 pub fn throughput(session: &mut Session<'_>) -> Result<Outcome> {
+    let Some(disk) = session.place.disk() else {
+        return Ok(Outcome::not_shown(NO_DISK));
+    };
     let said = session.json(&format!(
-        "resdump bench {} --length 32M --rounds 3 --force --quiet",
-        session.place.disk()
+        "resdump bench {disk} --length 32M --rounds 3 --force --quiet"
     ))?;
     let ways = said["ways"].as_array().context("no ways")?;
     let rate = |way: &Value| way["mb_per_s"]["median"].as_f64();

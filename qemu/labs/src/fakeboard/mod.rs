@@ -41,13 +41,24 @@ pub struct Fakeboard {
 }
 
 impl Fakeboard {
-    /// Builds it in a folder, without power and with an empty card; its region holds what a device left there.
-    pub fn new(board: &Board, image: &Image, folder: &Path, noise: Noise) -> Result<Self> {
+    /// Builds it in a folder, without power and with an empty card that takes `rate` bytes a second; its region holds
+    /// what a device left there.
+    pub fn new(
+        board: &Board,
+        image: &Image,
+        folder: &Path,
+        noise: Noise,
+        rate: Option<u64>,
+    ) -> Result<Self> {
         let mut machine = Machine::new(board, image, folder);
         machine.boot = Boot::Loader;
         machine.cpus = board.qemu()?.cpus_max.min(2);
         machine.resets = true;
-        let card = Disk::empty(&folder.join("card.img"), CARD)?;
+        machine.dma_device = true;
+        let mut card = Disk::empty(&folder.join("card.img"), CARD)?;
+        if let Some(rate) = rate {
+            card = card.throttled(rate);
+        }
         let scratch = Disk::empty(&folder.join("scratch.img"), SCRATCH)?;
         machine.disks = vec![card, scratch];
         machine.serials = vec!["FAKE-CARD".to_owned(), SERIAL.to_owned()];
@@ -109,16 +120,17 @@ pub fn run(
     board: &Board,
     image: &Image,
     noise: Noise,
+    rate: Option<u64>,
     words: &[String],
 ) -> Result<bool> {
     let folder = paths.fresh_out("fakeboard")?;
-    let fakeboard = Fakeboard::new(board, image, &folder, noise)?;
+    let fakeboard = Fakeboard::new(board, image, &folder, noise, rate)?;
     let (program, arguments) = words.split_first().context("which command?")?;
     println!(
         "==> board that is none: {BAUD} baud, noise with seed {}",
         noise.seed
     );
-    let status = command::status(
+    let status = command::status_of_group(
         Command::new(program)
             .args(arguments)
             .arg(format!("TARGET={}", fakeboard.lab_file().display())),

@@ -8,10 +8,10 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::disk::Disk;
 use board::Image;
 use host::command;
 use host::deadline::seconds;
-use machine::disk::Disk;
 
 /// Where the programs are on the board.
 pub const TOOLS: &str = "/data/tools";
@@ -33,8 +33,17 @@ pub fn make(image: &Image, folder: &Path) -> Result<PathBuf> {
     )?;
     ensure!(status.success(), "cpio ended with {status}");
     let mut requests = "mkdir tools\ncd tools\n".to_owned();
-    for entry in fs::read_dir(unpacked.join("usr/bin"))? {
+    let folders = ["usr/bin", "lib"].map(|name| unpacked.join(name));
+    for entry in folders
+        .iter()
+        .filter_map(|it| fs::read_dir(it).ok())
+        .flatten()
+    {
         let entry = entry?;
+        // The bring-up kernel's have modules besides the programs.
+        if !entry.file_type()?.is_file() {
+            continue;
+        }
         let name = entry.file_name().to_string_lossy().into_owned();
         requests += &format!(
             "write {} {name}\nset_inode_field {name} mode 0100755\n",
