@@ -228,9 +228,13 @@ fn type_on(
     thread::spawn(move || {
         let mut buffer = [0; BURST];
         // Ends with the terminal's other end.
-        while typed(&ours)
-            && let Ok(count @ 1..) = ours.read(&mut buffer)
-        {
+        while typed(&ours) {
+            let count = match ours.read(&mut buffer) {
+                Ok(count @ 1..) => count,
+                // What was announced may not be there yet: the line does not end for that.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+                _ => break,
+            };
             let arrived = line.carry(&buffer[..count]);
             lock(&damage)[0] = line.damage;
             // Without the lock: a machine that takes nothing must not keep its power from being taken away.
