@@ -84,26 +84,24 @@ impl Frames {
             if pfn >= end {
                 break;
             }
-            next = pfn + 1;
-            let index = pfn - first;
+            // SAFETY: Any range may be asked for; those of it that have a page and are reserved are the region's, and
+            // reading them has no effect.
+            next = unsafe { ffi::resmem_first_frame_not_reached(pfn, end) };
+            if next > pfn {
+                runs.push(
+                    Run {
+                        start: pfn - first,
+                        end: next - first,
+                    },
+                    GFP_KERNEL,
+                )?;
+                continue;
+            }
             // SAFETY: The frame has a page.
             if !unsafe { ffi::resmem_frame_is_reserved(pfn) } {
                 return Err(IN_USE);
             }
-            // SAFETY: The frame has a page, which is reserved memory: reading it has no effect.
-            if !unsafe { ffi::resmem_frame_is_reachable(pfn) } {
-                continue;
-            }
-            match runs.last_mut() {
-                Some(run) if run.end == index => run.end += 1,
-                _ => runs.push(
-                    Run {
-                        start: index,
-                        end: index + 1,
-                    },
-                    GFP_KERNEL,
-                )?,
-            }
+            next = pfn + 1;
         }
         // INVARIANT: The frames of the runs were just found to be reserved, and the caller, which passed
         // in the bounds of a reserved region, owns them.
@@ -121,9 +119,14 @@ impl Frames {
                 return true;
             }
             // One that was not reached has a page all along, and keeps it.
-            // SAFETY: The frame has a page.
-            if unsafe { !ffi::resmem_frame_is_reserved(pfn) || ffi::resmem_frame_is_reachable(pfn) }
-            {
+            // SAFETY: The frame has a page. Any range may be asked for.
+            let (reserved, reached) = unsafe {
+                (
+                    ffi::resmem_frame_is_reserved(pfn),
+                    ffi::resmem_first_frame_not_reached(pfn, pfn + 1) > pfn,
+                )
+            };
+            if !reserved || reached {
                 return false;
             }
             next = pfn + 1;
@@ -201,8 +204,6 @@ mod tests {
         let start = area.as_ptr().addr();
         assert!(is_readable(start) && is_readable(start + PAGE_SIZE - 1));
         assert!(!is_readable(start + PAGE_SIZE));
-        // Nor is a process's.
-        assert!(!is_readable(0));
         Ok(())
     }
 

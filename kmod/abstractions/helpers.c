@@ -61,19 +61,42 @@ struct completion *resmem_request_written(struct kiocb *iocb, long ret)
 	return resmem_request_landed(iocb, ret);
 }
 
-bool resmem_is_readable(const void *address)
+/* With page faults switched off. */
+static inline bool is_readable(const void *address)
 {
 	u8 byte;
 
-	return !copy_from_kernel_nofault(&byte, address, sizeof(byte));
+	__get_kernel_nofault(&byte, address, u8, unreadable);
+	return true;
+unreadable:
+	return false;
 }
 
-bool resmem_frame_is_reachable(unsigned long pfn)
+#if IS_ENABLED(CONFIG_KUNIT)
+bool resmem_is_readable(const void *address)
 {
-	struct page *page = pfn_to_page(pfn);
+	bool readable;
 
-	/* High memory is mapped when it is used. */
-	return PageHighMem(page) || resmem_is_readable(page_address(page));
+	pagefault_disable();
+	readable = is_readable(address);
+	pagefault_enable();
+	return readable;
+}
+#endif
+
+unsigned long resmem_first_frame_not_reached(unsigned long pfn, unsigned long end)
+{
+	/* A loop in Rust, with a call for each step, takes several times as long, at each start. */
+	pagefault_disable();
+	for (; pfn < end && pfn_valid(pfn) && resmem_frame_is_reserved(pfn); pfn++) {
+		struct page *page = pfn_to_page(pfn);
+
+		/* High memory is mapped when it is used. */
+		if (!PageHighMem(page) && !is_readable(lowmem_page_address(page)))
+			break;
+	}
+	pagefault_enable();
+	return pfn;
 }
 
 struct page *resmem_frame_to_page(unsigned long pfn)

@@ -22,20 +22,19 @@
 
 /*
  * The page frames of a reserved region: which is the first from pfn on that has a page (end: none); is it the
- * region's, so that nothing can take it away; does the kernel reach its bytes by that page, which is found out by
- * reading one of them?
+ * region's, so that nothing can take it away; which is the first from pfn on that has no page, is not the region's, or
+ * whose bytes the kernel does not reach by its page, which is found out by reading one of them (end: none)?
  */
 unsigned long resmem_first_frame_with_page(unsigned long pfn, unsigned long end);
 bool resmem_frame_is_reserved(unsigned long pfn);
-bool resmem_frame_is_reachable(unsigned long pfn);
+unsigned long resmem_first_frame_not_reached(unsigned long pfn, unsigned long end);
 struct page *resmem_frame_to_page(unsigned long pfn);
-
-/* Whether a byte of the kernel's address space can be read. */
-bool resmem_is_readable(const void *address);
 
 /* Of a page in low memory. */
 void *resmem_page_address(const struct page *page);
 #if IS_ENABLED(CONFIG_KUNIT)
+/* Whether a byte of the kernel's own part of the address space can be read. */
+bool resmem_is_readable(const void *address);
 bool resmem_sendpage_ok(struct page *page);
 #endif
 
