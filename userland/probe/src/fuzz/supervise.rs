@@ -138,6 +138,8 @@ pub fn report(shared: &Shared, plan: Plan) -> String {
 pub struct Loop(File);
 
 const LOOP: &str = "/dev/loop0";
+const LOOP_CONTROL: &str = "/dev/loop-control";
+const LOOP_CTL_ADD: u32 = 0x4c80;
 const LOOP_SET_FD: u32 = 0x4c00;
 const LOOP_CLR_FD: u32 = 0x4c01;
 const LOOP_BYTES: u64 = 32 << 20;
@@ -154,6 +156,9 @@ impl Loop {
             .open(file)
             .ok()?;
         file.set_len(LOOP_BYTES).ok()?;
+        let control = File::options().read(true).write(true).open(LOOP_CONTROL).ok()?;
+        // The kernel makes none by itself; one that is there stays.
+        let _ = sys::ioctl(control.as_raw_fd(), LOOP_CTL_ADD, 0);
         let device = File::options().read(true).write(true).open(LOOP).ok()?;
         sys::ioctl(device.as_raw_fd(), LOOP_SET_FD, file.as_raw_fd() as usize).ok()?;
         Some(Self(device))
