@@ -113,11 +113,12 @@ pub(super) fn row(errno: Errno, root: bool) -> Option<Row> {
         | Errno::ENETRESET
         | Errno::ENONET => usual("the network does not lead there: check it"),
         Errno::EADDRINUSE => usual("the address is in use: give another port"),
-        Errno::EADDRNOTAVAIL
-        | Errno::EDESTADDRREQ
-        | Errno::EAFNOSUPPORT
-        | Errno::EPFNOSUPPORT
-        | Errno::EPROTONOSUPPORT => usual("not an address that this machine can use: check it"),
+        Errno::EADDRNOTAVAIL | Errno::EDESTADDRREQ => {
+            usual("not an address that this machine can use: check it")
+        }
+        Errno::EAFNOSUPPORT | Errno::EPFNOSUPPORT | Errno::EPROTONOSUPPORT => {
+            usual("this kernel has no such network: configure it, or send by a serial line")
+        }
         Errno::EPROTO | Errno::ECOMM => usual("the other end breaks the protocol: use one version"),
         Errno::EMSGSIZE => usual("too much for one message: move less at a time"),
         _ => return None,
