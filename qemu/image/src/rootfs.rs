@@ -199,8 +199,8 @@ fn write_squashfs(step: &Step, folder: &Path, content: &[(String, Entry)]) -> Re
             .env_remove("SOURCE_DATE_EPOCH")
             .arg(empty.path())
             .arg(folder.join("rootfs.squashfs"))
-            .args(["-noappend", "-no-progress", "-comp", "zstd"])
-            .args(["-Xcompression-level", "22", "-b", "256K"])
+            .args(["-noappend", "-no-progress", "-comp", "gzip"])
+            .args(["-Xcompression-level", "9", "-b", "128K"])
             .args(["-mkfs-time", "0", "-all-time", "0", "-all-root"])
             .args(["-p", "/ d 755 0 0", "-pf"])
             .arg(&file),
