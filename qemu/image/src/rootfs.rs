@@ -113,7 +113,13 @@ pub fn assemble(builder: &Builder<'_>, folder: &Path, parts: &Parts<'_>) -> Resu
     let dependencies = folder.join("modules.dep");
     fs::write(&dependencies, "resmem.ko:\n")?;
     let root = content(builder, parts, &dependencies)?;
-    write_cpio(&step, parts.kernel, folder, "rootfs", &root)?;
+    write_cpio(
+        &step,
+        parts.kernel,
+        folder,
+        "rootfs",
+        root.iter().filter(in_memory),
+    )?;
     Installed::of(&root).write(folder)?;
     write_squashfs(&step, folder, &root)?;
     let program = |path: &Path| Entry::File(path.to_path_buf(), 0o755);
@@ -141,13 +147,22 @@ pub fn assemble(builder: &Builder<'_>, folder: &Path, parts: &Parts<'_>) -> Resu
     Ok(())
 }
 
+/// Grows the partition next to the root's.
+const GROWDATA: &str = "/usr/sbin/growdata";
+
+/// Whether a root in memory has it. The kernel copies all of that at each start: no partition is next to it to be grown,
+/// and nothing there reads man pages.
+fn in_memory((path, _): &&(String, Entry)) -> bool {
+    path != GROWDATA && !path.starts_with(SHARE)
+}
+
 /// An initramfs, by the kernel's own `gen_init_cpio`.
-fn write_cpio(
+fn write_cpio<'a>(
     step: &Step,
     kernel: &Kernel,
     folder: &Path,
     name: &str,
-    content: &[(String, Entry)],
+    content: impl IntoIterator<Item = &'a (String, Entry)>,
 ) -> Result<()> {
     let mut list = String::new();
     for (path, entry) in content {
@@ -236,7 +251,7 @@ fn content(builder: &Builder<'_>, parts: &Parts<'_>, dependencies: &Path) -> Res
         (format!("{modules}/resmem.ko"), parts.module, 0o644),
         (format!("{modules}/modules.dep"), dependencies, 0o644),
         ("/usr/bin/resdump".to_owned(), parts.dumper, 0o755),
-        ("/usr/sbin/growdata".to_owned(), parts.growdata, 0o755),
+        (GROWDATA.to_owned(), parts.growdata, 0o755),
         (
             "/bin/busybox".to_owned(),
             parts.busybox.program.as_path(),
@@ -256,9 +271,10 @@ fn content(builder: &Builder<'_>, parts: &Parts<'_>, dependencies: &Path) -> Res
 
 /// What the shells and readers of man pages look for; of the shells, an image has at most bash.
 const SHARED: [&str; 2] = ["man", "bash-completion"];
+const SHARE: &str = "/usr/share";
 
 fn share(assets: &Path, content: &mut Vec<(String, Entry)>) -> Result<()> {
-    content.push(("/usr/share".to_owned(), Entry::Folder(0o755)));
+    content.push((SHARE.to_owned(), Entry::Folder(0o755)));
     for part in SHARED {
         for entry in WalkDir::new(assets.join(part)).sort_by_file_name() {
             let entry = entry?;
@@ -267,7 +283,7 @@ fn share(assets: &Path, content: &mut Vec<(String, Entry)>) -> Result<()> {
                 true => Entry::Folder(0o755),
                 false => Entry::File(entry.path().to_path_buf(), 0o644),
             };
-            content.push((format!("/usr/share/{name}"), what));
+            content.push((format!("{SHARE}/{name}"), what));
         }
     }
     Ok(())
