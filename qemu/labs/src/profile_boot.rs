@@ -16,8 +16,8 @@ use crate::profile::{KERNEL, Symbols, addresses, table};
 use board::{Board, Image};
 use host::command::output_of;
 use host::paths::Paths;
-use machine::Machine;
 use machine::disk::Disk;
+use machine::{Boot, Machine};
 
 /// What the kernel calls once for each program.
 const PROGRAM: &str = "begin_new_exec";
@@ -25,47 +25,62 @@ const PROGRAM: &str = "begin_new_exec";
 const LIMIT: u64 = 900;
 /// Bytes of the disk.
 const DISK: u64 = 128 << 20;
+/// Where the root file system is, as the baseline names it.
+const ROOTS: [(&str, Boot); 2] = [("memory", Boot::Memory), ("disk", Boot::Disk)];
 
 /// How often each instruction was executed before the first program, and from there on.
 type Counts = [HashMap<u64, u64>; 2];
 
-/// Starts the image twice: for the names of the kernel's functions, and to count. Fails when a start costs more than the
-/// board's baseline allows.
+/// Starts the image twice from each root: for the names of the kernel's functions, which grows the data partition of the
+/// disk as a first start does, and to count. Fails when a start costs more than the board's baseline allows.
 pub fn run(paths: &Paths, board: &Board, image: &Image, top: usize) -> Result<()> {
-    let kernel = Symbols::parse(&names(paths, board, image)?);
-    let program = kernel
-        .of(PROGRAM)
-        .with_context(|| format!("the kernel has no {PROGRAM}"))?;
-    let counts = counts(paths, board, image, program)?;
-    ensure!(
-        counts.iter().all(|part| !part.is_empty()),
-        "the trace has no {PROGRAM}: what comes before the first program cannot be told"
-    );
-    print!("{}", text(&counts, &kernel, top));
-    let all = counts.iter().flat_map(HashMap::values).sum();
-    match Baseline::load(board)? {
-        Some(baseline) => baseline.check_boot(all),
+    let baseline = Baseline::load(board)?;
+    let mut dearer = Vec::new();
+    for (root, boot) in ROOTS {
+        let folder = paths.fresh_out(&format!("profile-boot/{root}"))?;
+        let mut machine = Machine::new(board, image, &folder);
+        machine.boot = boot;
+        let file = folder.join("disk.img");
+        machine.disks = vec![match boot {
+            Boot::Memory => Disk::empty(&file, DISK)?,
+            _ => Disk::image(&file, &image.file("sdcard.img"), DISK)?,
+        }];
+        let kernel = Symbols::parse(&names(&machine)?);
+        let program = kernel
+            .of(PROGRAM)
+            .with_context(|| format!("the kernel has no {PROGRAM}"))?;
+        let counts = counts(machine, program)?;
+        ensure!(
+            counts.iter().all(|part| !part.is_empty()),
+            "the trace has no {PROGRAM}: what comes before the first program cannot be told"
+        );
+        print!("root in {root}: {}", text(&counts, &kernel, top));
+        let all = counts.iter().flat_map(HashMap::values).sum();
+        dearer.extend(
+            baseline
+                .iter()
+                .filter_map(|baseline| baseline.check_boot(root, all).err()),
+        );
+    }
+    match dearer.pop() {
+        Some(error) => Err(error),
         None => Ok(()),
     }
 }
 
-fn names(paths: &Paths, board: &Board, image: &Image) -> Result<String> {
-    let folder = paths.fresh_out("profile-boot/names")?;
-    let mut guest = Machine::new(board, image, &folder).start()?;
+fn names(machine: &Machine<'_>) -> Result<String> {
+    let mut guest = machine.start()?;
     guest.wait_for_shell()?;
     let names = guest.check_within("cat /proc/kallsyms", 600)?;
     guest.power_off()?;
     Ok(names)
 }
 
-fn counts(paths: &Paths, board: &Board, image: &Image, program: u64) -> Result<Counts> {
-    let folder = paths.fresh_out("profile-boot/traced")?;
-    let mut machine = Machine::new(board, image, &folder);
-    machine.disks = vec![Disk::empty(&folder.join("disk.img"), DISK)?];
+fn counts(mut machine: Machine<'_>, program: u64) -> Result<Counts> {
     machine.icount = true;
     (machine.traced, machine.monitor, machine.paused) = (true, true, true);
     // Some GB, which need not be on a disk.
-    let pipe = folder.join("trace");
+    let pipe = machine.folder.join("trace");
     output_of(Command::new("mkfifo").arg(&pipe))?;
     let reader = thread::spawn(move || count(&pipe, program));
     let mut guest = machine.start()?;
