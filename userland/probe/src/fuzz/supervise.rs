@@ -156,7 +156,11 @@ impl Loop {
             .open(file)
             .ok()?;
         file.set_len(LOOP_BYTES).ok()?;
-        let control = File::options().read(true).write(true).open(LOOP_CONTROL).ok()?;
+        let control = File::options()
+            .read(true)
+            .write(true)
+            .open(LOOP_CONTROL)
+            .ok()?;
         // The kernel makes none by itself; one that is there stays.
         let _ = sys::ioctl(control.as_raw_fd(), LOOP_CTL_ADD, 0);
         let device = File::options().read(true).write(true).open(LOOP).ok()?;

@@ -43,8 +43,8 @@ pub use ordinary::Ordinary;
 pub use played::{Played, Scratch};
 #[cfg(feature = "plot")]
 pub use plot::plot;
-pub use read::{Failed, Piece, Reader};
+pub use read::{Piece, Reader};
 pub use run::run;
-pub use saved::{ALL, Fault, Saved};
+pub use saved::{ALL, Failed, Fault, Saved};
 #[cfg(feature = "sigmf")]
 pub use sigmf::{Dataset, Datatype};

@@ -6,7 +6,7 @@ use std::{fs::File, io, ops::Range, os::unix::fs::FileExt, path::PathBuf};
 
 use resdump_format::recording::{layout::segment_name, planner::Event, summary::Summary};
 
-use super::{Saved, saved::place};
+use super::{Failed, Saved, saved::place};
 
 /// A piece of the stream that is on disk. Its bytes follow each other there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,21 +23,6 @@ pub struct Piece {
     pub shift: u64,
     /// It may have been overwritten while the disk read it.
     pub suspect: bool,
-}
-
-/// Why something was not done with the bytes of a recording.
-#[derive(Debug)]
-pub enum Failed {
-    /// A file of the recording, or its folder, cannot be read.
-    Read(PathBuf, io::Error),
-    /// Who wanted the bytes has failed.
-    Take(io::Error),
-}
-
-impl From<io::Error> for Failed {
-    fn from(error: io::Error) -> Self {
-        Self::Take(error)
-    }
 }
 
 impl Piece {

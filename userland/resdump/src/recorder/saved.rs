@@ -17,8 +17,6 @@ use resdump_format::recording::{
     summary::Summary,
 };
 
-use super::Failed;
-
 /// All of a stream.
 pub const ALL: Range<u64> = 0..u64::MAX;
 
@@ -46,6 +44,21 @@ pub enum Fault {
     Segment(String),
     /// It was not ended: what is not in the index is not proven.
     NotEnded,
+}
+
+/// Why something was not done with the bytes of a recording.
+#[derive(Debug)]
+pub enum Failed {
+    /// A file of the recording, or its folder, cannot be read.
+    Read(PathBuf, io::Error),
+    /// Who wanted the bytes has failed.
+    Take(io::Error),
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Self {
+        Self::Take(error)
+    }
 }
 
 impl Saved {
