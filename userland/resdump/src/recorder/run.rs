@@ -203,7 +203,8 @@ impl Recorder<'_> {
         watch: &mut dyn FnMut(&State),
     ) -> bool {
         let mut full = false;
-        let mut due = self.begun + limits.checkpoint;
+        // None for a time beyond all clocks.
+        let mut due = self.begun.checked_add(limits.checkpoint);
         let end = limits
             .duration
             .and_then(|time| self.begun.checked_add(time));
@@ -220,7 +221,7 @@ impl Recorder<'_> {
                 let offset = planner.at(position);
                 self.triggered(planner, Some(offset), limits.post);
             }
-            let is_due = now >= due && !self.files.is_flushing();
+            let is_due = due.is_some_and(|due| now >= due) && !self.files.is_flushing();
             let need = match is_due {
                 true => Need::Blocks,
                 false => Need::Chunk,
@@ -248,7 +249,7 @@ impl Recorder<'_> {
                 if !self.index.is_empty() {
                     self.checkpoint(planner);
                 }
-                due = now + limits.checkpoint;
+                due = now.checked_add(limits.checkpoint);
             }
             watch(&self.state(planner));
             let position = match step {
@@ -262,7 +263,7 @@ impl Recorder<'_> {
                 Step::Busy | Step::Write(_) => None,
             };
             // A flush that is under way puts the next checkpoint off.
-            let due = (!self.files.is_flushing()).then_some(due);
+            let due = due.filter(|_| !self.files.is_flushing());
             let next = due.into_iter().chain(end).min();
             let left = next.map(|at| at.saturating_duration_since(Instant::now()));
             let guard = match position {

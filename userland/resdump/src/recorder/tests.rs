@@ -268,6 +268,23 @@ fn lost_bytes_are_a_hole_and_nothing_shifts() {
 }
 
 #[test]
+fn times_beyond_all_clocks_never_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let end = 2 * SEGMENT;
+    let limits = Limits {
+        checkpoint: std::time::Duration::MAX,
+        duration: Some(std::time::Duration::MAX),
+        ..limits()
+    };
+    let Some(outcome) = record(&mut Fake::new(5_000, end), folder.path(), &limits) else {
+        return;
+    };
+    assert_eq!(outcome.state.account.recorded, end);
+    let saved = Saved::open(folder.path()).unwrap();
+    assert_eq!(saved.fault(&saved.runs[0].1), None);
+}
+
+#[test]
 fn a_second_run_has_segments_and_an_index_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     for run in 0..3 {
@@ -476,5 +493,29 @@ fn a_played_device_loses_nothing_that_the_disk_can_take() {
         }
         let account = &outcome.state.account;
         assert!(account.recorded + account.suspect + account.gap >= 2 << 20);
+    }
+}
+
+/// Faster than any number that can be counted.
+#[test]
+fn a_played_device_has_any_rate() {
+    for rate in [1, u64::MAX / 2, u64::MAX] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut fake = Fake::new(0, u64::MAX);
+        fake.sleeps = true;
+        let limits = Limits {
+            duration: Some(std::time::Duration::from_millis(300)),
+            ..limits()
+        };
+        let (stop, trigger) = (Stop::default(), Trigger::default());
+        let mut played = Played::new(&mut fake, Some(rate));
+        let taken = take(folder.path()).unwrap();
+        let outcome = match run(&mut played, &taken, &limits, &stop, &trigger, &mut |_| {}) {
+            Ok(outcome) => outcome,
+            Err(Refusal::System(_, nix::errno::Errno::EINVAL)) => return,
+            Err(refusal) => panic!("{refusal:?}"),
+        };
+        assert_eq!(outcome.failure, None, "{rate}");
+        assert_eq!(outcome.state.account.gap > 0, rate > 1, "{outcome:?}");
     }
 }

@@ -53,7 +53,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "BYTES", default_value = "64M", value_parser = size::parse)]
     length: u64,
 
-    /// Most bytes of a write [default: 4M, or a quarter of the ring]
+    /// Most bytes of a write [default: a sixteenth of the ring, 4M to 16M; a quarter of a small one]
     #[arg(long, value_name = "BYTES", value_parser = size::parse_chunk)]
     chunk: Option<u32>,
 

@@ -61,7 +61,7 @@ pub struct Args {
     #[arg(long, value_name = "BYTES", default_value = "0", value_parser = size::parse)]
     ahead: u64,
 
-    /// Most bytes of a read [default: 4M, or a quarter of the ring]
+    /// Most bytes of a read [default: a sixteenth of the ring, 4M to 16M; a quarter of a small one]
     #[arg(long, value_name = "BYTES", value_parser = size::parse_chunk)]
     chunk: Option<u32>,
 

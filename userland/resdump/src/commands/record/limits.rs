@@ -193,11 +193,18 @@ pub(in crate::commands) fn patience(position: &RingPosition) -> Option<Duration>
     (position.patience != 0).then(|| Duration::from_nanos(position.patience))
 }
 
-/// Bytes that are moved at a time: `asked`, or a quarter of the ring in whole blocks, as far as that is not too long.
+/// Bytes that are moved at a time: `asked`, or what is usual, as far as that is not too long.
 pub(in crate::commands) fn chunk(position: &RingPosition, asked: Option<u32>, block: u64) -> u64 {
-    let quarter = (position.ring / 4).min(4 << 20);
-    let chunk = asked.map_or((quarter - quarter % block).max(block), u64::from);
+    let chunk = asked.map_or(usual_chunk(position.ring, block).max(block), u64::from);
     chunk.min(CHUNK_MAX.into())
+}
+
+/// In whole blocks, and small beside the ring: what a write costs, it costs whatever its size, and two of them are what a
+/// stall of the disk cannot use of the ring.
+fn usual_chunk(ring: u64, block: u64) -> u64 {
+    let least = (ring / 4).min(4 << 20);
+    let chunk = (ring / 16).clamp(least, 16 << 20);
+    chunk - chunk % block
 }
 
 /// Bytes that can be kept before a trigger: the ring without what the device may overwrite until they are read, which
@@ -293,6 +300,27 @@ pub(in crate::commands) fn refused(refusal: &Refusal, region: &str, folder: &Pat
                 Errno::EINVAL,
                 flaw.to_string(),
             )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_is_a_small_part_of_a_large_ring() {
+        let mib = |bytes: u64| bytes << 20;
+        for (ring, chunk) in [
+            (mib(1), mib(1) / 4),
+            (mib(16), mib(4)),
+            (mib(64), mib(4)),
+            (mib(128), mib(8)),
+            (mib(256), mib(16)),
+            (mib(4096), mib(16)),
+            (mib(1) + 512, (mib(1) / 4) - mib(1) / 4 % 4096),
+        ] {
+            assert_eq!(usual_chunk(ring, 4096), chunk, "{ring}");
         }
     }
 }

@@ -84,7 +84,7 @@ pub struct Args {
         value_parser = size::parse, conflicts_with_all = ["history", "lap", "post"])]
     rehearse: Option<u64>,
 
-    /// Most bytes of a write [default: 4M, or a quarter of the ring]
+    /// Most bytes of a write [default: a sixteenth of the ring, 4M to 16M; a quarter of a small one]
     #[arg(long, value_name = "BYTES", value_parser = size::parse_chunk)]
     chunk: Option<u32>,
 
