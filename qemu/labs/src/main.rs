@@ -39,6 +39,9 @@ enum Task {
         /// MiB of the region, which goes to a disk that forgets, instead of the board's.
         #[arg(long)]
         region_mib: Option<u64>,
+        /// That region is a ring, for 'resdump bench record'.
+        #[arg(long, requires = "region_mib")]
+        ring: bool,
         /// What is typed in the guest; `/dev/vda` is an empty disk, `/mnt` ext4 on another.
         command: String,
     },
@@ -117,12 +120,14 @@ fn work(arguments: &Arguments) -> Result<bool> {
         Task::Profile {
             top,
             region_mib,
+            ring,
             command,
         } => {
             let profile = profile::Profile {
                 command,
                 top: *top,
                 region: region_mib.map(|mib| mib << 20),
+                ring: *ring,
             };
             profile.run(&paths, &board, &image("lab")?).map(|()| true)
         }

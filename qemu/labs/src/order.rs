@@ -42,7 +42,7 @@ pub fn run(paths: &Paths, board: &Board, image: &Image) -> Result<()> {
         .map(|name| output_of(tool("gcc").arg(format!("-print-file-name={name}"))));
     let libraries: Vec<String> = libraries.into_iter().collect::<Result<_>>()?;
     let libraries = output_of(tool("nm").arg("-A").args(libraries))?;
-    let trace = Trace::of(COMMANDS, None, paths, board, image)?;
+    let trace = Trace::of(COMMANDS, (None, false), paths, board, image)?;
     let script = script(&functions(&names), &members(&libraries), trace.addresses()?)?;
     let path = paths.root.join("userland/resdump/order.ld");
     fs::write(&path, script).with_context(|| path.display().to_string())

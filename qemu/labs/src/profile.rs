@@ -38,6 +38,8 @@ pub struct Profile<'a> {
     pub top: usize,
     /// Bytes of the region, which goes to a disk that forgets, instead of the board's.
     pub region: Option<u64>,
+    /// That region is a ring.
+    pub ring: bool,
 }
 
 /// Names by address.
@@ -82,7 +84,7 @@ impl Trace {
     /// Runs the commands twice, and a third time that counts.
     pub(crate) fn of(
         commands: &str,
-        region: Option<u64>,
+        (region, ring): (Option<u64>, bool),
         paths: &Paths,
         board: &Board,
         image: &Image,
@@ -91,6 +93,7 @@ impl Trace {
             icount: true,
             file_system: true,
             traced: true,
+            ring,
             size: region,
             forgets: region.is_some(),
             ..Stage::new(paths, board, image)
@@ -136,7 +139,7 @@ impl Profile<'_> {
             String::new()
         };
         let program = Symbols::parse(&names);
-        let trace = Trace::of(self.command, self.region, paths, board, image)?;
+        let trace = Trace::of(self.command, (self.region, self.ring), paths, board, image)?;
         let mut counts = HashMap::new();
         for address in trace.addresses()? {
             *counts.entry(address).or_default() += 1;
@@ -231,6 +234,7 @@ mod tests {
             command: "",
             top: 9,
             region: None,
+            ring: false,
         };
         let kernel = Symbols::parse("c0000a00 T do_page_fault\nc0000b00 t next\n");
         let text = profile.table(&counts, &kernel, &Symbols::parse(""));
