@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //! The image: what is not open in it.
 
-use anyhow::{Result, ensure};
+use anyhow::ensure;
 
 use crate::frame::{Case, case};
 
