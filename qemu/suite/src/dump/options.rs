@@ -17,26 +17,6 @@ pub fn cases() -> Vec<Case> {
         case!(Low, an_elf_dump_is_big_endian_with_its_address).needs(Need::BigEndian),
         case!(Low, a_pipe_takes_pages_without_a_copy),
         case!(Low, strict_refuses_a_target_in_memory),
-        case!(Low, man_pages_and_a_completion_are_installed, |bed| {
-            for command in ["", "-dump", "-snapshot", "-bench"] {
-                bed.check(&format!("test -s /usr/share/man/man1/resdump{command}.1"))?;
-            }
-            let pages = bed.check("ls /usr/share/man/man1 | wc -l")?;
-            let help = bed.check("resdump -h")?;
-            let commands = help
-                .lines()
-                .skip_while(|line| line.trim() != "Commands:")
-                .skip(1)
-                .take_while(|line| line.starts_with("  "))
-                .count();
-            // One for the program, one for each command.
-            ensure!(
-                commands > 10 && pages.trim() == (commands + 1).to_string(),
-                "{pages} man pages, {commands} commands"
-            );
-            bed.check("grep -q snapshot /usr/share/bash-completion/completions/resdump")?;
-            Ok(())
-        }),
         case!(Low, doctor_finds_the_way, |bed| {
             doctor_finds_the_way(bed, "EPERM")
         }),

@@ -24,6 +24,7 @@ pub fn cases() -> Vec<Case> {
             reaches_end
         ),
         case!(Disk, growing_again_changes_nothing, growing_again),
+        case!(Disk, man_pages_and_a_completion_are_installed, shared),
         case!(
             Disk,
             kernel_and_root_are_as_small_as_the_board_wants_them,
@@ -74,7 +75,29 @@ fn reaches_end(bed: &mut Running) -> Result<()> {
     Ok(())
 }
 
+fn shared(bed: &mut Running) -> Result<()> {
+    for command in ["", "-dump", "-snapshot", "-bench"] {
+        bed.check(&format!("test -s /usr/share/man/man1/resdump{command}.1"))?;
+    }
+    let pages = bed.check("ls /usr/share/man/man1 | wc -l")?;
+    let help = bed.check("resdump -h")?;
+    let commands = help
+        .lines()
+        .skip_while(|line| line.trim() != "Commands:")
+        .skip(1)
+        .take_while(|line| line.starts_with("  "))
+        .count();
+    // One for the program, one for each command.
+    ensure!(
+        commands > 10 && pages.trim() == (commands + 1).to_string(),
+        "{pages} man pages, {commands} commands"
+    );
+    bed.check("grep -q snapshot /usr/share/bash-completion/completions/resdump")?;
+    Ok(())
+}
+
 fn growing_again(bed: &mut Running) -> Result<()> {
+    bed.check("test $(cat /data/.grown) = $(cat /sys/class/block/${DATA##*/}/../size)")?;
     let before = sizes(bed)?;
     let said = bed.check("growdata partition $DATA && growdata filesystem $DATA /data")?;
     ensure!(said.is_empty(), "{said}");
