@@ -35,37 +35,45 @@ type Counts = [HashMap<u64, u64>; 2];
 /// disk as a first start does, and to count. Fails when a start costs more than the board's baseline allows.
 pub fn run(paths: &Paths, board: &Board, image: &Image, top: usize) -> Result<()> {
     let baseline = Baseline::load(board)?;
-    let mut dearer = Vec::new();
+    let mut counted = Vec::new();
     for (root, boot) in ROOTS {
-        let folder = paths.fresh_out(&format!("profile-boot/{root}"))?;
-        let mut machine = Machine::new(board, image, &folder);
-        machine.boot = boot;
-        let file = folder.join("disk.img");
-        machine.disks = vec![match boot {
-            Boot::Memory => Disk::empty(&file, DISK)?,
-            _ => Disk::image(&file, &image.file("sdcard.img"), DISK)?,
-        }];
-        let kernel = Symbols::parse(&names(&machine)?);
-        let program = kernel
-            .of(PROGRAM)
-            .with_context(|| format!("the kernel has no {PROGRAM}"))?;
-        let counts = counts(machine, program)?;
-        ensure!(
-            counts.iter().all(|part| !part.is_empty()),
-            "the trace has no {PROGRAM}: what comes before the first program cannot be told"
-        );
-        print!("root in {root}: {}", text(&counts, &kernel, top));
-        let all = counts.iter().flat_map(HashMap::values).sum();
-        dearer.extend(
-            baseline
-                .iter()
-                .filter_map(|baseline| baseline.check_boot(root, all).err()),
-        );
+        counted.push((root, start(paths, board, image, (root, boot), top)?));
     }
-    match dearer.pop() {
-        Some(error) => Err(error),
-        None => Ok(()),
+    for (root, all) in counted {
+        baseline
+            .iter()
+            .try_for_each(|most| most.check_boot(root, all))?;
     }
+    Ok(())
+}
+
+/// Prints where the instructions of a start go, and returns how many there are.
+fn start(
+    paths: &Paths,
+    board: &Board,
+    image: &Image,
+    (root, boot): (&str, Boot),
+    top: usize,
+) -> Result<u64> {
+    let folder = paths.fresh_out(&format!("profile-boot/{root}"))?;
+    let mut machine = Machine::new(board, image, &folder);
+    machine.boot = boot;
+    let file = folder.join("disk.img");
+    machine.disks = vec![match boot {
+        Boot::Memory => Disk::empty(&file, DISK)?,
+        _ => Disk::image(&file, &image.file("sdcard.img"), DISK)?,
+    }];
+    let kernel = Symbols::parse(&names(&machine)?);
+    let program = kernel
+        .of(PROGRAM)
+        .with_context(|| format!("the kernel has no {PROGRAM}"))?;
+    let counts = counts(machine, program)?;
+    ensure!(
+        counts.iter().all(|part| !part.is_empty()),
+        "the trace has no {PROGRAM}: what comes before the first program cannot be told"
+    );
+    print!("root in {root}: {}", text(&counts, &kernel, top));
+    Ok(counts.iter().flat_map(HashMap::values).sum())
 }
 
 fn names(machine: &Machine<'_>) -> Result<String> {

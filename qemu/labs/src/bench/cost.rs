@@ -125,8 +125,27 @@ pub(super) fn meter(guest: &mut Guest, way: &Way, length: u64) -> Result<f64> {
 /// What a command costs: the least of some rounds, in instructions.
 pub fn metered(guest: &mut Guest, command: &str, rounds: u32) -> Result<f64> {
     let said = guest.check_within(&format!("probe meter --rounds {rounds} -- {command}"), 600)?;
-    said.trim()
-        .strip_prefix("ok instructions=")
-        .and_then(|count| count.parse().ok())
-        .with_context(|| format!("the meter said {said:?}"))
+    counted(&said).with_context(|| format!("the meter said {said:?}"))
+}
+
+/// The instructions that the meter names last. Before that is what the command says, such as the records of dd.
+fn counted(said: &str) -> Option<f64> {
+    let count = said.lines().last()?.strip_prefix("ok instructions=")?;
+    count.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counted;
+
+    #[test]
+    fn what_a_command_says_comes_before_its_instructions() {
+        let count = "ok instructions=91838970";
+        assert_eq!(
+            counted(&format!("64+0 records out\n{count}\n")),
+            Some(91_838_970.0)
+        );
+        assert_eq!(counted(&format!("{count}\nfailed\n")), None);
+        assert_eq!(counted(""), None);
+    }
 }
