@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
+use crate::recording::pass_time;
+
 /// The document's ring, and its counter in the place of a register.
 const RING: u64 = 0x1800_0000;
 pub(super) const RING_SIZE: u64 = 4 << 20;
@@ -74,7 +76,7 @@ impl Device {
         }
     }
 
-    /// Reads `bytes` more. What a busy host has missed is not made up for: that could be faster than the node says.
+    /// Reads `bytes` more.
     pub(super) fn read(&mut self, bytes: u64) -> Result<()> {
         let from = self.position;
         while self.position < from + bytes {
@@ -84,7 +86,7 @@ impl Device {
             self.heard.extend(burst);
             self.position += BURST;
             self.count()?;
-            thread::sleep(Duration::from_secs_f64(BURST as f64 / RATE as f64));
+            pass_time(BURST, RATE);
         }
         Ok(())
     }

@@ -3,14 +3,13 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::thread;
-use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
 use machine::guest::Guest;
 
 use super::{expect, no_word_is_wrong, totals, with_rings};
+use crate::recording::pass_time;
 
 /// Of the region `counted`, and of its register.
 const RING: u64 = 0x1100_0000;
@@ -36,7 +35,6 @@ struct Device {
 
 impl Device {
     /// Writes `bytes` more, each word as the probe expects it, at no more than `rate` bytes a second or as fast as can be.
-    /// What a busy host has missed is not made up for: that would be faster than the node says.
     fn produce(&mut self, bytes: u64, rate: Option<u64>) -> Result<()> {
         let from = self.position;
         while self.position < from + bytes {
@@ -49,7 +47,7 @@ impl Device {
             self.position += BURST;
             self.count()?;
             if let Some(rate) = rate {
-                thread::sleep(Duration::from_secs_f64(BURST as f64 / rate as f64));
+                pass_time(BURST, rate);
             }
         }
         Ok(())

@@ -6,8 +6,6 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
-use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
@@ -15,6 +13,7 @@ use host::paths::Paths;
 use machine::guest::Guest;
 
 use super::with_nodes;
+use crate::recording::pass_time;
 
 /// Where the ring is, as in the document, and how large it is here.
 const RING: u64 = 0x1400_0000;
@@ -59,7 +58,7 @@ impl Device {
         while self.position < from + bytes {
             self.write(self.position, BURST)?;
             self.count(self.position + BURST)?;
-            thread::sleep(Duration::from_secs_f64(BURST as f64 / (2 << 20) as f64));
+            pass_time(BURST, 2 << 20);
         }
         Ok(())
     }
