@@ -153,8 +153,9 @@ pub const IOC_REGISTER: u8 = 0x46;
 ///
 /// Errors: `EBADF` for a node that is not open for reading; `EOPNOTSUPP` where no node says where the device's
 /// position is ([`REGION_POSITION`]); `ENODATA` from a program's doorbell that has not been rung yet; `ERANGE` for a
-/// value that is no place in the ring; `EIO` for a value of 64 bits whose upper half does not stand still, as of one in
-/// the other byte order; what a system controller answers; `ENODEV` when the driver was unbound.
+/// value that is no place in the ring; `EIO` for a word that cannot be looked at, and for a value of 64 bits whose upper
+/// half does not stand still, as of one in the other byte order; what a system controller answers; `ENODEV` when the
+/// driver was unbound.
 pub const IOC_POSITION: u8 = 0x47;
 
 /// `_IOW(IOC_TYPE, IOC_DOORBELL, RingDoorbell)`: a program that drives the device publishes its position. Wakes up

@@ -415,6 +415,8 @@ u32 resmem_read_word(struct page *page, unsigned int offset, bool big_endian)
 	const void *address = kmap_local_page(page);
 	u32 word = READ_ONCE(*(const u32 *)(address + offset));
 
+	/* The other half of a value is read after this one. */
+	dma_rmb();
 	kunmap_local(address);
 	return big_endian ? be32_to_cpu((__force __be32)word) : le32_to_cpu((__force __le32)word);
 }

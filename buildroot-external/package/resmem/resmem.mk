@@ -7,7 +7,7 @@
 RESMEM_VERSION = $(BOARD_CONFIG_VERSION)
 RESMEM_SITE = $(BUILD_DIR)/resmem-site
 RESMEM_SITE_METHOD = local
-RESMEM_LICENSE = GPL-2.0, GPL-2.0 or MIT (abi.rs, abi, range.rs), GPL-2.0 with Linux-syscall-note or MIT (resmem.h)
+RESMEM_LICENSE = GPL-2.0, GPL-2.0 or MIT (what programs use too), GPL-2.0 with Linux-syscall-note or MIT (resmem.h)
 RESMEM_LICENSE_FILES = LICENSES/GPL-2.0.txt LICENSES/Linux-syscall-note.txt LICENSES/MIT.txt
 RESMEM_INSTALL_STAGING = YES
 RESMEM_MODULE_SUBDIRS = kmod
