@@ -45,11 +45,11 @@ ifneq ($(filter-out $(TAKES_TARGET),$(MAKECMDGOALS)),)
 $(error TARGET= is for $(TAKES_TARGET): no other runs on a board behind a lab file)
 endif
 endif
-# These choose the board by themselves.
-HAS_BOARD := test-lab test-twin upstream
+# These choose their boards by themselves.
+HAS_BOARD := test-lab test-twin upstream nightly
 ifneq ($(filter command%,$(origin BOARD)),)
 ifneq ($(filter $(HAS_BOARD),$(MAKECMDGOALS)),)
-$(error BOARD= means nothing to $(filter $(HAS_BOARD),$(MAKECMDGOALS)): it has a board of its own)
+$(error BOARD= means nothing to $(filter $(HAS_BOARD),$(MAKECMDGOALS)): it has boards of its own)
 endif
 endif
 ifeq ($(filter $(IMAGE),quick buildroot),)

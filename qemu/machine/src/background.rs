@@ -54,7 +54,7 @@ impl Background {
                 return Ok(());
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            if console.after(position, left).is_empty() {
+            if left.is_zero() || console.after(position, left).is_empty() {
                 bail!(
                     "the command in the background did not say it within {limit:?}, or the line is closed; it said \
                      {said:?}"

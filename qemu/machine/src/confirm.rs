@@ -3,22 +3,20 @@
 //! digest, and runs, once, when the guest has all of it; the answer comes in numbered pieces with sums, and is asked
 //! for again until each has arrived. What the kernel says in between is none of them. `confirm.sh` is the guest's half.
 
+mod request;
 mod said;
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use sha2::{Digest, Sha256};
 
 use crate::console::Console;
+use request::{PART, Request, hex, sum};
 use said::{Said, understood, waiting};
 
 /// The guest's half.
 const SCRIPT: &str = include_str!("confirm.sh");
-/// Most digits of a command on one line: the guest's shell takes lines of 1023 characters.
-const PART: usize = 800;
 /// How long a line is waited for that has no answer.
 const QUIET: Duration = Duration::from_secs(3);
 /// What a restart in the middle of a command is.
@@ -37,16 +35,6 @@ pub(crate) struct Session {
     partial: Vec<u8>,
     /// Lines that were typed again, or asked for again.
     repeated: u64,
-}
-
-/// A command on its way.
-struct Request {
-    number: u64,
-    parts: Vec<String>,
-    /// Numbered from 1: the text, and whether the line goes on in the next.
-    pieces: BTreeMap<u64, (bool, Vec<u8>)>,
-    /// How many there are, and the exit status.
-    end: Option<(u64, i32)>,
 }
 
 impl Session {
@@ -155,7 +143,7 @@ impl Session {
                     Said::Piece { .. } | Said::Kept(_) | Said::Login => {}
                 }
                 if let Some(answer) = request.answer() {
-                    return Ok(answer);
+                    return answer.with_context(|| format!("{command:?}"));
                 }
             }
             again |= request.end.is_some() && self.at_prompt();
@@ -282,76 +270,6 @@ impl Session {
     }
 }
 
-impl Request {
-    fn new(number: u64, command: &str) -> Self {
-        let digits = hex(command).into_bytes();
-        let mut parts: Vec<String> = digits
-            .chunks(PART)
-            .map(|part| String::from_utf8_lossy(part).into_owned())
-            .collect();
-        if parts.is_empty() {
-            parts.push(String::new());
-        }
-        Self {
-            number,
-            parts,
-            pieces: BTreeMap::new(),
-            end: None,
-        }
-    }
-
-    /// What is typed when the guest has all parts but the last.
-    fn line(&self) -> String {
-        let (number, kept) = (self.number, self.parts.len() - 1);
-        let check = sum(&format!("{number} {kept} {}", self.parts.concat()));
-        let last = self.parts.last().map_or("", String::as_str);
-        format!("resdump_run {number} {} {kept} {last}", &check[..16])
-    }
-
-    fn take(&mut self, number: u64, more: bool, text: Vec<u8>) -> Result<()> {
-        if number > 0 {
-            self.pieces.insert(number, (more, text));
-            return Ok(());
-        }
-        let text = String::from_utf8_lossy(&text).into_owned();
-        let (count, status) = text.split_once('.').context("no end of an answer")?;
-        self.end = Some((
-            count.parse().with_context(|| format!("pieces: {text:?}"))?,
-            status
-                .parse()
-                .with_context(|| format!("exit status {text:?}"))?,
-        ));
-        Ok(())
-    }
-
-    /// The answer, when all of it has come.
-    fn answer(&self) -> Option<(String, i32)> {
-        let (count, status) = self.end?;
-        if self.pieces.len() as u64 != count {
-            return None;
-        }
-        let mut bytes = Vec::new();
-        for (more, text) in self.pieces.values() {
-            bytes.extend(text);
-            if !more {
-                bytes.push(b'\n');
-            }
-        }
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        // The guest adds a line, so that it is known whether the last of the answer had an end.
-        Some((text.strip_suffix(".\n").unwrap_or(&text).to_owned(), status))
-    }
-}
-
-fn hex(text: &str) -> String {
-    text.bytes().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn sum(text: &str) -> String {
-    let digest = Sha256::digest(text.as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn tail(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(20)..].join("\n")
@@ -365,49 +283,6 @@ mod tests {
     use host::deadline::Handle;
 
     use super::*;
-
-    /// A piece as the guest prints it.
-    fn piece(command: u64, number: u64, more: u64, text: &str) -> String {
-        let rest = format!("{command}.{number}.{more}.{text}");
-        let sum = rest.bytes().fold(0_u64, |sum, byte| {
-            (sum * 65599 + u64::from(byte)) % 4_294_967_291
-        });
-        format!("~{sum}.{rest}")
-    }
-
-    fn give(request: &mut Request, line: &str) {
-        if let Some(Said::Piece {
-            number, more, text, ..
-        }) = understood(line.as_bytes())
-        {
-            request.take(number, more, text).unwrap();
-        }
-    }
-
-    #[test]
-    fn an_answer_is_complete_when_each_piece_has_come_undamaged() {
-        let mut request = Request::new(7, "x");
-        let first = piece(7, 1, 1, "a.b");
-        give(&mut request, &piece(7, 0, 0, "3.5"));
-        give(&mut request, &piece(7, 3, 0, "."));
-        give(&mut request, &first.replace("a.b", "a,b"));
-        give(&mut request, &piece(7, 2, 0, "c"));
-        assert_eq!(request.answer(), None);
-        give(&mut request, &first);
-        assert_eq!(request.answer(), Some(("a.bc\n".to_owned(), 5)));
-        // As busybox computes it.
-        assert_eq!(piece(1, 1, 0, "it's"), "~2158856700.1.1.0.it's");
-    }
-
-    #[test]
-    fn a_command_that_is_too_long_for_a_line_has_parts() {
-        let long = Request::new(1, &"y".repeat(1000));
-        assert_eq!(long.parts.len(), 3);
-        assert!(long.line().len() < 1000 && long.line().contains(" 2 79"));
-        let short = Request::new(2, "id");
-        let check = &sum("2 0 6964")[..16];
-        assert_eq!(short.line(), format!("resdump_run 2 {check} 0 6964"));
-    }
 
     const LIMIT: Duration = Duration::from_secs(30);
 

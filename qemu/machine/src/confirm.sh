@@ -52,10 +52,9 @@ resdump_run() {
         : >/tmp/.text
         eval "{ $(printf "$(printf %s "$resdump_hex" | sed 's/../\\x&/g')")
 }" </dev/null >/tmp/.answer 2>&1
-        echo "$?" >/tmp/.status
-        echo . >>/tmp/.answer
-        # A byte of 0 would end a line of awk's.
-        tr '\000' '?' </tmp/.answer >/tmp/.text
+        resdump_i=$?
+        # There is no status where the answer is not whole. A byte of 0 would end a line of awk's.
+        echo . >>/tmp/.answer && tr '\000' '?' </tmp/.answer >/tmp/.text && echo "$resdump_i" >/tmp/.status
     fi
     awk -v n="$1" -v status="$(cat /tmp/.status)" '
         function put(text, more, i, s) {

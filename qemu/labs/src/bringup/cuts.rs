@@ -173,7 +173,7 @@ fn pieces(guest: &mut Guest, path: &str, bytes: u64) -> Result<Vec<String>> {
     let text = guest.check_within(
         &format!(
             "for i in $(seq 0 {}); do dd if={path} bs={PIECE} skip=$i count=1 2>/tmp/dd.said | sha256sum; \
-             grep '^{PIECE} bytes' /tmp/dd.said >/dev/null || {{ cat /tmp/dd.said; false; break; }}; done",
+             grep -q '^{PIECE} bytes' /tmp/dd.said || {{ echo \"piece $i:\"; cat /tmp/dd.said; break; }}; done",
             count - 1
         ),
         600,

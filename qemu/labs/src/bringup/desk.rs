@@ -19,7 +19,7 @@ const FOLDER: &str = "/data/bring-up";
 /// What such a run cannot show.
 const CANNOT: [&str; 2] = [
     "your device: the DMA engine of the processor stands for it",
-    "other disks than the two that were written to",
+    "other disks than those that were written to",
 ];
 
 /// The board on a desk.

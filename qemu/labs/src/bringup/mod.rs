@@ -85,12 +85,14 @@ fn on(place: &dyn Place, board: &str, options: &Options) -> Result<Report> {
     };
     let mut report = Report::new(board, place);
     report.system = session.system()?;
-    report.step("doctor", || steps::doctor(&mut session));
-    report.step("device that writes", || device::device(&mut session));
-    report.step("dump", || steps::dump(&mut session));
-    report.step("throughput", || steps::throughput(&mut session));
+    report.step("doctor", || session.tried(steps::doctor));
+    report.step("device that writes", || session.tried(device::device));
+    report.step("dump", || session.tried(steps::dump));
+    report.step("throughput", || session.tried(steps::throughput));
     let rng = Rng::with_seed(options.seed);
-    report.step("power cuts", || cuts::cuts(&mut session, options.cuts, rng));
+    report.step("power cuts", || {
+        session.tried(|session| cuts::cuts(session, options.cuts, rng))
+    });
     report.step("power off", || session.end());
     report.console = options.log.then_some(session.console);
     Ok(report)
@@ -153,6 +155,17 @@ impl Session<'_> {
             "memory": line("sed -n 's/^MemTotal: *//p' /proc/meminfo")?,
             "regions": listed["regions"],
         }))
+    }
+
+    /// Does a step. A machine that does not answer after one that failed is switched off: the next starts it again.
+    fn tried(&mut self, step: impl FnOnce(&mut Self) -> Result<Outcome>) -> Result<Outcome> {
+        let outcome = step(self);
+        let answers = |guest: &mut Guest| guest.check("true").is_ok();
+        if outcome.is_err() && !self.guest.as_mut().is_none_or(answers) {
+            // The step's error is the one to tell.
+            let _ = self.cut();
+        }
+        outcome
     }
 
     /// Takes the power away.

@@ -130,7 +130,7 @@ pub fn run(
         "==> board that is none: {BAUD} baud, noise with seed {}",
         noise.seed
     );
-    let status = command::status_of_group(
+    let status = command::status(
         Command::new(program)
             .args(arguments)
             .arg(format!("TARGET={}", fakeboard.lab_file().display())),

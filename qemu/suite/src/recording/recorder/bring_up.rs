@@ -82,8 +82,8 @@ fn pull(line: u32, times: u32) -> String {
     format!(
         "irq=$(sed -n 's/^ *\\([0-9]*\\):.*irq_sim *{line} .*/\\1/p' /proc/interrupts); test -n \"$irq\" && \
          handled() {{ sed -n \"s/^ *$irq: *\\([0-9]*\\) .*/\\1/p\" /proc/interrupts; }}; \
-         for time in $(seq {times}); do before=$(handled); echo trigger > /sys/kernel/debug/irq/irqs/$irq || break; \
-         until test $(handled) -gt $before; do :; done; done"
+         for time in $(seq {times}); do before=$(handled); echo trigger > /sys/kernel/debug/irq/irqs/$irq || {{ time=; break; }}; \
+         until test $(handled) -gt $before; do :; done; done; test -n \"$time\""
     )
 }
 
@@ -195,6 +195,7 @@ fn unbound(guest: &mut Guest) -> Result<()> {
         guest.check(&format!("echo resmem-bus:flowing > {driver}/bind"))?;
     }
     guest
-        .check("kill $storm0 $storm1 2> /dev/null; wait $storm0 $storm1; true")
+        // Each has run until here.
+        .check("kill $storm0 $storm1 && { wait $storm0 $storm1; true; }")
         .map(drop)
 }
