@@ -7,6 +7,7 @@ mod bring_up;
 mod build_paths;
 mod disk;
 mod flash;
+mod growth;
 pub mod netboot;
 mod prompt;
 mod requests;
@@ -18,6 +19,7 @@ pub fn cases() -> Vec<Case> {
         build_paths::cases(),
         disk::cases(),
         flash::cases(),
+        growth::cases(),
         netboot::cases(),
         prompt::cases(),
         requests::cases(),
