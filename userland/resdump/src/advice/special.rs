@@ -39,7 +39,7 @@ pub(super) fn row(errno: Errno, doing: Doing, root: bool) -> Option<Row> {
         ),
         (Position, Errno::EIO) => (
             None,
-            "the word of the region that has it cannot be looked at: see 'resdump doctor'",
+            "it cannot be looked at, or its halves never agree: check big-endian in the node, see 'resdump doctor'",
         ),
         (Position, Errno::ENODEV) => (
             None,

@@ -129,7 +129,7 @@ fn advice_names_options_of_all_commands_that_give_it() {
         for word in words.filter_map(|word| word.strip_prefix("--")) {
             let commands: &[&str] = match doing {
                 Doing::OpenTarget => &["dump", "snapshot", "convert", "receive", "bench", "doctor"],
-                Doing::OpenFolder => &["record", "play"],
+                Doing::OpenFolder => &["record", "bench"],
                 Doing::Load => &["load"],
                 Doing::Snapshot => &["snapshot", "bench"],
                 _ => &[],

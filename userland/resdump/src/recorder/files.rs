@@ -106,7 +106,13 @@ pub(super) fn first_free(folder: &Path, size: u64) -> io::Result<u64> {
     let last = indexes.last().copied();
     let used = last.into_iter().chain(numbers(folder, ".seg")?).max();
     let next = used.map_or(0, |number| number.saturating_add(1));
-    let end = last.map_or(Ok(0), |number| saved::end(folder, number))?;
+    // What a power cut has left before its first checkpoint says nothing: an earlier one does.
+    let ends = indexes
+        .iter()
+        .rev()
+        .map(|number| saved::end(folder, *number));
+    let mut said = ends.skip_while(|end| matches!(end, Ok(0)));
+    let end = said.next().unwrap_or(Ok(0))?;
     Ok(next.max(end.div_ceil(size.max(1))))
 }
 

@@ -34,9 +34,9 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         for folder in self.made.iter().rev() {
-            // Another recorder may have taken it meanwhile: it is that one's then.
-            let is_free = File::open(folder).is_ok_and(|it| it.try_lock().is_ok());
-            if !is_free || fs::remove_dir(folder).is_err() {
+            // Another recorder may have taken it meanwhile: it is that one's then. The lock is held until it is gone.
+            let Ok(it) = File::open(folder) else { return };
+            if it.try_lock().is_err() || fs::remove_dir(folder).is_err() {
                 return;
             }
         }

@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::source::holds_recording;
 use resdump_format::recording::{
     index::{RECORD, Reader, Record},
     layout::{index_name, number, segment_name},
@@ -64,7 +65,7 @@ impl From<io::Error> for Failed {
 impl Saved {
     /// Whether `path` is a folder with the index of a recording in it.
     pub fn is_one(path: &Path) -> bool {
-        path.is_dir() && numbers(path, ".index").is_ok_and(|numbers| !numbers.is_empty())
+        path.is_dir() && holds_recording(path)
     }
 
     /// Reads the indexes in `folder`.

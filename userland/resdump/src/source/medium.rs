@@ -117,7 +117,7 @@ fn medium(path: &Path, kind: FileType) -> Result<Medium> {
 const RECORDING: &str = "the folder of a recording";
 
 /// Whether the index of a recording is in `folder`.
-fn holds_recording(folder: &Path) -> bool {
+pub fn holds_recording(folder: &Path) -> bool {
     let is_index = |entry: fs::DirEntry| {
         let name = entry.file_name();
         let name = name.to_str().filter(|name| name.ends_with(".index"));

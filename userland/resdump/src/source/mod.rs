@@ -46,7 +46,7 @@ mod several;
 pub use examine::machine_of;
 pub use fault::Fault;
 pub use held::{Held, file_in_memory};
-pub use medium::Medium;
+pub use medium::{Medium, holds_recording};
 pub use place::{Pair, Place};
 pub use region::{DIRECTORY, Region, labels, none_found};
 pub use saved::{How, Saved};

@@ -111,6 +111,26 @@ fn a_picture_is_made_once_and_of_recordings_alone() {
 }
 
 #[test]
+fn a_picture_needs_no_segment() {
+    let bench = bench();
+    let whole = bench.run(&["convert", "rec", "whole.svg", "--to", "svg"]);
+    assert_eq!(whole.status.code(), Some(14), "{whole:?}");
+    for entry in fs::read_dir(bench.path("rec")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|it| it == "seg") {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    let drawn = bench.run(&["convert", "rec", "rec.svg", "--to", "svg"]);
+    assert_eq!(drawn.status.code(), Some(12), "{drawn:?}");
+    let svg = |name| fs::read_to_string(bench.path(name)).unwrap();
+    assert_eq!(svg("rec.svg"), svg("whole.svg"));
+    let raw = bench.run(&["convert", "rec", "rec.raw", "--to", "raw"]);
+    assert_eq!(raw.status.code(), Some(12), "{raw:?}");
+    assert!(!bench.path("rec.raw").exists());
+}
+
+#[test]
 fn the_stream_is_copied_with_holes_where_it_is_lost() {
     let bench = bench();
     let output = bench.run(&["convert", "rec", "rec.raw", "--to", "raw"]);

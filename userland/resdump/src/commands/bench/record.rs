@@ -29,12 +29,11 @@ use crate::{
     console::{self, Console},
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
-    recorder::{self, Feed, Limits, Ordinary, Outcome, Played, Refusal, Scratch},
+    recorder::{self, Feed, Limits, Ordinary, Outcome, Played, Refusal},
     report::Clock,
     signals::{Stop, Trigger},
     size,
     source::{Region, Source},
-    text,
 };
 
 /// How long an idle recorder is looked at.
@@ -194,15 +193,7 @@ impl Bench<'_> {
     /// Records with a device that is played, in a folder of its own.
     fn record(&self, feed: &mut dyn Feed, rate: Option<u64>, limits: &Limits) -> Result<Outcome> {
         let folder = &self.args.folder;
-        let scratch = Scratch::new(folder).map_err(|error| {
-            let folder = text::name(folder);
-            Error::during(
-                Doing::OpenFolder,
-                "cannot make a folder in it",
-                folder,
-                &error,
-            )
-        })?;
+        let scratch = limits::scratch(folder)?;
         let no = |refusal: Refusal| refused(&refusal, self.region.name(), folder);
         let taken = recorder::take(scratch.path()).map_err(no)?;
         let mut played = Played::new(feed, rate);

@@ -17,10 +17,13 @@ use crate::{
     error::{Error, Result, errno_of},
     exit_codes::ExitCode,
     output::{self, Kind},
-    recorder::{self, Folder, Keep, Limits, Refusal},
+    recorder::{self, Folder, Keep, Limits, Refusal, Scratch},
     source::{Region, Source},
     sys, text,
 };
+
+/// Bytes of a write where a ring or a file system is small.
+const SHORT: u64 = 4 << 20;
 
 /// Bytes of a segment where there is room.
 const SEGMENT: u64 = 1 << 30;
@@ -111,10 +114,7 @@ pub(super) fn limits(args: &Args, region: &Region, position: &RingPosition) -> R
         index: INDEX,
     });
     // A few segments, so that not much more is kept than was asked for.
-    let of_keep = |keep: u64| {
-        let part = (keep / 4).min(plain.segment);
-        (part - part % plain.chunk.max(1)).max(plain.chunk)
-    };
+    let of_keep = |keep: u64| whole((keep / 4).min(plain.segment), plain.chunk);
     let segment = args.keep.map_or(plain.segment, of_keep);
     Ok(Limits {
         history: match (args.lap, args.post.filter(|_| keep.is_none())) {
@@ -202,7 +202,7 @@ pub(in crate::commands) fn chunk(position: &RingPosition, asked: Option<u32>, bl
 /// In whole blocks, and small beside the ring: what a write costs, it costs whatever its size, and two of them are what a
 /// stall of the disk cannot use of the ring.
 fn usual_chunk(ring: u64, block: u64) -> u64 {
-    let least = (ring / 4).min(4 << 20);
+    let least = (ring / 4).min(SHORT);
     let chunk = (ring / 16).clamp(least, 16 << 20);
     chunk - chunk % block
 }
@@ -219,10 +219,31 @@ fn pre_max(position: &RingPosition, chunk: u64) -> u64 {
         .saturating_sub(u64::try_from(used).unwrap_or(u64::MAX))
 }
 
-/// Bytes of a segment: whole chunks, so that two segments and more fit into a small file system.
+/// Bytes of a segment, so that two segments and more fit into a small file system.
 fn segment(folder: &Path, chunk: u64) -> Result<u64> {
-    let most = (available(folder)? / 8).min(SEGMENT);
-    Ok((most - most % chunk.max(1)).max(chunk))
+    Ok(whole((available(folder)? / 8).min(SEGMENT), chunk))
+}
+
+/// `bytes` in whole chunks, or in units of [`SHORT`] where that is less than one of them: a write may end with its segment.
+fn whole(bytes: u64, chunk: u64) -> u64 {
+    let unit = match bytes < chunk {
+        true => chunk.min(SHORT),
+        false => chunk.max(1),
+    };
+    (bytes - bytes % unit).max(unit)
+}
+
+/// A folder of its own in `folder`, for a device that is played.
+pub(in crate::commands) fn scratch(folder: &Path) -> Result<Scratch> {
+    Scratch::new(folder).map_err(|error| {
+        let folder = text::name(folder);
+        Error::during(
+            Doing::OpenFolder,
+            "cannot make a folder in it",
+            folder,
+            &error,
+        )
+    })
 }
 
 /// Bytes that the file system of `folder` has left.
@@ -307,6 +328,21 @@ pub(in crate::commands) fn refused(refusal: &Refusal, region: &str, folder: &Pat
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_segment_is_no_longer_than_a_small_file_system_has_room_for() {
+        let mib = |bytes: u64| bytes << 20;
+        for (bytes, chunk, segment) in [
+            (mib(1024), mib(16), mib(1024)),
+            (mib(40), mib(16), mib(32)),
+            (mib(15), mib(16), mib(12)),
+            (mib(1), mib(16), mib(4)),
+            (mib(1), mib(2), mib(2)),
+            (0, 4096, 4096),
+        ] {
+            assert_eq!(whole(bytes, chunk), segment, "{bytes} {chunk}");
+        }
+    }
 
     #[test]
     fn a_write_is_a_small_part_of_a_large_ring() {

@@ -9,11 +9,9 @@ use resmem::abi::RingPosition;
 
 use super::{Job, limits, report};
 use crate::{
-    advice::Doing,
     error::{Error, Result},
     exit_codes::ExitCode,
-    recorder::{self, Limits, Live, Played, Scratch},
-    text,
+    recorder::{self, Limits, Live, Played},
 };
 
 /// Without another: longer than the caches of most disks hold at the rate of a fast device.
@@ -22,15 +20,7 @@ const DURATION: Duration = Duration::from_secs(30);
 /// Status 0: the disk holds the rate. 14: bytes would be lost.
 pub(super) fn run(job: &Job<'_>, live: &mut Live, rate: u64) -> Result<ExitCode> {
     let folder = &job.args.folder;
-    let scratch = Scratch::new(folder).map_err(|error| {
-        let folder = text::name(folder);
-        Error::during(
-            Doing::OpenFolder,
-            "cannot make a folder in it",
-            folder,
-            &error,
-        )
-    })?;
+    let scratch = limits::scratch(folder)?;
     let taken = recorder::take(scratch.path()).map_err(|refusal| job.refused(&refusal))?;
     // The segment that is prepared ahead takes room as well.
     let room = limits::available(folder)?.saturating_sub(job.limits.keep_free) / 2;
